@@ -1,0 +1,1 @@
+"""How a question becomes a checked answer: strategies, prompts, citing, verifying."""

@@ -1,0 +1,1 @@
+"""The application: wiring, API, worker, command line and web page."""

@@ -1,0 +1,90 @@
+"""The one SQLite database: how it is opened, written and migrated. It knows no table.
+
+Each folder that owns tables declares them on ``metadata`` and is the only one to write SQL on them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import OperationalError
+
+from core.errors import StorageFailed
+
+metadata = MetaData()
+DATABASE_FILE = "openbook.db"
+
+
+class Database:
+    """``read()`` sees one snapshot; ``write()`` is one transaction that is durable when the block ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection, _errors():
+            connection.exec_driver_sql("BEGIN DEFERRED")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection, _errors():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(data_dir: Path) -> Database:
+    """Opens ``openbook.db`` in ``data_dir`` (made if absent) in WAL mode with full synchronisation."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        f"sqlite:///{data_dir / DATABASE_FILE}", connect_args={"timeout": 30, "check_same_thread": False}
+    )
+
+    # The driver's own transaction handling would begin late and commit early; ours is explicit.
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return Database(engine)
+
+
+def migrate(database: Database, scripts: Path) -> None:
+    """Brings the schema up to the newest of the Alembic ``scripts``; each step is one transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    config.set_main_option("path_separator", "os")
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as e:
+        text = str(e.orig)
+        if "full" in text:
+            raise StorageFailed(f"the disk is full: free some space and try again ({text})", code="disk-full") from e
+        raise StorageFailed(f"the database failed: {text}") from e

@@ -1,0 +1,88 @@
+"""What a run says while it happens: one closed union that feeds the SSE stream, the page and the stored trace.
+
+``LMEvent`` is what a language model says while it speaks; ``Event`` is what a strategy says while it works.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from core.types import Answer, Citation, FinishReason, Sentence, Step, ToolCall, Trace, Usage
+
+# ---------------------------------------------------------------- language model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    text: str
+    logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallMade:
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LMDone:
+    """Always the last event of a stream that ended by itself."""
+
+    finish_reason: FinishReason
+    usage: Usage = field(default_factory=Usage)
+
+
+LMEvent: TypeAlias = TextDelta | ToolCallMade | LMDone
+
+# ---------------------------------------------------------------- run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:  # SSE "run"
+    run_id: str
+    strategy: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTaken:  # SSE "step"
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSaid:  # SSE "token": a piece of the answer's text
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceChecked:  # SSE "sentence"
+    index: int
+    sentence: Sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CitationMade:  # SSE "citation"
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageCounted:  # SSE "usage": totals so far
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDone:  # SSE "done"; always last of a run that ended by itself
+    answer: Answer
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed:  # SSE "error"; always last of a run that broke
+    code: str
+    message: str
+    trace: Trace
+
+
+Event: TypeAlias = (
+    RunStarted | StepTaken | TokenSaid | SentenceChecked | CitationMade | UsageCounted | RunDone | RunFailed
+)

@@ -1,0 +1,139 @@
+"""The seams between folders. Each has a contract suite in ``tests/contract`` that every implementation runs.
+
+Encoder, indexes, Retriever, Reranker and Verifier are synchronous, batched and thread-safe. LanguageModel,
+Tool and Strategy are asynchronous. The two worlds meet in ``core.offload`` alone.
+
+Indexes speak of rows: the integer that the database gave a chunk. Rows are never reused, so an index needs
+no table of names and a filter is one bitmap (``Allowed``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.events import Event, LMEvent
+from core.types import (
+    Allowed,
+    Chunk,
+    Hit,
+    Limits,
+    Message,
+    SamplingParams,
+    ToolResult,
+    ToolSpec,
+    Vectors,
+    Verdict,
+    Where,
+)
+
+
+class Tokenizer(Protocol):
+    """Cuts text the way an encoder does."""
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Code point ranges of the word pieces of ``text``, without special tokens and without truncation."""
+        ...
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Number of word pieces of each text."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns text into L2-normalised float32 vectors."""
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def revision(self) -> str:
+        """Names weights, pooling and precision: an index belongs to exactly one revision."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest input in word pieces, special tokens included; the rest is cut off."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors: ...  # (n, dim)
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors: ...  # (n, dim)
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]: ...  # n × (n_tokens, dim)
+
+
+class SparseIndex(Protocol):
+    """A term index. ``search`` returns (row, score), best first, ties by smaller row."""
+
+    def add(
+        self, rows: Sequence[int], chunks: Sequence[Chunk], titles: Sequence[str], collection_ids: Sequence[int]
+    ) -> None: ...
+
+    def remove(self, rows: Sequence[int]) -> None: ...
+
+    def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]: ...
+
+
+class DenseIndex(Protocol):
+    """A vector index. ``search`` returns, per query, (row, cosine), best first, ties by smaller row."""
+
+    def add(self, rows: NDArray[np.int64], vectors: Vectors) -> None: ...
+
+    def remove(self, rows: Sequence[int]) -> None: ...
+
+    def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]: ...
+
+
+class Reranker(Protocol):
+    def rerank(self, query: str, hits: Sequence[Hit], k: int) -> list[Hit]: ...
+
+
+class Retriever(Protocol):
+    def search(self, query: str, k: int, where: Where) -> list[Hit]: ...
+
+
+class LanguageModel(Protocol):
+    """``name`` is what traces record. ``context_tokens`` bounds prompt and completion together."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context_tokens(self) -> int: ...
+
+    def count_tokens(self, messages: Sequence[Message]) -> int: ...
+
+    def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: SamplingParams
+    ) -> AsyncIterator[LMEvent]: ...
+
+
+class Tool(Protocol):
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    async def __call__(self, arguments: Mapping[str, Any]) -> ToolResult: ...
+
+
+class Strategy(Protocol):
+    """``where`` carries who asks: a strategy can only search as that person."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(
+        self, question: str, *, history: Sequence[Message], limits: Limits, where: Where, run_id: str
+    ) -> AsyncIterator[Event]: ...
+
+
+class Verifier(Protocol):
+    """``evidence`` are the texts that the claim cites, jointly."""
+
+    def check(self, claim: str, evidence: Sequence[str]) -> Verdict: ...

@@ -1,0 +1,134 @@
+"""Settings: OPENBOOK_* variables over openbook.toml over these defaults. An unknown key is an error.
+
+A Settings object is passed to whoever needs it; there is no global one, and it builds nothing itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import InvalidRequest
+
+ENV_PREFIX = "OPENBOOK_"
+CONFIG_FILE = "openbook.toml"
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Where everything is kept: openbook.db, originals/, indexes/, cache/, server.json, lock.
+    data_dir: Path = Path("data")
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    ui_port: int = Field(8501, ge=0, le=65535)
+    allowed_hosts: tuple[str, ...] = ()  # further names that a browser may use for this server
+
+    profile: Literal["embedded", "gpu"] = "embedded"
+
+    # Encoder. "openvino" runs the packaged MiniLM on the CPU; "sentence-transformers" runs any model by name.
+    encoder_runtime: Literal["openvino", "sentence-transformers"] = "openvino"
+    encoder_model: str = "packaged"
+    encoder_precision: Literal["auto", "fp32", "bf16"] = "auto"
+    encoder_threads: int = Field(0, ge=0)  # 0: as many as there are cores
+
+    # Language model. "none" leaves extraction only.
+    lm_runtime: Literal["openvino", "openai", "transformers", "scripted", "none"] = "openvino"
+    lm_model: str = "packaged"  # a GGUF path, a model name of the server, or a hub name
+    lm_base_url: str = ""  # runtime "openai": for example http://127.0.0.1:8001/v1
+    lm_api_key: str = ""
+    lm_context_tokens: int = Field(0, ge=0)  # 0: what the model says of itself
+    lm_timeout_s: float = Field(120.0, gt=0)
+    lm_queue: int = Field(16, ge=1)  # requests that may wait for the model
+    lm_script: str = ""  # runtime "scripted": path of the script
+
+    # Ingestion.
+    chunker: Literal["fixed", "sentence"] = "fixed"
+    chunk_tokens: int = Field(200, ge=16, le=8192)
+    chunk_overlap_tokens: int = Field(40, ge=0)
+    max_upload_bytes: int = Field(100 * 2**20, ge=1)
+    max_batch_files: int = Field(1000, ge=1)
+    max_queued_jobs: int = Field(20_000, ge=1)
+    max_pages: int = Field(2000, ge=1)
+    max_characters: int = Field(20_000_000, ge=1)
+    parse_timeout_s: float = Field(120.0, gt=0)
+    parse_memory_bytes: int = Field(1536 * 2**20, ge=64 * 2**20)
+
+    # Retrieval.
+    retriever: Literal["bm25", "tfidf", "dense", "hybrid"] = "hybrid"
+    sparse: Literal["tantivy", "rank-bm25"] = "tantivy"
+    dense: Literal["auto", "exact", "hnsw"] = "auto"
+    dense_hnsw_from: int = Field(50_000, ge=1)  # "auto" builds HNSW from this many vectors
+    fusion: Literal["convex", "rrf"] = "convex"
+    fusion_alpha: float = Field(0.5, ge=0, le=1)  # weight of dense in the convex combination
+    rrf_k: int = Field(60, ge=1)
+    fusion_depth: int = Field(1000, ge=1)
+    k: int = Field(8, ge=1, le=1000)
+
+    # Answers.
+    strategy: str = "extract"
+    extract_threshold: float | None = None  # None: the fitted one that is shipped
+    max_question_characters: int = Field(4000, ge=1)
+    max_steps: int = Field(7, ge=1)
+    max_answer_tokens: int = Field(512, ge=1)
+    max_seconds: float = Field(120.0, gt=0)
+
+    def digest(self) -> str:
+        """A short hash of everything that can change an answer; addresses and secrets are left out."""
+        kept = self.model_dump_json(
+            exclude={"data_dir", "host", "port", "ui_port", "allowed_hosts", "lm_api_key", "lm_base_url"}
+        )
+        return hashlib.sha256(kept.encode()).hexdigest()[:16]
+
+
+def load_settings(
+    *,
+    env: Mapping[str, str] | None = None,
+    config_file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Reads the settings; later ones win: defaults, openbook.toml, OPENBOOK_* variables, ``overrides``.
+
+    Args:
+        env: the environment; by default the process's own.
+        config_file: by default ``openbook.toml`` in the current folder, if there is one.
+        overrides: command-line values; None values are ignored.
+
+    Raises:
+        InvalidRequest: an unknown key or a value that does not fit, named with the valid ones.
+    """
+    env = os.environ if env is None else env
+    values: dict[str, Any] = {}
+    path = config_file or Path(CONFIG_FILE)
+    if config_file is not None or path.exists():
+        try:
+            values.update(tomllib.loads(path.read_text("utf-8")))
+        except (OSError, tomllib.TOMLDecodeError) as e:
+            raise InvalidRequest(f"cannot read {path}: {e}", code="bad-settings") from e
+    for key, value in env.items():
+        if key.startswith(ENV_PREFIX):
+            name = key.removeprefix(ENV_PREFIX).lower()
+            values[name] = value.split(",") if name == "allowed_hosts" else value
+    values.update({k: v for k, v in (overrides or {}).items() if v is not None})
+    try:
+        return Settings(**values)
+    except ValidationError as e:
+        raise InvalidRequest(_explain(e), code="bad-settings") from e
+
+
+def _explain(error: ValidationError) -> str:
+    known = ", ".join(sorted(Settings.model_fields))
+    parts = []
+    for problem in error.errors():
+        key = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"unknown setting {key!r} ({ENV_PREFIX}{key.upper()}): known are {known}")
+        else:
+            parts.append(f"setting {key!r} = {problem['input']!r}: {problem['msg']}")
+    return "; ".join(parts)

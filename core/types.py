@@ -1,0 +1,323 @@
+"""The vocabulary every folder speaks: frozen, slotted, keyword-only dataclasses.
+
+Offsets are half-open ranges of Unicode code points into the stored text of a document, so that
+``document.text[start:end]`` is the passage, byte for byte. Scores and vectors never live on a Document or a
+Chunk. Pydantic stays at the HTTP and settings edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Metadata: TypeAlias = Mapping[str, Any]
+Vectors: TypeAlias = NDArray[np.float32]  # (n, dim), L2-normalised rows
+
+VerdictLabel = Literal["supported", "partial", "contradicted", "unsupported", "not_a_claim", "unverified"]
+StepKind = Literal["plan", "act", "observe", "reflect", "expand", "answer"]
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+RetrieverName = Literal["bm25", "tfidf", "dense", "late", "hybrid"]
+
+# The one person of an installation without identities; the row exists from the first schema.
+LOCAL_USER_ID = "local"
+
+
+# ---------------------------------------------------------------- documents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSpan:
+    """Where one page lies in a document's text."""
+
+    number: int  # 1-based
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file as it was understood. ``doc_id`` is a hash of collection and uri (see ``core.ids``)."""
+
+    doc_id: str
+    collection: str
+    uri: str
+    title: str
+    mime_type: str
+    sha256: str
+    text: str
+    pages: tuple[PageSpan, ...] = ()
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A passage: ``text == document.text[start:end]``."""
+
+    chunk_id: str
+    doc_id: str
+    text: str
+    start: int
+    end: int
+    n_tokens: int
+    page: int | None = None  # page of the first character
+    heading_path: tuple[str, ...] = ()
+    parent_id: str | None = None
+
+
+# ---------------------------------------------------------------- asking and finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is asking."""
+
+    user_id: str
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """What a search may see. It cannot be made without saying who asks.
+
+    ``collections`` empty means: every collection that the principal may read.
+    ``filters`` maps a metadata field ("doc_id", "mime_type", …) to its accepted values.
+    """
+
+    principal: Principal
+    collections: tuple[str, ...] = ()
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """The rows that an index may return, fixed for one search.
+
+    ``rows[row_id]`` is True where the row may be returned; an id past the end may not.
+    ``collection_ids`` is the same restriction in the coarse form that an engine can filter by itself.
+    """
+
+    rows: NDArray[np.bool_]  # (n_rows,)
+    count: int  # how many are True
+    collection_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePart:
+    """What one stage said of a hit. ``rank`` is 1-based."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A found passage. ``source`` names the stage that gave the final order."""
+
+    chunk: Chunk
+    title: str
+    collection: str
+    score: float
+    rank: int
+    source: str
+    parts: Mapping[str, StagePart] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- language models
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    call_id: str
+    content: str
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """``parameters`` is a JSON Schema object. A tool with ``outside_effect`` needs a person's yes."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    outside_effect: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    repetition_penalty: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    duration_s: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            duration_s=self.duration_s + other.duration_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+
+
+# ---------------------------------------------------------------- answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """``score`` is in [0, 1]: how well the evidence supports the claim."""
+
+    label: VerdictLabel
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """``quote`` is the stored text from ``start`` to ``end``; ``answer_start``/``answer_end`` place the
+    citing sentence in the answer."""
+
+    marker: int  # the n of [n], 1-based
+    chunk_id: str
+    doc_id: str
+    title: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    answer_start: int
+    answer_end: int
+    verdict: VerdictLabel = "unverified"
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A sentence of an answer with the verdict on it; ``citations`` are markers."""
+
+    text: str
+    start: int
+    end: int
+    verdict: VerdictLabel
+    score: float
+    reason: str = ""
+    citations: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """``reason`` says why it abstained, or why it is partial; empty otherwise."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    sentences: tuple[Sentence, ...] = ()
+    abstained: bool = False
+    reason: str = ""
+    hits: tuple[Hit, ...] = ()
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    index: int  # 0-based
+    kind: StepKind
+    parent_index: int | None = None
+    thought: str = ""
+    tool_call: ToolCall | None = None
+    observation: str = ""
+    error: str = ""
+    usage: Usage = field(default_factory=Usage)
+    started_s: float = 0.0  # seconds since the run began
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    run_id: str
+    strategy: str
+    question: str
+    steps: tuple[Step, ...]
+    answer: Answer | None
+    stop_reason: str  # "answered", "abstained", "limit", "cancelled" or "error"
+    settings_hash: str
+    prompt_hash: str
+    index_version: str
+    usage: Usage = field(default_factory=Usage)
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The hard bounds of one run."""
+
+    max_steps: int = 7
+    max_tokens: int = 4096  # completion tokens over the whole run
+    max_seconds: float = 120.0
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Qrel:
+    query_id: str
+    doc_id: str
+    relevance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One question of a QA data set; ``gold_ids`` name the passages that hold the answer."""
+
+    id: str
+    question: str
+    answers: tuple[str, ...] = ()
+    answerable: bool = True
+    gold_ids: tuple[str, ...] = ()
+    contexts: tuple[tuple[str, str], ...] = ()  # (title, text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """``value`` is None where the sample cannot be scored; ``reason`` then says why, and it is counted."""
+
+    metric: str
+    sample_id: str
+    value: float | None
+    reason: str = ""

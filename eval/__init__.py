@@ -1,0 +1,1 @@
+"""Data sets, metrics, runs and comparisons. Receives what it measures; builds none of it."""

@@ -1,0 +1,1 @@
+"""Language model runtimes behind one method, `stream`."""

@@ -1,0 +1,1 @@
+"""Finding passages: encoders, indexes, fusion, and the store that is the only truth."""

@@ -1,0 +1,34 @@
+"""What every test shares: where the development data lies, and that nothing reaches a network model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# A test that needs a hub model builds a tiny one; nothing is ever fetched.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+for _key in [k for k in os.environ if k.startswith("OPENBOOK_") and not k.startswith("OPENBOOK_TEST_")]:
+    del os.environ[_key]
+
+REPO = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development data beside the checkout; tests that need it are skipped without it."""
+    path = Path(os.environ.get("OPENBOOK_TEST_DATA", REPO.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip("development data is not beside the checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def model_cache() -> Path:
+    """Converted models are kept between test runs: conversion takes longer than the tests."""
+    path = Path(os.environ.get("OPENBOOK_TEST_CACHE", Path.home() / ".cache" / "openbook-tests"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
