@@ -29,6 +29,8 @@ class Settings(BaseModel):
     port: int = Field(8000, ge=0, le=65535)
     ui_port: int = Field(8501, ge=0, le=65535)
     allowed_hosts: tuple[str, ...] = ()  # further names that a browser may use for this server
+    # Without identities anyone who reaches the port is the owner, so other addresses than loopback must be asked for.
+    allow_remote: bool = False
 
     profile: Literal["embedded", "gpu"] = "embedded"
 
@@ -114,12 +116,23 @@ def load_settings(
     for key, value in env.items():
         if key.startswith(ENV_PREFIX):
             name = key.removeprefix(ENV_PREFIX).lower()
-            values[name] = value.split(",") if name == "allowed_hosts" else value
+            values[name] = [v for v in value.split(",") if v] if name == "allowed_hosts" else value
     values.update({k: v for k, v in (overrides or {}).items() if v is not None})
     try:
         return Settings(**values)
     except ValidationError as e:
         raise InvalidRequest(_explain(e), code="bad-settings") from e
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The same settings as OPENBOOK_* variables, for a child process."""
+    env = {}
+    for name, value in settings.model_dump(mode="json").items():
+        if isinstance(value, list):
+            value = ",".join(value)
+        if value is not None and value != "":
+            env[ENV_PREFIX + name.upper()] = str(value)
+    return env
 
 
 def _explain(error: ValidationError) -> str:
