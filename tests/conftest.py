@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from retrieval.encoders.openvino import OpenVinoEncoder
 
 # A test that needs a hub model builds a tiny one; nothing is ever fetched.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -32,3 +36,13 @@ def model_cache() -> Path:
     path = Path(os.environ.get("OPENBOOK_TEST_CACHE", Path.home() / ".cache" / "openbook-tests"))
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def encoder(model_cache: Path) -> OpenVinoEncoder:
+    """The packaged encoder, loaded once for all tests."""
+    from retrieval.encoders.openvino import OpenVinoEncoder
+
+    encoder = OpenVinoEncoder(cache_dir=model_cache, threads=2)
+    encoder.load()
+    return encoder

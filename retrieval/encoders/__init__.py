@@ -1,0 +1,1 @@
+"""Encoders: text to vectors, each behind ``core.protocols.Encoder``."""

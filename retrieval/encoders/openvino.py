@@ -1,0 +1,206 @@
+"""The packaged MiniLM on the CPU through OpenVINO.
+
+Texts are sorted by length and cut into batches of a token budget, so that little is computed on padding.
+Not known here: chunking, storage, and what the vectors are for.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InvalidRequest, ModelUnavailable
+from core.types import Vectors
+from models.convert import converted, revision_of
+from models.openvino_bert import SENTENCES, TOKENS
+from models.packaged import MINILM, verify
+from models.tokenizer import WordPieceTokenizer
+
+Precision = Literal["auto", "fp32", "bf16"]
+_HINT = {"fp32": "f32", "bf16": "bf16"}
+_DIM = 384
+_MAX_TOKENS = 256  # sentence_bert_config.json; the model was trained on shorter texts and reads no further
+
+
+class OpenVinoEncoder:
+    """all-MiniLM-L6-v2: mean pooling over the mask, L2 norm, no prompts. Building it does nothing; the first use loads.
+
+    Thread-safe: calls from several threads share the loaded model.
+    """
+
+    def __init__(
+        self,
+        cache_dir: Path,
+        precision: Precision = "auto",
+        threads: int = 0,
+        batch_tokens: int = 4096,
+        progress: Callable[[str], object] | None = None,
+    ) -> None:
+        """
+        Args:
+            cache_dir: where the converted model is kept (rebuildable).
+            precision: "auto" is bf16 where the CPU computes in it, else fp32.
+            threads: CPU threads; 0 is as many as this process may use.
+            batch_tokens: word pieces in one batch, padding included.
+            progress: is told in one line each what takes time while loading.
+
+        Raises:
+            InvalidRequest: an unknown precision, or a number out of range.
+        """
+        if precision not in ("auto", "fp32", "bf16"):
+            raise InvalidRequest(f"unknown encoder precision {precision!r}: choose auto, fp32 or bf16")
+        if threads < 0 or batch_tokens < 1:
+            raise InvalidRequest(
+                f"threads={threads} and batch_tokens={batch_tokens}: use threads ≥ 0, batch_tokens ≥ 1"
+            )
+        self._cache_dir = cache_dir
+        self._precision = precision
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._batch_tokens = batch_tokens
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
+
+    def load(self) -> None:
+        """Verifies, converts if need be, and compiles; later calls do nothing.
+
+        Raises:
+            ModelUnavailable: weights absent or damaged, or bf16 was asked of a CPU without it.
+            StorageFailed: the cache folder cannot be written.
+        """
+        self._load()
+
+    @property
+    def dim(self) -> int:
+        return _DIM
+
+    @property
+    def max_tokens(self) -> int:
+        return _MAX_TOKENS
+
+    @property
+    def revision(self) -> str:
+        return f"{revision_of(MINILM)}-mean-{self._load().precision}"
+
+    @property
+    def tokenizer(self) -> WordPieceTokenizer:
+        return self._load().tokenizer
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim); the model has no query prompt."""
+        return self._encode(texts)
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim); each text is cut at ``max_tokens``."""
+        return self._encode(texts)
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """Per text (n_tokens, dim), L2-normalised, [CLS] and [SEP] included."""
+        loaded = self._load()
+        inputs = loaded.inputs(texts)
+        vectors: list[Vectors] = [np.zeros((0, _DIM), np.float32)] * len(inputs)
+        for rows in _batches([len(ids) for ids in inputs], self._batch_tokens):
+            out = loaded.infer([inputs[i] for i in rows], TOKENS)  # (batch, length, dim)
+            for i, states in zip(rows, out, strict=True):
+                vectors[i] = _normalised(states[: len(inputs[i])])
+        return vectors
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        loaded = self._load()
+        inputs = loaded.inputs(texts)
+        vectors = np.zeros((len(inputs), _DIM), np.float32)
+        for rows in _batches([len(ids) for ids in inputs], self._batch_tokens):
+            vectors[rows] = loaded.infer([inputs[i] for i in rows], SENTENCES)
+        return _normalised(vectors)
+
+    def _load(self) -> _Loaded:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _Loaded(self._cache_dir, self._precision, self._threads, self._progress)
+            return self._loaded
+
+
+class _Loaded:
+    """The compiled model and its tokenizer."""
+
+    def __init__(
+        self, cache_dir: Path, precision: Precision, threads: int, progress: Callable[[str], object] | None
+    ) -> None:
+        import openvino as ov
+
+        source = verify(MINILM, only=("tokenizer.json",))
+        self.tokenizer = WordPieceTokenizer.from_file(source / "tokenizer.json")
+        self._cls, self._sep, self._pad = (self.tokenizer.token_id(p) for p in ("[CLS]", "[SEP]", "[PAD]"))
+        core = ov.Core()
+        self.precision = resolve_precision(precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        path = converted(cache_dir, MINILM, progress)
+        try:
+            self._compiled = core.compile_model(
+                str(path),
+                "CPU",
+                {
+                    "INFERENCE_PRECISION_HINT": _HINT[self.precision],
+                    "INFERENCE_NUM_THREADS": threads,
+                    "NUM_STREAMS": 1,
+                },
+            )
+        except RuntimeError as e:
+            raise ModelUnavailable(f"OpenVINO cannot run {path}: {e}") from e
+        self._requests = threading.local()
+
+    def inputs(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text with [CLS] and [SEP], cut at the model's length."""
+        return [[self._cls, *ids[: _MAX_TOKENS - 2], self._sep] for ids in self.tokenizer.ids(texts)]
+
+    def infer(self, inputs: Sequence[Sequence[int]], output: str) -> NDArray[np.float32]:
+        shape = (len(inputs), max(map(len, inputs)))
+        ids = np.full(shape, self._pad, np.int32)
+        mask = np.zeros(shape, np.int32)
+        for row, one in enumerate(inputs):
+            ids[row, : len(one)] = one
+            mask[row, : len(one)] = 1
+        request: Any = getattr(self._requests, "own", None)
+        if request is None:
+            request = self._requests.own = self._compiled.create_infer_request()
+        request.infer({0: ids, 1: mask}, share_inputs=True)
+        return np.array(request.get_tensor(output).data, dtype=np.float32)  # a copy: the request is used again
+
+
+def resolve_precision(wanted: Precision, capabilities: Sequence[str]) -> Literal["fp32", "bf16"]:
+    """What "auto" means on a CPU with these OpenVINO ``capabilities``.
+
+    Raises:
+        ModelUnavailable: bf16 was asked for and the CPU has none.
+    """
+    has_bf16 = "BF16" in capabilities
+    if wanted == "bf16" and not has_bf16:
+        raise ModelUnavailable(
+            f"encoder precision 'bf16' was asked for, but this CPU offers {', '.join(capabilities)} "
+            "(bf16 needs avx512_bf16 or amx_bf16): use 'auto' or 'fp32'",
+            code="precision-unavailable",
+        )
+    if wanted == "auto":
+        return "bf16" if has_bf16 else "fp32"
+    return wanted
+
+
+def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Row numbers in batches, longest first, each at most ``batch_tokens`` after padding (one row at least)."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    start = 0
+    while start < len(order):
+        size = max(1, batch_tokens // lengths[order[start]])
+        yield order[start : start + size]
+        start += size
+
+
+def _normalised(vectors: NDArray[np.float32]) -> Vectors:
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    result: Vectors = vectors / np.maximum(norms, np.float32(1e-12))
+    return result
