@@ -1,0 +1,1 @@
+"""Vector indexes: exact, HNSW, and the choice between them."""

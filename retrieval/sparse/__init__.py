@@ -1,0 +1,1 @@
+"""Term indexes: BM25 and TF-IDF over one shared analysis of text."""
