@@ -1,0 +1,78 @@
+"""Who may see and change a collection. To a stranger a collection does not exist.
+
+Everybody who reads ``documents`` or what hangs on them for a person joins ``collections`` and adds ``may_read``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, literal, or_, select, true
+
+from core.errors import Forbidden, NotFound
+from core.types import Principal
+from retrieval.records import Role
+from retrieval.tables import collections, members
+
+_NAMES_SHOWN = 20
+
+
+def may_read(principal: Principal) -> ColumnElement[bool]:
+    """A condition on ``collections``: the principal owns it, is a member, or is an administrator."""
+    if principal.is_admin:
+        return true()
+    membership = exists().where(
+        members.c.collection_id == collections.c.collection_id, members.c.user_id == principal.user_id
+    )
+    return or_(collections.c.owner_id == principal.user_id, membership)
+
+
+def role_column(principal: Principal) -> ColumnElement[str]:
+    """The principal's role in a collection that ``may_read`` let through."""
+    if principal.is_admin:
+        return literal("owner")
+    role = (
+        select(members.c.role)
+        .where(and_(members.c.collection_id == collections.c.collection_id, members.c.user_id == principal.user_id))
+        .scalar_subquery()
+    )
+    return case((collections.c.owner_id == principal.user_id, "owner"), else_=role)
+
+
+def readable_collections(connection: Connection, principal: Principal, names: Sequence[str] = ()) -> dict[str, int]:
+    """Name → collection_id of ``names`` (empty: of everything the principal may read).
+
+    Raises:
+        NotFound: one of ``names`` is not there, or not for this principal; says which ones are.
+    """
+    query = select(collections.c.name, collections.c.collection_id).where(may_read(principal))
+    query = query.order_by(collections.c.name)
+    asked = query.where(collections.c.name.in_(list(names))) if names else query
+    found = {name: number for name, number in connection.execute(asked)}  # noqa: C416 (dict() of rows has no type)
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        visible = [name for name, _ in connection.execute(query)]
+        raise NotFound(f"no collection {unknown[0]!r}: {_valid(visible)}", code="unknown-collection")
+    return found
+
+
+def _valid(names: list[str]) -> str:
+    if not names:
+        return "you have none yet; create it first"
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"you have {', '.join(names[:_NAMES_SHOWN])}{more}"
+
+
+def require_role(connection: Connection, principal: Principal, name: str, allowed: Sequence[Role]) -> int:
+    """The id of a collection in which the principal has one of the ``allowed`` roles.
+
+    Raises:
+        NotFound: it does not exist for this principal.
+        Forbidden: it does, but the role does not suffice.
+    """
+    collection_id = readable_collections(connection, principal, [name])[name]
+    query = select(role_column(principal)).where(collections.c.collection_id == collection_id)
+    role = connection.execute(query).scalar_one()
+    if role not in allowed:
+        raise Forbidden(f"you are {role} of collection {name!r}: only {' or '.join(allowed)} may do that")
+    return collection_id

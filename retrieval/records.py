@@ -1,0 +1,79 @@
+"""What the store hands out beside the shared vocabulary: summaries of what it holds, and what a write changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from core.types import Chunk, Metadata
+
+Role = Literal["owner", "editor", "reader"]
+ChangeKind = Literal["put", "delete-document", "delete-collection", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionInfo:
+    """``role`` is what the asking person is in this collection; an administrator counts as owner."""
+
+    collection_id: int
+    name: str
+    documents: int
+    chunks: int
+    created_at: str  # ISO 8601, UTC
+    owner_id: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentInfo:
+    """A document without its text."""
+
+    doc_id: str
+    collection: str
+    uri: str
+    title: str
+    mime_type: str
+    sha256: str
+    size: int  # bytes of the original; 0 if it is not stored
+    characters: int
+    pages: int
+    chunks: int
+    encoder_revision: str
+    chunker_version: str
+    created_at: str
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one write transaction did to the rows. Hand it to ``SearchEngine.publish`` after COMMIT.
+
+    Attributes:
+        number: the state of the database that has it; for a no-op (``kind`` "none") the state it was found in.
+        added_rows: the new chunks' rows.
+        removed: the rows that are gone, in runs.
+        freed_originals: files that this change let go of; they are removed after COMMIT if nobody else needs them.
+    """
+
+    number: int
+    kind: ChangeKind
+    added_rows: range = field(default_factory=lambda: range(0))
+    removed: tuple[range, ...] = ()
+    freed_originals: tuple[str, ...] = ()
+
+    @property
+    def is_noop(self) -> bool:
+        return self.kind == "none"
+
+    @property
+    def removed_rows(self) -> list[int]:
+        return [row for run in self.removed for row in run]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A chunk with what is shown beside it."""
+
+    chunk: Chunk
+    title: str
+    collection: str

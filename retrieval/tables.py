@@ -1,0 +1,139 @@
+"""The tables that retrieval owns: what was read, how it was cut, who may see it, and what changed.
+
+``chunks`` holds no text: a passage is a slice of its document, and a document's text lies in blocks of
+``TEXT_BLOCK`` code points (``texts``) so that a slice reads one or two blocks however long the document is.
+``documents.first_row`` and ``n_chunks`` say which rows are a document's: they are given in one piece.
+
+Nothing here knows jobs, people or chats; ``owner_id`` and ``user_id`` are names that app/ gives a meaning.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
+
+from core.database import metadata
+
+TEXT_BLOCK = 8192  # code points
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("collection_id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("owner_id", String, nullable=False),
+    Column("created_at", String, nullable=False),  # ISO 8601, UTC, as every *_at
+    sqlite_autoincrement=True,
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("collection_id", Integer, ForeignKey("collections.collection_id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("role", String, nullable=False),
+    CheckConstraint("role IN ('reader', 'editor')", name="members_role"),
+    Index("members_by_user", "user_id"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    # A replaced document gets a new number, so that what is said of a number never changes.
+    Column("doc_number", Integer, primary_key=True, autoincrement=True),
+    Column("doc_id", String, nullable=False, unique=True),
+    Column("collection_id", Integer, ForeignKey("collections.collection_id", ondelete="CASCADE"), nullable=False),
+    Column("uri", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("mime_type", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("size", Integer, nullable=False),  # bytes of the original
+    Column("n_characters", Integer, nullable=False),
+    Column("pages", JSON, nullable=False),  # [[number, start, end], …]
+    Column("metadata", JSON, nullable=False),
+    Column("encoder_revision", String, nullable=False),
+    Column("chunker_version", String, nullable=False),
+    Column("first_row", Integer, nullable=False),  # 0 where there are no chunks
+    Column("n_chunks", Integer, nullable=False),
+    Column("added_change", Integer, ForeignKey("changes.number"), nullable=False),
+    Column("created_at", String, nullable=False),
+    Index("documents_by_collection", "collection_id", "doc_number"),
+    Index("documents_by_change", "added_change"),
+    Index("documents_by_sha256", "sha256"),
+    sqlite_autoincrement=True,
+)
+
+texts = Table(
+    "texts",
+    metadata,
+    Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), primary_key=True),
+    Column("block", Integer, primary_key=True),  # holds code points [block · TEXT_BLOCK, (block + 1) · TEXT_BLOCK)
+    Column("text", Text, nullable=False),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("row_id", Integer, primary_key=True, autoincrement=True),
+    Column("chunk_id", String, nullable=False, unique=True),
+    Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("n_tokens", Integer, nullable=False),
+    Column("page", Integer),
+    Column("heading_path", JSON, nullable=False),  # [heading, …], outermost first
+    Column("parent_id", String),
+    Index("chunks_by_document", "doc_number"),
+    sqlite_autoincrement=True,  # a row id is never given twice: indexes may still know a deleted one
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("row_id", Integer, ForeignKey("chunks.row_id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("encoder_revision", String, nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # float32, little endian
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),  # put | delete-document | delete-collection
+    Column("subject", String, nullable=False),
+    Column("at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Which rows a change took away, until every open index has let go of them.
+removals = Table(
+    "removals",
+    metadata,
+    Column("change", Integer, ForeignKey("changes.number"), primary_key=True),
+    Column("first_row", Integer, primary_key=True),
+    Column("n_rows", Integer, nullable=False),
+)
+
+index_manifests = Table(
+    "index_manifests",
+    metadata,
+    Column("kind", String, primary_key=True),  # dense | sparse
+    Column("generation", Integer, primary_key=True),
+    Column("name", String, nullable=False),  # of the file or folder under indexes/
+    Column("sha256", String, nullable=False),  # "" for a folder, whose files carry their own checksums
+    Column("size", Integer, nullable=False),
+    Column("revision", String, nullable=False),  # of the encoder, or of the text analysis
+    Column("covers_change", Integer, nullable=False),
+    Column("n_rows", Integer, nullable=False),
+    Column("created_at", String, nullable=False),
+)

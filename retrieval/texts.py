@@ -1,0 +1,78 @@
+"""A document's text in blocks, so that reading a passage costs the same in a page and in a million pages.
+
+Offsets are code points; the blocks are cut by them, so a slice never decodes more than it touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, insert, select
+
+from core.errors import InvalidRequest, NotFound
+from retrieval.tables import TEXT_BLOCK, chunks, texts
+
+
+def check_storable(text: str) -> None:
+    """Raises InvalidRequest where ``text`` is not Unicode that can be stored: a surrogate without its partner."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as e:
+        raise InvalidRequest(
+            f"the text has half of a surrogate pair at code point {e.start}: replace it (U+FFFD) when parsing"
+        ) from e
+
+
+def write_text(connection: Connection, doc_number: int, text: str) -> None:
+    blocks = [
+        {"doc_number": doc_number, "block": n, "text": text[at : at + TEXT_BLOCK]}
+        for n, at in enumerate(range(0, len(text), TEXT_BLOCK))
+    ]
+    if blocks:
+        connection.execute(insert(texts), blocks)
+
+
+def read_texts(connection: Connection, doc_numbers: Sequence[int]) -> dict[int, str]:
+    """The whole text of each document; one without text is "" ."""
+    pieces: dict[int, list[str]] = {number: [] for number in doc_numbers}
+    query = select(texts.c.doc_number, texts.c.text).where(texts.c.doc_number.in_(doc_numbers))
+    for number, text in connection.execute(query.order_by(texts.c.doc_number, texts.c.block)):
+        pieces[number].append(text)
+    return {number: "".join(parts) for number, parts in pieces.items()}
+
+
+def read_slice(connection: Connection, doc_number: int, start: int, end: int) -> str:
+    """Code points [start, end) of a document; less where the document ends before."""
+    first, last = start // TEXT_BLOCK, max(end - 1, start) // TEXT_BLOCK
+    query = select(texts.c.text).where(texts.c.doc_number == doc_number, texts.c.block.between(first, last))
+    joined = "".join(connection.scalars(query.order_by(texts.c.block)))
+    return joined[start - first * TEXT_BLOCK : end - first * TEXT_BLOCK]
+
+
+def read_chunk_texts(connection: Connection, rows: Iterable[tuple[int, int, int]]) -> dict[int, str]:
+    """The text of chunks given as (row_id, start, end), in one query.
+
+    Raises:
+        NotFound: a row is not there (any more).
+    """
+    spans = {row: (start, end) for row, start, end in rows}
+    pieces: dict[int, list[str]] = {row: [] for row in spans}
+    last = chunks.c.end - 1
+    query = (
+        select(chunks.c.row_id, texts.c.text)
+        .join(texts, texts.c.doc_number == chunks.c.doc_number)
+        .where(
+            chunks.c.row_id.in_(list(spans)),
+            texts.c.block.between(chunks.c.start // TEXT_BLOCK, last // TEXT_BLOCK),
+        )
+        .order_by(chunks.c.row_id, texts.c.block)
+    )
+    for row, text in connection.execute(query):
+        pieces[row].append(text)
+    found = {}
+    for row, (start, end) in spans.items():
+        first = start // TEXT_BLOCK * TEXT_BLOCK
+        found[row] = "".join(pieces[row])[start - first : end - first]
+        if len(found[row]) != end - start:
+            raise NotFound(f"the text of row {row} is not stored")
+    return found
