@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,3 +25,26 @@ class Offload:
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Channel(Generic[T]):
+    """Carries items from any thread to the event loop in which it was made.
+
+    A thread must not wait for a reader that has gone, so ``put`` never blocks: whoever fills a channel bounds what
+    it puts there.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._items: asyncio.Queue[T] = asyncio.Queue()
+
+    def put(self, item: T) -> bool:
+        """Thread-safe. False if the loop has ended, so that nobody will ever read it."""
+        try:
+            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+        except RuntimeError:
+            return False
+        return True
+
+    async def get(self) -> T:
+        return await self._items.get()

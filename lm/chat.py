@@ -1,0 +1,76 @@
+"""What every runtime does to a request before its model sees it. Knows no tokenizer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from core.errors import InvalidRequest, TooLarge
+from core.types import Message, SamplingParams, ToolSpec
+
+# The control tokens of the chat formats in use: ChatML, Llama, Gemma, Mistral, Phi.
+_CONTROL = re.compile(r"<(?=\|[^\s<>|]{1,40}\|>|/?s>|(?:start|end)_of_turn>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])")
+
+
+def defuse(text: str, control_tokens: Sequence[str] = ()) -> str:
+    """Breaks control tokens in a message's text, so that a document cannot end its own turn and begin another.
+
+    A tokenizer turns the characters "<|im_end|>" into the token that ends a turn, whoever wrote them. A space
+    after the first character makes them plain text again. ``control_tokens`` are the model's own further ones.
+    """
+    text = _CONTROL.sub(lambda m: m.group() + " ", text)
+    for token in control_tokens:
+        if len(token) > 1 and token in text:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def plain_prompt(messages: Sequence[Message]) -> str:
+    """A completion prompt for a base model, which has no chat template: "Role: text" paragraphs."""
+    turns = [m.content if m.role == "system" else f"{m.role.capitalize()}: {m.content}" for m in messages]
+    return "\n\n".join([*turns, "Assistant:"])
+
+
+# A base model goes on to write the next question itself; that is where its answer ends.
+PLAIN_STOPS = ("\n\nUser:", "\n\nAssistant:", "\n\nTool:")
+
+
+def check_request(messages: Sequence[Message], params: SamplingParams) -> None:
+    """Raises InvalidRequest for what no model could do."""
+    if not messages:
+        raise InvalidRequest("no messages: a language model needs at least one")
+    bounds = (
+        ("temperature", params.temperature, 0.0 <= params.temperature <= 10.0, "0 (greedy) to 10"),
+        ("top_p", params.top_p, 0.0 < params.top_p <= 1.0, "more than 0, at most 1 (off)"),
+        ("top_k", params.top_k, params.top_k >= 0, "0 (off) or more"),
+        ("max_tokens", params.max_tokens, params.max_tokens >= 1, "1 or more"),
+        ("repetition_penalty", params.repetition_penalty, params.repetition_penalty > 0, "more than 0; 1 is off"),
+    )
+    for name, value, good, valid in bounds:
+        if not good:
+            raise InvalidRequest(f"{name} is {value}: it must be {valid}", code="bad-sampling")
+
+
+def refuse_tools(tools: Sequence[ToolSpec], model: str) -> None:
+    """For runtimes without native tool calls. Raises InvalidRequest if there are tools."""
+    if tools:
+        raise InvalidRequest(
+            f"{model} has no native tool calls, and {len(tools)} tools were given: use a strategy that writes its"
+            " actions as text, or a model server with tool calls (lm_runtime = openai)",
+            code="tools-unsupported",
+        )
+
+
+def prompt_too_long(model: str, prompt_tokens: int, context_tokens: int) -> TooLarge:
+    return TooLarge(
+        f"the prompt has {prompt_tokens} tokens and {model} holds {context_tokens}, answer included:"
+        " give it fewer or shorter passages, or a model with a larger context",
+        code="prompt-too-long",
+    )
+
+
+def room_for_answer(model: str, prompt_tokens: int, context_tokens: int, max_tokens: int) -> int:
+    """How many tokens the answer may have; raises TooLarge if the prompt leaves no room for one."""
+    if prompt_tokens >= context_tokens:
+        raise prompt_too_long(model, prompt_tokens, context_tokens)
+    return min(max_tokens, context_tokens - prompt_tokens)

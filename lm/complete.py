@@ -1,0 +1,47 @@
+"""Folds a stream of language model events into one Completion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, cast
+
+from core.errors import ModelUnavailable
+from core.events import LMDone, LMEvent, TextDelta, ToolCallMade
+from core.protocols import LanguageModel
+from core.types import Completion, Message, SamplingParams, ToolCall, ToolSpec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+async def complete(
+    lm: LanguageModel,
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec] = (),
+    params: SamplingParams | None = None,
+) -> Completion:
+    """Asks ``lm`` and waits for the whole answer. Cancelling the caller stops the generation.
+
+    Raises:
+        ModelUnavailable: the stream ended without saying that it is done.
+    """
+    text: list[str] = []
+    calls: list[ToolCall] = []
+    # The protocol says AsyncIterator; every runtime is a generator, and closing it is how one cancels.
+    stream = cast("AsyncGenerator[LMEvent, None]", lm.stream(messages, tools, params or SamplingParams()))
+    async with aclosing(stream):
+        async for event in stream:
+            match event:
+                case TextDelta():
+                    text.append(event.text)
+                case ToolCallMade():
+                    calls.append(event.call)
+                case LMDone():
+                    return Completion(
+                        text="".join(text),
+                        tool_calls=tuple(calls),
+                        finish_reason=event.finish_reason,
+                        usage=event.usage,
+                    )
+    raise ModelUnavailable(f"the answer of {lm.name} broke off without an end: ask again")
