@@ -1,0 +1,154 @@
+"""Exact search over blocks of vectors: the arithmetic that every vector index shares.
+
+A block is scanned with one matrix product in float32; whatever comes within the rounding error of the k-th best is
+scored again in float64, the same way whichever path led there. So the result does not depend on how the vectors are
+cut into blocks, on the filter or on the number of queries, and ties fall to the smaller row.
+
+It knows positions and rows, not where vectors come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InvalidRequest
+from core.types import Allowed, Vectors
+
+Rows = NDArray[np.int64]
+Positions = NDArray[np.int64]
+
+# A product over a whole block costs about as much as copying a quarter of its vectors together first.
+_GATHER_SHARE = 0.25
+# Scores of one group of queries are held at once: (queries, positions) float32.
+_QUERIES_AT_ONCE = 16
+
+
+def check_vectors(vectors: Vectors, dim: int, what: str) -> Vectors:
+    """``vectors`` as C-contiguous float32 of shape (n, dim).
+
+    Raises:
+        InvalidRequest: another shape, or a value that is not a number.
+    """
+    array = np.ascontiguousarray(vectors, dtype=np.float32)
+    if array.ndim != 2 or array.shape[1] != dim:
+        raise InvalidRequest(f"{what} have the shape {array.shape}: (n, {dim}) is what this index takes")
+    if not np.isfinite(array).all():
+        raise InvalidRequest(f"{what} hold a value that is not a finite number")
+    return array
+
+
+def visible(rows: Rows, allowed: Allowed) -> NDArray[np.bool_]:
+    """Which of ``rows`` may be returned."""
+    if len(rows) and rows.max() >= len(allowed.rows):
+        inside = rows < len(allowed.rows)
+        inside[inside] = allowed.rows[rows[inside]]
+        return inside
+    seen: NDArray[np.bool_] = allowed.rows[rows]
+    return seen
+
+
+def best(
+    blocks: Sequence[Vectors], rows: Rows, positions: Positions, queries: Vectors, k: int
+) -> list[list[tuple[int, float]]]:
+    """Per query, the ``k`` best of ``positions`` by inner product.
+
+    Args:
+        blocks: vectors of the positions 0 … n-1, one block after the other.
+        rows: (n,) the row of each position.
+        positions: ascending; the only ones looked at.
+        queries: (n_queries, dim)
+        k: at least 1.
+
+    Returns:
+        Per query up to ``k`` (row, score), best first, ties by smaller row.
+    """
+    if not len(positions):
+        return [[] for _ in queries]
+    results: list[list[tuple[int, float]]] = []
+    for first in range(0, len(queries), _QUERIES_AT_ONCE):
+        group = queries[first : first + _QUERIES_AT_ONCE]
+        scores = _scores(blocks, positions, group)  # (n_group, n_positions)
+        results.extend(_top(blocks, rows, positions, query, row, k) for query, row in zip(group, scores, strict=True))
+    return results
+
+
+def _scores(blocks: Sequence[Vectors], positions: Positions, queries: Vectors) -> NDArray[np.float32]:
+    scores = np.empty((len(queries), len(positions)), dtype=np.float32)
+    start = done = 0
+    for block in blocks:
+        end = start + len(block)
+        stop = int(np.searchsorted(positions, end))
+        local = positions[done:stop] - start
+        if len(local) == len(block):
+            np.matmul(queries, block.T, out=scores[:, done:stop])
+        elif len(local) > _GATHER_SHARE * len(block):
+            scores[:, done:stop] = (queries @ block.T)[:, local]
+        elif len(local):
+            scores[:, done:stop] = queries @ block[local].T
+        start, done = end, stop
+    return scores
+
+
+def _top(
+    blocks: Sequence[Vectors],
+    rows: Rows,
+    positions: Positions,
+    query: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    k: int,
+) -> list[tuple[int, float]]:
+    if k < len(scores):
+        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+        # An inner product of n terms in float32 is off by at most n · 2^-24 for unit vectors, on either side.
+        chosen = np.flatnonzero(scores >= threshold - 2 * len(query) * 2.0**-24)
+        positions = positions[chosen]
+    return rescore(gather(blocks, positions), rows[positions], query)[:k]
+
+
+def gather(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
+    """The vectors at ``positions`` (ascending), copied together: (n, dim)."""
+    parts = []
+    start = done = 0
+    for block in blocks:
+        end = start + len(block)
+        stop = int(np.searchsorted(positions, end))
+        if stop > done:
+            parts.append(block[positions[done:stop] - start])
+        start, done = end, stop
+    return np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+
+def rescore(vectors: Vectors, rows: Rows, query: NDArray[np.float32]) -> list[tuple[int, float]]:
+    """(row, inner product), best first, ties by smaller row; summed in float64, so that equal vectors score equal."""
+    # einsum adds every row's terms in one order; a BLAS product may not.
+    scores = np.einsum("ij,j->i", vectors, query, dtype=np.float64).astype(np.float32)
+    order = np.lexsort((rows, -scores))
+    return list(zip(rows[order].tolist(), scores[order].tolist(), strict=True))
+
+
+class PositionTable:
+    """Row → position, four bytes a row; -1 where there is none. Rows are the database's: dense, never reused."""
+
+    def __init__(self) -> None:
+        self._table: NDArray[np.int32] = np.full(1024, -1, dtype=np.int32)
+
+    @property
+    def nbytes(self) -> int:
+        return self._table.nbytes
+
+    def put(self, rows: Rows, positions: Positions) -> None:
+        if len(rows) and rows.max() >= len(self._table):
+            grown = np.full(max(int(rows.max()) + 1, 2 * len(self._table)), -1, dtype=np.int32)
+            grown[: len(self._table)] = self._table
+            self._table = grown
+        self._table[rows] = positions
+
+    def get(self, rows: Rows) -> Positions:
+        """Positions of ``rows``; -1 for unknown ones."""
+        positions = np.full(len(rows), -1, dtype=np.int64)
+        known = (rows >= 0) & (rows < len(self._table))
+        positions[known] = self._table[rows[known]]
+        return positions
