@@ -97,7 +97,7 @@ class Chats:
             )
         return chat
 
-    def list(self, principal: Principal, limit: int = 200) -> list[Chat]:
+    def list_chats(self, principal: Principal, limit: int = 200) -> list[Chat]:
         """The newest first."""
         query = select(chats).where(chats.c.user_id == principal.user_id)
         with self._database.read() as connection:

@@ -1,0 +1,1 @@
+"""The HTTP API: one room per kind of thing, problem+json for every error."""

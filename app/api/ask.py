@@ -1,0 +1,138 @@
+"""Asking: a question becomes a checked answer, whole or as it is said."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from app.api.guard import PrincipalHere, ServicesHere
+from app.api.problem import problem
+from app.api.search import Collections
+from app.api.sse import EventStream, event_bytes
+from app.asking import begin
+from app.runs import Run
+from app.services import Services
+from app.shapes import answer_json, event_json, trace_json
+from core.events import RunDone, RunFailed
+from core.types import Limits, Message, Principal
+
+router = APIRouter(prefix="/v1", tags=["ask"])
+
+
+class Turn(BaseModel):
+    role: str = Field(pattern="^(user|assistant)$")
+    content: str
+
+
+class RunLimits(BaseModel):
+    """Bounds of this run, within those of the server."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_steps: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_seconds: float | None = Field(None, gt=0)
+
+    def within(self, bounds: Limits) -> Limits:
+        return Limits(
+            max_steps=min(self.max_steps or bounds.max_steps, bounds.max_steps),
+            max_tokens=min(self.max_tokens or bounds.max_tokens, bounds.max_tokens),
+            max_seconds=min(self.max_seconds or bounds.max_seconds, bounds.max_seconds),
+        )
+
+
+class AskRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    question: str = Field(examples=["How much did net sales grow?"])
+    collections: Collections = []
+    strategy: str | None = Field(None, examples=["extract"])
+    stream: bool = False
+    limits: RunLimits = RunLimits()
+    history: list[Turn] = Field([], max_length=200)
+    filters: dict[str, list[str]] = {}
+
+
+@router.post("/ask")
+async def ask(body: AskRequest, services: ServicesHere, principal: PrincipalHere) -> Response:
+    """The answer as JSON, or with ``"stream": true`` as server-sent events:
+    run, step, token, sentence, citation, usage, then done or error."""
+
+    async def keep(run: Run) -> None:
+        await keep_trace(services, principal, run)
+
+    run = begin(
+        services,
+        principal,
+        question=body.question,
+        collections=tuple(body.collections),
+        filters={field: tuple(values) for field, values in body.filters.items()},
+        strategy=body.strategy,
+        limits=body.limits,
+        history=tuple(
+            Message(role="user" if t.role == "user" else "assistant", content=t.content) for t in body.history
+        ),
+        on_end=keep,
+    )
+    return EventStream(run_events(run)) if body.stream else await whole_answer(run)
+
+
+async def keep_trace(services: Services, principal: Principal, run: Run) -> None:
+    await services.offload(services.traces.save, principal, trace_json(run.trace()))
+
+
+async def run_events(run: Run) -> AsyncIterator[bytes]:
+    """The run as server-sent events; a reader who leaves stops the run."""
+    try:
+        async for event in run.events():
+            name, data = event_json(event)
+            yield event_bytes(name, data)
+        if run.outcome is None:
+            yield event_bytes("error", {"code": "cancelled", "message": "stopped", "run_id": run.run_id})
+    finally:
+        run.cancel()
+        await run.wait()
+
+
+async def whole_answer(run: Run) -> Response:
+    try:
+        await run.wait()
+    finally:
+        run.cancel()
+    match run.outcome:
+        case RunDone(answer=answer, trace=trace):
+            return JSONResponse(answer_json(answer, trace))
+        case RunFailed(code=code, message=message):
+            return problem(_FAILURE_STATUS.get(code, 500), code, message)
+        case None:
+            return problem(409, "cancelled", "the run was stopped")
+
+
+_FAILURE_STATUS = {
+    "not-found": 404,
+    "unknown-collection": 404,
+    "invalid-request": 422,
+    "busy": 429,
+    "limit-reached": 504,
+    "model-unavailable": 503,
+    "not-ready": 503,
+    "loading": 503,
+    "storage-failed": 507,
+    "disk-full": 507,
+}
+
+
+@router.post("/runs/{run_id}/cancel", status_code=202)
+async def cancel_run(run_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    services.runs.cancel(principal, run_id)
+    return {"run_id": run_id, "state": "cancelling"}
+
+
+@router.get("/traces/{run_id}")
+async def get_trace(run_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Every step of a run."""
+    return await services.offload(services.traces.get, principal, run_id)

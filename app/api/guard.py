@@ -1,0 +1,79 @@
+"""Who may speak to the server: Host and Origin are checked, and the worker shows its token.
+
+Without identities the server trusts whoever reaches the loopback port as the local user; what it must not trust
+is a web page elsewhere that makes the person's browser speak to it (DNS rebinding, cross-site requests).
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.problem import problem
+from app.people import local_principal
+from app.services import Services
+from core.errors import NotFound
+from core.settings import Settings
+from core.types import Principal
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class HostAndOrigin:
+    """ASGI middleware: 421 for a foreign Host, 403 for a writing request from a foreign Origin."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._names = LOOPBACK_NAMES | set(settings.allowed_hosts) | {settings.host.strip("[]")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+            host = _name(headers.get("host", ""))
+            if host not in self._names:
+                reply = problem(
+                    421,
+                    "foreign-host",
+                    f"this server is not {host!r}: use its own address, or name it in allowed_hosts",
+                )
+                await reply(scope, receive, send)
+                return
+            origin = headers.get("origin")
+            if origin and scope["method"] not in SAFE_METHODS and (urlsplit(origin).hostname or "") not in self._names:
+                reply = problem(403, "foreign-origin", f"a page of {origin} may not write here")
+                await reply(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+def principal() -> Principal:
+    """Who asks. Without identities: the local user."""
+    return local_principal()
+
+
+def worker_only(request: Request) -> None:
+    """The worker's routes do not exist for anyone else."""
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if not hmac.compare_digest(given.encode(), services(request).worker_token.encode()):
+        raise NotFound("no such page")
+
+
+ServicesHere = Annotated[Services, Depends(services)]
+PrincipalHere = Annotated[Principal, Depends(principal)]

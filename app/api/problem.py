@@ -1,0 +1,92 @@
+"""Every error leaves as application/problem+json with a message that names the fix; none as a traceback."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from core.errors import (
+    Busy,
+    Conflict,
+    DataDirLocked,
+    InvalidRequest,
+    ModelUnavailable,
+    NotFound,
+    NotReady,
+    OpenbookError,
+    ParseFailed,
+    StorageFailed,
+    TooLarge,
+)
+
+logger = logging.getLogger(__name__)
+
+# The most particular first: the first that fits counts.
+STATUS: tuple[tuple[type[OpenbookError], int], ...] = (
+    (InvalidRequest, 422),
+    (NotFound, 404),
+    (Conflict, 409),
+    (TooLarge, 413),
+    (Busy, 429),
+    (NotReady, 503),
+    (ModelUnavailable, 503),
+    (ParseFailed, 422),
+    (DataDirLocked, 503),
+    (StorageFailed, 507),
+)
+
+
+def status_of(error: OpenbookError) -> int:
+    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+
+
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    body = {
+        "type": f"/problems/{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return JSONResponse(body, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Adds the handlers to ``app``."""
+
+    @app.exception_handler(OpenbookError)
+    async def _openbook_error(_request: Request, error: OpenbookError) -> Response:
+        status = status_of(error)
+        if status == 500:
+            logger.error("unclassified error: %s", error.message)
+        headers = {}
+        if isinstance(error, Busy):
+            headers["Retry-After"] = str(error.retry_after_s)
+        elif isinstance(error, NotReady):
+            headers["Retry-After"] = "2"
+        return problem(status, error.code, error.message, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+        parts = []
+        for found in error.errors()[:5]:
+            where = ".".join(str(p) for p in found["loc"] if p != "body") or "body"
+            parts.append(f"{where}: {found['msg']}")
+        return problem(422, "invalid-request", "; ".join(parts))
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> Response:
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        headers = dict(error.headers) if error.headers else None
+        return problem(error.status_code, code, str(error.detail), headers)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        logger.error("%s %s broke", request.method, request.url.path, exc_info=error)
+        return problem(500, "internal", "Openbook made a mistake; its log has the details")

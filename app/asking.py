@@ -1,0 +1,64 @@
+"""From a request to a run: checks the question, picks the strategy, bounds the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from app.runs import Hook, Run
+from app.services import Services
+from app.wiring import build_strategy
+from core.errors import InvalidRequest, NotFound
+from core.types import Limits, Message, Principal, Where
+
+
+class Bounds(Protocol):
+    def within(self, bounds: Limits) -> Limits: ...
+
+
+def begin(
+    services: Services,
+    principal: Principal,
+    *,
+    question: str,
+    collections: tuple[str, ...],
+    strategy: str | None,
+    limits: Bounds | None,
+    history: tuple[Message, ...],
+    on_end: Hook,
+    on_begin: Hook | None = None,
+    filters: Mapping[str, tuple[str, ...]] | None = None,
+) -> Run:
+    """Starts answering ``question``.
+
+    Raises:
+        InvalidRequest: an empty or too long question, an unknown strategy.
+        NotFound: a collection that is not there (or not this person's).
+        NotReady, ModelUnavailable, Busy: see core.errors.
+    """
+    settings = services.settings
+    if not question.strip():
+        raise InvalidRequest("the question is empty: ask something", code="empty-question")
+    if len(question) > settings.max_question_characters:
+        raise InvalidRequest(
+            f"the question has {len(question):,} characters and may have {settings.max_question_characters:,}: "
+            "put long text into a document and ask about it",
+            code="question-too-long",
+        )
+    known = [c.name for c in services.store.list_collections(principal)]
+    for name in collections:
+        if name not in known:
+            have = ", ".join(known) or "none yet"
+            raise NotFound(f"no collection {name!r}: there are {have}", code="unknown-collection")
+    bounds = Limits(
+        max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens, max_seconds=settings.max_seconds
+    )
+    return services.runs.start(
+        build_strategy(strategy or settings.strategy, services),
+        question,
+        history=history,
+        limits=limits.within(bounds) if limits is not None else bounds,
+        where=Where(principal=principal, collections=collections, filters=filters or {}),
+        on_end=on_end,
+        on_begin=on_begin,
+    )

@@ -1,0 +1,66 @@
+"""``openbook ask``."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.common import AsJson, Collection, DataDir, connected, print_json
+
+
+class StrategyChoice(enum.StrEnum):
+    extract = "extract"
+    rag = "rag"
+    closed_book = "closed-book"
+
+
+MARKS = {
+    "supported": "✓",
+    "partial": "≈",
+    "contradicted": "✗",
+    "unsupported": "?",
+    "not_a_claim": " ",
+    "unverified": "·",
+}
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    collection: Collection,
+    strategy: Annotated[StrategyChoice | None, typer.Option("--strategy", "-s", help="How the answer is made.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask a question; each sentence of the answer is checked against the passage it cites.
+
+    Example: openbook ask "How much did net sales grow?" --collection filings
+    """
+    with connected(data_dir) as client:
+        if strategy in (StrategyChoice.rag, StrategyChoice.closed_book):
+            from app.waiting import wait_for_lm
+
+            wait_for_lm(client, timeout_s=300)
+        answer: dict[str, Any] = dict(client.ask(question, [collection], strategy=strategy.value if strategy else None))
+    if as_json:
+        print_json(answer)
+        return
+    print(answer["answer"])
+    if answer["reason"]:
+        print(f"\n({answer['reason']})")
+    if answer["sentences"] and not answer["abstained"]:
+        print()
+        for sentence in answer["sentences"]:
+            cited = "".join(f"[{n}]" for n in sentence["citations"])
+            print(f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {_short(sentence['text'])}")
+    if answer["citations"]:
+        print()
+        for citation in answer["citations"]:
+            page = f", page {citation['page']}" if citation["page"] else ""
+            print(f"  [{citation['n']}] {citation['title']}{page}: “{_short(citation['quote'])}”")
+
+
+def _short(text: str, width: int = 160) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,59 @@
+"""``openbook collections``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.common import AsJson, DataDir, connected, print_json
+
+app = typer.Typer(no_args_is_help=True, help="List, create and delete collections.", rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(help="The collection's name.")]
+
+
+@app.command("list")
+def list_collections(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """List the collections.
+
+    Example: openbook collections list
+    """
+    with connected(data_dir, wait=False) as client:
+        found = client.collections()
+    if as_json:
+        print_json({"collections": found})
+        return
+    if not found:
+        print("no collection yet: make one with `openbook collections create NAME`")
+    for collection in found:
+        print(f"{collection['name']:<32} {collection['documents']:>7} documents {collection['chunks']:>9} passages")
+
+
+@app.command("create")
+def create(name: Name, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Create a collection.
+
+    Example: openbook collections create filings
+    """
+    with connected(data_dir, wait=False) as client:
+        made = client.create_collection(name)
+    print_json(made) if as_json else print(f"made {name}")
+
+
+@app.command("delete")
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Delete a collection with all its documents. Quotes of them in past chats remain.
+
+    Example: openbook collections delete filings --yes
+    """
+    if not yes:
+        typer.confirm(f"Delete the collection {name} with all its documents?", abort=True, err=True)
+    with connected(data_dir) as client:
+        client.delete_collection(name)
+    print_json({"deleted": name}) if as_json else print(f"deleted {name}")

@@ -1,0 +1,87 @@
+"""``openbook search``."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.common import AsJson, Collection, DataDir, connected, print_json
+from app.replies import Hit
+
+
+class RetrieverChoice(enum.StrEnum):
+    bm25 = "bm25"
+    tfidf = "tfidf"
+    dense = "dense"
+    hybrid = "hybrid"
+
+
+class SparseChoice(enum.StrEnum):
+    tantivy = "tantivy"
+    rank_bm25 = "rank-bm25"
+
+
+class DenseChoice(enum.StrEnum):
+    auto = "auto"
+    exact = "exact"
+    hnsw = "hnsw"
+
+
+RetrieverOption = Annotated[RetrieverChoice | None, typer.Option("--retriever", help="How passages are found.")]
+SparseOption = Annotated[SparseChoice | None, typer.Option("--sparse", help="The BM25 engine.")]
+DenseOption = Annotated[DenseChoice | None, typer.Option("--dense", help="The vector index.")]
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    collection: Collection,
+    retriever: RetrieverOption = None,
+    sparse: SparseOption = None,
+    dense: DenseOption = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank/--no-rerank", help="Not in this version: there is no reranker yet.")
+    ] = False,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 10,
+    explain: Annotated[bool, typer.Option("--explain", help="Show rank and score of each stage.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Find passages.
+
+    Example: openbook search "net sales third quarter" --collection filings --k 5 --explain
+    """
+    if rerank:
+        raise typer.BadParameter("there is no reranker in this version: leave --rerank out")
+    with connected(data_dir) as client:
+        hits = client.search(
+            query,
+            [collection],
+            k=k,
+            retriever=_value(retriever),
+            sparse=_value(sparse),
+            dense=_value(dense),
+            explain=explain,
+        )
+    if as_json:
+        print_json({"hits": hits})
+        return
+    if not hits:
+        print("nothing found")
+    for hit in hits:
+        _print_hit(hit, explain)
+
+
+def _value(choice: enum.StrEnum | None) -> str | None:
+    return choice.value if choice is not None else None
+
+
+def _print_hit(hit: Hit, explain: bool) -> None:
+    page = f", page {hit['page']}" if hit["page"] else ""
+    print(f"{hit['rank']:>3}. {hit['title']}{page}   {hit['score']:.4f}")
+    if explain:
+        parts: dict[str, Any] = dict(hit["parts"])
+        print("     " + "   ".join(f"{name}: rank {p['rank']}, {p['score']:.4f}" for name, p in parts.items()))
+    text = " ".join(hit["text"].split())
+    print(f"     {text[:300]}{'…' if len(text) > 300 else ''}\n")

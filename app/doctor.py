@@ -1,0 +1,158 @@
+"""What this machine has, what each profile needs of it, and what is missing. Looks; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from app.datadir import find_server, is_locked
+from core.errors import ModelUnavailable
+from core.settings import Settings
+from models.packaged import MINILM, SMOLLM2, verify
+
+State = Literal["ok", "note", "missing"]
+GIB = 2**30
+
+# GPU memory → a language model that fits beside encoder and cache, in bf16 unless said.
+LM_BY_GPU_MEMORY: tuple[tuple[int, str], ...] = (
+    (72, "a 32B model in bf16, or a 70B model in 4 bits"),
+    (44, "a 14B model in bf16, or a 32B model in 8 bits"),
+    (22, "an 8B model in bf16"),
+    (14, "a 7B model in 8 bits"),
+    (7, "a 3B model in bf16"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    topic: str
+    state: State
+    text: str
+
+
+def examine(settings: Settings) -> list[Finding]:
+    return [
+        _python(),
+        _cpu(),
+        _memory(),
+        _disk(settings.data_dir),
+        *_gpu(),
+        *(_weights(model.name, model) for model in (MINILM, SMOLLM2)),
+        _ocr(),
+        *_packages(),
+        _server(settings.data_dir),
+    ]
+
+
+def _python() -> Finding:
+    ok = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Finding(
+        topic="Python",
+        state="ok" if ok else "missing",
+        text=f"{platform.python_version()} (3.11 to 3.13 are supported)",
+    )
+
+
+def _cpu() -> Finding:
+    flags = _cpu_flags()
+    bf16 = (
+        "bf16 in hardware: the encoder uses it"
+        if flags & {"avx512_bf16", "amx_bf16"}
+        else "no bf16: the encoder runs in fp32"
+    )
+    wide = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "no AVX2: slow"
+    return Finding(
+        topic="CPU", state="ok" if "avx2" in flags else "note", text=f"{os.cpu_count()} cores, {wide}, {bf16}"
+    )
+
+
+def _cpu_flags() -> frozenset[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    found = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(found.partition(":")[2].split())
+
+
+def _memory() -> Finding:
+    total = psutil.virtual_memory().total / GIB
+    return Finding(
+        topic="Memory",
+        state="ok" if total >= 4 else "note",
+        text=f"{total:.0f} GiB (the embedded profile idles under 1.5 GiB; about 2 GiB more per million passages)",
+    )
+
+
+def _disk(data_dir: Path) -> Finding:
+    place = data_dir.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / GIB
+    return Finding(topic="Disk", state="ok" if free >= 2 else "note", text=f"{free:.0f} GiB free for {data_dir}")
+
+
+def _gpu() -> list[Finding]:
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        text = "no NVIDIA GPU: profile embedded (answers by quoting) or any OpenAI-compatible server by lm_base_url"
+        return [Finding(topic="GPU", state="note", text=text)]
+    query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=10)
+    if done.returncode != 0 or not done.stdout.strip():
+        return [
+            Finding(topic="GPU", state="note", text=f"nvidia-smi failed: {(done.stderr or done.stdout).strip()[:120]}")
+        ]
+    findings = []
+    for line in done.stdout.strip().splitlines():
+        name, _, mib = line.rpartition(",")
+        gib = int(mib) / 1024
+        fits = next((text for least, text in LM_BY_GPU_MEMORY if gib >= least), "a 1B model")
+        findings.append(
+            Finding(
+                topic="GPU", state="ok", text=f"{name.strip()}, {gib:.0f} GiB: fits {fits}; start with --profile gpu"
+            )
+        )
+    return findings
+
+
+def _weights(name: str, model: object) -> Finding:
+    try:
+        verify(model)  # type: ignore[arg-type]
+    except ModelUnavailable as e:
+        return Finding(topic="Weights", state="missing", text=e.message)
+    return Finding(topic="Weights", state="ok", text=f"{name}: present, SHA-256 verified")
+
+
+def _ocr() -> Finding:
+    if shutil.which("tesseract"):
+        return Finding(topic="OCR", state="note", text="tesseract is installed; this version does not use it yet")
+    return Finding(topic="OCR", state="note", text="scanned pages are named as such and not read in this version")
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for name, purpose in (("openvino", "CPU inference"), ("torch", "GPU inference"), ("faiss-cpu", "dense search")):
+        try:
+            findings.append(Finding(topic="Package", state="ok", text=f"{name} {version(name)} ({purpose})"))
+        except PackageNotFoundError:
+            findings.append(Finding(topic="Package", state="missing", text=f"{name} ({purpose}): run `make up` again"))
+    return findings
+
+
+def _server(data_dir: Path) -> Finding:
+    running = find_server(data_dir)
+    if running is not None:
+        return Finding(topic="Server", state="ok", text=f"running at {running.url}")
+    if is_locked(data_dir):
+        return Finding(topic="Server", state="note", text=f"another process is using {data_dir}")
+    return Finding(topic="Server", state="note", text="not running: start it with `openbook serve`")

@@ -1,0 +1,86 @@
+"""What worker and server hand each other: a task as JSON, a result as one safetensors file (no pickle).
+
+The server is the only writer; the worker parses, chunks and encodes, and hands over what it made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from core.errors import InvalidRequest
+from core.types import Chunk, Document, PageSpan, Vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One file to be understood. ``path`` is the stored original."""
+
+    job_id: str
+    collection: str
+    uri: str
+    filename: str
+    sha256: str
+    path: str
+    chunker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    document: Document
+    chunks: tuple[Chunk, ...]
+    vectors: Vectors  # (n_chunks, dim)
+    encoder_revision: str
+    chunker_version: str
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def pack(result: Result) -> bytes:
+    header = {
+        "document": dataclasses.asdict(result.document),
+        # A chunk's text is a slice of the document's, so it does not travel twice.
+        "chunks": [{k: v for k, v in dataclasses.asdict(c).items() if k != "text"} for c in result.chunks],
+        "encoder_revision": result.encoder_revision,
+        "chunker_version": result.chunker_version,
+        "warnings": list(result.warnings),
+        "seconds": result.seconds,
+    }
+    tensors = {
+        "vectors": np.ascontiguousarray(result.vectors, dtype=np.float32),
+        "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+    }
+    return safetensors.numpy.save(tensors)
+
+
+def unpack(data: bytes) -> Result:
+    """Raises InvalidRequest if ``data`` is not what ``pack`` makes."""
+    try:
+        tensors = safetensors.numpy.load(data)
+        header: dict[str, Any] = json.loads(tensors["header"].tobytes())
+        document = dict(header["document"])
+        document["pages"] = tuple(PageSpan(**p) for p in document["pages"])
+        text = document["text"]
+        chunks = tuple(
+            Chunk(**{**c, "heading_path": tuple(c["heading_path"]), "text": text[c["start"] : c["end"]]})
+            for c in header["chunks"]
+        )
+        vectors: Vectors = tensors["vectors"]
+        if vectors.shape[0] != len(chunks):
+            raise ValueError(f"{vectors.shape[0]} vectors for {len(chunks)} chunks")
+        return Result(
+            document=Document(**document),
+            chunks=chunks,
+            vectors=vectors,
+            encoder_revision=header["encoder_revision"],
+            chunker_version=header["chunker_version"],
+            warnings=tuple(header["warnings"]),
+            seconds=header["seconds"],
+        )
+    except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as e:
+        raise InvalidRequest(f"not a worker's result: {e}", code="bad-result") from e

@@ -1,0 +1,98 @@
+"""From an uploaded file to a job: kept first, then promised.
+
+A file is on the disk, and its job committed, before anyone is told that it was accepted.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from app.api.uploads import Uploaded
+from app.services import Services
+from core.errors import NotFound
+from core.types import Principal
+from ingest.ledger import Job
+
+Json = dict[str, Any]
+
+
+def job_json(job: Job) -> Json:
+    return {
+        "job_id": job.job_id,
+        "collection": job.collection,
+        "file": job.file,
+        "state": job.state,
+        "reason": job.reason,
+        "doc_id": job.doc_id,
+        "pages": job.pages,
+        "chunks": job.chunks,
+        "seconds": job.seconds,
+        "progress": job.progress,
+        "warnings": list(job.warnings),
+        "attempts": job.attempts,
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+    }
+
+
+class Accepting:
+    """The files of one upload, one after the other."""
+
+    def __init__(self, services: Services, principal: Principal, collection: str, chunker: str) -> None:
+        self.jobs: list[Job] = []
+        self._services = services
+        self._principal = principal
+        self._collection = collection
+        self._chunker = chunker
+
+    def keep(self, pieces: Iterator[bytes]) -> tuple[str, int]:
+        """Stores one file among the originals; durable when it returns."""
+        return self._services.store.originals.put_stream(pieces, self._services.settings.max_upload_bytes)
+
+    async def add(self, uploaded: Uploaded) -> None:
+        """Makes the job of a file; a refused file gets a failed job that says why."""
+        job = await self._services.offload(self._add, uploaded)
+        self.jobs.append(job)
+        self._services.work_added.set()
+        await self._services.announce_jobs()
+
+    def _add(self, uploaded: Uploaded) -> Job:
+        uri = clean_uri(uploaded.filename)
+        services = self._services
+        with services.database.write() as connection:
+            job = services.ledger.add(
+                connection,
+                principal=self._principal,
+                collection=self._collection,
+                file=uri,
+                uri=uri,
+                sha256=uploaded.sha256,
+                size=uploaded.size,
+                chunker=self._chunker,
+            )
+            if uploaded.error is not None:
+                services.ledger.fail(connection, job.job_id, uploaded.error.message)
+        return services.ledger.get(self._principal, job.job_id)
+
+
+def accept_files(services: Services, principal: Principal, collection: str, chunker: str | None) -> Accepting:
+    """Raises NotFound if there is no such collection for this person."""
+    known = [c.name for c in services.store.list_collections(principal)]
+    if collection not in known:
+        have = ", ".join(known) or "none yet"
+        raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
+    return Accepting(services, principal, collection, chunker or services.settings.chunker)
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean_uri(filename: str) -> str:
+    """A relative path that names the file for people and for replacement; never used as a path on the disk."""
+    name = unicodedata.normalize("NFC", filename).replace("\\", "/")
+    parts = [p.strip() for p in _UNPRINTABLE.sub("", name).split("/")]
+    kept = [p for p in parts if p not in ("", ".", "..")]
+    return "/".join(kept)[-500:] or "unnamed"

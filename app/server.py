@@ -1,0 +1,178 @@
+"""The api process: the only writer. Takes the lock, opens the database, listens, and loads the models meanwhile.
+
+python -m app.server      (started by ``openbook serve``; the listening socket may come as OPENBOOK_LISTEN_FD)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.api.main import create_app
+from app.chats import Chats
+from app.datadir import DataDirLock, ServerAddress, announce_server, withdraw_server
+from app.loading import load_models
+from app.parent import die_with_parent
+from app.runs import Runs
+from app.services import Services
+from app.traces import Traces
+from app.wiring import MIGRATIONS
+from core.database import migrate, open_database
+from core.errors import OpenbookError
+from core.offload import Offload
+from core.settings import Settings, load_settings
+from ingest.ledger import Ledger
+from retrieval.store import Store
+
+logger = logging.getLogger("openbook.server")
+
+EXIT_REFUSED = 3  # the supervisor does not start a server again that refused to start
+OFFLOAD_THREADS = 8
+
+
+@contextmanager
+def open_services(settings: Settings) -> Iterator[Services]:
+    """Everything but the models, which load later. The caller holds the lock of the data directory."""
+    database = open_database(settings.data_dir)
+    migrate(database, MIGRATIONS)
+    store = Store(database, settings.data_dir / "originals")
+    ledger = Ledger(database, max_queued=settings.max_queued_jobs)
+    with database.write() as connection:
+        ledger.requeue_interrupted(connection)
+    services = Services(
+        settings=settings,
+        database=database,
+        store=store,
+        ledger=ledger,
+        chats=Chats(database),
+        traces=Traces(database),
+        offload=Offload(OFFLOAD_THREADS),
+        runs=Runs(),
+        worker_token=secrets.token_urlsafe(32),
+    )
+    try:
+        yield services
+    finally:
+        if services.models.engine is not None:
+            services.models.engine.close()
+        services.offload.close()
+        database.close()
+
+
+def application(services: Services) -> FastAPI:
+    """The API over ``services``, loading the models from its first moment on."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(load_models(services))
+        try:
+            yield
+        finally:
+            loading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loading
+            await services.runs.close()
+            lm = services.models.lm
+            close = getattr(lm, "close", None)
+            if close is not None:
+                await services.offload(close)
+
+    return create_app(services, lifespan)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OpenbookError in one clear line if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+        found.listen(256)
+    except OSError as e:
+        found.close()
+        raise OpenbookError(
+            f"cannot listen on {host}:{port} ({e.strerror}): stop what uses it, or choose another --port",
+            code="port-in-use",
+        ) from e
+    return found
+
+
+class BackgroundServer:
+    """A server in a thread of this process, for a command that found none running."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @contextmanager
+    def run(self) -> Iterator[ServerAddress]:
+        lock = DataDirLock(self._settings.data_dir)
+        lock.acquire()
+        try:
+            with open_services(self._settings) as services:
+                listener = listen("127.0.0.1", 0)
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                server = uvicorn.Server(_uvicorn(application(services)))
+                thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
+                thread.start()
+                try:
+                    yield ServerAddress(url=url, token=services.worker_token, pid=os.getpid())
+                finally:
+                    server.should_exit = True
+                    thread.join()
+        finally:
+            lock.release()
+
+
+def _uvicorn(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=3,
+        timeout_keep_alive=30,
+        ws="none",
+    )
+
+
+def main() -> int:
+    die_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    for quiet in ("alembic", "httpx", "uvicorn.error"):
+        logging.getLogger(quiet).setLevel(logging.WARNING)
+    try:
+        settings = load_settings()
+        lock = DataDirLock(settings.data_dir)
+        lock.acquire()
+        fd = os.environ.get("OPENBOOK_LISTEN_FD")
+        listener = socket.socket(fileno=int(fd)) if fd else listen(settings.host, settings.port)
+        with open_services(settings) as services:
+            services.worker_token = os.environ.get("OPENBOOK_WORKER_TOKEN") or services.worker_token
+            host, port = listener.getsockname()[:2]
+            name = f"[{host}]" if ":" in host else host
+            url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else name}:{port}"
+            announce_server(settings.data_dir, ServerAddress(url=url, token=services.worker_token, pid=os.getpid()))
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            uvicorn.Server(_uvicorn(application(services))).run(sockets=[listener])
+            withdraw_server(settings.data_dir)
+    except OpenbookError as e:
+        print(f"openbook: {e.message}", file=sys.stderr)  # noqa: T201
+        return EXIT_REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What a running server holds, built by ``app.wiring`` and handed to the routes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from app.chats import Chats
+from app.runs import Runs
+from app.traces import Traces
+from core.database import Database
+from core.errors import NotReady
+from core.offload import Offload
+from core.protocols import Encoder, LanguageModel, Verifier
+from core.settings import Settings
+from ingest.ledger import Ledger
+from retrieval.engine import SearchEngine
+from retrieval.store import Store
+
+LoadState = Literal["waiting", "loading", "ready", "failed", "off"]
+
+
+@dataclass(slots=True)
+class Loading:
+    """How far one part of the server has come."""
+
+    name: str
+    state: LoadState = "waiting"
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Models:
+    """What takes time to load; None until it is there."""
+
+    encoder: Encoder | None = None
+    engine: SearchEngine | None = None
+    lm: LanguageModel | None = None
+    verifier: Verifier | None = None
+
+
+@dataclass(slots=True)
+class Services:
+    settings: Settings
+    database: Database
+    store: Store
+    ledger: Ledger
+    chats: Chats
+    traces: Traces
+    offload: Offload
+    runs: Runs
+    worker_token: str
+    models: Models = field(default_factory=Models)
+    loading: dict[str, Loading] = field(default_factory=dict)
+    # Set whenever a job was added or freed, so that a waiting worker need not poll.
+    work_added: asyncio.Event = field(default_factory=asyncio.Event)
+    # Set whenever any job changed, so that event streams need not poll.
+    jobs_changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.settings.data_dir
+
+    @property
+    def engine(self) -> SearchEngine:
+        """Raises NotReady while the encoder and the indexes load."""
+        if self.models.engine is None:
+            raise NotReady(f"still loading: {self.loading_text()}; try again in a moment", code="loading")
+        return self.models.engine
+
+    @property
+    def encoder(self) -> Encoder:
+        if self.models.encoder is None:
+            raise NotReady(f"still loading: {self.loading_text()}; try again in a moment", code="loading")
+        return self.models.encoder
+
+    @property
+    def search_ready(self) -> bool:
+        return self.models.engine is not None
+
+    def loading_text(self) -> str:
+        waiting = [
+            f"{part.name} ({part.detail or part.state})" for part in self.loading.values() if part.state != "ready"
+        ]
+        return ", ".join(waiting) or "nothing"
+
+    async def announce_jobs(self) -> None:
+        """Wakes the event streams of jobs."""
+        async with self.jobs_changed:
+            self.jobs_changed.notify_all()

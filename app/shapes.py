@@ -1,0 +1,124 @@
+"""Our objects as the JSON that DESIGN.md fixes. Knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from app.chats import Chat, ChatMessage
+from core.events import (
+    CitationMade,
+    Event,
+    RunDone,
+    RunFailed,
+    RunStarted,
+    SentenceChecked,
+    StepTaken,
+    TokenSaid,
+    UsageCounted,
+)
+from core.types import Answer, Citation, Hit, Sentence, Trace, Usage
+
+Json = dict[str, Any]
+
+
+def hit_json(hit: Hit) -> Json:
+    chunk = hit.chunk
+    return {
+        "chunk_id": chunk.chunk_id,
+        "doc_id": chunk.doc_id,
+        "title": hit.title,
+        "collection": hit.collection,
+        "page": chunk.page,
+        "start": chunk.start,
+        "end": chunk.end,
+        "text": chunk.text,
+        "heading_path": list(chunk.heading_path),
+        "score": hit.score,
+        "rank": hit.rank,
+        "source": hit.source,
+        "parts": {name: {"rank": part.rank, "score": part.score} for name, part in hit.parts.items()},
+    }
+
+
+def citation_json(citation: Citation) -> Json:
+    return {
+        "n": citation.marker,
+        "chunk_id": citation.chunk_id,
+        "doc_id": citation.doc_id,
+        "title": citation.title,
+        "page": citation.page,
+        "start": citation.start,
+        "end": citation.end,
+        "quote": citation.quote,
+        "verdict": citation.verdict,
+        "score": citation.score,
+    }
+
+
+def sentence_json(sentence: Sentence) -> Json:
+    return {
+        "text": sentence.text,
+        "start": sentence.start,
+        "end": sentence.end,
+        "verdict": sentence.verdict,
+        "score": sentence.score,
+        "reason": sentence.reason,
+        "citations": list(sentence.citations),
+    }
+
+
+def usage_json(usage: Usage) -> Json:
+    return dataclasses.asdict(usage)
+
+
+def answer_json(answer: Answer, trace: Trace) -> Json:
+    """The JSON of ``ask``, and of the last event of its stream."""
+    return {
+        "answer": answer.text,
+        "abstained": answer.abstained,
+        "reason": answer.reason,
+        "strategy": trace.strategy,
+        "run_id": answer.run_id,
+        "sentences": [sentence_json(s) for s in answer.sentences],
+        "citations": [citation_json(c) for c in answer.citations],
+        "hits": [hit_json(h) for h in answer.hits],
+        "usage": usage_json(trace.usage),
+        "steps": len(trace.steps),
+        "seconds": trace.duration_s,
+    }
+
+
+def trace_json(trace: Trace) -> Json:
+    found = dataclasses.asdict(dataclasses.replace(trace, answer=None))
+    found["answer"] = answer_json(trace.answer, trace) if trace.answer else None
+    return found
+
+
+def event_json(event: Event) -> tuple[str, Json]:
+    """The name and the data of a server-sent event."""
+    match event:
+        case RunStarted():
+            return "run", {"run_id": event.run_id, "strategy": event.strategy, "question": event.question}
+        case StepTaken():
+            return "step", dataclasses.asdict(event.step)
+        case TokenSaid():
+            return "token", {"text": event.text}
+        case SentenceChecked():
+            return "sentence", {"index": event.index, **sentence_json(event.sentence)}
+        case CitationMade():
+            return "citation", citation_json(event.citation)
+        case UsageCounted():
+            return "usage", usage_json(event.usage)
+        case RunDone():
+            return "done", answer_json(event.answer, event.trace)
+        case RunFailed():
+            return "error", {"code": event.code, "message": event.message, "run_id": event.trace.run_id}
+
+
+def chat_json(chat: Chat) -> Json:
+    return {**dataclasses.asdict(chat), "collections": list(chat.collections)}
+
+
+def message_json(message: ChatMessage) -> Json:
+    return dataclasses.asdict(message)

@@ -1,0 +1,40 @@
+"""Waiting for a server's models, and knowing when waiting is in vain."""
+
+from __future__ import annotations
+
+import time
+
+from app.client import Client, ServerUnreachable
+from core.errors import NotReady
+
+
+def wait_until_ready(client: Client, timeout_s: float) -> None:
+    """Returns once searching works. Raises NotReady when a part failed or the time is up."""
+    deadline = time.monotonic() + timeout_s
+    pause_s = 0.02
+    while True:
+        try:
+            state = client.ready()
+        except ServerUnreachable:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if state["ready"]:
+                return
+            failed = [p for p in state["loading"] if p["state"] == "failed" and p["name"] != "language model"]
+            if failed:
+                raise NotReady("; ".join(f"{p['name']}: {p['detail']}" for p in failed))
+            if time.monotonic() > deadline:
+                raise NotReady(f"not ready after {timeout_s:.0f} s: see the server's log")
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.5)
+
+
+def wait_for_lm(client: Client, timeout_s: float) -> None:
+    """Returns once the language model is loaded, or is known not to come."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        parts = [p for p in client.ready()["loading"] if p["name"] == "language model"]
+        if parts and parts[0]["state"] in ("ready", "failed", "off"):
+            return
+        time.sleep(0.1)

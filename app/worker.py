@@ -1,0 +1,133 @@
+"""The worker process: parses, chunks and encodes; hands results to the server; never writes.
+
+python -m app.worker      (OPENBOOK_API_URL and OPENBOOK_WORKER_TOKEN say where and as whom)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+
+from app.handover import Result, Task, pack
+from app.parent import die_with_parent
+from app.wiring import build_encoder
+from core.errors import OpenbookError, RunCancelled
+from core.protocols import Encoder
+from core.settings import Settings, load_settings
+from ingest.pipeline import process
+
+logger = logging.getLogger("openbook.worker")
+
+NICENESS = 10
+# Progress is told at most this often; a state change is told at once.
+PROGRESS_EVERY_S = 0.5
+SERVER_RETRY_S = 1.0
+
+
+class Worker:
+    def __init__(self, settings: Settings, encoder: Encoder, http: httpx.Client, worker_id: str) -> None:
+        self._settings = settings
+        self._encoder = encoder
+        self._http = http
+        self._worker_id = worker_id
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until ``stop`` is set. A server that is away is asked again."""
+        while not stop.is_set():
+            try:
+                reply = self._http.post("/internal/claim", json={"worker_id": self._worker_id}, timeout=60)
+                reply.raise_for_status()
+                if reply.status_code == 200:
+                    self._work(Task(**reply.json()))
+            except httpx.HTTPError as e:
+                logger.warning("the server does not answer (%s); trying again", e)
+                stop.wait(SERVER_RETRY_S)
+
+    def _work(self, task: Task) -> None:
+        told = _Telling(self._http, task.job_id)
+        begun = time.monotonic()
+        try:
+            made = process(
+                Path(task.path),
+                task.filename,
+                collection=task.collection,
+                uri=task.uri,
+                sha256=task.sha256,
+                chunker=task.chunker,
+                settings=self._settings,
+                encoder=self._encoder,
+                report=told.report,
+                cancelled=lambda: told.cancel,
+            )
+        except RunCancelled:
+            self._fail(task, "cancelled", cancelled=True)
+            return
+        except OpenbookError as e:
+            self._fail(task, e.message)
+            return
+        except Exception:
+            logger.exception("job %s (%s) broke", task.job_id, task.filename)
+            self._fail(task, "Openbook broke on this file; the worker's log has the details")
+            return
+        result = Result(
+            document=made.document,
+            chunks=tuple(made.chunks),
+            vectors=made.vectors,
+            encoder_revision=self._encoder.revision,
+            chunker_version=made.chunker_version,
+            warnings=tuple(made.warnings),
+            seconds=time.monotonic() - begun,
+        )
+        reply = self._http.put(f"/internal/jobs/{task.job_id}/result", content=pack(result), timeout=600)
+        reply.raise_for_status()
+
+    def _fail(self, task: Task, message: str, *, cancelled: bool = False) -> None:
+        body = {"message": message, "cancelled": cancelled}
+        self._http.post(f"/internal/jobs/{task.job_id}/failure", json=body, timeout=60).raise_for_status()
+
+
+class _Telling:
+    """Tells the server how far a job is, and learns from its answers whether to stop."""
+
+    def __init__(self, http: httpx.Client, job_id: str) -> None:
+        self.cancel = False
+        self._http = http
+        self._job_id = job_id
+        self._state = ""
+        self._told_at = 0.0
+
+    def report(self, state: str, progress: float) -> None:
+        now = time.monotonic()
+        if state == self._state and now - self._told_at < PROGRESS_EVERY_S:
+            return
+        self._state, self._told_at = state, now
+        body = {"state": state, "progress": round(progress, 4)}
+        reply = self._http.post(f"/internal/jobs/{self._job_id}/progress", json=body, timeout=60)
+        reply.raise_for_status()
+        self.cancel = bool(reply.json()["cancel"])
+
+
+def main() -> int:
+    die_with_parent()
+    os.nice(NICENESS)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))  # nothing of a worker's needs an orderly end
+    url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
+    settings = load_settings()
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as http:
+        Worker(settings, build_encoder(settings), http, worker_id=f"w{os.getpid()}").run(stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
