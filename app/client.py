@@ -1,0 +1,398 @@
+"""The typed client of the API: what the page and the command line speak. It knows routes, not what they do.
+
+    ApiError                the server refused, and said why (problem+json)
+    ServerUnreachable       nobody answers at that address, or the line broke
+
+Uploads are streamed from the files they come from. A ``Client`` may be shared by threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, TypeAlias, cast
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from app import replies
+from app.sse import ServerEvent, read_events
+from core.errors import NotReady, OpenbookError
+
+FileSource: TypeAlias = Path | tuple[str, IO[bytes]]  # a path, or a name and an open binary file
+
+CONNECT_TIMEOUT_S = 5.0
+# A stream is silent while a model reads a long prompt; the server bounds the run itself.
+STREAM_SILENCE_S = 300.0
+
+
+class ApiError(OpenbookError):
+    """``code`` is the last part of the problem's type; ``status`` the HTTP status."""
+
+    def __init__(self, message: str, *, code: str, status: int, retry_after_s: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class ServerUnreachable(NotReady):
+    code = "server-unreachable"
+
+
+class EventStream:
+    """The events of one stream: iterate it once, close it from any thread.
+
+    Closing tells the server that nobody listens, which stops the run. It also wakes a thread that waits for
+    the next event; that thread's iteration then just ends.
+    """
+
+    def __init__(self, http: httpx.Client, request: httpx.Request, base_url: str) -> None:
+        self._base_url = base_url
+        self._closed = False
+        self.last_id = ""
+        with _translated(base_url):
+            self._response = http.send(request, stream=True)
+        try:
+            _raise_for_problem(self._response)
+        except BaseException:
+            self._response.close()
+            raise
+
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        try:
+            with _translated(self._base_url):
+                for event in read_events(self._response.iter_raw()):
+                    self.last_id = event.last_id
+                    yield event.name, _data(event)
+        except (ServerUnreachable, httpx.StreamError):
+            if not self._closed:
+                raise
+        finally:
+            self._response.close()
+
+    def close(self) -> None:
+        self._closed = True
+        network = self._response.extensions.get("network_stream")
+        sock = network.get_extra_info("socket") if network is not None else None
+        if sock is not None:
+            # close() alone would not wake a reader that is blocked in recv. One that has gone is no matter.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._response.close()
+
+
+class Client:
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None = None,
+        *,
+        timeout_s: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            base_url: for example ``http://127.0.0.1:8000``.
+            token: sent as ``Authorization: Bearer``, if given.
+            timeout_s: how long an answer, or a piece of an upload, may take; streams have a limit of their own.
+            transport: for tests that run the application in process.
+        """
+        self.base_url = base_url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.base_url,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+            transport=transport,
+            trust_env=not _is_loopback(self.base_url),  # a proxy of the environment cannot reach our loopback
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------- collections
+
+    def collections(self) -> list[replies.Collection]:
+        return cast("list[replies.Collection]", self._json("GET", "/v1/collections")["collections"])
+
+    def create_collection(self, name: str) -> replies.Collection:
+        return cast(replies.Collection, self._json("POST", "/v1/collections", json={"name": name}))
+
+    def delete_collection(self, name: str) -> None:
+        self._send("DELETE", f"/v1/collections/{_seg(name)}")
+
+    # ---------------------------------------------------------------- files and jobs
+
+    def upload(self, collection: str, files: Sequence[FileSource], *, chunker: str | None = None) -> list[replies.Job]:
+        """Sends ``files`` as one batch and returns a job for each; "accepted" is not yet "ready"."""
+        with contextlib.ExitStack() as stack:
+            parts: list[tuple[str, tuple[str, IO[bytes]]]] = []
+            for source in files:
+                if isinstance(source, Path):
+                    parts.append(("files", (source.name, stack.enter_context(source.open("rb")))))
+                else:
+                    parts.append(("files", source))
+            reply = self._json(
+                "POST",
+                f"/v1/collections/{_seg(collection)}/documents",
+                files=parts,
+                params=_given(chunker=chunker),
+            )
+        return cast("list[replies.Job]", reply["jobs"])
+
+    def jobs(self, *, collection: str | None = None, limit: int | None = None) -> list[replies.Job]:
+        reply = self._json("GET", "/v1/jobs", params=_given(collection=collection, limit=limit))
+        return cast("list[replies.Job]", reply["jobs"])
+
+    def job(self, job_id: str) -> replies.Job:
+        return cast(replies.Job, self._json("GET", f"/v1/jobs/{_seg(job_id)}"))
+
+    def job_events(self, job_id: str, *, after: str = "") -> Iterator[replies.Job]:
+        """Yields the job as it changes and ends when it has; ``after`` resumes behind that event id."""
+        headers = {"Last-Event-ID": after} if after else {}
+        with self._stream("GET", f"/v1/jobs/{_seg(job_id)}/events", headers=headers) as events:
+            for name, data in events:
+                if name == "job":
+                    yield cast(replies.Job, data)
+
+    def retry_job(self, job_id: str) -> replies.Job:
+        return cast(replies.Job, self._json("POST", f"/v1/jobs/{_seg(job_id)}/retry"))
+
+    def cancel_job(self, job_id: str) -> replies.Job:
+        return cast(replies.Job, self._json("DELETE", f"/v1/jobs/{_seg(job_id)}"))
+
+    # ---------------------------------------------------------------- documents
+
+    def documents(
+        self, collection: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> replies.DocumentPage:
+        reply = self._json(
+            "GET", f"/v1/collections/{_seg(collection)}/documents", params=_given(limit=limit, cursor=cursor)
+        )
+        return cast(replies.DocumentPage, reply)
+
+    def document(self, doc_id: str) -> replies.Document:
+        return cast(replies.Document, self._json("GET", f"/v1/documents/{_seg(doc_id)}"))
+
+    def delete_document(self, doc_id: str) -> None:
+        self._send("DELETE", f"/v1/documents/{_seg(doc_id)}")
+
+    def document_text(self, doc_id: str) -> str:
+        """The stored text that all offsets point into."""
+        return self._send("GET", f"/v1/documents/{_seg(doc_id)}/content").content.decode("utf-8")
+
+    def document_original(self, doc_id: str) -> bytes:
+        """The file as it was uploaded."""
+        return self._send("GET", f"/v1/documents/{_seg(doc_id)}/content", params={"format": "original"}).content
+
+    def chunks(self, doc_id: str) -> list[replies.ChunkInfo]:
+        return cast("list[replies.ChunkInfo]", self._json("GET", f"/v1/documents/{_seg(doc_id)}/chunks")["chunks"])
+
+    def page_image(self, doc_id: str, page: int, *, highlight: tuple[int, int] | None = None) -> bytes:
+        """One page of a PDF as PNG; ``highlight`` marks a range of the stored text on it."""
+        marked = None if highlight is None else f"{highlight[0]},{highlight[1]}"
+        path = f"/v1/documents/{_seg(doc_id)}/pages/{page}.png"
+        return self._send("GET", path, params=_given(highlight=marked)).content
+
+    # ---------------------------------------------------------------- finding and asking
+
+    def search(
+        self,
+        query: str,
+        collections: Sequence[str],
+        *,
+        k: int | None = None,
+        retriever: str | None = None,
+        explain: bool = False,
+        **options: str,
+    ) -> list[replies.Hit]:
+        """``options`` are the further fields of the search, for example ``sparse="rank-bm25"``."""
+        body = {"query": query, "collections": list(collections), "explain": explain, **options}
+        reply = self._json("POST", "/v1/search", json=body | _given(k=k, retriever=retriever))
+        return cast("list[replies.Hit]", reply["hits"])
+
+    def ask(
+        self,
+        question: str,
+        collections: Sequence[str],
+        *,
+        strategy: str | None = None,
+        limits: Mapping[str, Any] | None = None,
+        timeout_s: float = STREAM_SILENCE_S,
+    ) -> replies.Answer:
+        body = {"question": question, "collections": list(collections)} | _given(strategy=strategy, limits=limits)
+        return cast(replies.Answer, self._json("POST", "/v1/ask", json=body, timeout=timeout_s))
+
+    def ask_stream(self, question: str, collections: Sequence[str], *, strategy: str | None = None) -> EventStream:
+        """The same as events: run, step, token, sentence, citation, usage, and last ``done`` or ``error``."""
+        body = {"question": question, "collections": list(collections), "stream": True}
+        return self._stream("POST", "/v1/ask", json=body | _given(strategy=strategy))
+
+    def cancel_run(self, run_id: str) -> None:
+        self._send("POST", f"/v1/runs/{_seg(run_id)}/cancel")
+
+    def strategies(self) -> replies.Strategies:
+        return cast(replies.Strategies, self._json("GET", "/v1/strategies"))
+
+    # ---------------------------------------------------------------- conversations
+
+    def create_chat(
+        self, collections: Sequence[str], *, strategy: str | None = None, title: str | None = None
+    ) -> replies.Chat:
+        body = {"collections": list(collections)} | _given(strategy=strategy, title=title)
+        return cast(replies.Chat, self._json("POST", "/v1/chats", json=body))
+
+    def chats(self) -> list[replies.Chat]:
+        """The newest first, without their messages."""
+        return cast("list[replies.Chat]", self._json("GET", "/v1/chats")["chats"])
+
+    def chat(self, chat_id: str) -> replies.Chat:
+        return cast(replies.Chat, self._json("GET", f"/v1/chats/{_seg(chat_id)}"))
+
+    def update_chat(
+        self,
+        chat_id: str,
+        *,
+        title: str | None = None,
+        collections: Sequence[str] | None = None,
+        strategy: str | None = None,
+    ) -> replies.Chat:
+        body = _given(title=title, collections=None if collections is None else list(collections), strategy=strategy)
+        return cast(replies.Chat, self._json("PATCH", f"/v1/chats/{_seg(chat_id)}", json=body))
+
+    def delete_chat(self, chat_id: str) -> None:
+        self._send("DELETE", f"/v1/chats/{_seg(chat_id)}")
+
+    def chat_stream(
+        self,
+        chat_id: str,
+        question: str,
+        *,
+        strategy: str | None = None,
+        collections: Sequence[str] | None = None,
+    ) -> EventStream:
+        """Asks within a conversation; the server keeps both messages, and the part that was said of a dropped one."""
+        body = {"question": question, "stream": True} | _given(
+            strategy=strategy, collections=None if collections is None else list(collections)
+        )
+        return self._stream("POST", f"/v1/chats/{_seg(chat_id)}/messages", json=body)
+
+    # ---------------------------------------------------------------- the server itself
+
+    def health(self) -> dict[str, Any]:
+        return self._json("GET", "/health")
+
+    def ready(self) -> replies.Readiness:
+        """What is still loading; a server that is not ready answers this too."""
+        with _translated(self.base_url):
+            response = self._http.get("/ready")
+        if response.status_code not in (200, 503) or "ready" not in response.text:
+            _raise_for_problem(response)
+        return cast(replies.Readiness, _object(response))
+
+    def system(self) -> dict[str, Any]:
+        return self._json("GET", "/v1/system")
+
+    # ---------------------------------------------------------------- the wire
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with _translated(self.base_url):
+            response = self._http.request(method, path, **options)
+        _raise_for_problem(response)
+        return response
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        return _object(self._send(method, path, **options))
+
+    def _stream(self, method: str, path: str, **options: Any) -> EventStream:
+        timeout = httpx.Timeout(STREAM_SILENCE_S, connect=CONNECT_TIMEOUT_S)
+        request = self._http.build_request(method, path, timeout=timeout, **options)
+        request.headers["Accept"] = "text/event-stream"
+        request.headers["Accept-Encoding"] = "identity"
+        return EventStream(self._http, request, self.base_url)
+
+
+@contextlib.contextmanager
+def _translated(base_url: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx.ConnectError as e:
+        raise ServerUnreachable(f"no server at {base_url}: start it with `openbook serve`") from e
+    except httpx.TimeoutException as e:
+        raise ServerUnreachable(f"the server at {base_url} does not answer in time: is it overloaded?") from e
+    except (httpx.TransportError, httpx.InvalidURL) as e:
+        raise ServerUnreachable(f"the connection to {base_url} broke off ({type(e).__name__}): try again") from e
+
+
+def _raise_for_problem(response: httpx.Response) -> None:
+    if response.status_code < 400:
+        return
+    response.read()
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        problem = {}
+    detail = problem.get("detail") or problem.get("title")
+    retry_after = response.headers.get("Retry-After", "")
+    raise ApiError(
+        str(detail) if detail else f"the server answered {response.status_code} {response.reason_phrase}",
+        code=str(problem.get("type") or "error").rstrip("/").rpartition("/")[2],
+        status=response.status_code,
+        retry_after_s=int(retry_after) if retry_after.isdecimal() else None,
+    )
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        found = response.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ApiError(
+            f"{response.request.url} answered something that is not ours: is another program on that port?",
+            code="not-openbook",
+            status=response.status_code,
+        )
+    return found
+
+
+def _data(event: ServerEvent) -> dict[str, Any]:
+    found = json.loads(event.data)
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _seg(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,184 @@
+"""The shapes of what the API answers, for whoever calls it (see ``app.shapes`` for where they are made).
+
+Times are ISO 8601 in UTC. ``start`` and ``end`` are half-open code point offsets into a document's stored text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from core.types import VerdictLabel
+
+JobState = Literal["queued", "parsing", "encoding", "indexing", "ready", "partial", "failed", "cancelled"]
+ACTIVE_STATES: frozenset[JobState] = frozenset({"queued", "parsing", "encoding", "indexing"})
+
+
+class Collection(TypedDict):
+    name: str
+    documents: int
+    chunks: int
+    created_at: str
+
+
+class Job(TypedDict):
+    job_id: str
+    collection: str
+    file: str
+    state: JobState
+    reason: str | None
+    doc_id: str | None
+    pages: int | None
+    chunks: int | None
+    seconds: float | None
+    progress: float  # 0 to 1
+    created_at: str
+    warnings: list[str]
+
+
+class Span(TypedDict):
+    number: int  # 1-based
+    start: int
+    end: int
+
+
+class Document(TypedDict):
+    """``page_spans`` and ``metadata`` come with one document, not with a list of them."""
+
+    doc_id: str
+    title: str
+    uri: str
+    mime_type: str
+    size: int
+    pages: int
+    chunks: int
+    created_at: str
+    warnings: list[str]
+    collection: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    page_spans: NotRequired[list[Span]]
+
+
+class DocumentPage(TypedDict):
+    documents: list[Document]
+    next_cursor: str | None
+
+
+class ChunkInfo(TypedDict):
+    chunk_id: str
+    text: str
+    start: int
+    end: int
+    n_tokens: int
+    page: int | None
+    heading_path: list[str]
+
+
+class Part(TypedDict):
+    rank: int
+    score: float
+
+
+class Hit(TypedDict):
+    chunk_id: str
+    doc_id: str
+    title: str
+    collection: str
+    page: int | None
+    start: int
+    end: int
+    text: str
+    score: float
+    rank: int
+    source: str
+    parts: dict[str, Part]
+    heading_path: NotRequired[list[str]]
+
+
+class Citation(TypedDict):
+    n: int
+    chunk_id: str
+    doc_id: str
+    title: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    verdict: VerdictLabel
+    score: float
+
+
+class Sentence(TypedDict):
+    text: str
+    start: int  # into the answer
+    end: int
+    verdict: VerdictLabel
+    score: float
+    reason: str
+    citations: list[int]
+
+
+class Usage(TypedDict):
+    prompt_tokens: int
+    completion_tokens: int
+    duration_s: float
+
+
+class Answer(TypedDict):
+    answer: str
+    abstained: bool
+    reason: str
+    strategy: str
+    run_id: str
+    sentences: list[Sentence]
+    citations: list[Citation]
+    hits: list[Hit]
+    usage: Usage
+    steps: int
+    seconds: float
+
+
+class Message(TypedDict):
+    """``answer`` is None for a question, and for an answer that was stopped before it was complete."""
+
+    message_id: str
+    role: Literal["user", "assistant"]
+    content: str
+    created_at: str
+    answer: Answer | None
+    partial: bool
+    run_id: NotRequired[str | None]
+
+
+class Chat(TypedDict):
+    chat_id: str
+    title: str
+    collections: list[str]
+    strategy: str
+    created_at: str
+    updated_at: str
+    messages: NotRequired[list[Message]]
+
+
+class Strategy(TypedDict):
+    name: str
+    label: str
+    description: str
+    needs_lm: bool
+    available: bool
+    reason: str | None
+
+
+class Strategies(TypedDict):
+    strategies: list[Strategy]
+    default: str
+
+
+class Loading(TypedDict):
+    name: str
+    state: str
+    detail: str
+
+
+class Readiness(TypedDict):
+    ready: bool
+    loading: list[Loading]

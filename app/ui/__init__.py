@@ -1,0 +1,1 @@
+"""The web page: a Streamlit application that speaks to the API over HTTP, through ``app.client`` alone."""

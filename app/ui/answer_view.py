@@ -1,0 +1,158 @@
+"""Draws an answer: its text with chips and verdicts, its sources, or that it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import streamlit as st
+
+from app import replies
+from app.ui import look
+from app.ui.inert import VERDICTS, Checked, answer_html, inert_html, inert_markdown
+from app.ui.live import Snapshot
+from app.ui.passage import Passage, from_citation, from_hit
+
+# The strategies that quote: what they say is a document's text, not Markdown.
+VERBATIM = frozenset({"extract"})
+NEAREST = 3  # passages offered where there is no answer
+STEP_WORDS: Mapping[str, str] = {
+    "plan": "Planning",
+    "act": "Searching the documents",
+    "observe": "Reading what was found",
+    "reflect": "Thinking it over",
+    "expand": "Following another path",
+    "answer": "Writing the answer",
+}
+
+Open = Callable[[Passage], None]
+
+
+def draw_answer(answer: replies.Answer, open_passage: Open) -> None:
+    if answer["abstained"]:
+        _abstained(answer, open_passage)
+    else:
+        st.html(
+            answer_html(
+                answer["answer"],
+                scope=answer["run_id"],
+                markdown=answer["strategy"] not in VERBATIM,
+                titles=_titles(answer["citations"]),
+                sentences=_checked(answer["sentences"]),
+            )
+        )
+        _summary(answer["sentences"])
+        _sources(answer, open_passage)
+    _footer(answer)
+
+
+def streaming_html(now: Snapshot, elapsed_s: float, *, verbatim: bool) -> str:
+    """The answer as far as it has come, or what is being done while nothing is said yet."""
+    if not now.text:
+        doing = STEP_WORDS.get(str(now.steps[-1].get("kind")), "Working") if now.steps else "Searching the documents"
+        return (
+            '<div class="ob-working" role="status"><span class="ob-dot" aria-hidden="true"></span>'
+            f"{doing} … {elapsed_s:.0f} s</div>"
+        )
+    return answer_html(
+        now.text,
+        scope=now.run_id,
+        markdown=not verbatim,
+        titles=_titles(list(now.citations.values())),
+        sentences=_checked([now.sentences[i] for i in sorted(now.sentences)]),
+        streaming=True,
+    )
+
+
+def draw_partial(text: str, scope: str) -> None:
+    """What had been said when it was stopped, or broke off."""
+    if text.strip():
+        st.html(answer_html(text, scope=scope, markdown=True))
+        st.html('<div class="ob-note">Stopped here. What was said so far is kept.</div>')
+    else:
+        st.html('<div class="ob-note">Stopped before anything was said.</div>')
+
+
+def _titles(citations: Sequence[replies.Citation]) -> dict[int, str]:
+    return {c["n"]: _where(c["title"], c["page"]) for c in citations}
+
+
+def _where(title: str, page: int | None) -> str:
+    return title if page is None else f"{title}, page {page}"
+
+
+def _checked(sentences: Sequence[replies.Sentence]) -> list[Checked]:
+    return [
+        Checked(
+            start=s["start"],
+            end=s["end"],
+            verdict=s["verdict"],
+            reason=s.get("reason") or "",
+            markers=tuple(s["citations"]),
+        )
+        for s in sentences
+    ]
+
+
+def _summary(sentences: Sequence[replies.Sentence]) -> None:
+    """One line: how many sentences are what, so that a bad one is not overlooked."""
+    words = {"supported": "supported", "partial": "partly supported", "contradicted": "contradicted",
+             "unsupported": "not supported"}  # fmt: skip
+    parts = []
+    for verdict, word in words.items():
+        n = sum(1 for s in sentences if s["verdict"] == verdict)
+        if n:
+            glyph = VERDICTS[verdict][0]  # type: ignore[index]
+            parts.append(f'<span class="ob-{verdict}">{glyph} {look.plural(n, "sentence")} {word}</span>')
+    if parts:
+        st.html(f'<div class="ob-summary">{"".join(parts)}</div>')
+
+
+def _sources(answer: replies.Answer, open_passage: Open) -> None:
+    """A button per source: what the chips in the text open, within reach of a keyboard and a thumb."""
+    seen: set[int] = set()
+    with st.container(key=f"sources-{answer['run_id']}", gap=None):
+        for citation in answer["citations"]:
+            if citation["n"] in seen:
+                continue
+            seen.add(citation["n"])
+            st.button(
+                f"**{citation['n']}** · {inert_markdown(_where(citation['title'], citation['page']))}",
+                key=f"source-{answer['run_id']}-{citation['n']}",
+                type="tertiary",
+                icon=":material/menu_book:",
+                on_click=open_passage,
+                args=(from_citation(citation),),
+            )
+
+
+def _abstained(answer: replies.Answer, open_passage: Open) -> None:
+    look.card("I don't know", answer["reason"] or "The documents do not say.", kind="abstained")
+    if not answer["hits"]:
+        return
+    st.html('<div class="ob-muted">The passages that came nearest:</div>')
+    for hit in answer["hits"][:NEAREST]:
+        with st.container(border=True, key=f"card-near-{answer['run_id']}-{hit['rank']}", gap="xsmall"):
+            st.html(f'<div class="ob-hit-text">{inert_html(_shortened(hit["text"]))}</div>')
+            st.button(
+                inert_markdown(_where(hit["title"], hit["page"])),
+                key=f"near-{answer['run_id']}-{hit['rank']}",
+                type="tertiary",
+                icon=":material/menu_book:",
+                on_click=open_passage,
+                args=(from_hit(hit),),
+            )
+
+
+def _shortened(text: str, limit: int = 320) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[:limit].rpartition(" ")[0] + " …"
+
+
+def _footer(answer: replies.Answer) -> None:
+    parts = [answer["strategy"], f"{answer['seconds']:.1f} s"]
+    if answer["steps"]:
+        parts.append(look.plural(answer["steps"], "step"))
+    tokens = answer["usage"]["completion_tokens"]
+    if tokens:
+        parts.append(look.plural(tokens, "token"))
+    look.muted(" · ".join(parts))

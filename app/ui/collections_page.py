@@ -1,0 +1,179 @@
+"""Collections: make one, fill it, watch the files become ready, take them out again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO, cast
+
+import streamlit as st
+
+from app import replies
+from app.client import ApiError
+from app.ui import look
+from app.ui.boundary import explain, guarded
+from app.ui.documents_view import draw_documents
+from app.ui.inert import inert_html, inert_markdown
+from app.ui.jobs_view import draw_jobs
+from app.ui.state import client, notice, take_notice
+from core.errors import OpenbookError
+
+NAME_RULE = "1 to 63 of a–z, 0–9, “-” and “_”, beginning with a letter or a digit."
+BATCH_FILES = 50  # files sent in one request, so that one bad batch does not undo a whole folder
+MAX_FILES = 1000
+MAX_FILE_MB = 100
+
+
+@guarded
+def collections_page() -> None:
+    if said := take_notice():
+        look.card("That did not work", said, kind="error")
+    collections = client().collections()
+    name = _current()
+    found = next((c for c in collections if c["name"] == name), None)
+    if found is not None:
+        _one(found)
+        return
+    if name is not None:
+        _choose(None)
+    _all(collections)
+
+
+def _current() -> str | None:
+    if "collection" in st.query_params:
+        st.session_state["collection"] = st.query_params["collection"]
+    elif st.session_state.get("collection"):
+        st.query_params["collection"] = st.session_state["collection"]
+    return cast("str | None", st.session_state.get("collection"))
+
+
+def _choose(name: str | None) -> None:
+    st.session_state["collection"] = name
+    st.session_state.pop("documents-shown", None)
+    if name:
+        st.query_params["collection"] = name
+    else:
+        st.query_params.pop("collection", None)
+
+
+# ---------------------------------------------------------------- all of them
+
+
+def _all(collections: Sequence[replies.Collection]) -> None:
+    if not collections:
+        look.empty_state(
+            "Your first collection",
+            "A collection is a set of documents that you ask together: a project, a client, a year of reports.",
+        )
+    else:
+        st.title("Collections", anchor=False)
+    with (
+        st.form("create", border=False, clear_on_submit=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        st.text_input("Name of a new collection", key="new-collection", placeholder="annual-reports", max_chars=63)
+        st.form_submit_button("Create", type="primary", on_click=_create)
+    look.muted(NAME_RULE)
+    if not collections:
+        return
+    with st.grid(columns="auto", min_column_width=220):
+        for collection in collections:
+            _card(collection)
+
+
+def _create() -> None:
+    name = (st.session_state.get("new-collection") or "").strip()
+    if not name:
+        notice("Give the collection a name first.")
+        return
+    try:
+        client().create_collection(name)
+    except OpenbookError as e:
+        notice(explain(e))
+        return
+    st.session_state["new-collection"] = ""
+    _choose(name)
+
+
+def _card(collection: replies.Collection) -> None:
+    name = collection["name"]
+    with st.container(border=True, key=f"card-{name}", gap="xsmall"):
+        st.html(
+            f'<div class="ob-hit-title">{inert_html(name)}</div><div class="ob-muted">'
+            f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}</div>"
+        )
+        st.button(
+            "Open", key=f"open-{name}", type="tertiary", icon=":material/arrow_forward:", on_click=_choose, args=(name,)
+        )
+
+
+# ---------------------------------------------------------------- one of them
+
+
+def _one(collection: replies.Collection) -> None:
+    name = collection["name"]
+    st.button(
+        "All collections", icon=":material/arrow_back:", type="tertiary", key="back", on_click=_choose, args=(None,)
+    )
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(inert_markdown(name), anchor=False, width="content")
+        chosen = st.menu_button(
+            "", ["Delete the collection"], key="collection-menu", type="tertiary", icon=":material/more_horiz:",
+            help="Delete the collection",
+        )  # fmt: skip
+    if chosen:
+        _delete(collection)
+    look.muted(f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}")
+    _uploader(name)
+    draw_jobs(name)
+    draw_documents(name)
+
+
+def _uploader(name: str) -> None:
+    # Another key empties the widget after its files have been sent.
+    turn = st.session_state.setdefault("upload-turn", 0)
+    files = st.file_uploader(
+        "Drop files here: PDF, Word, Markdown, HTML or plain text",
+        accept_multiple_files=True,
+        key=f"upload-{name}-{turn}",
+        max_upload_size=MAX_FILE_MB,
+    )
+    look.muted(f"Up to {MAX_FILES:,} files at once, {MAX_FILE_MB} MB each. One bad file does not stop the others.")
+    if not files:
+        return
+    st.session_state["upload-turn"] = turn + 1
+    if len(files) > MAX_FILES:
+        notice(f"{len(files):,} files are more than one batch takes: send at most {MAX_FILES:,} at once.")
+        st.rerun()
+    sources = [(file.name, cast("IO[bytes]", file)) for file in files]
+    with st.spinner(f"Sending {look.plural(len(sources), 'file')} …"):
+        try:
+            for first in range(0, len(sources), BATCH_FILES):
+                client().upload(name, sources[first : first + BATCH_FILES])
+        except OpenbookError as e:
+            notice(explain(e))
+    st.rerun()
+
+
+@st.dialog("Delete the collection?")
+def _delete(collection: replies.Collection) -> None:
+    _delete_form(collection)
+
+
+@guarded
+def _delete_form(collection: replies.Collection) -> None:
+    st.html(
+        f'<div class="ob-hit-title">{inert_html(collection["name"])}</div><div class="ob-muted">'
+        f"{look.plural(collection['documents'], 'document')} will be deleted with it. What past conversations quoted "
+        "from them stays in them.</div>"
+    )
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", key="delete-collection-yes"):
+            try:
+                client().delete_collection(collection["name"])
+            except ApiError as e:
+                if e.status != 404:
+                    raise
+            _choose(None)
+            st.rerun()
+        if st.button("Keep it", key="delete-collection-no"):
+            st.rerun()

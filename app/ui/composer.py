@@ -1,0 +1,105 @@
+"""Where a question is written, with what it is asked of and how it is answered beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import replies
+from app.ui.inert import inert_markdown
+from app.ui.state import client
+
+MAX_QUESTION = 4000  # the API's own default; longer ones it refuses with a clear message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a question is asked of, and how."""
+
+    collections: list[str]
+    strategy: str
+
+
+def draw_composer(
+    chat: replies.Chat | None,
+    collections: Sequence[replies.Collection],
+    strategies: replies.Strategies,
+    on_submit: Callable[[], None],
+) -> Scope:
+    """Draws it at the foot of the page and returns what is chosen; ``on_submit`` runs before the next draw."""
+    with st.bottom, st.container(key="composer", gap="xsmall"):
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            scope = Scope(
+                collections=_pick_collections(chat, [c["name"] for c in collections]),
+                strategy=_pick_strategy(chat, strategies),
+            )
+        st.session_state["scope"] = scope
+        st.chat_input(
+            "Ask your documents …",
+            key="question",
+            submit_mode="stop",
+            max_chars=MAX_QUESTION,
+            on_submit=on_submit,
+        )
+    if chat is not None:
+        changed = {}
+        if scope.collections != chat["collections"]:
+            changed["collections"] = scope.collections
+        if scope.strategy != chat["strategy"]:
+            client().update_chat(chat["chat_id"], strategy=scope.strategy)
+        if changed:
+            client().update_chat(chat["chat_id"], collections=scope.collections)
+    return scope
+
+
+def _pick_collections(chat: replies.Chat | None, names: Sequence[str]) -> list[str]:
+    before = [name for name in (chat["collections"] if chat else _last(names)) if name in names] or list(names)
+    key = f"collections-{chat['chat_id'] if chat else 'new'}"
+    chosen = [name for name in st.session_state.get(key, before) if name in names] or list(names)
+    with st.popover(_collections_label(chosen, names), icon=":material/folder_open:", type="tertiary"):
+        picked = st.multiselect(
+            "Ask of these collections",
+            names,
+            default=before if key not in st.session_state else None,
+            key=key,
+            placeholder="All collections",
+        )
+    return list(picked) or list(names)
+
+
+def _last(names: Sequence[str]) -> list[str]:
+    last = st.session_state.get("scope")
+    return last.collections if isinstance(last, Scope) else list(names)
+
+
+def _collections_label(chosen: Sequence[str], names: Sequence[str]) -> str:
+    if len(chosen) == len(names) and len(names) > 1:
+        return "All collections"
+    first = inert_markdown(chosen[0])
+    return first if len(chosen) == 1 else f"{first} and {len(chosen) - 1} more"
+
+
+def _pick_strategy(chat: replies.Chat | None, strategies: replies.Strategies) -> str:
+    known = {s["name"]: s for s in strategies["strategies"] if s["available"]}
+    before = (chat or {}).get("strategy") or strategies["default"]
+    if before not in known:
+        before = strategies["default"] if strategies["default"] in known else next(iter(known))
+    names = list(known)
+    key = f"strategy-{chat['chat_id'] if chat else 'new'}"
+    chosen = st.session_state.get(key, before)
+    label = known[chosen if chosen in known else before]["label"]
+    with st.popover(inert_markdown(label), icon=":material/tune:", type="tertiary"):
+        picked = st.radio(
+            "How to answer",
+            names,
+            index=names.index(before),
+            format_func=lambda name: inert_markdown(known[name]["label"]),
+            captions=[inert_markdown(known[name]["description"]) for name in names],
+            key=key,
+        )
+        for s in strategies["strategies"]:
+            if not s["available"]:
+                st.caption(f"{inert_markdown(s['label'])}: {inert_markdown(s['reason'] or 'not available')}")
+    return picked or before

@@ -1,0 +1,106 @@
+"""What is in a collection: its documents, each to be opened, downloaded or deleted."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import replies
+from app.client import ApiError
+from app.ui import look
+from app.ui.boundary import guarded
+from app.ui.inert import inert_html
+from app.ui.passage import Passage, show_passage
+from app.ui.state import client, document_text, forget_texts
+
+PAGE = 50
+OPENING = 700  # characters shown of a document that is opened as a whole
+
+
+def draw_documents(collection: str) -> None:
+    wanted = st.session_state.setdefault("documents-shown", PAGE)
+    documents: list[replies.Document] = []
+    cursor: str | None = None
+    while len(documents) < wanted:
+        page = client().documents(collection, limit=min(PAGE, wanted - len(documents)), cursor=cursor)
+        documents += page["documents"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    if not documents:
+        return
+    st.subheader("Documents", anchor=False)
+    with st.container(key="documents", gap="xsmall"):
+        for document in documents:
+            _row(document)
+    if cursor is not None:
+        st.button("Show more", key="more-documents", on_click=_more)
+
+
+def _more() -> None:
+    st.session_state["documents-shown"] += PAGE
+
+
+def _row(document: replies.Document) -> None:
+    doc_id = document["doc_id"]
+    facts = [
+        look.plural(document["pages"], "page") if document["pages"] else "",
+        look.plural(document["chunks"], "passage"),
+        look.size_text(document["size"]),
+    ]
+    warnings = "".join(f'<div class="ob-note">{inert_html(text)}</div>' for text in document["warnings"])
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+        st.html(
+            f'<div class="ob-job"><span class="ob-file" title="{inert_html(document["uri"])}">'
+            f"{inert_html(document['title'] or document['uri'])}</span>"
+            f'<span class="ob-muted">{inert_html(" · ".join(f for f in facts if f))}</span>{warnings}</div>'
+        )
+        chosen = st.menu_button(
+            "",
+            ["Open", "Delete"],
+            key=f"document-{doc_id}",
+            type="tertiary",
+            icon=":material/more_horiz:",
+            help="Open or delete",
+        )
+    if chosen == "Open":
+        _open(document)
+    elif chosen == "Delete":
+        _delete(document)
+
+
+def _open(document: replies.Document) -> None:
+    text = document_text(document["doc_id"])
+    show_passage(
+        Passage(
+            doc_id=document["doc_id"],
+            title=document["title"] or document["uri"],
+            page=1 if document["pages"] else None,
+            start=0,
+            end=min(OPENING, len(text)),
+            quote=text[:OPENING],
+        )
+    )
+
+
+@st.dialog("Delete the document?")
+def _delete(document: replies.Document) -> None:
+    _delete_form(document)
+
+
+@guarded
+def _delete_form(document: replies.Document) -> None:
+    st.html(
+        f'<div class="ob-hit-title">{inert_html(document["title"])}</div><div class="ob-muted">It will be found no '
+        "more. What past conversations quoted from it stays in them.</div>"
+    )
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", key="delete-document-yes"):
+            try:
+                client().delete_document(document["doc_id"])
+            except ApiError as e:
+                if e.status != 404:
+                    raise
+            forget_texts()
+            st.rerun()
+        if st.button("Keep it", key="delete-document-no"):
+            st.rerun()

@@ -1,0 +1,107 @@
+"""The conversations, in the sidebar: choose, begin, rename, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app import replies
+from app.client import ApiError
+from app.ui import look
+from app.ui.boundary import guarded
+from app.ui.inert import inert_markdown
+from app.ui.state import choose_chat, client, lives
+
+SHOWN = 40
+MAX_TITLE = 120
+
+
+def draw_history(chats: Sequence[replies.Chat], current: str | None) -> None:
+    with st.sidebar:
+        st.button(
+            "New conversation",
+            icon=":material/edit_square:",
+            width="stretch",
+            key="new-chat",
+            on_click=choose_chat,
+            args=(None,),
+        )
+        if not chats:
+            look.muted("Your conversations will be kept here.")
+            return
+        everything = st.session_state.get("all-chats", False)
+        with st.container(key="history", gap=None):
+            for chat in chats if everything else chats[:SHOWN]:
+                _row(chat, chat["chat_id"] == current)
+        if len(chats) > SHOWN and not everything:
+            st.button(f"Show all {len(chats):,}", type="tertiary", key="all-chats-button", on_click=_show_all)
+
+
+def _show_all() -> None:
+    st.session_state["all-chats"] = True
+
+
+def _row(chat: replies.Chat, current: bool) -> None:
+    chat_id = chat["chat_id"]
+    title = inert_markdown(chat["title"]) or "Untitled"
+    with st.container(horizontal=True, wrap=False, gap=None, vertical_alignment="center"):
+        st.button(
+            f"**{title}**" if current else title,
+            key=f"chat-{chat_id}",
+            type="tertiary",
+            width="stretch",
+            on_click=choose_chat,
+            args=(chat_id,),
+        )
+        chosen = st.menu_button(
+            "",
+            ["Rename", "Delete"],
+            key=f"menu-{chat_id}",
+            type="tertiary",
+            icon=":material/more_horiz:",
+            help="Rename or delete",
+        )
+    if chosen == "Rename":
+        _rename(chat)
+    elif chosen == "Delete":
+        _delete(chat)
+
+
+@st.dialog("Rename the conversation")
+def _rename(chat: replies.Chat) -> None:
+    _rename_form(chat)
+
+
+@guarded
+def _rename_form(chat: replies.Chat) -> None:
+    with st.form("rename", border=False):
+        title = st.text_input("Title", chat["title"], max_chars=MAX_TITLE)
+        if st.form_submit_button("Save", type="primary") and (title or "").strip():
+            client().update_chat(chat["chat_id"], title=(title or "").strip())
+            st.rerun()
+
+
+@st.dialog("Delete the conversation?")
+def _delete(chat: replies.Chat) -> None:
+    _delete_form(chat)
+
+
+@guarded
+def _delete_form(chat: replies.Chat) -> None:
+    st.html('<div class="ob-muted">Its questions and answers go for good. The documents stay.</div>')
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", key="delete-chat-yes"):
+            live = lives().pop(chat["chat_id"], None)
+            if live is not None:
+                live.stop()
+            try:
+                client().delete_chat(chat["chat_id"])
+            except ApiError as e:
+                if e.status != 404:  # gone already is what was wanted
+                    raise
+            if st.session_state.get("chat_id") == chat["chat_id"]:
+                choose_chat(None)
+            st.rerun()
+        if st.button("Keep it", key="delete-chat-no"):
+            st.rerun()

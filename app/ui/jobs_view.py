@@ -1,0 +1,131 @@
+"""Files on their way in: progress that moves, reasons where one failed, retry and cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app import replies
+from app.replies import ACTIVE_STATES
+from app.ui import look
+from app.ui.boundary import explain, guarded
+from app.ui.inert import inert_html
+from app.ui.state import client, notice
+from core.errors import OpenbookError
+
+POLL_S = 1.0
+SHOWN = 12  # rows with buttons; more would make each draw slow
+LISTED = 1000
+
+STATE_WORDS: dict[str, str] = {
+    "queued": "waiting",
+    "parsing": "reading",
+    "encoding": "understanding",
+    "indexing": "indexing",
+    "ready": "ready",
+    "partial": "ready in part",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+def draw_jobs(collection: str) -> None:
+    """The jobs of a collection. They are asked for every second while any is under way, and not after."""
+    jobs = client().jobs(collection=collection, limit=LISTED)
+    if not jobs:
+        return
+    st.subheader("Files", anchor=False)
+    if any(job["state"] in ACTIVE_STATES for job in jobs):
+        _moving(collection)
+    else:
+        _rows(jobs)
+
+
+@st.fragment(run_every=POLL_S)
+@guarded
+def _moving(collection: str) -> None:
+    jobs = client().jobs(collection=collection, limit=LISTED)
+    if not any(job["state"] in ACTIVE_STATES for job in jobs):
+        st.rerun()  # the whole page: its documents have changed, and this need not ask again
+    _rows(jobs)
+
+
+def _rows(jobs: Sequence[replies.Job]) -> None:
+    active = [j for j in jobs if j["state"] in ACTIVE_STATES]
+    broken = [j for j in jobs if j["state"] in ("failed", "partial", "cancelled")]
+    ready = [j for j in jobs if j["state"] == "ready"]
+    counts = [
+        f"{len(found):,} {word}"
+        for found, word in ((active, "under way"), (ready, "ready"), (broken, "not ready"))
+        if found
+    ]
+    if len(jobs) > 1:
+        look.muted(" · ".join(counts))
+        if active:
+            share = (len(ready) + len(broken) + sum(j["progress"] for j in active)) / len(jobs)
+            st.html(_bar(share, f"{share:.0%} of all files"))
+    # What runs now first (a queue is long), then what needs a person.
+    active.sort(key=lambda j: (j["state"] == "queued", -j["progress"]))
+    for job in [*active[:SHOWN], *broken[:SHOWN]]:
+        _row(job)
+    hidden = max(0, len(active) - SHOWN) + max(0, len(broken) - SHOWN)
+    if hidden:
+        look.muted(f"and {look.plural(hidden, 'more file')}")
+    if ready:
+        with st.expander(f"{look.plural(len(ready), 'file')} ready"):
+            st.html("".join(_line(job) for job in ready[:200]))
+
+
+def _row(job: replies.Job) -> None:
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+        st.html(_line(job))
+        if job["state"] in ACTIVE_STATES:
+            st.button(
+                "", key=f"cancel-{job['job_id']}", icon=":material/close:", type="tertiary", help="Cancel this file",
+                on_click=_cancel, args=(job["job_id"],),
+            )  # fmt: skip
+        elif job["state"] in ("failed", "cancelled"):
+            st.button(
+                "", key=f"retry-{job['job_id']}", icon=":material/refresh:", type="tertiary", help="Try again",
+                on_click=_retry, args=(job["job_id"],),
+            )  # fmt: skip
+
+
+def _line(job: replies.Job) -> str:
+    state = job["state"]
+    detail = STATE_WORDS[state]
+    if state == "ready" and job["pages"]:
+        detail = f"{look.plural(job['pages'], 'page')}, {look.plural(job['chunks'] or 0, 'passage')}"
+    elif state in ACTIVE_STATES and state != "queued":
+        detail = f"{detail} {job['progress']:.0%}"
+    bar = _bar(job["progress"], f"{job['file']}: {detail}") if state in ACTIVE_STATES else ""
+    said = [job["reason"] or "", *(job.get("warnings") or [])]
+    reason = "".join(f'<div class="ob-reason">{inert_html(text)}</div>' for text in said if text)
+    return (
+        f'<div class="ob-job" data-state="{state}"><div class="ob-job-line">'
+        f'<span class="ob-file" title="{inert_html(job["file"])}">{inert_html(job["file"])}</span>'
+        f'<span class="ob-state ob-state-{state}">{inert_html(detail)}</span></div>{bar}{reason}</div>'
+    )
+
+
+def _bar(share: float, label: str) -> str:
+    percent = round(100 * min(max(share, 0.0), 1.0))
+    return (
+        f'<div class="ob-bar" role="progressbar" aria-valuenow="{percent}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-label="{inert_html(label)}"><span style="width:{percent}%"></span></div>'
+    )
+
+
+def _cancel(job_id: str) -> None:
+    try:
+        client().cancel_job(job_id)
+    except OpenbookError as e:
+        notice(explain(e))
+
+
+def _retry(job_id: str) -> None:
+    try:
+        client().retry_job(job_id)
+    except OpenbookError as e:
+        notice(explain(e))

@@ -1,0 +1,140 @@
+"""An answer while it is being given, read by a thread of its own.
+
+Streamlit runs the page's script anew for every click, and would cut the answer off with it. So the stream is
+read here and the script only looks: a rerun finds the answer still going on, and a person may read a source
+meanwhile. What ends it is ``stop()``: it closes the stream and cancels the run on the server, which keeps what
+was said. This knows nothing of Streamlit.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
+
+from app import replies
+from app.client import Client, EventStream
+from core.errors import OpenbookError
+
+log = logging.getLogger(__name__)
+
+LiveState = Literal["running", "done", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The answer as far as it has come. ``version`` grows with every change."""
+
+    version: int = 0
+    state: LiveState = "running"
+    run_id: str = ""
+    text: str = ""
+    sentences: dict[int, replies.Sentence] = field(default_factory=dict)
+    citations: dict[int, replies.Citation] = field(default_factory=dict)
+    steps: tuple[dict[str, Any], ...] = ()
+    answer: replies.Answer | None = None
+    error: str = ""
+
+
+class LiveAnswer:
+    def __init__(self, client: Client, open_stream: Callable[[], EventStream], question: str, before: int) -> None:
+        """Starts nothing yet.
+
+        Args:
+            open_stream: asks the question; called by the reading thread.
+            before: how many messages the conversation had before this question.
+        """
+        self.question = question
+        self.before = before
+        self.started = time.monotonic()
+        self._client = client
+        self._open = open_stream
+        self._stream: EventStream | None = None
+        self._changed = threading.Condition()
+        self._now = Snapshot()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._read, name="live-answer", daemon=True)
+
+    def start(self) -> LiveAnswer:
+        self._thread.start()
+        return self
+
+    @property
+    def now(self) -> Snapshot:
+        with self._changed:
+            return self._now
+
+    def wait(self, version: int, timeout_s: float) -> Snapshot:
+        """The newest snapshot; returns at once if it is newer than ``version``, else after ``timeout_s``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._now.version > version, timeout_s)
+            return self._now
+
+    def stop(self) -> None:
+        """Ends it here and on the server; what was said stays. Doing it twice is no matter."""
+        with self._changed:
+            if self._now.state != "running":
+                return
+            self._stopping = True
+            stream, run_id = self._stream, self._now.run_id
+            self._set(state="stopped")
+        if run_id:
+            try:
+                self._client.cancel_run(run_id)
+            except OpenbookError as e:
+                log.info("the run %s was not there to be cancelled: %s", run_id, e)
+        if stream is not None:
+            stream.close()
+
+    def _read(self) -> None:
+        try:
+            stream = self._open()
+            with self._changed:
+                self._stream = stream
+                stopping = self._stopping
+            with stream:
+                if stopping:
+                    return
+                for name, data in stream:
+                    with self._changed:
+                        self._take(name, data)
+            with self._changed:
+                if self._now.state == "running":
+                    self._set(state="failed", error="the answer broke off before its end: ask again")
+        except OpenbookError as e:
+            self._fail(e.message)
+        except Exception:
+            log.exception("reading an answer failed")
+            self._fail("something went wrong while reading the answer: the log of the page has the details")
+
+    def _take(self, name: str, data: dict[str, Any]) -> None:
+        if self._now.state != "running":
+            return
+        now = self._now
+        match name:
+            case "run":
+                self._set(run_id=data["run_id"])
+            case "step":
+                self._set(steps=(*now.steps, data))
+            case "token":
+                self._set(text=now.text + data["text"])
+            case "sentence":
+                self._set(sentences={**now.sentences, data["index"]: cast(replies.Sentence, data)})
+            case "citation":
+                self._set(citations={**now.citations, data["n"]: cast(replies.Citation, data)})
+            case "done":
+                self._set(state="done", answer=cast(replies.Answer, data))
+            case "error":
+                self._set(state="failed", error=str(data.get("message") or data.get("detail") or "it failed"))
+
+    def _set(self, **changes: Any) -> None:
+        self._now = replace(self._now, version=self._now.version + 1, **changes)
+        self._changed.notify_all()
+
+    def _fail(self, message: str) -> None:
+        with self._changed:
+            if self._now.state == "running":
+                self._set(state="failed", error=message)

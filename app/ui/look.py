@@ -1,0 +1,53 @@
+"""The look that every page shares: style sheet, wordmark, cards and empty states. Own assets, nothing fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.ui.inert import inert_html
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def is_dark() -> bool:
+    return st.context.theme.type == "dark"
+
+
+def _asset(kind: str) -> Path:
+    return ASSETS / f"{kind}-{'dark' if is_dark() else 'light'}.svg"
+
+
+def apply_look() -> None:
+    """Once per run, before anything is drawn."""
+    st.html(f"<style>{(ASSETS / 'style.css').read_text('utf-8')}</style>")
+    st.logo(str(_asset("logo")), size="medium", icon_image=str(_asset("icon")))
+
+
+def card(title: str, *paragraphs: str, kind: str = "") -> None:
+    """A quiet box; ``kind`` is "error", "abstained" or empty. Any text may be untrusted."""
+    body = "".join(f"<p>{inert_html(p)}</p>" for p in paragraphs if p)
+    role = ' role="alert"' if kind == "error" else ""
+    st.html(f'<div class="ob-card {f"ob-{kind}" if kind else ""}"{role}><h4>{inert_html(title)}</h4>{body}</div>')
+
+
+def empty_state(title: str, text: str) -> None:
+    """What to do where there is nothing yet."""
+    svg = _asset("icon").read_text("utf-8")
+    st.html(f'<div class="ob-empty">{svg}<h2>{inert_html(title)}</h2><p>{inert_html(text)}</p></div>')
+
+
+def muted(text: str) -> None:
+    st.html(f'<div class="ob-muted">{inert_html(text)}</div>')
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def size_text(n_bytes: int) -> str:
+    for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n_bytes >= step:
+            return f"{n_bytes / step:.1f} {unit}"
+    return f"{n_bytes} bytes"

@@ -1,0 +1,47 @@
+"""The entry that Streamlit runs: the pages, and what they share. Run it with ``openbook serve``.
+
+The environment gives the API's address (OPENBOOK_API_URL) and, if it wants one, a token (OPENBOOK_API_TOKEN).
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.ui import look
+from app.ui.boundary import guarded
+from app.ui.chat_page import chat_page
+from app.ui.collections_page import collections_page
+from app.ui.readiness import wait_until_ready
+from app.ui.search_page import search_page
+from app.ui.system_page import system_page
+
+
+@guarded
+def main() -> None:
+    st.set_page_config(
+        page_title="Openbook",
+        page_icon=str(look.ASSETS / "icon-light.svg"),
+        layout="centered",
+        menu_items={
+            "Get help": None,
+            "Report a bug": None,
+            "About": "**Openbook** answers from your own documents, and shows its work.",
+        },
+    )
+    look.apply_look()
+    pages = {
+        "chat": st.Page(chat_page, title="Chat", icon=":material/forum:", url_path="chat", default=True),
+        "collections": st.Page(
+            collections_page, title="Collections", icon=":material/folder_open:", url_path="collections"
+        ),
+        "search": st.Page(search_page, title="Search", icon=":material/search:", url_path="search"),
+        "system": st.Page(system_page, title="System", icon=":material/monitor_heart:", url_path="system"),
+    }
+    st.session_state["pages"] = pages
+    page = st.navigation(list(pages.values()))
+    wait_until_ready()
+    page.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""A source, opened in its place: the passage within its surroundings, and on the page it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import replies
+from app.client import ApiError
+from app.ui import look
+from app.ui.boundary import guarded
+from app.ui.inert import VERDICTS, inert_html, passage_html
+from app.ui.state import client, document_text
+
+PDF = "application/pdf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """``quote`` is what was quoted at the time: it outlives the document."""
+
+    doc_id: str
+    title: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    verdict: replies.VerdictLabel = "unverified"
+    n: int | None = None
+
+
+def from_citation(citation: replies.Citation) -> Passage:
+    return Passage(
+        doc_id=citation["doc_id"],
+        title=citation["title"],
+        page=citation["page"],
+        start=citation["start"],
+        end=citation["end"],
+        quote=citation["quote"],
+        verdict=citation.get("verdict", "unverified"),
+        n=citation["n"],
+    )
+
+
+def from_hit(hit: replies.Hit) -> Passage:
+    return Passage(
+        doc_id=hit["doc_id"],
+        title=hit["title"],
+        page=hit["page"],
+        start=hit["start"],
+        end=hit["end"],
+        quote=hit["text"],
+    )
+
+
+@st.dialog("Source", width="medium", position="right")
+def show_passage(passage: Passage) -> None:
+    _draw(passage)
+
+
+@guarded
+def _draw(passage: Passage) -> None:
+    glyph, meaning = VERDICTS.get(passage.verdict, ("", ""))
+    number = "" if passage.n is None else f'<span class="ob-chip" aria-hidden="true">{passage.n}</span> '
+    where = "" if passage.page is None else f"Page {passage.page}"
+    verdict = f'<span class="ob-{passage.verdict}">{glyph} The sentence is {meaning}</span>' if glyph else ""
+    parts = " · ".join(part for part in (where, verdict) if part)
+    st.html(
+        f'<div class="ob-hit-title">{number}{inert_html(passage.title)}</div>'
+        f'<div class="ob-muted ob-source-where">{parts}</div>'
+    )
+    try:
+        text = document_text(passage.doc_id)
+        document = client().document(passage.doc_id)
+    except ApiError as e:
+        if e.status != 404:
+            raise
+        look.card("This document has been deleted", "What was quoted from it is kept here:")
+        st.html(passage_html(passage.quote, 0, len(passage.quote)))
+        return
+    if text[passage.start : passage.end] == passage.quote:
+        st.html(passage_html(text, passage.start, passage.end))
+    else:
+        # Other bytes have replaced the document since; its offsets would mark the wrong words.
+        look.card("This document has changed since", "This is what was quoted from the earlier version:")
+        st.html(passage_html(passage.quote, 0, len(passage.quote)))
+        return
+    if document["mime_type"] == PDF and passage.page is not None:
+        _page_image(passage, passage.page)
+    st.download_button(
+        "Download the original",
+        data=lambda: client().document_original(passage.doc_id),
+        file_name=document["uri"].replace("\\", "/").rpartition("/")[2] or "document",
+        mime="application/octet-stream",
+        icon=":material/download:",
+        on_click="ignore",
+        key="passage-download",
+    )
+
+
+def _page_image(passage: Passage, page: int) -> None:
+    waiting = st.empty()
+    waiting.skeleton(height=420)
+    try:
+        image = client().page_image(passage.doc_id, page, highlight=(passage.start, passage.end))
+    except ApiError as e:
+        # The words are there; a page that cannot be drawn is worth a line, not a failure.
+        waiting.html(f'<div class="ob-muted">The page could not be drawn: {inert_html(e.message)}</div>')
+        return
+    waiting.image(image, width="stretch", alt=f"Page {page} of the document with the passage highlighted")

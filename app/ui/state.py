@@ -1,0 +1,84 @@
+"""What one person's session of the page remembers between two runs of its script.
+
+Everything else is asked of the API each time: a reload, or another browser, shows the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from typing import cast
+
+import streamlit as st
+
+from app import replies
+from app.client import ApiError, Client
+from app.ui.live import LiveAnswer
+
+DEFAULT_API_URL = "http://127.0.0.1:8000"
+KEPT_TEXTS = 8  # documents whose text this session keeps at hand
+
+
+def client() -> Client:
+    """This session's client; the address and the token come from the environment that ``openbook serve`` sets."""
+    if "client" not in st.session_state:
+        st.session_state["client"] = Client(
+            os.environ.get("OPENBOOK_API_URL", DEFAULT_API_URL), os.environ.get("OPENBOOK_API_TOKEN") or None
+        )
+    return cast(Client, st.session_state["client"])
+
+
+def lives() -> dict[str, LiveAnswer]:
+    """Chat id → the answer that is being given in it, or that broke."""
+    return cast("dict[str, LiveAnswer]", st.session_state.setdefault("lives", {}))
+
+
+def current_chat_id() -> str | None:
+    """The conversation that the address names, so that a reload keeps it."""
+    if "chat" in st.query_params:
+        st.session_state["chat_id"] = st.query_params["chat"]
+    elif st.session_state.get("chat_id"):
+        st.query_params["chat"] = st.session_state["chat_id"]  # back from another page
+    return cast("str | None", st.session_state.get("chat_id"))
+
+
+def choose_chat(chat_id: str | None) -> None:
+    st.session_state["chat_id"] = chat_id
+    if chat_id:
+        st.query_params["chat"] = chat_id
+    else:
+        st.query_params.pop("chat", None)
+
+
+def document_text(doc_id: str) -> str:
+    """The text of a document; the last few are kept, since one is opened many times in a row."""
+    kept = cast("OrderedDict[str, str]", st.session_state.setdefault("texts", OrderedDict()))
+    if doc_id not in kept:
+        kept[doc_id] = client().document_text(doc_id)
+        while len(kept) > KEPT_TEXTS:
+            kept.popitem(last=False)
+    kept.move_to_end(doc_id)
+    return kept[doc_id]
+
+
+def forget_texts() -> None:
+    st.session_state.pop("texts", None)
+
+
+def notice(message: str) -> None:
+    """Says something at the next draw, for callbacks, which run before the page does."""
+    st.session_state["notice"] = message
+
+
+def take_notice() -> str | None:
+    return cast("str | None", st.session_state.pop("notice", None))
+
+
+def open_chat(chat_id: str) -> replies.Chat | None:
+    """The conversation with its messages, or None if there is none of that name any more."""
+    try:
+        return client().chat(chat_id)
+    except ApiError as e:
+        if e.status != 404:
+            raise
+        return None

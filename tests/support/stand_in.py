@@ -1,0 +1,317 @@
+"""A small API with canned answers over real HTTP, for the page's own tests: only what the page can see.
+
+It keeps collections, jobs and chats in memory. A job becomes ready in ``job_s`` seconds (a file whose name
+contains "bad" fails); an answer takes ``token_s`` per word, and is stopped when its reader leaves or cancels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, File, Request, Response, UploadFile
+from fastapi.responses import JSONResponse, StreamingResponse
+from PIL import Image, ImageDraw
+
+PASSAGE = "Net sales for the quarter were $90,753 million, a decrease of 4 percent from the year before."
+TEXT = (
+    "CONDENSED CONSOLIDATED STATEMENTS OF OPERATIONS (unaudited). "
+    + "The following discussion should be read with the accompanying notes. " * 12
+    + PASSAGE
+    + " Services net sales reached a new record. The company repurchased shares during the quarter. " * 12
+)
+START = TEXT.index(PASSAGE)
+NOW = "2026-11-20T10:00:00Z"
+
+
+@dataclass
+class State:
+    job_s: float = 1.5
+    token_s: float = 0.05
+    answer_words: int = 0  # 0: the usual answer; else that many words
+    ready: bool = True
+    collections: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chats: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+    counter: int = 0
+
+    def new(self, prefix: str) -> str:
+        self.counter += 1
+        return f"{prefix}{self.counter:06d}"
+
+
+def problem(status: int, code: str, detail: str) -> JSONResponse:
+    body = {"type": code, "title": code, "status": status, "detail": detail}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def sse(name: str, data: Any) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def make_app(state: State) -> FastAPI:
+    app = FastAPI()
+
+    def seen(job: dict[str, Any]) -> dict[str, Any]:
+        if job["state"] in ("failed", "cancelled", "ready"):
+            return job
+        share = (time.monotonic() - job["began"]) / state.job_s
+        if share >= 1 and "bad" in job["file"]:
+            job |= {"state": "failed", "reason": "the file is encrypted: upload it without its password"}
+        elif share >= 1:
+            job |= {"state": "ready", "progress": 1.0, "doc_id": f"d-{job['file']}", "pages": 12, "chunks": 40,
+                    "seconds": state.job_s}  # fmt: skip
+        else:
+            job |= {"state": ["queued", "parsing", "encoding", "indexing"][int(share * 4)], "progress": share}
+        return job
+
+    def documents(name: str) -> list[dict[str, Any]]:
+        return [
+            {"doc_id": j["doc_id"], "title": j["file"], "uri": j["file"], "mime_type": "application/pdf",
+             "size": 123456, "pages": 12, "chunks": 40, "created_at": NOW, "warnings": []}
+            for j in map(seen, state.jobs.values())
+            if j["collection"] == name and j["state"] == "ready"
+        ]  # fmt: skip
+
+    @app.get("/health")
+    def health() -> Any:
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    def ready() -> Any:
+        return {"ready": state.ready, "loading": [{"name": "encoder", "state": "loading", "detail": "MiniLM"}]}
+
+    @app.get("/v1/system")
+    def system() -> Any:
+        return {"version": "0.1.0", "models": {"encoder": "MiniLM", "lm": "SmolLM2"}, "index": {"rows": 480}}
+
+    @app.get("/v1/collections")
+    def collections() -> Any:
+        return {"collections": [
+            {"name": n, "documents": len(documents(n)), "chunks": 40 * len(documents(n)), "created_at": at}
+            for n, at in state.collections.items()
+        ]}  # fmt: skip
+
+    @app.post("/v1/collections", status_code=201)
+    def create(body: dict[str, Any]) -> Any:
+        name = body["name"]
+        if name in state.collections:
+            return problem(409, "conflict", f"there is a collection {name!r} already: choose another name")
+        if not name.islower() and not name.isdigit():
+            return problem(422, "bad-collection-name", f"{name!r} is not a collection name: use a-z, 0-9, '-' and '_'")
+        state.collections[name] = NOW
+        return {"name": name, "documents": 0, "chunks": 0, "created_at": NOW}
+
+    @app.delete("/v1/collections/{c}", status_code=204)
+    def drop(c: str) -> None:
+        del state.collections[c]
+
+    @app.post("/v1/collections/{c}/documents", status_code=202)
+    def upload(c: str, files: list[UploadFile] = File(...)) -> Any:  # noqa: B008
+        made = []
+        for file in files:
+            job = {"job_id": state.new("j"), "collection": c, "file": file.filename, "state": "queued", "reason": None,
+                   "doc_id": None, "pages": None, "chunks": None, "seconds": None, "progress": 0.0, "created_at": NOW,
+                   "warnings": [], "began": time.monotonic()}  # fmt: skip
+            state.jobs[job["job_id"]] = job
+            made.append(job)
+        return {"jobs": made}
+
+    @app.get("/v1/jobs")
+    def jobs(collection: str | None = None) -> Any:
+        found = [seen(j) for j in state.jobs.values() if collection in (None, j["collection"])]
+        return {"jobs": found[::-1]}
+
+    @app.post("/v1/jobs/{j}/retry")
+    def retry(j: str) -> Any:
+        state.jobs[j] |= {"state": "queued", "reason": None, "began": time.monotonic()}
+        return state.jobs[j]
+
+    @app.delete("/v1/jobs/{j}")
+    def cancel_job(j: str) -> Any:
+        state.jobs[j] |= {"state": "cancelled"}
+        return state.jobs[j]
+
+    @app.get("/v1/collections/{c}/documents")
+    def listed(c: str) -> Any:
+        return {"documents": documents(c), "next_cursor": None}
+
+    @app.get("/v1/documents/{d}")
+    def document(d: str) -> Any:
+        return {"doc_id": d, "title": d[2:], "uri": d[2:], "mime_type": "application/pdf", "size": 1, "pages": 12,
+                "chunks": 40, "created_at": NOW, "warnings": [], "metadata": {}}  # fmt: skip
+
+    @app.delete("/v1/documents/{d}", status_code=204)
+    def drop_document(d: str) -> None:
+        for key in [k for k, j in state.jobs.items() if j["doc_id"] == d]:
+            del state.jobs[key]
+
+    @app.get("/v1/documents/{d}/content")
+    def content(d: str) -> Any:
+        return Response(TEXT, media_type="text/plain; charset=utf-8")
+
+    @app.get("/v1/documents/{d}/pages/{n}.png")
+    def page(d: str, n: int) -> Any:
+        image = Image.new("RGB", (900, 1160), "white")
+        draw = ImageDraw.Draw(image)
+        draw.rectangle((80, 400, 820, 440), fill="#ffe58a")
+        for y in range(80, 1080, 40):
+            draw.line((80, y, 820, y), fill="#999999", width=6)
+        out = io.BytesIO()
+        image.save(out, "PNG")
+        return Response(out.getvalue(), media_type="image/png")
+
+    def hits(query: str) -> list[dict[str, Any]]:
+        docs = [j for j in state.jobs.values() if j["doc_id"]]
+        return [
+            {"chunk_id": f"c{i}", "doc_id": j["doc_id"], "title": j["file"], "collection": j["collection"], "page": 4,
+             "start": START, "end": START + len(PASSAGE), "text": PASSAGE, "score": 0.91 - i / 10, "rank": i + 1,
+             "source": "fused", "heading_path": ["Results of operations"],
+             "parts": {"bm25": {"rank": i + 2, "score": 12.25}, "dense": {"rank": i + 1, "score": 0.713},
+                       "fused": {"rank": i + 1, "score": 0.91 - i / 10}}}
+            for i, j in enumerate(docs)
+        ]  # fmt: skip
+
+    @app.post("/v1/search")
+    def search(body: dict[str, Any]) -> Any:
+        return {"hits": hits(body["query"])}
+
+    @app.get("/v1/strategies")
+    def strategies() -> Any:
+        return {"default": "extract", "strategies": [
+            {"name": "extract", "label": "Quote", "description": "The sentences of your documents that answer best.",
+             "needs_lm": False, "available": True, "reason": None},
+            {"name": "rag", "label": "Write", "description": "A language model writes from numbered passages.",
+             "needs_lm": True, "available": True, "reason": None},
+            {"name": "closed-book", "label": "Closed book", "description": "The model alone, without your documents.",
+             "needs_lm": True, "available": False, "reason": "no language model is loaded"},
+        ]}  # fmt: skip
+
+    def answered(question: str, run_id: str) -> dict[str, Any]:
+        found = hits(question)
+        base = {"strategy": "extract", "run_id": run_id, "hits": found, "steps": 2, "seconds": 0.42,
+                "usage": {"prompt_tokens": 300, "completion_tokens": 40, "duration_s": 0.4}}  # fmt: skip
+        if "unknown" in question or not found:
+            return base | {"answer": "I don't know.", "abstained": True, "sentences": [], "citations": [],
+                           "reason": "no passage scores above the threshold"}  # fmt: skip
+        if state.answer_words:
+            text = "word " * state.answer_words
+            return base | {"answer": text, "abstained": False, "reason": "", "sentences": [], "citations": []}
+        first = f"{PASSAGE[:-1]} [1]."
+        second = "Services net sales reached a new record [2]."
+        text = f"{first} {second}"
+        cites = [
+            {"n": n, "chunk_id": "c0", "doc_id": found[0]["doc_id"], "title": found[0]["title"], "page": 4,
+             "start": START, "end": START + len(PASSAGE), "quote": PASSAGE, "verdict": verdict, "score": 0.9}
+            for n, verdict in ((1, "supported"), (2, "partial"))
+        ]  # fmt: skip
+        sentences = [
+            {"text": first, "start": 0, "end": len(first), "verdict": "supported", "score": 0.97, "reason": "",
+             "citations": [1]},
+            {"text": second, "start": len(first) + 1, "end": len(text), "verdict": "partial", "score": 0.6,
+             "reason": "the quarter is not named", "citations": [2]},
+        ]  # fmt: skip
+        return base | {"answer": text, "abstained": False, "reason": "", "sentences": sentences, "citations": cites}
+
+    @app.post("/v1/chats", status_code=201)
+    def new_chat(body: dict[str, Any]) -> Any:
+        chat = {"chat_id": state.new("h"), "title": body.get("title") or "", "collections": body["collections"],
+                "strategy": body.get("strategy") or "extract", "created_at": NOW, "updated_at": NOW,
+                "messages": []}  # fmt: skip
+        state.chats[chat["chat_id"]] = chat
+        return chat
+
+    @app.get("/v1/chats")
+    def chats() -> Any:
+        return {"chats": [{k: v for k, v in c.items() if k != "messages"} for c in reversed(state.chats.values())]}
+
+    @app.get("/v1/chats/{h}")
+    def chat(h: str) -> Any:
+        return state.chats.get(h) or problem(404, "unknown-chat", f"no chat {h!r}")
+
+    @app.patch("/v1/chats/{h}")
+    def patch(h: str, body: dict[str, Any]) -> Any:
+        state.chats[h] |= body
+        return state.chats[h]
+
+    @app.delete("/v1/chats/{h}", status_code=204)
+    def drop_chat(h: str) -> None:
+        del state.chats[h]
+
+    @app.post("/v1/chats/{h}/messages")
+    async def message(h: str, body: dict[str, Any], request: Request) -> Any:
+        found, run_id, question = state.chats[h], state.new("r"), body["question"]
+        found["title"] = found["title"] or question[:40]
+        kept = found["messages"]
+
+        def keep(role: str, content: str, answer: Any = None, partial: bool = False) -> None:
+            kept.append({"message_id": state.new("m"), "role": role, "content": content, "created_at": NOW,
+                         "answer": answer, "partial": partial, "run_id": run_id})  # fmt: skip
+
+        async def events() -> AsyncIterator[str]:
+            keep("user", question)
+            answer = answered(question, run_id)
+            said = ""
+            yield sse("run", {"run_id": run_id, "strategy": "extract", "question": question})
+            try:
+                if "break" in question:
+                    yield sse("error", {"code": "error", "message": "the language model does not answer"})
+                    return
+                yield sse("step", {"index": 0, "kind": "act", "thought": "search", "duration_s": 0.1})
+                for word in answer["answer"].split(" "):
+                    if run_id in state.cancelled:
+                        return
+                    said += word + " "
+                    yield sse("token", {"text": word + " "})
+                    await asyncio.sleep(state.token_s)
+                for i, s in enumerate(answer["sentences"]):
+                    yield sse("sentence", {"index": i, **s})
+                for c in answer["citations"]:
+                    yield sse("citation", c)
+                said = ""
+                keep("assistant", answer["answer"], answer)
+                yield sse("done", answer)
+            finally:
+                if said:
+                    keep("assistant", said, None, True)
+                state.finished.append(run_id)
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    @app.post("/v1/runs/{r}/cancel", status_code=202)
+    def cancel(r: str) -> Any:
+        state.cancelled.append(r)
+        return {}
+
+    return app
+
+
+@contextmanager
+def serve(state: State) -> Iterator[str]:
+    """Runs the stand-in on a free loopback port and yields its address."""
+    server = uvicorn.Server(uvicorn.Config(make_app(state), host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+if __name__ == "__main__":
+    with serve(State(token_s=0.08)) as address:
+        print(address, flush=True)
+        threading.Event().wait()
