@@ -1,0 +1,1 @@
+"""Formulas. A ranking metric sees relevance grades in rank order; it knows neither documents nor scores."""
