@@ -1,0 +1,80 @@
+"""The process in which files are parsed: ``python -m ingest.parse.child MEMORY_BYTES ANSWER_FD``.
+
+Reads requests from standard input, one JSON line each, answers on ANSWER_FD, ends when its input ends. It is
+started by ``ingest.parse.sandbox`` and of no use by itself. Parsers are imported when first needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from core.errors import OpenbookError
+from ingest.parse.confine import allow_cpu, confine
+from ingest.parse.document import ParseLimits
+from ingest.parse.wire import encode_frame
+
+Handler: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def main(arguments: Sequence[str], handlers: Mapping[str, Handler]) -> int:
+    """Confines this process, then answers requests until standard input ends."""
+    memory_bytes, answer_fd = int(arguments[0]), int(arguments[1])
+    network = confine(memory_bytes)
+    with open(answer_fd, "wb", buffering=0) as answers:
+        _send(answers, {"ready": True, "network": network})
+        for line in sys.stdin.buffer:
+            _send(answers, _answer(json.loads(line), handlers))
+    return 0
+
+
+def _send(stream: Any, answer: dict[str, Any]) -> None:
+    view = memoryview(encode_frame(answer))
+    while view:
+        view = view[stream.write(view) :]
+
+
+def _answer(request: dict[str, Any], handlers: Mapping[str, Handler]) -> dict[str, Any]:
+    name = request.get("filename", "the file")
+    try:
+        allow_cpu(float(request["cpu_s"]))
+        return handlers[request["do"]](request)
+    except OpenbookError as e:
+        return {"error": {"type": type(e).__name__, "code": e.code, "message": e.message}}
+    except MemoryError:
+        message = f"{name} could not be read: it needs more memory than a file may take"
+        return {"error": {"type": "ParseFailed", "code": "too-complex", "message": message}}
+    except Exception as e:  # noqa: BLE001  the parent turns it into a ParseFailed with this reason
+        message = f"{name} could not be read ({type(e).__name__}: {e})"
+        return {"error": {"type": "ParseFailed", "code": "parse-failed", "message": message[:2000]}}
+
+
+def parse(request: dict[str, Any]) -> dict[str, Any]:
+    from ingest.parse.file import parse_file
+
+    limits = ParseLimits.from_wire(request["limits"])
+    document = parse_file(Path(request["path"]), request["filename"], limits, password=request.get("password"))
+    return {"document": document.to_wire()}
+
+
+def page(request: dict[str, Any]) -> dict[str, Any]:
+    from ingest.parse.pdf_page import render_page, text_boxes
+
+    path, number, password = Path(request["path"]), int(request["page"]), request.get("password")
+    boxes = [
+        box
+        for start, end in request["passages"]
+        for box in text_boxes(path, number, start, end, page_text=request["page_text"], password=password)
+    ]
+    png = render_page(path, number, boxes, int(request["width_px"]), password=password)
+    return {"png": base64.b64encode(png).decode("ascii")}
+
+
+HANDLERS: Mapping[str, Handler] = {"parse": parse, "page": page}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], HANDLERS))

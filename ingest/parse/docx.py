@@ -1,0 +1,284 @@
+"""Word documents: paragraphs, headings, lists, tables (as Markdown rows) and foot- and endnotes, in order.
+
+Left out: deleted text of tracked changes, comments, running heads and feet (said in the metadata), pictures (said
+in a warning), and text that Word would not show (said in a warning). A .docx has no pages until it is printed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docx
+from docx.opc.exceptions import PackageNotFoundError
+
+from core.errors import EmptyDocument, ParseFailed
+from ingest.parse.archive import check_archive
+from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, title_from_filename
+from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.html import hidden_warning
+from ingest.parse.tables import markdown_table
+from ingest.parse.text import check_characters
+
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_MC_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_A_BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
+_V_IMAGE = "{urn:schemas-microsoft-com:vml}imagedata"
+# del and moveFrom hold what tracked changes took away.
+_NOT_SHOWN = frozenset([_W + "del", _W + "moveFrom", _W + "instrText", _MC_FALLBACK, _W + "delText"])
+_TEXT = {_W + "tab": "\t", _W + "br": "\n", _W + "cr": "\n", _W + "noBreakHyphen": "-", _W + "ptab": "\t"}
+_HEADING_STYLE = re.compile(r"heading\s*([1-9])$", re.IGNORECASE)
+_TITLE_WITHIN = 500  # a first heading further down is a chapter's, not the document's
+_NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"))
+
+
+def parse_docx(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+    check_archive(path, filename, limits)
+    try:
+        package = docx.Document(str(path))
+    except (PackageNotFoundError, KeyError, ValueError, zipfile.BadZipFile, SyntaxError) as e:
+        raise ParseFailed(f"{filename} is a damaged Word document ({type(e).__name__}: {e})", code="damaged") from e
+    writer = _Writer(filename, limits, _heading_levels(package))
+    writer.blocks(package.element.body)
+    writer.notes(package)
+    text = "\n\n".join(writer.parts)
+    pictures = _pictures(package)
+    if not text.strip():
+        if pictures:
+            message = f"{filename} has no text: {pictures} pictures; OCR is not installed"
+            raise EmptyDocument(message, code="scanned")
+        raise EmptyDocument(f"{filename} is a Word document without text")
+    metadata = _metadata(package)
+    title = metadata.pop("title", "")
+    running = _running_texts(package)
+    if running:
+        metadata["running_heads"] = running
+    warnings = [*hidden_warning(writer.hidden)]
+    if pictures:
+        warnings.append(ParseWarning("pictures", f"{pictures} pictures were not read"))
+    first = writer.headings[0].text if writer.headings and writer.headings[0].start < _TITLE_WITHIN else ""
+    return ParsedDocument(
+        text=text,
+        title=one_line(title) if is_title(title) else first or title_from_filename(filename),
+        mime_type="application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        headings=tuple(writer.headings),
+        metadata=metadata,
+        warnings=tuple(warnings),
+    )
+
+
+def _pictures(package: Any) -> int:
+    return sum(1 for _ in package.element.body.iter(_A_BLIP, _V_IMAGE))
+
+
+def _metadata(package: Any) -> dict[str, str]:
+    core = package.core_properties
+    found = {}
+    for name in ("title", "author", "subject", "keywords", "language"):
+        try:
+            value = getattr(core, name)
+        except (ValueError, AttributeError):  # a malformed property is as good as none
+            continue
+        if value:
+            found[name] = one_line(value)
+    for name in ("created", "modified"):
+        try:
+            value = getattr(core, name)
+        except (ValueError, AttributeError):
+            continue
+        if value:
+            found[name] = value.isoformat()
+    return found
+
+
+def _running_texts(package: Any) -> str:
+    """The texts of page headers and footers, on one line."""
+    found: list[str] = []
+    for part in package.part.package.iter_parts():
+        if re.search(r"/(?:header|footer)\d*\.xml$", str(part.partname)):
+            text = one_line("".join(t.text or "" for t in _xml(part.blob).iter(_W + "t")))
+            if text and text not in found:
+                found.append(text)
+    return " · ".join(found[:10])
+
+
+def _heading_levels(package: Any) -> dict[str, int]:
+    """The heading level of each paragraph style that has one, by its own name, its outline level or its base's."""
+    levels: dict[str, int] = {}
+    bases: dict[str, str] = {}
+    for style in package.styles.element.iter(_W + "style"):
+        style_id = style.get(_W + "styleId") or ""
+        name = style.find(_W + "name")
+        match = _HEADING_STYLE.match(name.get(_W + "val", "") if name is not None else "")
+        outline = style.find(f"{_W}pPr/{_W}outlineLvl")
+        if match:
+            levels[style_id] = int(match.group(1))
+        elif name is not None and name.get(_W + "val", "").lower() == "title":
+            levels[style_id] = 1
+        elif outline is not None and outline.get(_W + "val", "9").isdigit() and int(outline.get(_W + "val")) < 9:
+            levels[style_id] = int(outline.get(_W + "val")) + 1
+        base = style.find(_W + "basedOn")
+        if base is not None:
+            bases[style_id] = base.get(_W + "val") or ""
+    for style_id in bases:
+        seen, current = {style_id}, style_id
+        while current not in levels and current in bases and bases[current] not in seen:
+            current = bases[current]
+            seen.add(current)
+        if current in levels:
+            levels.setdefault(style_id, levels[current])
+    return levels
+
+
+@dataclass(slots=True)
+class _Writer:
+    filename: str
+    limits: ParseLimits
+    heading_levels: dict[str, int]
+    parts: list[str] = field(default_factory=list)
+    length: int = 0
+    headings: list[Heading] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+
+    def blocks(self, container: Any) -> None:
+        """Writes the paragraphs and tables of a body; content controls and insertions are looked into."""
+        stack = [iter(container)]
+        while stack:
+            element = next(stack[-1], None)
+            if element is None:
+                stack.pop()
+            elif element.tag == _W + "p":
+                self._paragraph(element)
+            elif element.tag == _W + "tbl":
+                self._write(markdown_table([*self._rows(element)]))
+            elif element.tag in (_W + "sdt", _W + "sdtContent", _W + "ins", _W + "customXml", _W + "smartTag"):
+                stack.append(iter(element))
+
+    def notes(self, package: Any) -> None:
+        for part_name, tag in _NOTES:
+            for part in package.part.package.iter_parts():
+                if not str(part.partname).endswith(f"/{part_name}.xml"):
+                    continue
+                root = _xml(part.blob)
+                for note in root.iter(_W + tag):
+                    if note.get(_W + "type") is None:
+                        text = " ".join(self._text(p) for p in note.iter(_W + "p")).strip()
+                        if text:
+                            self._write(f"[^{note.get(_W + 'id')}]: {clean(text)}")
+
+    def _paragraph(self, paragraph: Any) -> None:
+        boxes: list[Any] = []
+        text = clean(self._text(paragraph, boxes)).strip()
+        if text:
+            properties = paragraph.find(_W + "pPr")
+            level = self._level(properties)
+            if level:
+                title = one_line(text)
+                self.headings.append(Heading(level, title, self.length + (2 if self.parts else 0)))
+            elif properties is not None and properties.find(_W + "numPr") is not None:
+                text = "- " + text
+            self._write(text)
+        for box in boxes:
+            for inner in box:
+                if inner.tag == _W + "p":
+                    self._paragraph(inner)
+
+    def _level(self, properties: Any) -> int:
+        if properties is None:
+            return 0
+        style = properties.find(_W + "pStyle")
+        if style is not None and (style.get(_W + "val") or "") in self.heading_levels:
+            return self.heading_levels[style.get(_W + "val")]
+        outline = properties.find(_W + "outlineLvl")
+        value = outline.get(_W + "val", "9") if outline is not None else "9"
+        return int(value) + 1 if value.isdigit() and int(value) < 9 else 0
+
+    def _text(self, element: Any, boxes: list[Any] | None = None) -> str:
+        """The visible text of a paragraph; text boxes that hang on it are put into ``boxes``."""
+        parts: list[str] = []
+        stack = [iter(element)]
+        while stack:
+            node = next(stack[-1], None)
+            if node is None:
+                stack.pop()
+            elif node.tag == _W + "t":
+                parts.append(expand_ligatures(node.text or ""))
+            elif node.tag in _TEXT:
+                parts.append(_TEXT[node.tag])
+            elif node.tag == _W + "txbxContent":
+                if boxes is not None:
+                    boxes.append(node)
+            elif node.tag == _W + "footnoteReference" or node.tag == _W + "endnoteReference":
+                parts.append(f"[^{node.get(_W + 'id')}]")
+            elif node.tag == _W + "r" and _is_hidden(node):
+                hidden = "".join(t.text or "" for t in node.iter(_W + "t"))
+                if hidden.strip():
+                    self.hidden.append(hidden.strip())
+            elif node.tag not in _NOT_SHOWN and isinstance(node.tag, str):
+                stack.append(iter(node))
+        return "".join(parts)
+
+    def _rows(self, table: Any) -> Iterator[list[str]]:
+        for row in _children(table, _W + "tr"):
+            cells: list[str] = []
+            for cell in _children(row, _W + "tc"):
+                merged = cell.find(f"{_W}tcPr/{_W}vMerge")
+                continued = merged is not None and merged.get(_W + "val") != "restart"
+                texts = "" if continued else " ".join(self._text(p) for p in cell.iter(_W + "p"))
+                cells.append(clean(texts))
+                span = cell.find(f"{_W}tcPr/{_W}gridSpan")
+                width = span.get(_W + "val", "1") if span is not None else "1"
+                cells.extend([""] * (min(int(width), 100) - 1 if width.isdigit() else 0))
+            yield cells
+
+    def _write(self, text: str) -> None:
+        if not text:
+            return
+        self.length += len(text) + (2 if self.parts else 0)
+        self.parts.append(text)
+        check_characters(self.length, self.filename, self.limits)
+
+
+def _children(element: Any, tag: str) -> Iterator[Any]:
+    """Children with ``tag``, also inside content controls and tracked insertions."""
+    stack = [iter(element)]
+    while stack:
+        node = next(stack[-1], None)
+        if node is None:
+            stack.pop()
+        elif node.tag == tag:
+            yield node
+        elif node.tag in (_W + "sdt", _W + "sdtContent", _W + "ins", _W + "customXml"):
+            stack.append(iter(node))
+
+
+def _is_hidden(run: Any) -> bool:
+    properties = run.find(_W + "rPr")
+    if properties is None:
+        return False
+    vanish = properties.find(_W + "vanish")
+    if vanish is not None and vanish.get(_W + "val", "true") not in ("0", "false"):
+        return True
+    size = properties.find(_W + "sz")
+    if size is not None and size.get(_W + "val") in ("0", "1", "2"):  # half points
+        return True
+    color = properties.find(_W + "color")
+    shaded = properties.find(_W + "shd") is not None or properties.find(_W + "highlight") is not None
+    if color is None or color.get(_W + "val", "").upper() != "FFFFFF" or shaded:
+        return False
+    # White letters on a shaded paragraph or table cell are meant to be seen.
+    return not any(
+        a.find(f"{_W}pPr/{_W}shd") is not None or a.find(f"{_W}tcPr/{_W}shd") is not None for a in run.iterancestors()
+    )
+
+
+def _xml(blob: bytes) -> Any:
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    return etree.parse(io.BytesIO(blob), parser).getroot()

@@ -1,0 +1,72 @@
+"""One file in, one ParsedDocument out, whatever its kind. Runs in the parsing child; see ``ingest.parse.sandbox``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from core.errors import EmptyDocument, OpenbookError, ParseFailed, TooLarge
+from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.sniff import Kind, sniff
+
+
+def parse_file(path: Path, filename: str, limits: ParseLimits, *, password: str | None = None) -> ParsedDocument:
+    """Reads the file at ``path``; ``filename`` is what a person calls it, and serves for messages and as a last title.
+
+    Args:
+        password: of an encrypted PDF; without one the empty password is tried.
+
+    Raises:
+        UnsupportedType: not a kind that is read; the message says what it is.
+        EmptyDocument: zero bytes, white space alone, or pages that are images.
+        Encrypted: a password is needed, or the one given is wrong.
+        TooLarge: over one of ``limits``.
+        ParseFailed: damaged, with the reason.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise EmptyDocument(f"{filename} is empty (0 bytes)")
+    if size > limits.max_file_bytes:
+        raise TooLarge(
+            f"{filename} has {size / 2**20:.0f} MiB, over the limit of {limits.max_file_bytes / 2**20:.0f} MiB: "
+            "split it, or raise max_upload_bytes in the settings",
+            code="file-too-large",
+        )
+    found = sniff(path, filename)
+    try:
+        document = _parse(found.kind, path, filename, limits, password)
+    except OpenbookError:
+        raise
+    except (MemoryError, RecursionError) as e:
+        reason = "nested too deeply" if isinstance(e, RecursionError) else "needs more memory than a file may take"
+        raise ParseFailed(f"{filename} could not be read: it is {reason}", code="too-complex") from e
+    except Exception as e:
+        raise ParseFailed(f"{filename} could not be read ({type(e).__name__}: {e})") from e
+    if found.mismatch:
+        document = replace(document, warnings=(ParseWarning("misnamed", found.mismatch), *document.warnings))
+    return document
+
+
+def _parse(kind: Kind, path: Path, filename: str, limits: ParseLimits, password: str | None) -> ParsedDocument:
+    # Each parser is imported when it is needed: the child starts without any.
+    match kind:
+        case "pdf":
+            from ingest.parse.pdf import parse_pdf
+
+            return parse_pdf(path, filename, limits, password)
+        case "docx":
+            from ingest.parse.docx import parse_docx
+
+            return parse_docx(path, filename, limits)
+        case "html":
+            from ingest.parse.html import parse_html
+
+            return parse_html(path, filename, limits)
+        case "markdown":
+            from ingest.parse.markdown import parse_markdown
+
+            return parse_markdown(path, filename, limits)
+        case "text":
+            from ingest.parse.text import parse_text
+
+            return parse_text(path, filename, limits)

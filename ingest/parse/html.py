@@ -1,0 +1,344 @@
+"""HTML: the visible text with its blocks, headings and tables; scripts, styles, navigation and forms dropped.
+
+What a browser would not show is left out and said in a warning: display:none, hidden, aria-hidden, zero size, white
+on white, as inline styles or as simple rules of the page's own style sheet. It fetches nothing, so hiding by an
+outside style sheet or a script is not noticed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+from lxml import html as lxml_html
+
+from core.errors import EmptyDocument, ParseFailed
+from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
+from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.tables import markdown_table
+from ingest.parse.text import check_characters, decode
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_DROPPED = _names(
+    "script style noscript template svg math iframe object embed applet head nav button select option input textarea "
+    "canvas audio video map datalist dialog"
+)
+_BLOCKS = _names(
+    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure footer "
+    "form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main ol p pre section summary table tbody td tfoot th thead "
+    "tr ul"
+)
+_PARAGRAPHS = _BLOCKS - {"li", "dd", "dt", "tr", "td", "th", "tbody", "thead", "tfoot", "div", "summary"}
+_HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
+_MAX_TABLE_CELLS = 200_000
+_MAX_HIDDEN = 1000
+_QUOTED_CHARACTERS = 160
+
+
+def parse_html(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+    source, encoding, warnings = _decode(path.read_bytes(), filename)
+    check_characters(len(source) // 20, filename, limits)  # mark-up may weigh twenty times its text, not more
+    root = _parse(source, filename)
+    writer = _Writer(filename, limits, _hiding_rules(root))
+    body = root.find("body") if root.tag == "html" else root
+    writer.element(root if body is None else body)
+    text = writer.text()
+    if not text:
+        hidden = " (all of it is hidden)" if writer.hidden else ""
+        raise EmptyDocument(f"{filename} is HTML without visible text{hidden}")
+    title = one_line(plain_spaces("".join(root.xpath("string(.//title)"))))
+    headings = tuple(writer.headings)
+    return ParsedDocument(
+        text=text,
+        title=title if is_title(title) else headings[0].text if headings else title_from_filename(filename),
+        mime_type="text/html",
+        headings=headings,
+        metadata={"encoding": encoding, **_meta(root)},
+        warnings=(*warnings, *hidden_warning(writer.hidden)),
+    )
+
+
+def hidden_warning(passages: list[str]) -> Iterable[ParseWarning]:
+    """One warning for all hidden passages, quoting the first, so that a person sees what was hidden from them."""
+    if passages:
+        characters = sum(map(len, passages))
+        quote = one_line(passages[0], _QUOTED_CHARACTERS)
+        yield ParseWarning(
+            "hidden-text", f"hidden text was left out ({characters} characters in {len(passages)} places): “{quote}”"
+        )
+
+
+def _decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
+    match = _CHARSET.search(data[:4096])
+    if match and not data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        name = match.group(1).decode("ascii", "replace").lower()
+        try:
+            # What calls itself Latin-1 on the web is windows-1252; what claims UTF-16 in ASCII letters is not.
+            name = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "us-ascii": "windows-1252"}.get(name, name)
+            if not name.startswith(("utf-16", "utf-32")):
+                return data.decode(name), name, ()
+        except (LookupError, UnicodeDecodeError):
+            pass  # a wrong label: what the bytes themselves say counts more
+    return decode(data, filename)
+
+
+def _parse(source: str, filename: str) -> Any:
+    parser = lxml_html.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
+    source = re.sub(r"^\s*<\?xml[^>]*\?>", "", source)  # lxml refuses a declared encoding in a str
+    try:
+        root = lxml_html.document_fromstring(expand_ligatures(clean(source)), parser=parser)
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError) as e:
+        if "empty" in str(e).lower():
+            raise EmptyDocument(f"{filename} is HTML without visible text") from e
+        raise ParseFailed(f"{filename} is HTML that could not be understood ({e})") from e
+    return root
+
+
+def _meta(root: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
+    if language:
+        found["language"] = one_line(language, 20)
+    for name in ("author", "description", "date"):
+        values = root.xpath(
+            ".//meta[translate(@name,'ABCDEFGHIJKLMNOPQRSTUVWXYZ','abcdefghijklmnopqrstuvwxyz')=$n]/@content", n=name
+        )
+        if values:
+            found[name] = one_line(values[0])
+    return found
+
+
+# ---------------------------------------------------------------- what is hidden
+
+_WHITE = re.compile(r"(?:#fff(?:fff)?\b|white\b|rgba?\(\s*255\s*,\s*255\s*,\s*255)", re.IGNORECASE)
+_ZERO = re.compile(r"0+(?:\.0+)?(?:px|pt|em|rem|%|vw)?$")
+_RULE = re.compile(r"([^{}@]{1,300})\{([^{}]{0,1000})\}")
+_MEDIA = re.compile(r"@(?:media|supports|page|font-face|keyframes)[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}?")
+_SIMPLE_SELECTOR = re.compile(r"[a-z]*([.#][\w-]+)$", re.IGNORECASE)
+
+
+def _declarations(style: str) -> dict[str, str]:
+    pairs = (part.split(":", 1) for part in style.split(";") if ":" in part)
+    return {name.strip().lower(): value.replace("!important", "").strip().lower() for name, value in pairs}
+
+
+def _hides(css: Mapping[str, str]) -> bool:
+    if css.get("display") == "none" or css.get("visibility") in ("hidden", "collapse"):
+        return True
+    if any(_ZERO.match(css.get(name, "1")) for name in ("font-size", "opacity")):
+        return True
+    if "hidden" in css.get("overflow", "") and any(
+        _ZERO.match(css.get(n, "1")) for n in ("height", "max-height", "width")
+    ):
+        return True
+    offset = re.match(r"-(\d+)", css.get("left", css.get("text-indent", css.get("top", ""))))
+    return offset is not None and int(offset.group(1)[:6]) >= 999
+
+
+def _hiding_rules(root: Any) -> frozenset[str]:
+    """Class and id selectors (".x", "#y") that the page's own style sheets hide, media queries aside."""
+    hiding: set[str] = set()
+    for style in root.iter("style"):
+        for selectors, body in _RULE.findall(_MEDIA.sub("", (style.text or "")[:200_000])):
+            if _hides(_declarations(body)):
+                for selector in selectors.split(","):
+                    match = _SIMPLE_SELECTOR.fullmatch(selector.strip())
+                    if match:
+                        hiding.add(match.group(1))
+    return frozenset(hiding)
+
+
+# ---------------------------------------------------------------- writing
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Collects text with block structure. Walks without recursion: depth is the author's to choose, not ours."""
+
+    filename: str
+    limits: ParseLimits
+    hiding: frozenset[str]
+    parts: list[str] = field(default_factory=list)
+    length: int = 0
+    pending: str = ""  # white space owed before the next word
+    headings: list[Heading] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        return "".join(self.parts)
+
+    def element(self, root: Any) -> None:
+        skip_depth = 0  # inside something that is left out
+        preformatted = 0
+        open_headings: list[tuple[int, int]] = []  # (offset, index into parts) of each
+        for event, node in etree.iterwalk(root, events=("start", "end")):
+            tag = node.tag if isinstance(node.tag, str) else ""
+            if event == "start":
+                if skip_depth or self._left_out(node, tag):
+                    skip_depth += 1
+                    continue
+                if tag in _HEADINGS:
+                    self._break("\n\n")
+                    open_headings.append((self.length + len(self.pending) if self.parts else 0, len(self.parts)))
+                elif tag in _BLOCKS:
+                    self._break("\n\n" if tag in _PARAGRAPHS else "\n")
+                elif tag == "br":
+                    self._break("\n")
+                elif tag == "img" and node.get("alt"):
+                    self._words(node.get("alt"), False)
+                preformatted += tag == "pre"
+                if tag == "li":
+                    self._words("- ", False)
+                self._words(node.text, preformatted > 0)
+                continue
+            if skip_depth:
+                skip_depth -= 1
+                if skip_depth:
+                    continue
+            else:
+                preformatted -= tag == "pre"
+                if tag in _HEADINGS:
+                    self._close_heading(int(tag[1]), *open_headings.pop())
+            if tag in _BLOCKS:
+                self._break("\n\n" if tag in _PARAGRAPHS else "\n")
+            if node is not root:
+                self._words(node.tail, preformatted > 0)
+
+    def _left_out(self, node: Any, tag: str) -> bool:
+        """Whether the element writes nothing more: dropped, hidden, or a table that has just been written."""
+        if tag in _DROPPED or node.get("role") == "navigation":
+            return True
+        if self._is_hidden(node):
+            self._remember_hidden(node)
+            return True
+        return tag == "table" and self._table(node)
+
+    def _remember_hidden(self, node: Any) -> None:
+        if len(self.hidden) < _MAX_HIDDEN:
+            texts = (e.text or "" for e in node.iter("*") if e.tag not in _DROPPED)
+            passage = " ".join(" ".join(texts).split())
+            if passage:
+                self.hidden.append(passage)
+
+    def _close_heading(self, level: int, start: int, part: int) -> None:
+        title = one_line("".join(self.parts[part:]))
+        if title:
+            self.headings.append(Heading(level, title, start))
+
+    def _is_hidden(self, node: Any) -> bool:
+        if node.get("hidden") is not None or node.get("aria-hidden") == "true":
+            return True
+        style = node.get("style")
+        if style:
+            css = _declarations(style)
+            if _hides(css) or (_WHITE.match(css.get("color", "")) and _on_white(node)):
+                return True
+        if not self.hiding:
+            return False
+        return "#" + node.get("id", "") in self.hiding or any(
+            "." + c in self.hiding for c in node.get("class", "").split()
+        )
+
+    def _table(self, table: Any) -> bool:
+        """Writes a table of data as Markdown rows; False for a table that only lays the page out."""
+        if table.find(".//table") is not None or any(
+            table.find(f".//{h}") is not None for h in ("h1", "h2", "h3", "ul")
+        ):
+            return False
+        rows: list[list[str]] = []
+        header = table.find(".//th") is not None
+        cells = 0
+        for row in table.iter("tr"):
+            texts: list[str] = []
+            if self._is_hidden(row):
+                self._remember_hidden(row)
+                continue
+            for cell in row:
+                if cell.tag in ("td", "th"):
+                    cells += 1
+                    texts.append(self._cell(cell))
+            rows.append(texts)
+        if cells > _MAX_TABLE_CELLS or max((sum(map(bool, r)) for r in rows), default=0) < 2:
+            return False
+        if max(len(t) for r in rows for t in r) > 1500:
+            return False  # a column of prose is layout
+        caption = table.find("caption")
+        if caption is not None:
+            self._break("\n\n")
+            self._words("".join(caption.itertext("*")), False)
+        self._break("\n\n")
+        self._write(plain_spaces(markdown_table(rows, header=header)))
+        self._break("\n\n")
+        return True
+
+    def _cell(self, cell: Any) -> str:
+        texts: list[str] = []
+        skip = 0
+        for event, node in etree.iterwalk(cell, events=("start", "end")):
+            if event == "start":
+                if skip or node.tag in _DROPPED:
+                    skip += 1
+                elif self._is_hidden(node):
+                    self._remember_hidden(node)
+                    skip += 1
+                else:
+                    texts.append(" " if node.tag == "br" or node.tag in _BLOCKS else "")
+                    texts.append(node.text or "")
+                continue
+            skip = max(0, skip - 1)
+            if not skip and node is not cell:
+                texts.append(node.tail or "")
+        return " ".join("".join(texts).replace("\u00ad", "").split())
+
+    def _words(self, text: str | None, preformatted: bool) -> None:
+        if not text:
+            return
+        text = plain_spaces(text).replace("\u00ad", "")
+        if preformatted:
+            self._write(text)
+            return
+        words = " ".join(text.split())
+        if text[0].isspace():
+            self._space()
+        if words:
+            self._write(words)
+            if text[-1].isspace():
+                self._space()
+
+    def _space(self) -> None:
+        if self.parts and not self.pending and not self.parts[-1].endswith((" ", "\n")):
+            self.pending = " "
+
+    def _break(self, newline: str) -> None:
+        if self.parts and len(newline) >= len(self.pending.replace(" ", "")):
+            self.pending = newline
+
+    def _write(self, text: str) -> None:
+        if not text:
+            return
+        if self.pending and self.parts:
+            self.parts.append(self.pending)
+            self.length += len(self.pending)
+        self.pending = ""
+        self.parts.append(text)
+        self.length += len(text)
+        check_characters(self.length, self.filename, self.limits)
+
+
+def _on_white(node: Any) -> bool:
+    """Whether the nearest inline background is white, or there is none and the page's own white shows through."""
+    for element in (node, *node.iterancestors()):
+        css = _declarations(element.get("style", ""))
+        background = css.get("background-color", css.get("background", element.get("bgcolor", "")))
+        if background and background != "transparent":
+            return _WHITE.match(background) is not None
+    return True

@@ -1,0 +1,279 @@
+"""PDF: text in reading order through pdfium, page by page, with headings, title, dates and what could not be read.
+
+Text on the page only: forms, annotations and attachments are not read, tables become lines (a row stays a line).
+Pdfium is not thread-safe: one thread of a process may call this module. See ``pdf_page`` for pictures and boxes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+
+from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge
+from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
+from ingest.parse.document import Page, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.pdf_headings import headings_from_lines, headings_from_outline
+from ingest.parse.pdf_hyphens import Hyphens
+from ingest.parse.pdf_lines import Line, join_lines, page_characters, page_lines
+from ingest.parse.pdf_page import render_page, text_boxes
+from ingest.parse.pdf_rtl import has_rtl, reading_order
+from ingest.parse.text import check_characters
+
+__all__ = ["open_pdf", "parse_pdf", "read_page", "render_page", "text_boxes"]
+
+PAGE_SEPARATOR = "\n\n"
+_FEW_CHARACTERS = 50  # a page with fewer is looked at for images
+_SAMPLES = 48  # characters per page asked whether their font says what they are
+_MAX_OBJECTS = 2000
+_MAX_BOOKMARKS = 5000
+_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(Z|[+-]\d\d'?(?:\d\d'?)?)?")
+_METADATA = {
+    "Author": "author",
+    "Subject": "subject",
+    "Keywords": "keywords",
+    "CreationDate": "created",
+    "ModDate": "modified",
+}
+
+
+@dataclass(slots=True)
+class RawPage:
+    """One page before its lines are joined. ``problem`` says why it has no or doubtful text."""
+
+    number: int
+    text: str  # as pdfium gave it
+    lines: list[Line]
+    problem: ParseWarning | None = None
+    is_image: bool = False
+
+
+@contextmanager
+def open_pdf(path: Path, filename: str, password: str | None = None) -> Iterator[Any]:
+    """The pdfium document at ``path``, closed at the end.
+
+    Raises:
+        Encrypted: it needs a password, or another one.
+        ParseFailed: pdfium cannot make sense of it (code "damaged").
+    """
+    try:
+        document = pdfium.PdfDocument(path, password=password or "")
+    except pdfium.PdfiumError as e:
+        if e.err_code == pdfium_c.FPDF_ERR_PASSWORD:
+            wrong = "the password given is not the right one" if password else "it opens only with its password"
+            raise Encrypted(f"{filename} is encrypted: {wrong}") from e
+        if e.err_code == pdfium_c.FPDF_ERR_SECURITY:
+            raise Encrypted(
+                f"{filename} is encrypted in a way that is not supported: save it without encryption"
+            ) from e
+        raise ParseFailed(
+            f"{filename} is not a PDF that can be opened ({str(e).rstrip('.')}): it is damaged or cut off",
+            code="damaged",
+        ) from e
+    try:
+        yield document
+    finally:
+        document.close()
+
+
+def parse_pdf(path: Path, filename: str, limits: ParseLimits, password: str | None = None) -> ParsedDocument:
+    """See ``parse_file``; the pages of the result follow each other with ``PAGE_SEPARATOR`` between them."""
+    try:
+        with open_pdf(path, filename, password) as document:
+            return _parse(document, path, filename, limits, password)
+    except ParseFailed as e:
+        if e.code != "damaged":
+            raise
+        from ingest.parse.pdf_fallback import parse_with_pypdf
+
+        return parse_with_pypdf(path, filename, limits, password, first_error=e)
+
+
+def _parse(document: Any, path: Path, filename: str, limits: ParseLimits, password: str | None) -> ParsedDocument:
+    count = len(document)
+    check_pages(count, filename, limits)
+    pages: list[RawPage] = []
+    characters = 0
+    for index in range(count):
+        page = read_page(document, index)
+        characters += len(page.text)
+        check_characters(characters, filename, limits)
+        pages.append(page)
+    if not any(page.lines for page in pages):
+        _refuse_empty(pages, filename)
+
+    hyphens = Hyphens(page.text for page in pages)
+    texts: list[str] = []
+    spans: list[Page] = []
+    line_starts: list[list[int]] = []
+    position = 0
+    for page in pages:
+        text, starts = join_lines(page.lines, hyphens)
+        text, starts = _clean_page(text, starts)
+        spans.append(Page(page.number, position, position + len(text)))
+        line_starts.append([position + s for s in starts])
+        texts.append(text)
+        position += len(text) + len(PAGE_SEPARATOR)
+    text = PAGE_SEPARATOR.join(texts)
+
+    outline = [(b.level, b.get_title(), _target(b)) for b in itertools.islice(document.get_toc(), _MAX_BOOKMARKS)]
+    headings = headings_from_outline(outline, text, spans) or headings_from_lines(
+        [page.lines for page in pages], line_starts
+    )
+    info = document.get_metadata_dict(skip_empty=True)
+    title = info.get("Title", "")
+    metadata: dict[str, Any] = {name: one_line(info[key]) for key, name in _METADATA.items() if info.get(key)}
+    for key in ("created", "modified"):
+        if key in metadata:
+            metadata[key] = iso_date(metadata[key])
+    metadata["page_count"] = count
+    return ParsedDocument(
+        text=text,
+        title=one_line(title) if is_title(title) else title_from_filename(filename),
+        mime_type="application/pdf",
+        pages=tuple(spans),
+        headings=headings,
+        metadata=metadata,
+        warnings=tuple(page.problem for page in pages if page.problem),
+    )
+
+
+def iso_date(text: str) -> str:
+    """A PDF date ("D:20220729060321-04'00'") as ISO 8601; as it is if it is none."""
+    match = _DATE.match(text)
+    if match is None:
+        return text
+    year, month, day, hour, minute, second, zone = match.groups()
+    date = f"{year}-{month or '01'}-{day or '01'}"
+    if hour is None:
+        return date
+    zone = (
+        ""
+        if zone is None
+        else "+00:00"
+        if zone == "Z"
+        else zone.replace("'", "")[:3] + ":" + (zone.replace("'", "")[3:5] or "00")
+    )
+    return f"{date}T{hour}:{minute or '00'}:{second or '00'}{zone}"
+
+
+def check_pages(count: int, filename: str, limits: ParseLimits) -> None:
+    if count > limits.max_pages:
+        raise TooLarge(
+            f"{filename} has {count:,} pages, over the limit of {limits.max_pages:,}: "
+            "split it, or raise max_pages in the settings",
+            code="too-many-pages",
+        )
+    if count <= 0:
+        raise EmptyDocument(f"{filename} is a PDF without pages")
+
+
+def read_page(document: Any, index: int) -> RawPage:
+    """Reads page ``index`` (0-based) of a pdfium document; a page that cannot be loaded is one with a problem."""
+    number = index + 1
+    try:
+        page = document[index]
+        textpage = page.get_textpage()
+    except pdfium.PdfiumError as e:
+        return RawPage(
+            number, "", [], ParseWarning("page-damaged", f"page {number} could not be read ({e})", number, True)
+        )
+    try:
+        text, indexes = page_characters(textpage)
+        rotation = pdfium_c.FPDFPage_GetRotation(page)
+        if has_rtl(text):
+            text, indexes = reading_order(text, indexes, lambda i: _left(textpage, i))
+        lines = page_lines(textpage, text, indexes, rotation)
+        raw = RawPage(number, text, lines)
+        visible = sum(len(line.text.strip()) for line in lines)
+        if visible < _FEW_CHARACTERS:
+            _look_for_images(raw, page, visible)
+        share = _unmapped_share(textpage)
+        if visible and share > 0.1:
+            raw.problem = ParseWarning(
+                "unmapped-font",
+                f"page {number}: the font does not say which letters it draws; about {share:.0%} of the text may be wrong",
+                number,
+                True,
+            )
+        return raw
+    finally:
+        textpage.close()
+        page.close()
+
+
+def _left(textpage: Any, index: int) -> float | None:
+    rect = pdfium_c.FS_RECTF()
+    return float(rect.left) if pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect) else None
+
+
+def _unmapped_share(textpage: Any) -> float:
+    """The share of characters whose font gives no Unicode value, from a sample."""
+    count = textpage.count_chars()
+    if count <= 0:
+        return 0.0
+    sample = range(0, count, max(1, count // _SAMPLES))
+    wrong = [i for i in sample if pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1]
+    return len(wrong) / len(sample)
+
+
+def _look_for_images(raw: RawPage, page: Any, visible: int) -> None:
+    """Tells a scan from a blank page, a drawing, or a page whose text pdfium could not get."""
+    width, height = page.get_size()
+    covered = 0.0
+    kinds: set[int] = set()
+    for item in itertools.islice(page.get_objects(max_depth=5), _MAX_OBJECTS):
+        kinds.add(item.type)
+        if item.type == pdfium_c.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = item.get_bounds()
+            covered = max(covered, (right - left) * (top - bottom) / max(width * height, 1.0))
+    raw.is_image = pdfium_c.FPDF_PAGEOBJ_IMAGE in kinds
+    n = raw.number
+    if not visible and raw.is_image:
+        raw.problem = ParseWarning("page-is-image", f"page {n} is an image (scanned); OCR is not installed", n, True)
+    elif raw.is_image and covered > 0.5:
+        message = f"page {n} is mostly an image with {visible} characters of text beside it; OCR is not installed"
+        raw.problem = ParseWarning("page-is-image", message, n, True)
+    elif not visible and pdfium_c.FPDF_PAGEOBJ_TEXT in kinds:
+        raw.problem = ParseWarning("page-unreadable", f"page {n} has text that could not be read", n, True)
+    elif not visible and len(kinds) > 0:
+        raw.problem = ParseWarning("page-is-drawing", f"page {n} is a drawing without text", n, True)
+
+
+def _refuse_empty(pages: list[RawPage], filename: str) -> None:
+    damaged = sum(page.problem is not None and page.problem.code == "page-damaged" for page in pages)
+    if damaged == len(pages):
+        raise ParseFailed(
+            f"{filename}: none of its {damaged} pages could be read; it is damaged or cut off", code="damaged"
+        )
+    images = sum(page.is_image for page in pages)
+    if images:
+        raise EmptyDocument(
+            f"{filename} has no text: {images} of {len(pages)} page{'s' if len(pages) > 1 else ''} "
+            f"{'are images' if images > 1 else 'is an image'} (scanned); OCR is not installed",
+            code="scanned",
+        )
+    other = next((page.problem.message for page in pages if page.problem), "its pages are blank")
+    raise EmptyDocument(f"{filename} has no text: {other}")
+
+
+def _clean_page(text: str, starts: list[int]) -> tuple[str, list[int]]:
+    """Cleans one page's text; ``starts`` are moved along with it."""
+    if text.isascii() and text.isprintable():
+        return text, starts
+    pieces = [text[a:b] for a, b in itertools.pairwise([*starts, len(text)])]
+    # A soft hyphen that is drawn in the middle of a line is a hyphen.
+    cleaned = [clean(plain_spaces(expand_ligatures(p.replace("\u00ad", "-").replace("\t", " ")))) for p in pieces]
+    return "".join(cleaned), [0, *itertools.accumulate(map(len, cleaned))][:-1]
+
+
+def _target(bookmark: Any) -> int | None:
+    destination = bookmark.get_dest()
+    return destination.get_index() if destination is not None else None

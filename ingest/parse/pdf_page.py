@@ -1,0 +1,194 @@
+"""Where a passage lies on its page, and a picture of the page with the passage marked.
+
+The stored text differs from what pdfium gives: lines are joined, hyphens and ligatures resolved. So the two are
+aligned at the time of asking, character by character, rather than by a stored map: it stays right when a later
+version of the parser joins lines in another way, and for text that the second reader got.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pypdfium2.raw as pdfium_c
+
+from core.errors import InvalidRequest, NotFound
+from ingest.parse.clean import LIGATURES
+
+Box: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1 in PDF points, origin at the lower left
+
+_MARK = (255, 214, 10, 96)  # a translucent yellow
+MAX_WIDTH_PX = 4000
+_MAX_PIXELS = 40_000_000
+_LOOK_AHEAD = 400
+_HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
+
+
+def text_boxes(
+    pdf_path: Path, page: int, start: int, end: int, *, page_text: str, password: str | None = None
+) -> list[Box]:
+    """One box per line of a passage.
+
+    Args:
+        page: 1-based.
+        start, end: code points of ``page_text``; to go from offsets in the document subtract ``PageSpan.start``.
+            What lies outside of the page is ignored, so a passage that runs over two pages is asked for twice.
+        page_text: the stored text of the page, ``document.text[span.start:span.end]``.
+        password: of an encrypted file; without it the empty password is tried.
+
+    Returns:
+        Boxes in user space of the page (before its rotation); [] for a page whose text is not in the file.
+    """
+    from ingest.parse.pdf import open_pdf
+
+    with open_pdf(pdf_path, pdf_path.name, password) as document:
+        pdf_page = _page(document, page)
+        textpage = pdf_page.get_textpage()
+        try:
+            return _boxes(textpage, page_text, max(0, start), min(end, len(page_text)))
+        finally:
+            textpage.close()
+            pdf_page.close()
+
+
+def render_page(
+    pdf_path: Path, page: int, boxes: Sequence[Box] = (), width_px: int = 1000, *, password: str | None = None
+) -> bytes:
+    """A PNG of the page, ``width_px`` wide (the page as displayed, so after its rotation), with ``boxes`` marked."""
+    from PIL import Image, ImageDraw
+
+    from ingest.parse.pdf import open_pdf
+
+    if not 16 <= width_px <= MAX_WIDTH_PX:
+        raise InvalidRequest(f"a width of {width_px} pixels is not possible: choose 16 to {MAX_WIDTH_PX}")
+    with open_pdf(pdf_path, pdf_path.name, password) as document:
+        pdf_page = _page(document, page)
+        try:
+            width, height = pdf_page.get_size()
+            scale = width_px / max(width, 1.0)
+            # A page of the height of a banner would need gigabytes.
+            scale *= min(1.0, (_MAX_PIXELS / max(width * height * scale * scale, 1.0)) ** 0.5)
+            bitmap = pdf_page.render(scale=scale)
+            image = bitmap.to_pil().convert("RGBA")
+            if boxes:
+                marks = Image.new("RGBA", image.size, (0, 0, 0, 0))
+                draw = ImageDraw.Draw(marks)
+                for box in boxes:
+                    draw.rectangle(_pixels(pdf_page, box, image.size), fill=_MARK)
+                image = Image.alpha_composite(image, marks)
+            out = io.BytesIO()
+            image.convert("RGB").save(out, "PNG", optimize=False)
+            return out.getvalue()
+        finally:
+            pdf_page.close()
+
+
+def _page(document: Any, number: int) -> Any:
+    if not 1 <= number <= len(document):
+        raise NotFound(f"there is no page {number}: the document has pages 1 to {len(document)}")
+    return document[number - 1]
+
+
+def _pixels(page: Any, box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    import ctypes
+
+    corners = []
+    for x, y in ((box[0], box[1]), (box[2], box[3])):
+        px, py = ctypes.c_int(), ctypes.c_int()
+        pdfium_c.FPDF_PageToDevice(page, 0, 0, size[0], size[1], 0, x, y, px, py)
+        corners.append((px.value, py.value))
+    (xa, ya), (xb, yb) = corners
+    return min(xa, xb) - 1, min(ya, yb) - 1, max(xa, xb) + 1, max(ya, yb) + 1
+
+
+def _boxes(textpage: Any, page_text: str, start: int, end: int) -> list[Box]:
+    from ingest.parse.pdf_lines import page_characters
+    from ingest.parse.pdf_rtl import has_rtl, reading_order
+
+    text, indexes = page_characters(textpage)
+    if has_rtl(text):
+        text, indexes = reading_order(text, indexes, lambda i: (_char_box(textpage, i) or (0.0,))[0])
+    places = align(page_text, text)
+    boxes: list[Box] = []
+    for offset in range(start, end):
+        place = places[offset]
+        if place is None:
+            continue
+        box = _char_box(textpage, indexes[place] if indexes is not None else place)
+        if box is not None:
+            _extend(boxes, box)
+    return boxes
+
+
+def _char_box(textpage: Any, index: int) -> Box | None:
+    rect = pdfium_c.FS_RECTF()
+    if not pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect):
+        return None
+    box = (rect.left, rect.bottom, rect.right, rect.top)
+    return box if box[2] > box[0] and box[3] > box[1] else None
+
+
+def _extend(boxes: list[Box], box: Box) -> None:
+    """Joins ``box`` to the last one if it goes on in the same line."""
+    if boxes:
+        x0, y0, x1, y1 = boxes[-1]
+        height = max(y1 - y0, box[3] - box[1])
+        same_line = min(y1, box[3]) - max(y0, box[1]) > 0.5 * min(y1 - y0, box[3] - box[1])
+        near = -2 * height < box[0] - x1 < 3 * height or -2 * height < x0 - box[2] < 3 * height
+        if same_line and near:
+            boxes[-1] = (min(x0, box[0]), min(y0, box[1]), max(x1, box[2]), max(y1, box[3]))
+            return
+    boxes.append(box)
+
+
+def align(stored: str, raw: str) -> list[int | None]:
+    """For each code point of ``stored`` the index in ``raw`` it came from; None for white space and what is new.
+
+    Both are reduced to what survives cleaning (no white space, no hyphens, ligatures and accents taken apart), then
+    walked together. At a difference the nearest common stretch ahead is sought, so damage stays local.
+    """
+    a, a_at = _reduced(stored)
+    b, b_at = _reduced(raw)
+    places: list[int | None] = [None] * len(stored)
+    i = j = 0
+    while i < len(a) and j < len(b):
+        if a[i] == b[j]:
+            if places[a_at[i]] is None:
+                places[a_at[i]] = b_at[j]
+            i, j = i + 1, j + 1
+            continue
+        step = _resynchronise(a, b, i, j)
+        if step is None:
+            break
+        i, j = step
+    return places
+
+
+def _resynchronise(a: str, b: str, i: int, j: int) -> tuple[int, int] | None:
+    window_b = b[j : j + _LOOK_AHEAD]
+    for skip in range(min(_LOOK_AHEAD, len(a) - i)):
+        for length in (12, 4):
+            probe = a[i + skip : i + skip + length]
+            found = window_b.find(probe) if len(probe) == length or i + skip + length > len(a) else -1
+            if probe and found >= 0:
+                return i + skip, j + found
+    return None
+
+
+_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff]")
+
+
+def _reduced(text: str) -> tuple[str, list[int]]:
+    characters: list[str] = []
+    places: list[int] = []
+    for index, character in enumerate(text):
+        if character in _HYPHENS or _UNSEEN.match(character):
+            continue
+        for part in LIGATURES.get(character) or unicodedata.normalize("NFD", character):
+            characters.append(part)
+            places.append(index)
+    return "".join(characters), places

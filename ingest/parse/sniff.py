@@ -1,0 +1,234 @@
+"""What a file is, told from its content. The name decides only between Markdown and plain text.
+
+It knows signatures, not structure: a file that sniffs as PDF may still be broken.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Literal
+
+from core.errors import Encrypted, ParseFailed, UnsupportedType
+
+Kind = Literal["pdf", "docx", "html", "markdown", "text"]
+
+MIME_TYPES: dict[Kind, str] = {
+    "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "html": "text/html",
+    "markdown": "text/markdown",
+    "text": "text/plain",
+}
+NAMES: dict[Kind, str] = {
+    "pdf": "a PDF",
+    "docx": "a Word document (.docx)",
+    "html": "HTML",
+    "markdown": "Markdown",
+    "text": "plain text",
+}
+READS = "PDF, Word (.docx), HTML, Markdown and plain text are read"
+HEAD_BYTES = 8192
+
+_EXTENSIONS: dict[str, Kind] = {
+    ".pdf": "pdf", ".docx": "docx", ".html": "html", ".htm": "html", ".xhtml": "html",
+    ".md": "markdown", ".markdown": "markdown", ".mdown": "markdown", ".mdx": "markdown", ".txt": "text", ".text": "text",
+}  # fmt: skip
+# Extensions that promise something binary: text under such a name deserves a word.
+_BINARY_EXTENSIONS = frozenset(
+    [
+        ".pdf",
+        ".docx",
+        ".doc",
+        ".xls",
+        ".xlsx",
+        ".ppt",
+        ".pptx",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".zip",
+        ".epub",
+        ".odt",
+    ]
+)
+
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF87a", "a GIF image"),
+    (b"GIF89a", "a GIF image"), (b"II*\x00", "a TIFF image"), (b"MM\x00*", "a TIFF image"),
+    (b"\x1f\x8b", "a gzip archive"), (b"BZh", "a bzip2 archive"), (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!\x1a\x07", "a RAR archive"), (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"\x7fELF", "a Linux program"), (b"MZ", "a Windows program"), (b"SQLite format 3\x00", "an SQLite database"),
+    (b"{\\rtf", "a rich-text (RTF) document"), (b"%!PS", "a PostScript document"), (b"OggS", "an Ogg recording"),
+    (b"ID3", "an MP3 recording"), (b"fLaC", "a FLAC recording"), (b"RIFF", "a RIFF file (WebP, WAV or AVI)"),
+    (b"\x00\x00\x01\x00", "an icon"), (b"wOFF", "a font"), (b"wOF2", "a font"),
+)  # fmt: skip
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ZIP_KINDS: tuple[tuple[str, str], ...] = (
+    ("xl/", "an Excel workbook (.xlsx)"),
+    ("ppt/", "a PowerPoint presentation (.pptx)"),
+    ("META-INF/MANIFEST.MF", "a Java archive"),
+    ("AndroidManifest.xml", "an Android package"),
+)
+_HTML_SURE = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL
+)
+_HTML_TAG = re.compile(
+    r"</?(?:html|head|body|title|meta|div|p|h[1-6]|table|ul|ol|article|section|span|a)\b[^<>]*>", re.IGNORECASE
+)
+_MAIL_HEADER = re.compile(
+    r"(?:return-path|received|delivered-to|mime-version|message-id|from|to|date|subject|x-[\w-]+):", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    kind: Kind
+    mismatch: str = ""  # "named report.txt, but it is a PDF", if the name promises another kind
+
+
+def sniff(path: Path, filename: str) -> Sniffed:
+    """Tells the kind of the file at ``path``, which a person calls ``filename``.
+
+    Raises:
+        UnsupportedType: it is something that is not read; the message says what it is and what is read.
+        Encrypted: it is an encrypted Office document.
+        ParseFailed: it is a damaged zip archive.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    kind = _kind(path, filename, head)
+    extension = PurePath(filename).suffix.lower()
+    promised = _EXTENSIONS.get(extension)
+    textual = ("html", "markdown", "text")
+    wrong = (
+        promised is not None and promised != kind and not (promised in textual and kind in ("markdown", "text"))
+    ) or (extension in _BINARY_EXTENSIONS and promised is None)
+    return Sniffed(kind, f"it is named {extension}, but it is {NAMES[kind]} and was read as that" if wrong else "")
+
+
+def _kind(path: Path, filename: str, head: bytes) -> Kind:
+    stripped = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x00")
+    if stripped.startswith(b"%PDF-"):
+        return "pdf"
+    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+        return _zip_kind(path, filename)
+    if head.startswith(_OLE):
+        _refuse_ole(path, filename)
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature) and not (signature in (b"MZ", b"BZh", b"ID3", b"RIFF") and _is_text(head)):
+            raise _unsupported(filename, name)
+    if head[4:8] == b"ftyp":
+        raise _unsupported(filename, "a video or HEIC image (MP4 family)")
+    if 0 <= head.find(b"%PDF-") < 1024 and (b" obj" in head or not _is_text(head)):
+        return "pdf"
+    if not _is_text(head):
+        raise _unsupported(filename, "a binary file of unknown kind")
+    return _text_kind(filename, head)
+
+
+def _is_text(head: bytes) -> bool:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
+        return True
+    if b"\x00" in head:
+        return looks_wide(head) is not None
+    # ESC appears in ISO-2022 texts; the others only in binaries.
+    controls = sum(1 for b in head if b < 32 and b not in b"\t\n\r\x0b\x0c\x1b\x08\x1a")
+    return controls * 50 <= len(head)
+
+
+def looks_wide(head: bytes) -> str | None:
+    """The UTF-16 or UTF-32 flavour of ``head`` (no byte order mark), told from where its NULs lie; else None."""
+    n = len(head) // 4 * 4
+    if n < 4:
+        return None
+    nuls = [head[i:n:4].count(0) / (n / 4) for i in range(4)]
+    if min(nuls[1:]) > 0.9 and nuls[0] < 0.1:
+        return "utf-32-le"
+    if min(nuls[:3]) > 0.9 and nuls[3] < 0.1:
+        return "utf-32-be"
+    if min(nuls[1], nuls[3]) > 0.4 and max(nuls[0], nuls[2]) < 0.1:
+        return "utf-16-le"
+    if min(nuls[0], nuls[2]) > 0.4 and max(nuls[1], nuls[3]) < 0.1:
+        return "utf-16-be"
+    return None
+
+
+def _text_kind(filename: str, head: bytes) -> Kind:
+    text = head.decode(looks_wide(head) or _bom_encoding(head) or "utf-8", "replace").lstrip("\ufeff")
+    if _HTML_SURE.match(text):
+        return "html"
+    named_markdown = _EXTENSIONS.get(PurePath(filename).suffix.lower()) == "markdown"
+    start = text.lstrip()
+    if not named_markdown and start.startswith("<") and _HTML_TAG.match(start) and len(_HTML_TAG.findall(text)) >= 4:
+        return "html"
+    lines = start.splitlines()[:12]
+    if len({m.group().lower() for line in lines if (m := _MAIL_HEADER.match(line))}) >= 4 and re.search(
+        r"^(?:mime-version|message-id|received):", start, re.IGNORECASE | re.MULTILINE
+    ):
+        raise _unsupported(filename, "an e-mail message")
+    return "markdown" if named_markdown else "text"
+
+
+def _bom_encoding(head: bytes) -> str | None:
+    for bom, encoding in (
+        (b"\xff\xfe\x00\x00", "utf-32"),
+        (b"\x00\x00\xfe\xff", "utf-32"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
+        if head.startswith(bom):
+            return encoding
+    return None
+
+
+def _zip_kind(path: Path, filename: str) -> Kind:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            mimetype = archive.read("mimetype")[:100].decode("latin-1") if _small(archive, "mimetype") else ""
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as e:
+        raise ParseFailed(
+            f"{filename} is a damaged zip archive ({e}): it may be cut off; save or download it again", code="damaged"
+        ) from e
+    if "word/document.xml" in names or ("[Content_Types].xml" in names and any(n.startswith("word/") for n in names)):
+        return "docx"
+    if mimetype.startswith("application/epub"):
+        raise _unsupported(filename, "an EPUB book")
+    if mimetype.startswith("application/vnd.oasis"):
+        raise _unsupported(filename, "an OpenDocument file")
+    for prefix, name in _ZIP_KINDS:
+        if any(n.startswith(prefix) for n in names):
+            raise _unsupported(filename, name)
+    raise _unsupported(filename, "a zip archive")
+
+
+def _small(archive: zipfile.ZipFile, member: str) -> bool:
+    try:
+        return archive.getinfo(member).file_size <= 1000
+    except KeyError:
+        return False
+
+
+def _refuse_ole(path: Path, filename: str) -> None:
+    with path.open("rb") as file:
+        content = file.read(4 * 2**20)
+    for marker, name in (
+        ("EncryptedPackage", ""),
+        ("WordDocument", "an old Word document (.doc)"),
+        ("Workbook", "an old Excel workbook (.xls)"),
+        ("PowerPoint Document", "an old PowerPoint presentation (.ppt)"),
+        ("__substg1.0", "an Outlook message (.msg)"),
+    ):
+        if marker.encode("utf-16-le") in content:
+            if marker == "EncryptedPackage":
+                raise Encrypted(f"{filename} is an Office document with a password: remove the password and try again")
+            raise _unsupported(filename, name)
+    raise _unsupported(filename, "an old Office document (OLE2)")
+
+
+def _unsupported(filename: str, found: str) -> UnsupportedType:
+    return UnsupportedType(f"{filename} is {found}: {READS}")

@@ -1,0 +1,101 @@
+"""Plain text in any encoding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.errors import EmptyDocument, ParseFailed, TooLarge
+from ingest.parse.clean import clean, title_from_filename
+from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.sniff import HEAD_BYTES, looks_wide
+
+_BOMS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_DETECT_BYTES = 256 * 2**10
+
+
+def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
+    """``data`` as text, the encoding used, and what was lost.
+
+    A byte order mark decides; then the pattern of NULs (UTF-16/32 without a mark); then UTF-8 if it fits exactly;
+    then charset-normalizer's guess on the first 256 KiB.
+
+    Raises:
+        ParseFailed: no encoding fits.
+    """
+    for bom, encoding in _BOMS:
+        if data.startswith(bom):
+            return _replacing(data, encoding)
+    wide = looks_wide(data[:HEAD_BYTES])
+    if wide:
+        return _replacing(data, wide)
+    try:
+        return data.decode("utf-8"), "utf-8", ()
+    except UnicodeDecodeError as e:
+        # One bad byte in a megabyte of UTF-8 is damage, not another encoding.
+        bad = data.decode("utf-8", "replace").count("\ufffd") if e.start > 1000 or _mostly_utf8(data) else 0
+        if bad and bad * 200 <= len(data):
+            return _replacing(data, "utf-8")
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data[:_DETECT_BYTES]).best()
+    if best is None:
+        raise ParseFailed(
+            f"{filename} looks like text, but in no known encoding: save it as UTF-8 and try again", code="bad-encoding"
+        )
+    return _replacing(data, best.encoding)
+
+
+def _mostly_utf8(data: bytes) -> bool:
+    sample = data[:65536]
+    wide = sum(b >= 0x80 for b in sample)
+    return wide > 0 and sample.decode("utf-8", "replace").count("\ufffd") * 10 < wide
+
+
+def _replacing(data: bytes, encoding: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
+    text = data.decode(encoding, "replace")
+    lost = text.count("\ufffd")
+    if not lost:
+        return text, encoding, ()
+    message = f"{lost} characters could not be read as {encoding} and are shown as \ufffd"
+    return text, encoding, (ParseWarning("undecodable", message, lost=True),)
+
+
+def read_text(path: Path, filename: str, limits: ParseLimits) -> tuple[str, str, tuple[ParseWarning, ...]]:
+    """The cleaned text of a textual file, its encoding, and warnings.
+
+    Raises:
+        EmptyDocument: nothing but white space.
+        TooLarge: over ``max_characters``.
+    """
+    text, encoding, warnings = decode(path.read_bytes(), filename)
+    check_characters(len(text), filename, limits)
+    text = clean(text)
+    if not text.strip():
+        raise EmptyDocument(f"{filename} holds nothing but white space")
+    return text, encoding, warnings
+
+
+def check_characters(count: int, filename: str, limits: ParseLimits) -> None:
+    if count > limits.max_characters:
+        raise TooLarge(
+            f"{filename} has more than {limits.max_characters:,} characters of text: "
+            "split it, or raise max_characters in the settings",
+            code="too-many-characters",
+        )
+
+
+def parse_text(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+    text, encoding, warnings = read_text(path, filename, limits)
+    return ParsedDocument(
+        text=text,
+        title=title_from_filename(filename),
+        mime_type="text/plain",
+        metadata={"encoding": encoding},
+        warnings=warnings,
+    )
