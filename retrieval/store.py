@@ -10,11 +10,13 @@ Store knows nothing of indexes, of scores, or of how a document was parsed and e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -26,6 +28,7 @@ from core.types import Chunk, Document, PageSpan, Principal, Vectors
 from retrieval.access import may_read, readable_collections, require_role, role_column
 from retrieval.document_rows import as_chunk, as_info, check_fits, insert_document
 from retrieval.originals import Originals
+from retrieval.projection import current_change, matching_documents
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
 from retrieval.tables import changes, chunks, collections, documents, removals
 from retrieval.texts import read_chunk_texts, read_slice, read_texts
@@ -292,6 +295,15 @@ class Store:
             for c in found
         }
 
+    def matching_documents(self, filters: Mapping[str, Sequence[str]]) -> tuple[int, NDArray[np.int64]]:
+        """The change that was read at, and the numbers of all documents (whosesoever) that the filters let through.
+
+        Raises:
+            InvalidRequest: a field that cannot be filtered by.
+        """
+        with self.database.read() as connection:
+            return current_change(connection), matching_documents(connection, filters)
+
     # ------------------------------------------------------------ originals
 
     def remove_freed(self, change: Change) -> None:
@@ -309,11 +321,6 @@ class Store:
         with self.database.read() as connection:
             held = set(connection.scalars(select(documents.c.sha256)))
             return held if self._also_held is None else held | self._also_held(connection)
-
-
-def current_change(connection: Connection) -> int:
-    """The number of the newest change that this transaction sees; 0 before the first."""
-    return connection.execute(select(func.max(changes.c.number))).scalar() or 0
 
 
 def _runs(condition: Any) -> Select[Any]:

@@ -97,11 +97,20 @@ class AutoIndex:
             InvalidRequest: ``k`` is less than 1, or the queries have another dimension.
         """
         now = self._now
+        narrow = now.hnsw is not None and (now.hnsw.share(allowed) < NARROW_SHARE or k > NARROW_SHARE * len(now.hnsw))
+        return self._search(now, queries, k, allowed, exact=narrow)
+
+    def search_exact(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
+        """As ``search``, but every allowed vector is compared whatever the filter."""
+        return self._search(self._now, queries, k, allowed, exact=True)
+
+    def _search(
+        self, now: _Generation, queries: Vectors, k: int, allowed: Allowed, *, exact: bool
+    ) -> list[list[tuple[int, float]]]:
         queries = check_vectors(queries, self._dim, "the queries")
         newer = now.delta.search(queries, k, allowed)
         if now.hnsw is None:
             return newer
-        exact = now.hnsw.share(allowed) < NARROW_SHARE or k > NARROW_SHARE * len(now.hnsw)
         older = (now.hnsw.search_exact if exact else now.hnsw.search)(queries, k, allowed)
         return [_merge(a, b, k) for a, b in zip(older, newer, strict=True)]
 

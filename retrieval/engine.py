@@ -1,0 +1,324 @@
+"""Search over everything in the store: opens the indexes, keeps them in step with the database, makes retrievers.
+
+The database is the truth and the indexes follow it. ``publish`` reads what was committed since the newest visible
+change, gives it to every index, and only then moves the catalogue on: from that moment every search sees all of it.
+What a search may still be looking at is taken out of the indexes only after that search has ended.
+
+A damaged or missing index never stops the engine: vectors are searched exactly from the database, terms are left out
+of hybrid search, and both are built anew in the background. ``status()`` says so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import NotReady
+from core.protocols import DenseIndex, Encoder, SparseIndex
+from core.settings import Settings
+from core.types import Allowed, Vectors
+from retrieval.background import Background
+from retrieval.catalogue import Catalogue, Snapshot
+from retrieval.dense.auto import AutoIndex
+from retrieval.generations import Generations
+from retrieval.graph import GraphKeeper
+from retrieval.hybrid import EngineRetriever
+from retrieval.projection import current_change, read_chunks, read_documents, read_removals, read_vectors
+from retrieval.ranking import Ranking, check_ranker
+from retrieval.records import Change
+from retrieval.sparse.tantivy import TantivyIndex
+from retrieval.store import Store
+from retrieval.terms import REPLAY_ROWS, TermKeeper
+
+SparseKind = Literal["tantivy", "rank-bm25", "tfidf"]
+DenseKind = Literal["auto", "exact", "hnsw"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexStatus:
+    """What is searched just now.
+
+    Attributes:
+        change: the newest visible change of the database.
+        rows: visible passages.
+        sparse_kind: "tantivy", "rank-bm25", or "rebuilding".
+        dense_kind: "exact" or "hnsw".
+        dense_delta: passages that wait for the next HNSW generation and are searched exactly meanwhile.
+        stale_rows: passages whose vectors are another encoder's: found by their terms only, until ingested again.
+        rebuilding: which indexes are being built in the background.
+        problems: what was found wrong since the start, and what was done about it.
+    """
+
+    change: int
+    rows: int
+    sparse_kind: str
+    dense_kind: str
+    dense_delta: int
+    stale_rows: int
+    encoder_revision: str
+    rebuilding: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+class SearchEngine:
+    """One per data directory, in the process that writes to it. All methods may be called from any thread.
+
+    Args:
+        encoder: loaded; its ``revision`` decides which vectors are searched.
+        data_dir: index files lie in ``indexes/`` under it.
+    """
+
+    def __init__(self, store: Store, encoder: Encoder, data_dir: Path, settings: Settings) -> None:
+        self.store = store
+        self.encoder = encoder
+        self._settings = settings
+        self._write = threading.RLock()  # held while indexes and catalogue move on
+        self._catalogue = Catalogue()
+        self._generations = Generations(store.database, data_dir / "indexes")
+        self._dense = AutoIndex(encoder.dim)
+        self._exact = _Exact(self._dense)
+        self._graph = GraphKeeper(self._dense, store.database, self._generations, encoder.revision, settings)
+        self._terms = TermKeeper(store.database, self._generations, self._write)
+        self._on_disk = settings.sparse == "tantivy"
+        self._memory: dict[SparseKind, _CommittedIndex] = {}  # term indexes that somebody asked for by name
+        self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
+        self._swept = False
+        self._building_terms = False
+        self._background = Background(
+            [self._follow_step, self._leave_step, self._terms_step, self._graph_step, self._sweep_step]
+        )
+
+    # ------------------------------------------------------------ life
+
+    def open(self) -> None:
+        """Loads what is searched. Returns as soon as searching is possible; the rest follows in the background."""
+        with self._write:
+            with self.store.database.read() as connection:
+                change = current_change(connection)
+                runs = read_documents(connection)
+                for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim):
+                    self._dense.add(rows, vectors)
+                if self._on_disk:
+                    self._terms.open(connection, runs)
+            self._catalogue.load(change, runs)
+        if len(runs.rows) <= REPLAY_ROWS:
+            self._terms_step()
+        self._background.start()
+
+    def close(self) -> None:
+        """Writes down how far the indexes have come and gives back their files."""
+        self._background.stop()
+        with self._write:
+            self._leave_step()
+            self._terms.close()
+
+    def settle(self, timeout_s: float = 60.0) -> bool:
+        """Waits until nothing is left to do in the background; False if that takes longer."""
+        return self._background.settle(timeout_s)
+
+    # ------------------------------------------------------------ following the database
+
+    def publish(self, change: Change) -> None:
+        """Makes a *committed* change visible to every search that begins after this returns.
+
+        It never loses a document: if the term index fails, that is logged, it is built anew from the database, and the
+        document is found by its vectors meanwhile.
+
+        Raises:
+            StorageFailed: the database could not be read; the background, or the next publish, catches up.
+        """
+        self.catch_up()
+        self.store.remove_freed(change)
+
+    def catch_up(self) -> bool:
+        """Makes everything that is committed visible at once; False if it was."""
+        with self.store.database.read() as connection:
+            if current_change(connection) <= self._catalogue.change:
+                return False
+        with self._write, self.store.database.read() as connection:
+            visible, target = self._catalogue.change, current_change(connection)
+            if target <= visible:
+                return False
+            added = read_documents(connection, visible)
+            removed = read_removals(connection, visible)
+            runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
+            for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim, runs):
+                self._dense.add(rows, vectors)
+            for batch in read_chunks(connection, added.doc_number.tolist()):
+                self._terms.add(batch)
+                for index in self._memory.values():
+                    index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+            if len(added):
+                self._terms.commit()
+                for index in self._memory.values():
+                    index.commit()
+            self._catalogue.apply(target, added, removed)
+            self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
+        self._background.wake()
+        return True
+
+    # ------------------------------------------------------------ searching
+
+    def retriever(
+        self,
+        name: str | None = None,
+        *,
+        sparse: Literal["tantivy", "rank-bm25"] | None = None,
+        dense: DenseKind | None = None,
+        fusion: Literal["convex", "rrf"] | None = None,
+    ) -> EngineRetriever:
+        """A retriever; whatever is None is as the settings say.
+
+        Raises:
+            InvalidRequest: there is no such retriever.
+        """
+        settings = self._settings
+        ranking = Ranking(
+            name=check_ranker(name or settings.retriever),
+            fusion=fusion or settings.fusion,
+            alpha=settings.fusion_alpha,
+            rrf_k=settings.rrf_k,
+            depth=settings.fusion_depth,
+        )
+        kind: SparseKind = "tfidf" if ranking.name == "tfidf" else sparse or settings.sparse
+        return EngineRetriever(engine=self, ranking=ranking, sparse=kind, dense=dense or settings.dense)
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """One moment to search in."""
+        return self._catalogue.snapshot()
+
+    def sparse_index(self, kind: SparseKind, *, needed: bool = True) -> SparseIndex | None:
+        """The term index of this kind. One that is not the settings' is made at its first use, in memory.
+
+        Raises:
+            NotReady: it is being rebuilt; with ``needed`` false, None says so.
+        """
+        if kind == "tantivy" and self._on_disk:
+            if self._terms.index is None and needed:
+                raise NotReady("the term index is being built anew: try again in a moment, or search with 'dense'")
+            return self._terms.index
+        found = self._memory.get(kind)
+        if found is None:
+            with self._write:
+                found = self._memory.get(kind) or self._fill(_new_sparse(kind))
+                self._memory[kind] = found
+        return found
+
+    def dense_index(self, kind: DenseKind) -> DenseIndex:
+        """The vector index, searched as ``kind`` says. "hnsw" is exact until its first generation is built."""
+        if kind == "hnsw":
+            self._graph.want()
+        return self._exact if kind == "exact" else self._dense
+
+    def _fill(self, index: _CommittedIndex) -> _CommittedIndex:
+        with self.store.database.read() as connection:
+            for batch in read_chunks(connection, read_documents(connection).doc_number.tolist()):
+                index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+        index.commit()
+        return index
+
+    def status(self) -> IndexStatus:
+        newest = self._catalogue.newest()
+        rows = len(newest.alive())
+        building = [("terms", self._building_terms), ("vectors", self._graph.building)]
+        sparse = self._settings.sparse
+        return IndexStatus(
+            change=newest.change,
+            rows=rows,
+            sparse_kind=sparse if not self._on_disk or self._terms.index is not None else "rebuilding",
+            dense_kind=self._dense.kind,
+            dense_delta=self._dense.delta_rows if self._dense.kind == "hnsw" else 0,
+            stale_rows=max(0, rows - len(self._dense)),
+            encoder_revision=self.encoder.revision,
+            rebuilding=tuple(name for name, busy in building if busy),
+            problems=(*self._terms.problems, *self._graph.problems),
+        )
+
+    # ------------------------------------------------------------ in the background
+
+    def _follow_step(self) -> bool:
+        """Whatever was committed without ``publish``, for example while the engine opened."""
+        return self.catch_up()
+
+    def _leave_step(self) -> bool:
+        """Takes removed rows out of the indexes once no search can still be looking at them."""
+        with self._write:
+            oldest = self._catalogue.oldest_in_use()
+            gone = [row for number, rows in self._leaving if number <= oldest for row in rows]
+            self._leaving = [(number, rows) for number, rows in self._leaving if number > oldest]
+            if gone:
+                self._terms.remove(gone)
+                self._dense.remove(gone)
+                for index in self._memory.values():
+                    index.remove(gone)
+                    index.commit()
+            if self._terms.index is None or not self._terms.moved:
+                return bool(gone)
+            covered = self._leaving[0][0] - 1 if self._leaving else self._catalogue.change
+            self._terms.cover(covered, len(self._catalogue.newest().alive()))
+            return True
+
+    def _terms_step(self) -> bool:
+        if not self._on_disk or self._terms.index is not None:
+            return False
+        self._building_terms = True
+        try:
+            self._terms.build(self._background.stopping)
+        finally:
+            self._building_terms = False
+        return True
+
+    def _graph_step(self) -> bool:
+        return self._graph.step(self._catalogue.change, self._background.stopping)
+
+    def _sweep_step(self) -> bool:
+        """Once: files that a crash or a newer generation left behind."""
+        if not self._swept:
+            self._generations.sweep()
+            self.store.sweep_originals()
+            self._swept = True
+            return True
+        return False
+
+
+class _CommittedIndex(SparseIndex, Protocol):
+    """A term index whose additions are seen after ``commit``."""
+
+    def commit(self) -> None: ...
+
+
+class _Exact:
+    """The vector index, always searched exactly."""
+
+    def __init__(self, index: AutoIndex) -> None:
+        self._index = index
+
+    def add(self, rows: NDArray[np.int64], vectors: Vectors) -> None:
+        self._index.add(rows, vectors)
+
+    def remove(self, rows: Sequence[int]) -> None:
+        self._index.remove(rows)
+
+    def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
+        return self._index.search_exact(queries, k, allowed)
+
+
+def _new_sparse(kind: SparseKind) -> _CommittedIndex:
+    match kind:
+        case "tantivy":
+            return TantivyIndex(None)
+        case "rank-bm25":
+            from retrieval.sparse.rank_bm25 import RankBm25Index
+
+            return RankBm25Index()
+        case "tfidf":
+            from retrieval.sparse.tfidf import TfidfIndex
+
+            return TfidfIndex()

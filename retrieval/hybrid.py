@@ -1,0 +1,96 @@
+"""The retriever over the store: one moment, one person, all indexes, then the passages themselves.
+
+Who asks is settled before the search (which rows the indexes may return) and again when text is read, since a
+right can be taken away and a document deleted in between. A passage that vanished meanwhile is not shown with a hole
+in its place: the search is done again in a newer moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from core.types import Allowed, Hit, Where
+from retrieval.catalogue import Snapshot
+from retrieval.ranking import RankedRow, Ranking, check_query
+from retrieval.records import Passage
+
+if TYPE_CHECKING:
+    from retrieval.engine import SearchEngine
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRetriever:
+    """A ``core.protocols.Retriever``; made by ``SearchEngine.retriever``."""
+
+    engine: SearchEngine
+    ranking: Ranking
+    sparse: Literal["tantivy", "rank-bm25", "tfidf"]
+    dense: Literal["auto", "exact", "hnsw"]
+
+    def search(self, query: str, k: int, where: Where) -> list[Hit]:
+        """The best ``k`` passages that ``where`` lets its principal see.
+
+        Raises:
+            InvalidRequest: an empty query, ``k`` outside of 1 to 1000, or a field that cannot be filtered by.
+            NotFound: a named collection that this principal cannot see; says which ones it can.
+            NotReady: the index that this retriever lives on is being rebuilt.
+        """
+        check_query(query, k)
+        hits: list[Hit] = []
+        if where.filters:
+            self.engine.catch_up()  # filters are looked up in the database: let it be of the moment searched in
+        for _ in range(_ATTEMPTS):
+            ranked, passages = self._once(query, k, where)
+            hits = self._hits(ranked, passages)
+            if len(hits) == len(ranked):
+                break
+            # Something was deleted or replaced between the moment searched in and the reading of its text.
+            self.engine.catch_up()
+        return hits
+
+    def _once(self, query: str, k: int, where: Where) -> tuple[list[RankedRow], dict[int, Passage]]:
+        engine = self.engine
+        readable = engine.store.readable_collections(where.principal, where.collections)
+        with engine.snapshot() as snapshot:
+            allowed = self._allowed(snapshot, tuple(readable.values()), where)
+            if not allowed.count:
+                return [], {}
+            name = self.ranking.name
+            ranked = self.ranking.rank(
+                query,
+                k,
+                allowed,
+                sparse=None if name == "dense" else engine.sparse_index(self.sparse, needed=name != "hybrid"),
+                dense=engine.dense_index(self.dense) if name in ("dense", "hybrid") else None,
+                encoder=engine.encoder,
+            )
+        return ranked, engine.store.chunks_by_row(where.principal, [r.row for r in ranked])
+
+    def _allowed(self, snapshot: Snapshot, collection_ids: tuple[int, ...], where: Where) -> Allowed:
+        if not where.filters:
+            return snapshot.allowed(collection_ids)
+        key = tuple(sorted((name, tuple(values)) for name, values in where.filters.items()))
+        found = snapshot.cached(collection_ids, key)
+        if found is not None:
+            return found
+        change, documents = self.engine.store.matching_documents(where.filters)
+        # Filters are looked up in the database, which may be a change ahead; then the answer is good for once only.
+        return snapshot.allowed(collection_ids, documents, cache_key=key if change == snapshot.change else None)
+
+    def _hits(self, ranked: list[RankedRow], passages: dict[int, Passage]) -> list[Hit]:
+        readable = [(r, passages[r.row]) for r in ranked if r.row in passages]
+        return [
+            Hit(
+                chunk=passage.chunk,
+                title=passage.title,
+                collection=passage.collection,
+                score=r.score,
+                rank=rank,
+                source=self.ranking.source,
+                parts=r.parts,
+            )
+            for rank, (r, passage) in enumerate(readable, start=1)
+        ]

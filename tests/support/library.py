@@ -1,0 +1,143 @@
+"""A small store with an engine over it, and documents to put into it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.database import Database, migrate, open_database
+from core.ids import chunk_id, document_id
+from core.settings import Settings
+from core.types import LOCAL_USER_ID, Chunk, Document, Hit, Principal, Where
+from retrieval.engine import SearchEngine
+from retrieval.records import Change
+from retrieval.store import Store
+from tests.support.hash_encoder import HashEncoder
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "app" / "migrations"
+LOCAL = Principal(user_id=LOCAL_USER_ID)
+CHUNKER = "words-1"
+
+
+def make_document(
+    collection: str, uri: str, text: str, *, words_per_chunk: int = 8, title: str = "", **extra: Any
+) -> tuple[Document, list[Chunk]]:
+    """A document cut into chunks of so many words, as its bytes would be."""
+    doc_id = document_id(collection, uri)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    spans = []
+    at = 0
+    for word in text.split():
+        start = text.index(word, at)
+        at = start + len(word)
+        spans.append((start, at))
+    chunks = []
+    for i in range(0, len(spans), words_per_chunk):
+        some = spans[i : i + words_per_chunk]
+        start, end = some[0][0], some[-1][1]
+        chunks.append(
+            Chunk(
+                chunk_id=chunk_id(doc_id, sha256, "words", start, end, CHUNKER),
+                doc_id=doc_id,
+                text=text[start:end],
+                start=start,
+                end=end,
+                n_tokens=len(some),
+                page=1,
+            )
+        )
+    document = Document(
+        doc_id=doc_id,
+        collection=collection,
+        uri=uri,
+        title=title or uri,
+        mime_type=extra.pop("mime_type", "text/plain"),
+        sha256=sha256,
+        text=text,
+        **extra,
+    )
+    return document, chunks
+
+
+@dataclass
+class Library:
+    data_dir: Path
+    database: Database
+    store: Store
+    encoder: HashEncoder
+    settings: Settings
+    engine: SearchEngine
+
+    def create(self, name: str, owner: str = LOCAL_USER_ID) -> None:
+        with self.database.write() as connection:
+            self.store.create_collection(connection, name, owner)
+
+    def commit(self, collection: str, uri: str, text: str, **extra: Any) -> Change:
+        """Puts a document without telling the engine."""
+        document, chunks = make_document(collection, uri, text, **extra)
+        vectors = self.encoder.encode_documents([c.text for c in chunks] or ["x"])[: len(chunks)]
+        with self.database.write() as connection:
+            return self.store.put_document(connection, document, chunks, vectors, self.encoder.revision, CHUNKER)
+
+    def put(self, collection: str, uri: str, text: str, **extra: Any) -> Change:
+        change = self.commit(collection, uri, text, **extra)
+        self.engine.publish(change)
+        return change
+
+    def delete(self, collection: str, uri: str, principal: Principal = LOCAL) -> Change:
+        with self.database.write() as connection:
+            change = self.store.delete_document(connection, principal, document_id(collection, uri))
+        self.engine.publish(change)
+        return change
+
+    def drop(self, collection: str, principal: Principal = LOCAL) -> Change:
+        with self.database.write() as connection:
+            change = self.store.delete_collection(connection, principal, collection)
+        self.engine.publish(change)
+        return change
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        retriever: str = "hybrid",
+        collections: Sequence[str] = (),
+        principal: Principal = LOCAL,
+        filters: dict[str, tuple[str, ...]] | None = None,
+        **choices: Any,
+    ) -> list[Hit]:
+        where = Where(principal=principal, collections=tuple(collections), filters=filters or {})
+        return self.engine.retriever(retriever, **choices).search(query, k, where)
+
+    def close(self) -> None:
+        self.engine.close()
+        self.database.close()
+
+
+def open_library(data_dir: Path, encoder: HashEncoder | None = None, **settings: Any) -> Library:
+    database = open_database(data_dir)
+    migrate(database, MIGRATIONS)
+    store = Store(database, data_dir / "originals", also_held=lambda _: frozenset())
+    encoder = encoder or HashEncoder()
+    chosen = Settings(data_dir=data_dir, **settings)
+    engine = SearchEngine(store, encoder, data_dir, chosen)
+    try:
+        engine.open()
+    except BaseException:
+        database.close()
+        raise
+    return Library(data_dir, database, store, encoder, chosen, engine)
+
+
+@contextmanager
+def library(data_dir: Path, encoder: HashEncoder | None = None, **settings: Any) -> Iterator[Library]:
+    opened = open_library(data_dir, encoder, **settings)
+    try:
+        yield opened
+    finally:
+        opened.close()
