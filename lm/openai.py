@@ -1,0 +1,333 @@
+"""A language model behind any OpenAI-compatible server: vLLM first, llama.cpp, Ollama, SGLang."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import random
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from core.errors import Busy, InvalidRequest, ModelUnavailable, OpenbookError, TooLarge
+from core.events import LMDone, LMEvent, TextDelta, ToolCallMade
+from core.types import Message, SamplingParams, ToolSpec, Usage
+from lm.chat import check_request, prompt_too_long
+from lm.openai_wire import (
+    ToolCallAssembler,
+    chat_messages,
+    chat_request,
+    error_text,
+    estimate_tokens,
+    finish_reason,
+    first_choice,
+    parse_chunk,
+)
+from lm.stopping import StopScanner
+from lm.thinking import ThinkingFilter
+
+_CONNECT_TIMEOUT_S = 5.0
+_PROBE_TIMEOUT_S = 10.0
+_MAX_WAIT_S = 20.0  # a server that wants more is left to the person
+_DEFAULT_CONTEXT = 4096  # of a server that does not say
+_SMALLEST_ANSWER = 64  # asked for although our estimate leaves less room: the estimate is high, the server knows
+
+
+class _Failed(Exception):
+    """An attempt failed in a way that may pass."""
+
+    def __init__(self, error: OpenbookError, wait_s: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.wait_s = wait_s
+
+
+class OpenAICompatibleLM:
+    """Streams chat completions from ``base_url``, which ends in ``/v1``.
+
+    A connection that fails, 429 and 5xx are tried again, at most ``max_attempts`` times in all and only while nothing
+    has been said. Closing the stream closes the connection, which is how such servers are told to stop. What a model
+    thinks before it answers is not part of the text.
+
+    Args:
+        base_url: for example ``http://127.0.0.1:8001/v1``.
+        model: a name that the server knows; None takes the first that it lists.
+        api_key: sent as a bearer token; "" sends none.
+        context_tokens: used where the server does not say (vLLM does), and as an upper bound where it does.
+        timeout_s: longest silence of the server, before and between tokens.
+
+    Raises (from ``stream``):
+        ModelUnavailable: no answer, a broken one, or one that was cut off.
+        TooLarge: the prompt does not fit, code "prompt-too-long".
+        Busy: the server is overloaded and says so.
+        RetryModel: the model wrote a tool call that cannot be read.
+        InvalidRequest: the server does not accept the request.
+    """
+
+    native_tools = True
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str | None = None,
+        api_key: str = "",
+        context_tokens: int | None = None,
+        timeout_s: float = 120.0,
+        max_attempts: int = 3,
+        backoff_s: float = 0.5,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._model = model
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._context_set = context_tokens
+        self._context_said: int | None = None
+        self._timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
+        self._max_attempts = max_attempts
+        self._backoff_s = backoff_s
+        self._probed = False
+
+    @property
+    def name(self) -> str:
+        return f"openai:{self._model or 'default'}@{self._base}"
+
+    @property
+    def context_tokens(self) -> int:
+        """Known when loaded; before that what was set, or a cautious guess."""
+        known = [n for n in (self._context_said, self._context_set) if n]
+        return min(known, default=_DEFAULT_CONTEXT)
+
+    def load(self, report: Callable[[str, float], None] | None = None) -> None:
+        """Asks the server for its models. Blocks; not for use inside an event loop.
+
+        Raises:
+            ModelUnavailable: it does not answer, or does not have the model.
+        """
+        if report is not None:
+            report(f"asking {self._base}", 0.1)
+        asyncio.run(self._probe_alone())
+        if report is not None:
+            report("ready", 1.0)
+
+    def close(self) -> None:
+        """Nothing is kept open between streams."""
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """An estimate, high as a rule: the tokenizer is the server's."""
+        return estimate_tokens(messages)
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: SamplingParams
+    ) -> AsyncGenerator[LMEvent, None]:
+        check_request(messages, params)
+        async with self._client() as client:
+            said = False
+            for attempt in range(1, self._max_attempts + 1):
+                try:
+                    if not self._probed:
+                        await self._probe(client)
+                    async with aclosing(self._attempt(client, messages, tools, params)) as events:
+                        async for event in events:
+                            said = True
+                            yield event
+                    return
+                except _Failed as e:
+                    wait = self._backoff_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+                    wait = wait if e.wait_s is None else e.wait_s
+                    if said or attempt == self._max_attempts or wait > _MAX_WAIT_S:
+                        raise e.error from e.__cause__
+                await asyncio.sleep(wait)
+
+    async def _attempt(
+        self,
+        client: httpx.AsyncClient,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        params: SamplingParams,
+    ) -> AsyncGenerator[LMEvent, None]:
+        began = time.monotonic()
+        estimate = estimate_tokens(messages)
+        room = await self._room(client, messages, estimate, params.max_tokens)
+        body = chat_request(self._model or "", messages, tools, params, room)
+        thinking, scanner, calls = ThinkingFilter(), StopScanner(params.stop), ToolCallAssembler()
+        usage = Usage(prompt_tokens=estimate)
+        finish: str | None = None
+        pieces = 0
+        async with aclosing(self._chunks(client, body)) as chunks:
+            async for chunk in chunks:
+                delta, said_finish = first_choice(chunk)
+                finish = said_finish or finish
+                if piece := delta.get("content"):
+                    pieces += 1
+                    if text := scanner.feed(thinking.feed(piece)):
+                        yield TextDelta(text=text)
+                calls.feed(delta.get("tool_calls") or [])
+                if counted := chunk.get("usage"):
+                    usage = Usage(
+                        prompt_tokens=counted.get("prompt_tokens") or estimate,
+                        completion_tokens=counted.get("completion_tokens") or 0,
+                    )
+                if scanner.stopped:
+                    break
+        if text := scanner.feed(thinking.flush()) + scanner.flush():
+            yield TextDelta(text=text)
+        made = calls.calls()
+        for call in made:
+            yield ToolCallMade(call=call)
+        usage = Usage(
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens or pieces,  # servers that do not count send a token a piece
+            duration_s=time.monotonic() - began,
+        )
+        reason = "stop" if scanner.stopped else finish_reason(finish, bool(made))
+        yield LMDone(finish_reason=reason, usage=usage)
+
+    async def _chunks(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The chunks of one answer; raises _Failed if it does not begin or does not end."""
+        ended = False
+        try:
+            async with client.stream("POST", f"{self._base}/chat/completions", json=body) as response:
+                if response.status_code != httpx.codes.OK:
+                    await response.aread()
+                    raise self._refused(response)
+                async for data in _data(response):
+                    if data == "[DONE]":
+                        return
+                    chunk = parse_chunk(data, self._base)
+                    ended = ended or first_choice(chunk)[1] is not None
+                    yield chunk
+        except httpx.ReadTimeout as e:
+            raise ModelUnavailable(
+                f"{self._base} said nothing for {self._timeout.read:g} s: it is overloaded or stuck (lm_timeout_s)"
+            ) from e
+        except httpx.TransportError as e:
+            if not ended:
+                raise _Failed(self._unreachable(e)) from e
+        if not ended:
+            raise _Failed(ModelUnavailable(f"the answer of {self._base} was cut off: ask again"))
+
+    def _refused(self, response: httpx.Response) -> Exception:
+        """What an answer other than 200 means."""
+        try:
+            body = response.json()
+            text = error_text(body if isinstance(body, dict) else {"message": body})
+        except ValueError:
+            text = response.text[:200]
+        status = response.status_code
+        where = f"{self._base} answered {status}: {text}"
+        match status:
+            case 429:
+                wait = _retry_after(response)
+                return _Failed(Busy(f"{where}; try again later", retry_after_s=max(1, round(wait or 5))), wait)
+            case 401 | 403:
+                return ModelUnavailable(f"{where}; check lm_api_key")
+            case 404:
+                return ModelUnavailable(f"{where}; check lm_base_url (it ends in /v1) and lm_model ({self._model})")
+            case _ if status >= 500:
+                return _Failed(ModelUnavailable(where), _retry_after(response))
+        if "context" in text.lower() and ("length" in text.lower() or "maximum" in text.lower()):
+            return TooLarge(
+                f"the prompt does not fit: {where}; give it fewer or shorter passages", code="prompt-too-long"
+            )
+        return InvalidRequest(where, code="refused-by-model")
+
+    def _unreachable(self, e: httpx.TransportError) -> ModelUnavailable:
+        return ModelUnavailable(
+            f"no answer from the model server {self._base} ({type(e).__name__}: {e}): is it running, and is"
+            " lm_base_url right?"
+        )
+
+    async def _room(
+        self, client: httpx.AsyncClient, messages: Sequence[Message], estimate: int, max_tokens: int
+    ) -> int:
+        """How many tokens to ask for. Counts exactly (vLLM can) where the estimate is too close to the context."""
+        if estimate + max_tokens <= self.context_tokens:
+            return max_tokens
+        exact = await self._count_exactly(client, messages)
+        if exact is None:
+            return max(self.context_tokens - estimate, min(max_tokens, _SMALLEST_ANSWER))
+        if exact >= self.context_tokens:
+            raise prompt_too_long(self.name, exact, self.context_tokens)
+        return min(max_tokens, self.context_tokens - exact)
+
+    async def _count_exactly(self, client: httpx.AsyncClient, messages: Sequence[Message]) -> int | None:
+        body = {"model": self._model, "messages": chat_messages(messages)}
+        try:
+            response = await client.post(f"{self._base.removesuffix('/v1')}/tokenize", json=body)
+            count = response.json().get("count") if response.is_success else None
+        except (httpx.TransportError, ValueError, AttributeError):
+            return None  # only vLLM has this; the estimate serves
+        return count if isinstance(count, int) else None
+
+    async def _probe_alone(self) -> None:
+        async with self._client() as client:
+            try:
+                await self._probe(client)
+            except _Failed as e:
+                raise e.error from e.__cause__
+
+    async def _probe(self, client: httpx.AsyncClient) -> None:
+        try:
+            response = await client.get(f"{self._base}/models", timeout=_PROBE_TIMEOUT_S)
+        except httpx.TransportError as e:
+            raise _Failed(self._unreachable(e)) from e
+        if response.status_code == httpx.codes.NOT_FOUND and self._model:
+            self._probed = True  # some servers list nothing and answer all the same
+            return
+        if response.status_code != httpx.codes.OK:
+            raise self._refused(response)
+        try:
+            listed = {m["id"]: m for m in response.json()["data"]}
+        except (ValueError, KeyError, TypeError) as e:
+            raise ModelUnavailable(f"{self._base}/models did not answer with a list of models") from e
+        if self._model is None:
+            self._model = next(iter(listed), None)
+        if self._model is None or (listed and self._model not in listed):
+            raise ModelUnavailable(
+                f"{self._base} has no model {self._model!r}: it has {', '.join(map(repr, listed)) or 'none'} (lm_model)"
+            )
+        length = listed.get(self._model, {}).get("max_model_len")
+        self._context_said = length if isinstance(length, int) else None
+        self._probed = True
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout, verify=_tls())
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Reading the certificates takes 20 ms, too long to do for each request."""
+    return ssl.create_default_context()
+
+
+async def _data(response: httpx.Response) -> AsyncIterator[str]:
+    """The data of server-sent events; or the whole body, from a server that ignored that it should stream."""
+    if response.headers.get("content-type", "").startswith("application/json"):
+        await response.aread()
+        yield json.dumps(json.loads(response.text)) if response.text else ""
+        return
+    async for line in response.aiter_lines():
+        if line.startswith("data:"):
+            yield line.removeprefix("data:").strip()
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds until a server wants to be asked again; it may name a number or a date."""
+    value = response.headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

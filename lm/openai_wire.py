@@ -1,0 +1,138 @@
+"""The OpenAI chat completions format: requests out, streamed chunks in. Knows no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.errors import ModelUnavailable, RetryModel
+from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec
+
+# A token is rarely less than three bytes of text in the vocabularies in use, so this seldom counts too few.
+_BYTES_PER_TOKEN = 3
+_TOKENS_PER_MESSAGE = 8
+
+
+def estimate_tokens(messages: Sequence[Message]) -> int:
+    """Without the server's tokenizer: more than it is, as a rule."""
+    size = sum(len(m.content.encode("utf-8", "replace")) for m in messages)
+    return -(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(messages)
+
+
+def chat_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [_chat_message(m) for m in messages]
+
+
+def _chat_message(message: Message) -> dict[str, Any]:
+    out: dict[str, Any] = {"role": message.role, "content": message.content.encode("utf-8", "replace").decode()}
+    if message.tool_calls:
+        out["tool_calls"] = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments))},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        out["tool_call_id"] = message.tool_call_id
+    return out
+
+
+def chat_request(
+    model: str, messages: Sequence[Message], tools: Sequence[ToolSpec], params: SamplingParams, max_tokens: int
+) -> dict[str, Any]:
+    """The body of a streamed request. What is off is left out: some servers reject what they do not know."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": chat_messages(messages),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": max_tokens,
+        "temperature": params.temperature,
+    }
+    optional: dict[str, tuple[Any, Any]] = {  # value, and what it is when off
+        "top_p": (params.top_p, 1.0),
+        "top_k": (params.top_k, 0),
+        "seed": (params.seed, None),
+        "repetition_penalty": (params.repetition_penalty, 1.0),
+        "stop": (list(params.stop), []),
+    }
+    body.update({key: value for key, (value, off) in optional.items() if value != off})
+    if tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": t.name, "description": t.description, "parameters": dict(t.parameters)},
+            }
+            for t in tools
+        ]
+    return body
+
+
+def parse_chunk(data: str, server: str) -> dict[str, Any]:
+    """One chunk of a stream; raises ModelUnavailable if it is none, or is an error that the server reports."""
+    try:
+        chunk = json.loads(data)
+    except ValueError as e:
+        raise ModelUnavailable(f"{server} sent something that is not JSON in its stream: {data[:120]!r}") from e
+    if not isinstance(chunk, dict):
+        raise ModelUnavailable(f"{server} sent {data[:120]!r} where a chunk of an answer should be")
+    if chunk.get("error"):
+        raise ModelUnavailable(f"{server} broke off its answer: {error_text(chunk)}")
+    return chunk
+
+
+def first_choice(chunk: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
+    """The delta (or the whole message, from a server that does not stream) and the finish reason of a chunk."""
+    choices = chunk.get("choices") or [{}]
+    choice = choices[0] if isinstance(choices, list) and isinstance(choices[0], dict) else {}
+    delta = choice.get("delta") or choice.get("message") or {}
+    finish = choice.get("finish_reason")
+    return (delta if isinstance(delta, dict) else {}), (finish if isinstance(finish, str) else None)
+
+
+def finish_reason(said: str | None, has_calls: bool) -> FinishReason:
+    """Ours for theirs; servers differ in what they call the end of a tool call."""
+    if has_calls:
+        return "tool_calls"
+    return "length" if said == "length" else "stop"
+
+
+def error_text(body: Mapping[str, Any]) -> str:
+    """The message of an error object, in any of the shapes in use."""
+    error = body.get("error") or body.get("detail") or body.get("message") or body
+    if isinstance(error, dict):
+        error = error.get("message") or error
+    return str(error)[:300]
+
+
+class ToolCallAssembler:
+    """Joins the fragments of tool calls, which come by index: the name once, the arguments in pieces."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, dict[str, str]] = {}
+
+    def feed(self, fragments: Sequence[Mapping[str, Any]]) -> None:
+        for position, fragment in enumerate(fragments):
+            part = self._parts.setdefault(fragment.get("index", position), {"id": "", "name": "", "arguments": ""})
+            function = fragment.get("function") or {}
+            part["id"] = part["id"] or fragment.get("id") or ""
+            part["name"] = part["name"] or function.get("name") or ""
+            part["arguments"] += function.get("arguments") or ""
+
+    def calls(self) -> list[ToolCall]:
+        """All calls, in order; raises RetryModel if the model wrote arguments that are not a JSON object."""
+        out = []
+        for index, part in sorted(self._parts.items()):
+            try:
+                arguments = json.loads(part["arguments"] or "{}")
+            except ValueError:
+                arguments = None
+            if not isinstance(arguments, dict):
+                raise RetryModel(
+                    f"the arguments of the call of {part['name']!r} are not a JSON object: {part['arguments'][:200]!r}"
+                )
+            out.append(ToolCall(call_id=part["id"] or f"call-{index}", name=part["name"], arguments=arguments))
+        return out
