@@ -1,4 +1,4 @@
-"""Word pieces with their places in the text.
+"""The pieces that an encoder cuts text into, with their places in the text.
 
 One ``tokenizers`` object without truncation, padding or special tokens serves everything; the encoder adds its own.
 Not known here: how long an input a model reads.
@@ -12,13 +12,17 @@ from pathlib import Path
 
 from tokenizers import Tokenizer as HfTokenizer
 
-from core.errors import ModelUnavailable
+from core.errors import InvalidRequest, ModelUnavailable
 
 # Half of a surrogate pair alone is not text and has no UTF-8; the replacement keeps every offset in place.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# A word gives at most this many pieces (a longer one is a single unknown piece), so that the pieces of a prefix are
+# those of the text but for this many at its end.
+_MAX_PIECES_OF_A_WORD = 100
+_CHARACTERS_PER_PIECE = 16  # first guess at how long a prefix is enough; English has about 5
 
 
-class WordPieceTokenizer:
+class PieceTokenizer:
     """A ``core.protocols.Tokenizer`` over a ``tokenizer.json``. Thread-safe: nothing changes after loading."""
 
     def __init__(self, hf: HfTokenizer) -> None:
@@ -28,11 +32,11 @@ class WordPieceTokenizer:
         self._hf = hf
 
     @classmethod
-    def from_file(cls, path: Path) -> WordPieceTokenizer:
+    def from_file(cls, path: Path) -> PieceTokenizer:
         """Reads a ``tokenizer.json``; raises ModelUnavailable if it is not one."""
         try:
             return cls(HfTokenizer.from_file(str(path)))
-        except Exception as e:  # the library raises bare Exception
+        except Exception as e:  # the library raises no narrower one
             raise ModelUnavailable(f"cannot read the tokenizer {path}: {e}") from e
 
     def token_id(self, piece: str) -> int:
@@ -40,12 +44,29 @@ class WordPieceTokenizer:
         found = self._hf.token_to_id(piece)
         if found is None:
             raise ModelUnavailable(f"the tokenizer has no piece {piece!r}")
-        return found
+        return int(found)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Piece ids of each text, in full and without special tokens."""
-        encodings = self._hf.encode_batch_fast([_clean(t) for t in texts], add_special_tokens=False)
+        check_texts(texts)
+        encodings = self._hf.encode_batch_fast([readable(t) for t in texts], add_special_tokens=False)
         return [e.ids for e in encodings]
+
+    def first_ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
+        """The first ``limit`` ids of each text: ``ids`` cut off, but without reading megabytes for 256 pieces.
+
+        Exact for WordPiece with words of at most 100 characters.
+        """
+        check_texts(texts)
+        enough = limit + _MAX_PIECES_OF_A_WORD
+        size = enough * _CHARACTERS_PER_PIECE
+        found = self.ids([t[:size] for t in texts])
+        for i, text in enumerate(texts):
+            reach = size
+            while len(found[i]) < enough and reach < len(text):
+                reach *= 8
+                found[i] = self.ids([text[:reach]])[0]
+        return [ids[:limit] for ids in found]
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Half-open code point ranges of the pieces, in order.
@@ -53,12 +74,19 @@ class WordPieceTokenizer:
         A character that is cut into several pieces (a Hangul syllable, say) appears in each of their ranges;
         characters that make no piece (spaces, controls, lone accents) appear in none.
         """
-        return [(start, end) for start, end in self._hf.encode(_clean(text), add_special_tokens=False).offsets]
+        return [(start, end) for start, end in self._hf.encode(readable(text), add_special_tokens=False).offsets]
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Number of pieces of each text, in full and without special tokens."""
         return [len(ids) for ids in self.ids(texts)]
 
 
-def _clean(text: str) -> str:
+def check_texts(texts: Sequence[str]) -> None:
+    """Raises InvalidRequest for a single string: it would pass as a list of its characters."""
+    if isinstance(texts, str):
+        raise InvalidRequest(f"a list of texts was expected, found one string ({texts[:40]!r}): pass [text]")
+
+
+def readable(text: str) -> str:
+    """``text`` with lone surrogates replaced one for one; anything else is kept."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)

@@ -20,7 +20,7 @@ from core.types import Vectors
 from models.convert import converted, revision_of
 from models.openvino_bert import SENTENCES, TOKENS
 from models.packaged import MINILM, verify
-from models.tokenizer import WordPieceTokenizer
+from models.tokenizer import PieceTokenizer
 
 Precision = Literal["auto", "fp32", "bf16"]
 _HINT = {"fp32": "f32", "bf16": "bf16"}
@@ -89,7 +89,7 @@ class OpenVinoEncoder:
         return f"{revision_of(MINILM)}-mean-{self._load().precision}"
 
     @property
-    def tokenizer(self) -> WordPieceTokenizer:
+    def tokenizer(self) -> PieceTokenizer:
         return self._load().tokenizer
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
@@ -105,7 +105,7 @@ class OpenVinoEncoder:
         loaded = self._load()
         inputs = loaded.inputs(texts)
         vectors: list[Vectors] = [np.zeros((0, _DIM), np.float32)] * len(inputs)
-        for rows in _batches([len(ids) for ids in inputs], self._batch_tokens):
+        for rows in batches([len(ids) for ids in inputs], self._batch_tokens):
             out = loaded.infer([inputs[i] for i in rows], TOKENS)  # (batch, length, dim)
             for i, states in zip(rows, out, strict=True):
                 vectors[i] = _normalised(states[: len(inputs[i])])
@@ -115,7 +115,7 @@ class OpenVinoEncoder:
         loaded = self._load()
         inputs = loaded.inputs(texts)
         vectors = np.zeros((len(inputs), _DIM), np.float32)
-        for rows in _batches([len(ids) for ids in inputs], self._batch_tokens):
+        for rows in batches([len(ids) for ids in inputs], self._batch_tokens):
             vectors[rows] = loaded.infer([inputs[i] for i in rows], SENTENCES)
         return _normalised(vectors)
 
@@ -135,7 +135,7 @@ class _Loaded:
         import openvino as ov
 
         source = verify(MINILM, only=("tokenizer.json",))
-        self.tokenizer = WordPieceTokenizer.from_file(source / "tokenizer.json")
+        self.tokenizer = PieceTokenizer.from_file(source / "tokenizer.json")
         self._cls, self._sep, self._pad = (self.tokenizer.token_id(p) for p in ("[CLS]", "[SEP]", "[PAD]"))
         core = ov.Core()
         self.precision = resolve_precision(precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
@@ -156,7 +156,7 @@ class _Loaded:
 
     def inputs(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text with [CLS] and [SEP], cut at the model's length."""
-        return [[self._cls, *ids[: _MAX_TOKENS - 2], self._sep] for ids in self.tokenizer.ids(texts)]
+        return [[self._cls, *ids, self._sep] for ids in self.tokenizer.first_ids(texts, _MAX_TOKENS - 2)]
 
     def infer(self, inputs: Sequence[Sequence[int]], output: str) -> NDArray[np.float32]:
         shape = (len(inputs), max(map(len, inputs)))
@@ -190,7 +190,7 @@ def resolve_precision(wanted: Precision, capabilities: Sequence[str]) -> Literal
     return wanted
 
 
-def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Row numbers in batches, longest first, each at most ``batch_tokens`` after padding (one row at least)."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     start = 0
