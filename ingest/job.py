@@ -1,0 +1,55 @@
+"""A job: what happens to one uploaded file, from the queue to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+JobState: TypeAlias = Literal["queued", "parsing", "encoding", "indexing", "ready", "partial", "failed", "cancelled"]
+WorkingState: TypeAlias = Literal["parsing", "encoding", "indexing"]
+FinalState: TypeAlias = Literal["ready", "partial", "failed", "cancelled"]
+
+STATES: tuple[JobState, ...] = get_args(JobState)
+WORKING_STATES: tuple[WorkingState, ...] = get_args(WorkingState)
+FINAL_STATES: tuple[FinalState, ...] = get_args(FinalState)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One file's way. ``ready`` is searchable; ``partial`` is, too, but ``reason`` says what could not be read.
+
+    Times are UTC as ``core.clock`` writes them. ``progress`` is in [0, 1], of the whole job.
+    """
+
+    job_id: str
+    collection: str
+    file: str  # what the person called it
+    uri: str  # names the document within its collection
+    sha256: str
+    size: int  # bytes
+    owner_id: str
+    chunker: str
+    state: JobState
+    reason: str = ""  # why it failed, was cancelled or is partial
+    doc_id: str | None = None
+    pages: int = 0
+    chunks: int = 0
+    seconds: float = 0.0  # of work on it, waiting not counted
+    progress: float = 0.0
+    attempts: int = 0  # how often work on it began
+    cancel_requested: bool = False
+    warnings: tuple[str, ...] = ()
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """A change of a job. ``seq`` grows over all jobs, so it can be the id of a server-sent event."""
+
+    seq: int
+    job_id: str
+    state: JobState
+    progress: float
+    reason: str
+    at: str

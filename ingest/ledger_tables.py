@@ -1,0 +1,53 @@
+"""The tables of the ledger. Only ``ingest.ledger`` writes SQL on them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table
+
+from core.database import metadata
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_number", Integer, primary_key=True, autoincrement=True),
+    Column("job_id", String, nullable=False, unique=True),
+    Column("owner_id", String, nullable=False),
+    Column("collection", String, nullable=False),
+    Column("file", String, nullable=False),
+    Column("uri", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("chunker", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("doc_id", String),
+    Column("pages", Integer, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("progress", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("warnings", String, nullable=False),  # JSON list of sentences
+    Column("worker_id", String),
+    Column("claimed_at", Float),  # seconds of the clock; the order in which owners are served
+    Column("lease_until", Float),  # seconds of the clock; past it the worker counts as dead
+    Column("created_at", String, nullable=False),
+    Column("updated_at", String, nullable=False),
+    Index("jobs_by_state", "state", "owner_id", "job_number"),
+    Index("jobs_by_owner", "owner_id", "claimed_at"),
+    Index("jobs_by_collection", "collection", "state"),
+    Index("jobs_by_sha256", "sha256"),
+    sqlite_autoincrement=True,
+)
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("job_id", String, ForeignKey("jobs.job_id", ondelete="CASCADE"), nullable=False),
+    Column("state", String, nullable=False),
+    Column("progress", Float, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("at", String, nullable=False),
+    Index("job_events_by_job", "job_id", "seq"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,177 @@
+"""One file through all stages, up to what the store takes in. Pure: it reads a file and writes nothing.
+
+file ─parse (child process)─▶ Document ─chunk─▶ Chunk … ─encode─▶ vectors
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import RunCancelled
+from core.ids import document_id
+from core.protocols import Encoder
+from core.settings import Settings
+from core.types import Chunk, Document, PageSpan, Vectors
+from ingest.chunk.choose import ChunkerName, chunker_version
+from ingest.chunk.choose import chunker as choose_chunker
+from ingest.job import JobState
+from ingest.parse.document import ParsedDocument, ParseLimits
+from ingest.parse.sandbox import Sandbox
+
+_ENCODE_BATCH = 128  # chunks between two looks at ``cancelled``; the encoder sorts and batches within
+_HEARTBEAT_S = 1.0
+# Shares of a job's progress: parsing takes little, encoding nearly all.
+_PARSED, _CHUNKED, _ENCODED = 0.10, 0.12, 0.95
+# [CLS] and [SEP] of BERT; T5, MPNet and RoBERTa add as many or fewer.
+_SPECIAL_TOKENS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processed:
+    """All that is to be stored of one file. ``vectors`` has a row per chunk."""
+
+    document: Document
+    chunks: list[Chunk]
+    vectors: Vectors  # (n_chunks, dim)
+    chunker_version: str
+    warnings: tuple[str, ...] = ()
+    partial: bool = False  # a part of the file could not be read; the warnings say which
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by stage: parse, chunk, encode
+
+
+def parse_limits(settings: Settings) -> ParseLimits:
+    return ParseLimits(
+        max_file_bytes=settings.max_upload_bytes,
+        max_pages=settings.max_pages,
+        max_characters=settings.max_characters,
+        timeout_s=settings.parse_timeout_s,
+        memory_bytes=settings.parse_memory_bytes,
+    )
+
+
+def process(
+    path: Path,
+    filename: str,
+    *,
+    collection: str,
+    uri: str,
+    sha256: str,
+    settings: Settings,
+    encoder: Encoder,
+    report: Callable[[JobState, float], None],
+    cancelled: Callable[[], bool],
+    chunker: ChunkerName | None = None,
+    sandbox: Sandbox | None = None,
+) -> Processed:
+    """Parses, chunks and encodes the file at ``path``.
+
+    Args:
+        filename: what the person calls it.
+        uri: names the document within ``collection``.
+        report: told the stage and the progress of the whole job, at least once a second while the parser works.
+        cancelled: asked all the time while parsing, and between batches while encoding.
+        chunker: by default that of the settings.
+        sandbox: the parsing child to use, kept by callers with many files; without one a child is made for this file.
+
+    Raises:
+        RunCancelled: ``cancelled()`` became true.
+        ParseFailed and its kin, TooLarge: the file could not be taken in; the message says why.
+    """
+    seconds: dict[str, float] = {}
+    report("parsing", 0.0)
+    with _timed(seconds, "parse"), ExitStack() as stack:
+        used = sandbox or stack.enter_context(Sandbox(parse_limits(settings)))
+        parsed = used.parse(path, filename, _beating(report, cancelled))
+    report("parsing", _PARSED)
+    _stop_if(cancelled)
+
+    document = to_document(parsed, collection=collection, uri=uri, sha256=sha256)
+    name = chunker or settings.chunker
+    max_tokens = min(settings.chunk_tokens, encoder.max_tokens - _SPECIAL_TOKENS)
+    overlap = min(settings.chunk_overlap_tokens, max_tokens // 2)
+    with _timed(seconds, "chunk"):
+        chunks = choose_chunker(name)(document, parsed.headings, encoder.tokenizer, max_tokens, overlap)
+    report("encoding", _CHUNKED)
+
+    with _timed(seconds, "encode"):
+        vectors = _encode(chunks, encoder, report, cancelled)
+    return Processed(
+        document=document,
+        chunks=chunks,
+        vectors=vectors,
+        chunker_version=chunker_version(name, max_tokens, overlap),
+        warnings=tuple(w.message for w in parsed.warnings),
+        partial=parsed.partial,
+        seconds=seconds,
+    )
+
+
+def to_document(parsed: ParsedDocument, *, collection: str, uri: str, sha256: str) -> Document:
+    """The Document of a parsed file. Its metadata also keeps ``warnings`` (sentences), ``incomplete`` (whether
+    something could not be read) and ``headings`` ([level, text, start]), so that it can be chunked anew."""
+    return Document(
+        doc_id=document_id(collection, uri),
+        collection=collection,
+        uri=uri,
+        title=parsed.title,
+        mime_type=parsed.mime_type,
+        sha256=sha256,
+        text=parsed.text,
+        pages=tuple(PageSpan(number=p.number, start=p.start, end=p.end) for p in parsed.pages),
+        metadata={
+            **parsed.metadata,
+            "headings": [list(h) for h in parsed.headings],
+            "warnings": [w.message for w in parsed.warnings],
+            "incomplete": parsed.partial,
+        },
+    )
+
+
+def _encode(
+    chunks: list[Chunk], encoder: Encoder, report: Callable[[JobState, float], None], cancelled: Callable[[], bool]
+) -> Vectors:
+    vectors = np.empty((len(chunks), encoder.dim), dtype=np.float32)
+    for start in range(0, len(chunks), _ENCODE_BATCH):
+        _stop_if(cancelled)
+        batch = chunks[start : start + _ENCODE_BATCH]
+        vectors[start : start + len(batch)] = encoder.encode_documents([c.text for c in batch])
+        done = (start + len(batch)) / len(chunks)
+        report("encoding", _CHUNKED + (_ENCODED - _CHUNKED) * done)
+    _stop_if(cancelled)
+    return vectors
+
+
+def _stop_if(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise RunCancelled("cancelled")
+
+
+def _beating(report: Callable[[JobState, float], None], cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """``cancelled`` that also reports now and then: a long parse shows that it lives, and hears of a cancellation."""
+    told_at = time.monotonic()
+
+    def ask() -> bool:
+        nonlocal told_at
+        if time.monotonic() - told_at >= _HEARTBEAT_S:
+            told_at = time.monotonic()
+            report("parsing", 0.0)
+        return cancelled()
+
+    return ask
+
+
+class _timed:
+    def __init__(self, seconds: dict[str, float], stage: str) -> None:
+        self._seconds, self._stage = seconds, stage
+
+    def __enter__(self) -> None:
+        self._begun = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._stage] = time.perf_counter() - self._begun
