@@ -1,9 +1,10 @@
 """Text to terms: one analysis for every term index, so that they differ in scoring alone.
 
 A text is normalised (NFKC, lower case, accents of Latin letters dropped), cut into words, freed of stop words and
-stemmed. What looks like an identifier is kept whole beside its parts: "CVE-2026-27628" gives ``cve``, ``2026``,
-``27628`` and ``cve-2026-27628``, so that half of it finds the passage and all of it finds the right one first. Scripts
-written without spaces (Chinese, Japanese, Thai, …) give overlapping pairs of characters.
+stemmed; a letter or digit by itself is dropped. What looks like an identifier is kept whole beside its parts:
+"CVE-2026-27628" gives ``cve``, ``2026``, ``27628`` and ``cve-2026-27628``, so that half of it finds the passage and all
+of it finds the right one first. Scripts written without spaces (Chinese, Japanese, Thai, …) give overlapping pairs of
+characters.
 
 Analysis knows nothing about fields, scores or queries: a query is analysed as a passage is, and characters that mean
 something to a query language (``AND ( " :``) are text like any other.
@@ -26,13 +27,10 @@ VERSION = "1"  # part of an index's identity: other terms need another index
 MAX_TERM_CHARS = 64
 _CACHE_WORDS = 500_000
 
-# Function words; Snowball's English list without "no", "not", "nor", "against", "above", "below", "up", "down", "same"
-# and their like, which carry meaning in a claim.
+# Lucene's list. Longer ones were no better on SciFact's training queries, and drop words that carry meaning elsewhere.
 _STOP_WORDS = (
-    "a an and are as at be been being but by can could did do does doing for from had has have having he her hers him "
-    "his how i if in into is it its me my of on or our ours she should so some such than that the their theirs them "
-    "then there these they this those to too us was we were what when where which while who whom whose why will with "
-    "would you your yours"
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to "
+    "was will with"
 )
 ENGLISH_STOP_WORDS: frozenset[str] = frozenset(_STOP_WORDS.split())
 
@@ -51,8 +49,8 @@ _COMPOUND = re.compile(
     r"(?<!{w})(?={w}++[-./:@+#]|{w}*?_){w}++(?:(?:[-./:@]|::|->){w}++)*+(?:\+\+|#)?".replace("{w}", rf"[\w{_MARKS}]")
 )
 _PUNCTUATION = ".,;:!?()[]{}\"'`*"
-# A compound is an identifier if it has a digit or more than hyphens and slashes; "well-known" and "and/or" are not.
-_IDENTIFIER = re.compile(r"[\d_.:@>+#]")
+# A compound is an identifier if it has a digit or more than hyphens and slashes: not "well-known", "and/or", "10-15".
+_IDENTIFIER = re.compile(r"(?!\d+[-/:]\d+\Z)(?=.*[\d_.:@>+#])")
 _DIGIT_GROUPS = re.compile(r",(?<=\d,)(?=\d\d\d(?!\d))")  # a literal first character makes a fast search
 _LATIN_ACCENTS = re.compile("(?<=[a-z])[\u0300-\u036f]+")
 _ELISIONS = re.compile(r"'(?<=[a-z]')(?:s|t|d|m|ll|re|ve)\b")
@@ -100,12 +98,12 @@ class Analyser:
                 terms.append(term)
         uncommon = " ".join([piece for piece in plain.split() if not piece.strip(_PUNCTUATION).isalpha()])
         compounds = _COMPOUND.findall(uncommon)
-        terms.extend(compound[:MAX_TERM_CHARS] for compound in compounds if _IDENTIFIER.search(compound))
+        terms.extend(compound[:MAX_TERM_CHARS] for compound in compounds if _IDENTIFIER.match(compound))
         return terms
 
     def _learn(self, word: str) -> str:
-        term = word[:MAX_TERM_CHARS]
-        if word.isalpha():
+        term = word[:MAX_TERM_CHARS] if len(word) > 1 else ""
+        if term.isalpha():
             term = self._stem(term)
         if len(self._cache) >= _CACHE_WORDS:
             self._cache = dict.fromkeys(self._stop_words, "")
