@@ -69,7 +69,7 @@ def draw_partial(text: str, scope: str) -> None:
         st.html(answer_html(text, scope=scope, markdown=True))
         st.html('<div class="ob-note">Stopped here. What was said so far is kept.</div>')
     else:
-        st.html('<div class="ob-note">Stopped before anything was said.</div>')
+        st.html('<div class="ob-note">No answer was given.</div>')
 
 
 def _titles(citations: Sequence[replies.Citation]) -> dict[int, str]:

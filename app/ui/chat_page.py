@@ -13,12 +13,12 @@ from app import replies
 from app.ui import look
 from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_html
 from app.ui.boundary import explain, guarded
-from app.ui.chips import listen
 from app.ui.composer import Scope, draw_composer
 from app.ui.history import draw_history
 from app.ui.inert import inert_html
 from app.ui.live import LiveAnswer, Snapshot
 from app.ui.passage import Passage, from_citation, show_passage
+from app.ui.signals import heard
 from app.ui.state import choose_chat, client, current_chat_id, lives, notice, open_chat, take_notice
 from core.errors import OpenbookError
 
@@ -36,7 +36,7 @@ def chat_page() -> None:
         notice("That conversation is no longer there.")
     collections = client().collections()
     draw_history(client().chats(), chat["chat_id"] if chat else None)
-    clicked = listen()
+    signals = heard()
     if said := take_notice():
         look.card("That did not work", said, kind="error")
     if not any(c["documents"] for c in collections) and chat is None:
@@ -44,7 +44,7 @@ def chat_page() -> None:
         return
 
     live = lives().get(chat["chat_id"]) if chat else None
-    if live is not None and clicked.stopped:
+    if live is not None and signals.stopped:
         live.stop()
     messages = list(chat.get("messages", [])) if chat else []
     if live is not None and chat is not None and _is_kept(live, messages):
@@ -63,8 +63,8 @@ def chat_page() -> None:
         _draw_message(message)
     if (passage := st.session_state.pop("passage", None)) is not None:
         show_passage(passage)
-    elif clicked.run_id:
-        _open_cited(clicked.run_id, clicked.marker, messages, live)
+    elif signals.run_id:
+        _open_cited(signals.run_id, signals.marker, messages, live)
     if live is not None:
         _draw_live(live)
     elif messages and messages[-1]["role"] == "user":
@@ -123,7 +123,7 @@ def _open_cited(run_id: str, marker: int, messages: Sequence[replies.Message], l
 
 
 def _question(text: str) -> None:
-    with st.chat_message("user", avatar=":material/person:"):
+    with st.chat_message("user"):
         st.html(f'<div class="ob-question">{inert_html(text)}</div>')
 
 

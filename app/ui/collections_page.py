@@ -14,13 +14,11 @@ from app.ui.boundary import explain, guarded
 from app.ui.documents_view import draw_documents
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
-from app.ui.state import client, notice, take_notice
+from app.ui.state import client, limits, notice, take_notice
 from core.errors import OpenbookError
 
 NAME_RULE = "1 to 63 of a–z, 0–9, “-” and “_”, beginning with a letter or a digit."
 BATCH_FILES = 50  # files sent in one request, so that one bad batch does not undo a whole folder
-MAX_FILES = 1000
-MAX_FILE_MB = 100
 
 
 @guarded
@@ -129,20 +127,24 @@ def _one(collection: replies.Collection) -> None:
 
 
 def _uploader(name: str) -> None:
+    bounds = limits()
     # Another key empties the widget after its files have been sent.
     turn = st.session_state.setdefault("upload-turn", 0)
     files = st.file_uploader(
         "Drop files here: PDF, Word, Markdown, HTML or plain text",
         accept_multiple_files=True,
         key=f"upload-{name}-{turn}",
-        max_upload_size=MAX_FILE_MB,
+        max_upload_size=max(1, bounds.max_upload_bytes // 2**20),
     )
-    look.muted(f"Up to {MAX_FILES:,} files at once, {MAX_FILE_MB} MB each. One bad file does not stop the others.")
+    look.muted(
+        f"Up to {bounds.max_batch_files:,} files at once, {bounds.max_upload_bytes // 2**20:,} MB each. "
+        "One bad file does not stop the others."
+    )
     if not files:
         return
     st.session_state["upload-turn"] = turn + 1
-    if len(files) > MAX_FILES:
-        notice(f"{len(files):,} files are more than one batch takes: send at most {MAX_FILES:,} at once.")
+    if len(files) > bounds.max_batch_files:
+        notice(f"{len(files):,} files are more than one batch takes: send at most {bounds.max_batch_files:,} at once.")
         st.rerun()
     sources = [(file.name, cast("IO[bytes]", file)) for file in files]
     with st.spinner(f"Sending {look.plural(len(sources), 'file')} …"):

@@ -9,9 +9,7 @@ import streamlit as st
 
 from app import replies
 from app.ui.inert import inert_markdown
-from app.ui.state import client
-
-MAX_QUESTION = 4000  # the API's own default; longer ones it refuses with a clear message
+from app.ui.state import client, limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +38,11 @@ def draw_composer(
             "Ask your documents …",
             key="question",
             submit_mode="stop",
-            max_chars=MAX_QUESTION,
+            max_chars=limits().max_question_characters,
             on_submit=on_submit,
         )
-    if chat is not None:
-        changed = {}
-        if scope.collections != chat["collections"]:
-            changed["collections"] = scope.collections
-        if scope.strategy != chat["strategy"]:
-            client().update_chat(chat["chat_id"], strategy=scope.strategy)
-        if changed:
-            client().update_chat(chat["chat_id"], collections=scope.collections)
+    if chat is not None and (scope.collections, scope.strategy) != (chat["collections"], chat["strategy"]):
+        client().update_chat(chat["chat_id"], collections=scope.collections, strategy=scope.strategy)
     return scope
 
 
@@ -83,7 +75,7 @@ def _collections_label(chosen: Sequence[str], names: Sequence[str]) -> str:
 
 def _pick_strategy(chat: replies.Chat | None, strategies: replies.Strategies) -> str:
     known = {s["name"]: s for s in strategies["strategies"] if s["available"]}
-    before = (chat or {}).get("strategy") or strategies["default"]
+    before = (chat["strategy"] if chat else "") or strategies["default"]
     if before not in known:
         before = strategies["default"] if strategies["default"] in known else next(iter(known))
     names = list(known)

@@ -44,7 +44,8 @@ def _show_all() -> None:
 
 def _row(chat: replies.Chat, current: bool) -> None:
     chat_id = chat["chat_id"]
-    title = inert_markdown(chat["title"]) or "Untitled"
+    live = lives().get(chat_id)  # the server names a conversation when it has its first question
+    title = inert_markdown(chat["title"] or (live.question[:60] if live else "")) or "Untitled"
     with st.container(horizontal=True, wrap=False, gap=None, vertical_alignment="center"):
         st.button(
             f"**{title}**" if current else title,

@@ -82,7 +82,7 @@ def inert_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", line)
 
 
-def passage_html(text: str, start: int, end: int, *, around: int = 600) -> str:
+def passage_html(text: str, start: int, end: int, *, around: int = 320) -> str:
     """The passage ``text[start:end]`` marked within its surroundings, cut at words.
 
     Args:
@@ -125,9 +125,11 @@ def answer_html(
         body = "".join(writer.block(token) for token in _parser().parse(marked))
     else:
         body = "".join(f"<p>{writer.text(part)}</p>" for part in re.split(r"\n{2,}", marked) if part.strip())
-    caret = '<span class="ob-caret" aria-hidden="true"></span>' if streaming else ""
+    if streaming:
+        caret = '<span class="ob-caret" aria-hidden="true"></span>'
+        body = f"{body.removesuffix('</p>')}{caret}</p>" if body.endswith("</p>") else body + caret
     kind = "" if markdown else " ob-verbatim"
-    return f'<div class="ob-answer{kind}">{body}{caret}</div>'
+    return f'<div class="ob-answer{kind}">{body}</div>'
 
 
 def _with_endings(text: str, sentences: Sequence[Checked]) -> str:

@@ -127,6 +127,8 @@ class LiveAnswer:
                 self._set(citations={**now.citations, data["n"]: cast(replies.Citation, data)})
             case "done":
                 self._set(state="done", answer=cast(replies.Answer, data))
+            case "error" if data.get("code") == "cancelled":  # stopped from elsewhere
+                self._set(state="stopped")
             case "error":
                 self._set(state="failed", error=str(data.get("message") or data.get("detail") or "it failed"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import streamlit as st
@@ -21,7 +22,9 @@ def _asset(kind: str) -> Path:
 
 def apply_look() -> None:
     """Once per run, before anything is drawn."""
-    st.html(f"<style>{(ASSETS / 'style.css').read_text('utf-8')}</style>")
+    # Streamlit sets color-scheme on the page but not on dialogs, which hang beside it in the document.
+    scheme = f":root {{ color-scheme: {'dark' if is_dark() else 'light'}; }}"
+    st.html(f"<style>{scheme}\n{(ASSETS / 'style.css').read_text('utf-8')}</style>")
     st.logo(str(_asset("logo")), size="medium", icon_image=str(_asset("icon")))
 
 
@@ -34,8 +37,12 @@ def card(title: str, *paragraphs: str, kind: str = "") -> None:
 
 def empty_state(title: str, text: str) -> None:
     """What to do where there is nothing yet."""
-    svg = _asset("icon").read_text("utf-8")
-    st.html(f'<div class="ob-empty">{svg}<h2>{inert_html(title)}</h2><p>{inert_html(text)}</p></div>')
+    # As data: the browser's sanitiser drops inline SVG.
+    picture = base64.b64encode(_asset("icon").read_bytes()).decode()
+    st.html(
+        f'<div class="ob-empty"><img alt="" src="data:image/svg+xml;base64,{picture}">'
+        f"<h2>{inert_html(title)}</h2><p>{inert_html(text)}</p></div>"
+    )
 
 
 def muted(text: str) -> None:

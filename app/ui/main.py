@@ -13,6 +13,7 @@ from app.ui.chat_page import chat_page
 from app.ui.collections_page import collections_page
 from app.ui.readiness import wait_until_ready
 from app.ui.search_page import search_page
+from app.ui.signals import listen
 from app.ui.system_page import system_page
 
 
@@ -39,6 +40,7 @@ def main() -> None:
     }
     st.session_state["pages"] = pages
     page = st.navigation(list(pages.values()))
+    listen()
     wait_until_ready()
     page.run()
 

@@ -12,6 +12,7 @@ from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import VERDICTS, inert_html, passage_html
 from app.ui.state import client, document_text
+from core.types import VerdictLabel
 
 PDF = "application/pdf"
 
@@ -26,7 +27,7 @@ class Passage:
     start: int
     end: int
     quote: str
-    verdict: replies.VerdictLabel = "unverified"
+    verdict: VerdictLabel = "unverified"
     n: int | None = None
 
 
@@ -54,7 +55,7 @@ def from_hit(hit: replies.Hit) -> Passage:
     )
 
 
-@st.dialog("Source", width="medium", position="right")
+@st.dialog("Source", width="small", position="right")
 def show_passage(passage: Passage) -> None:
     _draw(passage)
 

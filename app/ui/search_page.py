@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import streamlit as st
 
@@ -49,7 +48,7 @@ def search_page() -> None:
     if not (query or "").strip():
         look.muted("The passages come back as they were ranked, with the rank and score that each stage gave them.")
         return
-    hits = client().search(cast(str, query).strip(), list(chosen) or names, k=K, retriever=by or "hybrid", explain=True)
+    hits = client().search(query.strip(), list(chosen) or names, k=K, retriever=by or "hybrid", explain=True)
     if not hits:
         look.card("Nothing found", "No passage of these collections matches. Try other words, or search by meaning.")
     for hit in hits:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from dataclasses import dataclass, fields
 from typing import cast
 
 import streamlit as st
@@ -26,6 +27,22 @@ def client() -> Client:
             os.environ.get("OPENBOOK_API_URL", DEFAULT_API_URL), os.environ.get("OPENBOOK_API_TOKEN") or None
         )
     return cast(Client, st.session_state["client"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    max_upload_bytes: int = 100 * 2**20
+    max_batch_files: int = 1000
+    max_question_characters: int = 4000
+
+
+def limits() -> ServerLimits:
+    """The server's own limits, asked once, so that the page states what holds."""
+    if "limits" not in st.session_state:
+        said = client().system().get("limits") or {}
+        known = {field.name for field in fields(ServerLimits)}
+        st.session_state["limits"] = ServerLimits(**{key: value for key, value in said.items() if key in known})
+    return cast(ServerLimits, st.session_state["limits"])
 
 
 def lives() -> dict[str, LiveAnswer]:

@@ -1,0 +1,37 @@
+// Tells the page three things that it cannot know by itself: which citation chip was clicked (chips lie in HTML,
+// which cannot speak to Python), that the composer's stop button was pressed (it halts the script without letting
+// it draw what became of the answer), and that another theme was chosen. It gets no data, so nothing untrusted.
+export default function (component) {
+  const { setTriggerValue } = component;
+  const onClick = (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const chip = target?.closest("[data-ob-cite]");
+    if (chip) {
+      event.preventDefault();
+      setTriggerValue("cite", chip.getAttribute("data-ob-cite"));
+    } else if (target?.closest('[data-testid="stChatInputStopButton"]')) {
+      // After the stop has gone out; it would otherwise swallow this.
+      setTimeout(() => setTriggerValue("stopped", String(Date.now())), 150);
+    }
+  };
+  document.addEventListener("click", onClick);
+
+  // Dialogs and menus hang beside the page in the document, so the whole document takes the page's scheme.
+  const app = document.querySelector(".stApp");
+  const root = document.documentElement;
+  const follow = () => {
+    const scheme = app ? getComputedStyle(app).colorScheme : "";
+    if (!scheme || scheme === root.style.colorScheme) return;
+    const changed = root.style.colorScheme !== "";
+    root.style.colorScheme = scheme;
+    if (changed) setTriggerValue("theme", scheme);
+  };
+  follow();
+  const watcher = new MutationObserver(() => requestAnimationFrame(follow));
+  if (app) watcher.observe(app, { attributes: true, attributeFilter: ["class", "style"] });
+
+  return () => {
+    document.removeEventListener("click", onClick);
+    watcher.disconnect();
+  };
+}

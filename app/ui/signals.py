@@ -1,0 +1,44 @@
+"""What the browser alone knows, told to Python by a few lines of script (assets/page.js)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+from app.ui.look import ASSETS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """What caused this run, if it was a chip (``run_id``, ``marker``) or the composer's stop button."""
+
+    run_id: str = ""
+    marker: int = 0
+    stopped: bool = False
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> ComponentRenderer:
+    return st.components.v2.component("openbook_signals", js=(ASSETS / "page.js").read_text("utf-8"))
+
+
+def listen() -> None:
+    """Once per run, on every page; ``heard()`` has what was said."""
+    result = _component()(
+        key="page-script", height=1, on_cite_change=_ignore, on_stopped_change=_ignore, on_theme_change=_ignore
+    )
+    run_id, _, marker = str(result.get("cite") or "").rpartition(":")
+    if not run_id or not marker.isdecimal():
+        run_id, marker = "", "0"
+    st.session_state["signals"] = Signals(run_id=run_id, marker=int(marker), stopped=bool(result.get("stopped")))
+
+
+def heard() -> Signals:
+    found = st.session_state.get("signals")
+    return found if isinstance(found, Signals) else Signals()
+
+
+def _ignore() -> None:
+    """A trigger needs a callback; what it says is read once the component is drawn."""
