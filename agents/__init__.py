@@ -1,1 +1,1 @@
-"""How a question becomes a checked answer: strategies, prompts, citing, verifying."""
+"""Strategies that turn a question into an answer whose every sentence can be checked."""

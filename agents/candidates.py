@@ -1,0 +1,89 @@
+"""From found passages to the sentences that may be quoted.
+
+Passages of one document that touch or overlap are joined by their offsets before they are cut into sentences, so that a
+sentence which a chunk boundary cut in two is whole again. Every offset is into the stored text of the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.text import sentence_spans
+from core.types import Hit
+
+MAX_CANDIDATES = 160  # sentences per question; hits come best first, so the far end is what is left out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A run of stored text that one or more hits cover without a gap; ``hits`` are theirs, best first."""
+
+    doc_id: str
+    start: int  # offset of text[0] in the document
+    text: str
+    hits: tuple[Hit, ...]
+
+    @property
+    def rank(self) -> int:
+        """The rank of its best hit, from 1."""
+        return self.hits[0].rank
+
+    def hit_at(self, start: int, end: int) -> Hit:
+        """The hit that holds document offsets ``start`` to ``end``; else the one that holds most of them."""
+        return max(self.hits, key=lambda h: (min(end, h.chunk.end) - max(start, h.chunk.start), -h.rank))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One sentence: ``region.text[start:end] == text``."""
+
+    region: int  # index into the regions
+    start: int  # within the region
+    end: int
+    text: str
+    whole: bool  # False where the edge of the region may have cut it
+
+
+def regions(hits: Sequence[Hit]) -> list[Region]:
+    """Joins what touches; regions come in the order of their best hits."""
+    by_document: dict[str, list[Hit]] = {}
+    for hit in hits:
+        by_document.setdefault(hit.chunk.doc_id, []).append(hit)
+    joined: list[Region] = []
+    for doc_id, of_document in by_document.items():
+        run: list[Hit] = []
+        text, start = "", 0
+        for hit in sorted(of_document, key=lambda h: (h.chunk.start, h.chunk.end)):
+            chunk = hit.chunk
+            end = start + len(text)
+            if run and chunk.start <= end:
+                text += chunk.text[end - chunk.start :] if chunk.end > end else ""
+                run.append(hit)
+                continue
+            if run:
+                joined.append(_region(doc_id, start, text, run))
+            run, text, start = [hit], chunk.text, chunk.start
+        joined.append(_region(doc_id, start, text, run))
+    return sorted(joined, key=lambda r: r.rank)
+
+
+def _region(doc_id: str, start: int, text: str, hits: list[Hit]) -> Region:
+    return Region(doc_id=doc_id, start=start, text=text, hits=tuple(sorted(hits, key=lambda h: h.rank)))
+
+
+def candidates(found: Sequence[Region], limit: int = MAX_CANDIDATES) -> list[Candidate]:
+    """The sentences of all regions that say something, at most ``limit``; those of better regions are kept."""
+    kept: list[Candidate] = []
+    for index, region in enumerate(found):
+        spans = sentence_spans(region.text)
+        for position, (a, b) in enumerate(spans):
+            text = region.text[a:b]
+            if sum(c.isalnum() for c in text) < 2:
+                continue
+            first_cut = position == 0 and region.start > 0 and text[0].islower()
+            last_cut = position == len(spans) - 1 and b == len(region.text) and text[-1].isalnum()
+            kept.append(Candidate(region=index, start=a, end=b, text=text, whole=not (first_cut or last_cut)))
+            if len(kept) == limit:
+                return kept
+    return kept

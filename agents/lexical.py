@@ -1,0 +1,118 @@
+"""What words say without a model: terms, how rare they are, and what kind of thing a question asks for.
+
+English words are stemmed and freed of function words; words of other languages are folded and kept; scripts written
+without spaces give pairs of characters. The kinds of question are told for English alone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+import snowballstemmer
+
+from core.text import strip_marks, words
+
+QuestionKind: TypeAlias = Literal["when", "number", "who", "where", "other"]
+
+_STOP_WORDS = """a about an and any are as at be been being but by can could did do does doing for from had has have
+having he her hers him his how i if in into is it its itself me my of on or our ours out over please she should so some
+such tell than that the their theirs them then there these they this those to too us was we were what when where which
+while who whom whose why will with would you your yours"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+
+_MONTHS = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    "nov(?:ember)?|dec(?:ember)?"
+)
+_NUMBER_WORDS = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|billion|half|third|"
+    "quarter|first|second|twice|once|several|many|most|all"
+)
+_ASKS: tuple[tuple[QuestionKind, re.Pattern[str]], ...] = (
+    (
+        "when",
+        re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|decade|century|time)\b|\bhow long ago\b"),
+    ),
+    (
+        "number",
+        re.compile(
+            r"\bhow (?:many|much|long|far|old|large|big|tall|high|fast|often|deep|wide|heavy)\b|"
+            r"\b(?:what|which) (?:percent\w*|number|amount|proportion|fraction|age|ratio|size)\b"
+        ),
+    ),
+    ("who", re.compile(r"\b(?:who|whose|whom)\b")),
+    (
+        "where",
+        re.compile(
+            r"\bwhere\b|\b(?:what|which) (?:city|country|state|place|location|town|region|county|continent|area|"
+            r"street|island|river)\b"
+        ),
+    ),
+)
+_DATE = re.compile(rf"\b(?:1\d\d\d|20\d\d|{_MONTHS}|century|\d{{1,4}}s|today|bce?|ad|\w+day)\b", re.IGNORECASE)
+_NUMBER = re.compile(rf"\d|\b(?:{_NUMBER_WORDS})\b", re.IGNORECASE)
+_NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w'’-]+")
+
+
+def terms(text: str) -> list[str]:
+    """The terms of ``text`` in order, function words left out."""
+    found: list[str] = []
+    previous = ""
+    for word in words(text):
+        if len(word) == 1 and word >= "\u0e00" and word.isalpha():
+            found.append(previous + word if previous else word)
+            previous = word
+            continue
+        previous = ""
+        if word not in STOP_WORDS:
+            found.append(stem(word))
+    return found
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str) -> str:
+    """The English stem of a folded word, without Latin accents and the possessive."""
+    plain = strip_marks(word).removesuffix("'s").replace("'", "")
+    if not plain.isascii() or not plain.isalpha():
+        return plain
+    # The stemmer keeps its word inside itself, so threads cannot share one; the cache makes a fresh one cheap enough.
+    stemmed: str = snowballstemmer.stemmer("english").stemWord(plain)
+    return stemmed
+
+
+def rarity(wanted: Sequence[str], texts: Sequence[Collection[str]]) -> dict[str, float]:
+    """Inverse document frequency of each wanted term over ``texts``: ln(1 + (N − n + 0.5) / (n + 0.5)), as in BM25."""
+    n_texts = len(texts)
+    return {
+        term: math.log(1 + (n_texts - n + 0.5) / (n + 0.5))
+        for term in dict.fromkeys(wanted)
+        for n in [sum(term in text for text in texts)]
+    }
+
+
+def coverage(weights: dict[str, float], present: Callable[[str], bool]) -> float:
+    """The share of the weight whose terms are ``present``, in [0, 1]; 0 where there is no weight."""
+    total = sum(weights.values())
+    return sum(w for term, w in weights.items() if present(term)) / total if total else 0.0
+
+
+def question_kind(question: str) -> QuestionKind:
+    folded = question.casefold()
+    return next((kind for kind, pattern in _ASKS if pattern.search(folded)), "other")
+
+
+def could_answer(kind: QuestionKind, question_words: Collection[str], sentence: str) -> bool:
+    """Whether ``sentence`` holds something of the kind asked for that the question did not say itself."""
+    match kind:
+        case "when":
+            return any(m.group().casefold() not in question_words for m in _DATE.finditer(sentence))
+        case "number":
+            return any(_NUMBER.search(w) for w in words(sentence) if w not in question_words)
+        case "who" | "where":
+            return any(m.group().casefold() not in question_words for m in _NAME.finditer(sentence))
+        case "other":
+            return False

@@ -1,0 +1,111 @@
+"""The one place where the bounds of a run are checked: steps, tokens, seconds.
+
+A limit is not a failure. The strategy that meets ``LimitReached`` gives what it has so far and says which limit it met.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar, cast
+
+from core.errors import LimitReached
+from core.types import Limits
+
+T = TypeVar("T")
+
+
+class Budget:
+    """What is left of a run's ``Limits``. One per run; used by one task at a time.
+
+    Args:
+        limits: the bounds.
+        clock: seconds, monotonic; given by tests.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._began = clock()
+        self.steps = 0
+        self.tokens = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        return self._clock() - self._began
+
+    @property
+    def seconds_left(self) -> float:
+        return self.limits.max_seconds - self.elapsed_s
+
+    @property
+    def tokens_left(self) -> int:
+        return max(0, self.limits.max_tokens - self.tokens)
+
+    def take_step(self) -> None:
+        """Counts one step; raises LimitReached before the step that would be one too many."""
+        self.check()
+        if self.steps >= self.limits.max_steps:
+            raise LimitReached(f"stopped after {self.limits.max_steps} steps, the limit of a run", code="limit-steps")
+        self.steps += 1
+
+    def spend_tokens(self, n: int) -> None:
+        """Counts completion tokens; raises LimitReached when more than the limit have been spent."""
+        self.tokens += n
+        if self.tokens > self.limits.max_tokens:
+            raise LimitReached(
+                f"stopped after {self.limits.max_tokens} tokens, the limit of a run", code="limit-tokens"
+            )
+
+    def check(self) -> None:
+        """Raises LimitReached when the seconds are used up."""
+        if self.seconds_left <= 0:
+            raise self._late()
+
+    async def bounded(self, work: Awaitable[T]) -> T:
+        """Awaits ``work`` for as long as the run may last; it is cancelled, and LimitReached raised, after that."""
+        try:
+            async with asyncio.timeout(max(0.0, self.seconds_left)):
+                return await work
+        except TimeoutError:
+            raise self._late() from None
+
+    async def stream(self, events: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Passes ``events`` on, each awaited no longer than the run may last; the source is always closed."""
+        # Each item has its own timeout: one around the loop would be entered and left in different tasks' turns.
+        async with aclosing(_closable(events)) as source:
+            while True:
+                try:
+                    event = await self.bounded(anext(source))
+                except StopAsyncIteration:
+                    return
+                yield event
+
+    def _late(self) -> LimitReached:
+        return LimitReached(
+            f"stopped after {self.limits.max_seconds:g} seconds, the limit of a run", code="limit-seconds"
+        )
+
+
+class _Closable(AsyncIterator[T]):
+    """An async iterator that can be closed whether or not its source is a generator."""
+
+    def __init__(self, source: AsyncIterator[T]) -> None:
+        self._source = source
+
+    def __aiter__(self) -> _Closable[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        return await anext(self._source)
+
+    async def aclose(self) -> None:
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await cast("Callable[[], Awaitable[None]]", close)()
+
+
+def _closable(source: AsyncIterator[T]) -> _Closable[T]:
+    return _Closable(source)

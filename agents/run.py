@@ -1,0 +1,150 @@
+"""The shape that every run shares: what is said first, what is recorded, what is said last.
+
+A strategy writes its work as an async generator of events and wraps it in ``run_to_end``. The order of events is then
+the same for all: RunStarted, then steps, tokens, citations, sentences and usage, then exactly one RunDone or RunFailed.
+Closing the outer generator closes the inner one and, through it, the language model's stream.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.errors import InvalidRequest, OpenbookError, RunCancelled
+from core.events import Event, RunDone, RunFailed, RunStarted, StepTaken, UsageCounted
+from core.types import Answer, Step, StepKind, ToolCall, Trace, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a trace says of the installation: a hash of the settings, and the state of the index at the start of a run."""
+
+    settings_hash: str = ""
+    index_version: Callable[[], str] = lambda: ""
+
+
+class Recorder:
+    """Collects the steps of one run and builds its trace."""
+
+    def __init__(
+        self, *, run_id: str, strategy: str, question: str, provenance: Provenance, prompt_hash: str = ""
+    ) -> None:
+        self.run_id = run_id
+        self.strategy = strategy
+        self.question = question
+        self.usage = Usage()
+        self._provenance = provenance
+        self._index_version = provenance.index_version()
+        self._prompt_hash = prompt_hash
+        self._steps: list[Step] = []
+        self._began = time.monotonic()
+
+    def now_s(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
+
+    def step(
+        self,
+        kind: StepKind,
+        *,
+        thought: str = "",
+        tool_call: ToolCall | None = None,
+        observation: str = "",
+        error: str = "",
+        usage: Usage | None = None,
+        started_s: float | None = None,
+        parent_index: int | None = None,
+    ) -> StepTaken:
+        """Records a step that ends now; ``started_s`` is what ``now_s`` said when it began."""
+        now = self.now_s()
+        began = now if started_s is None else started_s
+        step = Step(
+            index=len(self._steps),
+            kind=kind,
+            parent_index=parent_index,
+            thought=thought,
+            tool_call=tool_call,
+            observation=observation,
+            error=error,
+            usage=usage or Usage(),
+            started_s=began,
+            duration_s=now - began,
+        )
+        self._steps.append(step)
+        return StepTaken(step=step)
+
+    def count(self, usage: Usage) -> UsageCounted:
+        """Adds to the run's totals."""
+        self.usage = self.usage + usage
+        return UsageCounted(usage=self.usage)
+
+    def trace(self, answer: Answer | None, stop_reason: str) -> Trace:
+        return Trace(
+            run_id=self.run_id,
+            strategy=self.strategy,
+            question=self.question,
+            steps=tuple(self._steps),
+            answer=answer,
+            stop_reason=stop_reason,
+            settings_hash=self._provenance.settings_hash,
+            prompt_hash=self._prompt_hash,
+            index_version=self._index_version,
+            usage=self.usage,
+            duration_s=self.now_s(),
+        )
+
+    def done(self, answer: Answer, stop_reason: str) -> RunDone:
+        """The last event of a run that ended by itself; ``stop_reason`` as in ``core.types.Trace``."""
+        answer = replace(answer, run_id=self.run_id)
+        return RunDone(answer=answer, trace=self.trace(answer, stop_reason))
+
+    def failed(self, code: str, message: str, stop_reason: str = "error") -> RunFailed:
+        return RunFailed(code=code, message=message, trace=self.trace(None, stop_reason))
+
+
+async def run_to_end(recorder: Recorder, work: AsyncGenerator[Event, None]) -> AsyncIterator[Event]:
+    """Puts RunStarted before ``work`` and RunFailed after it if it breaks; ``work`` ends with RunDone."""
+    try:
+        yield RunStarted(run_id=recorder.run_id, strategy=recorder.strategy, question=recorder.question)
+        async with aclosing(work) as events:
+            async for event in events:
+                yield event
+    except RunCancelled as e:
+        yield recorder.failed(e.code, e.message, "cancelled")
+    except OpenbookError as e:
+        yield recorder.failed(e.code, e.message)
+    except Exception:
+        # A defect of ours: the person gets an end of the stream and one line, the log gets the rest.
+        logger.exception("run %s broke", recorder.run_id)
+        yield recorder.failed("internal", "the answer failed because of a defect in Openbook; its log says where")
+    finally:
+        await work.aclose()
+
+
+def check_question(question: str) -> str:
+    """The question without the white space around it; raises InvalidRequest if nothing is asked."""
+    asked = question.strip()
+    if not any(c.isalnum() for c in asked):
+        raise InvalidRequest("the question is empty: ask something in words", code="empty-question")
+    return asked
+
+
+def pieces(text: str, size: int = 24) -> Sequence[str]:
+    """``text`` cut for streaming: joined again they are ``text``."""
+    cut: list[str] = []
+    start = 0
+    while start < len(text):
+        end = text.find(" ", start + size)
+        end = len(text) if end < 0 else end + 1
+        cut.append(text[start:end])
+        start = end
+    return cut

@@ -1,0 +1,232 @@
+"""Numbers that say how well a sentence answers a question. What they weigh is fitted elsewhere (``bench.fit_extract``).
+
+The passages are read once by the encoder, token by token; a sentence is its tokens as they stand in their passage, so
+that "it" and "the company" carry what went before. Each question token then looks for its best match in the sentence
+(late interaction, Khattab and Zaharia 2020).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.candidates import Candidate, Region
+from agents.lexical import STOP_WORDS, could_answer, coverage, question_kind, rarity, terms
+from core.protocols import Encoder
+from core.text import fold, sentence_spans, words
+from core.types import Vectors
+
+Matrix = NDArray[np.float64]
+
+# Per sentence; the ranker's inputs.
+SENTENCE_FEATURES = (
+    "max_sim",  # mean over question tokens of the best cosine in the sentence
+    "max_sim_content",  # the same, function words weighing 0.15
+    "max_sim_weakest",  # mean of its two worst content tokens: what the sentence lacks
+    "cosine",  # of the question and the mean of the sentence's tokens
+    "coverage",  # share of the question's terms in the sentence, by rarity among the candidates
+    "coverage_before",  # share that only the sentence before it holds
+    "bigrams",  # share of the question's adjoining terms that adjoin in the sentence
+    "when",  # asked when, and the sentence has a date that the question has not; likewise:
+    "number",
+    "who",
+    "where",
+    "log_words",
+    "cut",  # the edge of the passage cuts it
+    "passage_max_sim",  # the same for the passage around it
+    "passage_coverage",
+    "passage_cosine",
+    "reciprocal_rank",  # 1 / rank of the passage
+)
+# Per question; what decides whether to answer. The first ones are those of the best sentence.
+ANSWER_FEATURES = (
+    "score",  # of the ranker
+    "margin",  # to the best sentence of another passage
+    "max_sim",
+    "max_sim_content",
+    "max_sim_weakest",
+    "cosine",
+    "coverage",
+    "coverage_rare",  # share of the question's terms in the passage, by rarity over all candidates
+    "passage_max_sim",
+    "passage_cosine",
+    "kind",  # 1 where a date, number, name or place was asked for and is there; −1 where it is not; else 0
+    "log_question_terms",
+)
+_FUNCTION_WORD_WEIGHT = 0.15
+
+
+class Reading:
+    """One question read against its candidates.
+
+    Args:
+        question: standalone.
+        found: the regions of the hits.
+        sentences: their candidates; at least one.
+        encoder: read twice: question and passages.
+    """
+
+    def __init__(
+        self, question: str, found: Sequence[Region], sentences: Sequence[Candidate], encoder: Encoder
+    ) -> None:
+        self.question = question
+        self._regions = found
+        self._sentences = sentences
+        self._question_terms = list(dict.fromkeys(terms(question)))
+        self._kind = question_kind(question)
+        query, weights = _query_tokens(question, encoder)
+        pooled = encoder.encode_queries([question])[0]
+        states = _sentence_tokens(found, sentences, encoder)
+        self.features = self._sentence_features(query, weights, pooled, states)  # (n_sentences, n_features)
+
+    def answer_features(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(len(ANSWER_FEATURES),) for the sentence that ``scores`` (n_sentences,) put first."""
+        best = int(np.argmax(scores))
+        of_best = dict(zip(SENTENCE_FEATURES, self.features[best], strict=True))
+        region = self._sentences[best].region
+        others = [s for s, c in zip(scores, self._sentences, strict=True) if c.region != region]
+        kind = 0.0
+        if self._kind != "other":
+            kind = 1.0 if of_best[self._kind] else -1.0
+        values = {
+            "score": float(scores[best]),
+            "margin": float(scores[best]) - max(others) if others else 0.0,
+            "coverage_rare": of_best["passage_coverage"],
+            "kind": kind,
+            "log_question_terms": math.log1p(len(self._question_terms)),
+        }
+        return np.array([values[n] if n in values else of_best[n] for n in ANSWER_FEATURES])
+
+    def _sentence_features(
+        self, query: Vectors, weights: NDArray[np.float32], pooled: Vectors, states: Sequence[Vectors]
+    ) -> Matrix:
+        term_lists = [terms(c.text) for c in self._sentences]
+        term_sets = [set(t) for t in term_lists]
+        idf = rarity(self._question_terms, term_sets)
+        asked = list(zip(self._question_terms, self._question_terms[1:], strict=False))
+        question_words = set(words(self.question))
+
+        best = np.stack([_best_match(query, s) for s in states])  # (n_sentences, n_query_tokens)
+        region_of = np.array([c.region for c in self._sentences])
+        passage: dict[int, tuple[float, float, float]] = {}
+        for index in range(len(self._regions)):
+            rows = np.flatnonzero(region_of == index)
+            if len(rows):
+                together = set().union(*(term_sets[i] for i in rows.tolist()))
+                tokens = np.concatenate([states[i] for i in rows.tolist()])
+                passage[index] = (
+                    float(np.average(best[rows].max(axis=0), weights=weights)),
+                    coverage(idf, together.__contains__),
+                    _cosine(pooled, tokens),
+                )
+
+        rows_of_features: list[list[float]] = []
+        for i, candidate in enumerate(self._sentences):
+            here = term_sets[i]
+            before = term_sets[i - 1] if i and region_of[i - 1] == region_of[i] else set[str]()
+            pairs = set(zip(term_lists[i], term_lists[i][1:], strict=False))
+            fits = could_answer(self._kind, question_words, candidate.text)
+            max_sim, covered, cosine = passage[candidate.region]
+            rows_of_features.append(
+                [
+                    float(best[i].mean()),
+                    float(np.average(best[i], weights=weights)),
+                    _weakest(best[i], weights),
+                    _cosine(pooled, states[i]),
+                    coverage(idf, here.__contains__),
+                    coverage(idf, lambda t, here=here, before=before: t in before and t not in here),  # type: ignore[misc]
+                    sum(pair in pairs for pair in asked) / len(asked) if asked else 0.0,
+                    *(float(fits and self._kind == kind) for kind in ("when", "number", "who", "where")),
+                    math.log1p(len(term_lists[i])),
+                    float(not candidate.whole),
+                    max_sim,
+                    covered,
+                    cosine,
+                    1.0 / self._regions[candidate.region].rank,
+                ]
+            )
+        return np.array(rows_of_features)
+
+
+def _best_match(query: Vectors, tokens: Vectors) -> NDArray[np.float32]:
+    if not len(tokens):
+        return np.zeros(len(query), np.float32)
+    found: NDArray[np.float32] = (query @ tokens.T).max(axis=1)  # (n_query_tokens,)
+    return found
+
+
+def _weakest(best: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    content = best[weights > 0.5]
+    return float(np.sort(content if len(content) else best)[:2].mean())
+
+
+def _cosine(pooled: Vectors, tokens: Vectors) -> float:
+    if not len(tokens):
+        return 0.0
+    mean = tokens.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return float(mean @ pooled) / length if length > 0 else 0.0
+
+
+def _query_tokens(question: str, encoder: Encoder) -> tuple[Vectors, NDArray[np.float32]]:
+    """Question tokens (n, dim) without special tokens where they can be told, and their weights (n,)."""
+    vectors = encoder.encode_tokens([question])[0]
+    spans = encoder.tokenizer.spans(question)
+    inner = _without_specials(vectors, spans)
+    if inner is None:
+        return vectors, np.ones(len(vectors), np.float32)
+    spans = spans[: len(inner)]
+    content = [any(c.isalnum() for c in question[a:b]) and fold(question[a:b]) not in STOP_WORDS for a, b in spans]
+    return inner, np.where(content, 1.0, _FUNCTION_WORD_WEIGHT).astype(np.float32)
+
+
+def _sentence_tokens(found: Sequence[Region], sentences: Sequence[Candidate], encoder: Encoder) -> list[Vectors]:
+    """Per candidate its tokens (n, dim), read within as much of its region as the encoder takes."""
+    windows: list[tuple[int, int, int]] = []  # region, start, end within it
+    for index, region in enumerate(found):
+        windows += [(index, a, b) for a, b in _windows(region.text, encoder)]
+    texts = [found[r].text[a:b] for r, a, b in windows]
+    vectors = encoder.encode_tokens(texts)
+    located: dict[int, list[tuple[int, int, Vectors]]] = {}  # region → (start, end, vector) of each token
+    for (r, offset, _), text, states in zip(windows, texts, vectors, strict=True):
+        spans = encoder.tokenizer.spans(text)
+        inner = _without_specials(states, spans)
+        if inner is None:
+            # An encoder whose tokens cannot be placed in the text: each sentence is then read by itself.
+            return encoder.encode_tokens([c.text for c in sentences])
+        located.setdefault(r, []).extend((offset + a, offset + b, v) for (a, b), v in zip(spans, inner, strict=False))
+    dim = encoder.dim
+    tokens_of: list[Vectors] = []
+    for candidate in sentences:
+        inside = [v for a, b, v in located.get(candidate.region, ()) if a >= candidate.start and b <= candidate.end]
+        tokens_of.append(np.stack(inside) if inside else np.zeros((0, dim), np.float32))
+    return tokens_of
+
+
+def _windows(text: str, encoder: Encoder) -> list[tuple[int, int]]:
+    """Runs of sentences that the encoder reads without cutting; a longer sentence is its own run."""
+    room = encoder.max_tokens - 2
+    spans = sentence_spans(text)
+    sizes = encoder.tokenizer.count([text[a:b] for a, b in spans]) if spans else []
+    runs: list[tuple[int, int]] = []
+    used = 0
+    for (a, b), size in zip(spans, sizes, strict=True):
+        if runs and used + size <= room:
+            runs[-1] = (runs[-1][0], b)
+            used += size
+        else:
+            runs.append((a, b))
+            used = size
+    return runs
+
+
+def _without_specials(vectors: Vectors, spans: Sequence[tuple[int, int]]) -> Vectors | None:
+    """Vectors of the word pieces alone; None where their number does not tell which those are."""
+    if len(vectors) == len(spans):
+        return vectors
+    if len(vectors) == len(spans) + 2 or (len(vectors) >= 3 and len(vectors) - 2 < len(spans)):
+        return vectors[1:-1]  # [CLS] … [SEP]; of a text that is too long only the beginning
+    return None
