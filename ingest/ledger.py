@@ -320,6 +320,11 @@ class Ledger:
         )
         return connection.execute(query).one_or_none() is not None
 
+    def held_originals(self, connection: Connection) -> set[str]:
+        """The SHA-256 of all uploads for which ``needs_original`` holds."""
+        query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")))
+        return set(connection.execute(query).scalars())
+
     def forget_ended(self, connection: Connection, before: str) -> int:
         """Deletes jobs that ended before a time (as ``core.clock`` writes it), with their events."""
         gone = connection.execute(delete(jobs).where(jobs.c.state.in_(FINAL_STATES), jobs.c.updated_at < before))

@@ -42,19 +42,21 @@ def atoms(text: str, tokenizer: Tokenizer) -> list[Atom]:
     """The atoms of ``text``, in order; together they hold everything that is not white space."""
     found: list[Atom] = []
     for block_start, block in _blocks(text):
-        starts = [start for start, _ in tokenizer.spans(block)]  # tokens in order of appearance
+        tokens = tokenizer.spans(block)  # in order of appearance
         token = 0
         for match in _WORD.finditer(block):
             pieces = _pieces(match.group(), match.start())
             for start, end in pieces:
-                tokens = 0
-                while token < len(starts) and starts[token] < end:
-                    tokens += starts[token] >= start
+                while token < len(tokens) and tokens[token][1] <= start:
                     token += 1
+                # A token that reaches over a cut counts on both sides: parted, each side has its own.
+                count = 0
+                while token + count < len(tokens) and tokens[token + count][0] < end:
+                    count += 1
                 sliced = match.end() - match.start() > MAX_WORD_CHARACTERS
                 # A slice of an unknown word may be many tokens by itself; half its characters is more than enough.
                 least = (end - start + 1) // 2 if sliced else -(-(end - start) // _CHARACTERS_PER_TOKEN)
-                found.append(Atom(block_start + start, block_start + end, max(tokens, least)))
+                found.append(Atom(block_start + start, block_start + end, max(count, least)))
     return found
 
 

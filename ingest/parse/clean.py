@@ -15,6 +15,8 @@ _JUNK = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufdd0-\ufdef\uff
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 
+_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}")
+
 LIGATURES = {
     "\ufb00": "ff",
     "\ufb01": "fi",
@@ -57,7 +59,7 @@ def one_line(text: str, limit: int = 300) -> str:
 def title_from_filename(filename: str) -> str:
     """The name without folder and extension; the whole name if nothing else is left."""
     path = PurePath(filename.replace("\\", "/"))
-    stem = path.stem if path.suffix and len(path.suffix) <= 10 else path.name
+    stem = path.stem if _EXTENSION.fullmatch(path.suffix) else path.name
     return one_line(stem.strip(". ")) or one_line(filename) or "untitled"
 
 

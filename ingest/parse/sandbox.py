@@ -15,7 +15,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +31,7 @@ CHILD = "ingest.parse.child"
 _ROOT = Path(__file__).resolve().parents[2]
 _POLL_S = 0.05
 _START_TIMEOUT_S = 30.0
+_MAX_SAID_BYTES = 4096
 _MAX_FILES = 100  # then a fresh child: what one file left in memory shall not meet many others
 _ANSWER_BASE_BYTES = 48 * 2**20
 
@@ -127,9 +127,9 @@ class Sandbox:
             failed = True
             try:
                 # Time spent waiting for the disk is not the parser's; the wall clock below bounds that too.
-                child.send({**request, "cpu_s": self.limits.timeout_s})
+                child.send({"filename": filename, **request, "cpu_s": self.limits.timeout_s})
                 answer = child.receive(deadline, self._max_answer_bytes(), cancelled)
-                failed = False
+                failed = _exhausted(answer)
             except _Gone as e:
                 raise ParseFailed(f"{filename} could not be read: {e.reason}", code=e.code) from None
             finally:
@@ -157,6 +157,12 @@ class Sandbox:
             self._child = None
 
 
+def _exhausted(answer: dict[str, Any]) -> bool:
+    """Whether the child answered, but from its last breath: it ran out of memory or of stack."""
+    error = answer.get("error")
+    return isinstance(error, dict) and error.get("code") == "too-complex"
+
+
 class _Gone(Exception):
     """The child will not answer."""
 
@@ -169,14 +175,15 @@ class _Gone(Exception):
 class _Child:
     def __init__(self, memory_bytes: int, module: str) -> None:
         self.served = 0
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed in kill()
+        self._mute = False  # standard error is closed
+        self._said = b""  # the end of what it wrote to standard error
         read_fd, write_fd = os.pipe()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, str(memory_bytes), str(write_fd)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=self._stderr,
+                stderr=subprocess.PIPE,
                 pass_fds=(write_fd,),
                 env=_environment(),
                 close_fds=True,
@@ -184,12 +191,13 @@ class _Child:
             )
         except BaseException:
             os.close(read_fd)
-            self._stderr.close()
             raise
         finally:
             os.close(write_fd)
         self._answers = read_fd
         os.set_blocking(read_fd, False)
+        if self._process.stderr is not None:
+            os.set_blocking(self._process.stderr.fileno(), False)
         try:
             hello = self.receive(time.monotonic() + _START_TIMEOUT_S, 1000, never)
         except _Gone as e:
@@ -229,18 +237,33 @@ class _Child:
         data = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(self._answers, selectors.EVENT_READ)
+            if self._process.stderr is not None and not self._mute:
+                selector.register(self._process.stderr, selectors.EVENT_READ)
             while len(data) < size:
                 if cancelled():
                     raise RunCancelled("cancelled while the file was read")
                 if time.monotonic() > deadline:
                     raise _Gone("it took too long; the parser was stopped", "timeout")
-                if not selector.select(_POLL_S):
+                ready = {key.fd for key, _ in selector.select(_POLL_S)}
+                if ready - {self._answers} and not self._listen():
+                    selector.unregister(self._process.stderr or -1)
+                if self._answers not in ready:
                     continue
                 piece = os.read(self._answers, min(2**20, size - len(data)))
                 if not piece:
                     raise _Gone(self._cause(), self._cause_code())
                 data += piece
         return bytes(data)
+
+    def _listen(self) -> bool:
+        """Reads what it said on standard error, so that it never waits for us; False when that has ended."""
+        try:
+            said = os.read(self._process.stderr.fileno(), 2**16) if self._process.stderr is not None else b""
+        except BlockingIOError:  # nothing now, though someone still holds the other end
+            return False
+        self._said = (self._said + said)[-_MAX_SAID_BYTES:]
+        self._mute = not said
+        return not self._mute
 
     def _returncode(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -258,18 +281,21 @@ class _Child:
             return "the parser was killed, perhaps because the machine is short of memory"
         if code is not None and code < 0:
             return f"the parser crashed on it ({signal.Signals(-code).name})"
-        self._stderr.seek(0)
-        last = self._stderr.read(2**16).decode("utf-8", "replace").strip().rsplit("\n", 1)[-1]
+        while not self._mute and self._listen():
+            pass  # it is dead: what is in the pipe is all there is
+        last = self._said.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1]
         return f"the parser ended with status {code}: {last[:300]}"
 
     def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone, and so is its group
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
-        if self._process.stdin is not None:
+        for stream in (self._process.stdin, self._process.stderr):
             with contextlib.suppress(OSError):  # what was not sent will not be
-                self._process.stdin.close()
+                if stream is not None:
+                    stream.close()
         os.close(self._answers)
-        self._stderr.close()
 
 
 def _environment() -> dict[str, str]:

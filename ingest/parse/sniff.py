@@ -133,7 +133,7 @@ def _kind(path: Path, filename: str, head: bytes) -> Kind:
 def _is_text(head: bytes) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
         return True
-    if b"\x00" in head:
+    if head.count(0) * 200 > len(head):  # a stray NUL is no reason to refuse a text
         return looks_wide(head) is not None
     # ESC appears in ISO-2022 texts; the others only in binaries.
     controls = sum(1 for b in head if b < 32 and b not in b"\t\n\r\x0b\x0c\x1b\x08\x1a")

@@ -1,0 +1,281 @@
+"""Plain text, Markdown and HTML, and how kinds are told apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge, UnsupportedType
+from ingest.parse import ParseLimits, parse_file
+from ingest.parse.clean import clean, is_title, title_from_filename
+
+
+@pytest.fixture
+def parse(tmp_path):
+    def parse(content, filename="file.txt", limits=None):
+        path = tmp_path / "content"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return parse_file(path, filename, limits or ParseLimits())
+
+    return parse
+
+
+# ---------------------------------------------------------------- what it is
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "mime_type"),
+    [
+        ("just words", "a.txt", "text/plain"),
+        ("just words", "noextension", "text/plain"),
+        ("# Title\n\nwords", "a.md", "text/markdown"),
+        ("# Title\n\nwords", "a.txt", "text/plain"),
+        ("<!DOCTYPE html><p>words", "a.html", "text/html"),
+        ("<!doctype html><p>words", "a.txt", "text/html"),
+        ("<?xml version='1.0'?>\n<html><body>words</body></html>", "a.xhtml", "text/html"),
+        ("<!-- note --><HTML><BODY>words</BODY></HTML>", "a", "text/html"),
+        ("<div><p>one</p><p>two</p></div>", "a.html", "text/html"),
+        ('<p align="center"><a href="x">y</a></p>\n\n# Readme', "README.md", "text/markdown"),
+        ("<note><to>x</to></note>", "a.xml", "text/plain"),
+        ("a < b and c > d", "a.txt", "text/plain"),
+    ],
+)
+def test_the_kind_is_told_from_the_content(parse, content, filename, mime_type):
+    assert parse(content, filename).mime_type == mime_type
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG image"),
+        (b"\xff\xd8\xff\xe0" + bytes(50), "a JPEG image"),
+        (b"\x1f\x8b\x08" + bytes(50), "a gzip archive"),
+        (b"\x7fELF" + bytes(50), "a Linux program"),
+        (b"{\\rtf1 hello}", "a rich-text"),
+        (b"\x00\x00\x00\x18ftypmp42" + bytes(50), "a video"),
+        (bytes(range(256)) * 4, "a binary file of unknown kind"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0", "an old Word document"),
+        ("From: a@b.c\nTo: d@e.f\nSubject: x\nMIME-Version: 1.0\nDate: now\n\nHi", "an e-mail message"),
+    ],
+)
+def test_what_is_not_read_is_named_with_what_is(parse, content, what):
+    with pytest.raises(UnsupportedType) as caught:
+        parse(content, "thing.txt")
+    assert caught.value.message.startswith(f"thing.txt is {what}")
+    assert "PDF, Word (.docx), HTML, Markdown and plain text are read" in caught.value.message
+
+
+def test_an_encrypted_office_file_asks_for_no_password(parse):
+    with pytest.raises(Encrypted, match="remove the password"):
+        parse(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "a.docx")
+
+
+@pytest.mark.parametrize("content", [b"", b"   \n\t\r\n ", b"\xef\xbb\xbf"])
+def test_nothing_is_an_empty_document(parse, content):
+    with pytest.raises(EmptyDocument):
+        parse(content)
+
+
+def test_a_wrong_name_is_read_by_content_with_a_warning(parse):
+    document = parse("<html><body>words</body></html>", "report.pdf")
+    assert document.text == "words"
+    assert [w.message for w in document.warnings] == ["it is named .pdf, but it is HTML and was read as that"]
+    assert not document.partial
+
+
+def test_limits_are_kept(parse):
+    with pytest.raises(TooLarge, match="more than 10 characters"):
+        parse("twelve chars", limits=ParseLimits(max_characters=10))
+    with pytest.raises(TooLarge, match="over the limit of 1 MiB"):
+        parse("x" * (2**20 + 1), limits=ParseLimits(max_file_bytes=2**20))
+
+
+# ---------------------------------------------------------------- text
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+)
+def test_any_unicode_encoding(parse, encoding):
+    assert parse("Ein Satz über Größe.\nNoch einer: 10² € — ‘so’.".encode(encoding)).text == (
+        "Ein Satz über Größe.\nNoch einer: 10² € — ‘so’."
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        (
+            "windows-1252",
+            "Die Größe der Straße beträgt fünf Meter, sagte Jürgen Müller über die schöne Brücke in Köln." * 3,
+        ),
+        (
+            "windows-1251",
+            "Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний." * 3,
+        ),
+        ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。" * 5),
+        ("gb18030", "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。" * 5),
+    ],
+)
+def test_older_encodings_are_guessed(parse, encoding, text):
+    assert parse(text.encode(encoding)).text == text
+
+
+def test_one_bad_byte_does_not_make_it_another_encoding(parse):
+    document = parse(("Größe und Länge. " * 200).encode() + b"\xff" + " Ende übrigens.".encode())
+    assert document.text.endswith("\ufffd Ende übrigens.")
+    assert document.partial
+    assert document.warnings[0].code == "undecodable"
+
+
+def test_text_is_clean(parse):
+    words = "and some more words " * 20
+    document = parse(words + "a\r\nb\rc\x00d\x07e\x1b[0m\ufeffe\u0301\u2028f\tg\u0085h")
+    assert document.text == words + "a\nb\ncde[0mé\nf\tg\nh"
+    assert clean("\ud800x") == "\ufffdx"
+
+
+def test_right_to_left_and_cjk_stay_as_they_are(parse):
+    text = "السلام عليكم ورحمة الله.\nשלום עולם.\n日本語、中文、한국어。"
+    assert parse(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("2022 Q3 AAPL.pdf", "2022 Q3 AAPL"), ("a/b\\c.tar.gz", "c.tar"), (".bashrc", "bashrc"), ("Release 1.2 notes", "Release 1.2 notes"), ("...", "...")],
+)  # fmt: skip
+def test_titles_from_names(name, title):
+    assert title_from_filename(name) == title
+
+
+@pytest.mark.parametrize(
+    "title", ["0000320193-22-000070", "untitled", "Microsoft Word - x.doc", "report.pdf", "  ", "12"]
+)
+def test_some_titles_say_nothing(title):
+    assert not is_title(title)
+
+
+# ---------------------------------------------------------------- Markdown
+
+
+def test_markdown_is_kept_as_it_is_with_its_headings(parse):
+    text = "# The *Title* of [it](http://x)\n\ntext\n\n```\n# no heading\n```\n\nSub part\n--------\n\n## 2.1 `code` ##\n\n> # quoted\n"
+    document = parse(text, "a.md")
+    assert document.text == text
+    assert document.title == "The Title of it"
+    assert [(h.level, h.text, text[h.start : h.start + 4]) for h in document.headings] == [
+        (1, "The Title of it", "# Th"),
+        (2, "Sub part", "Sub "),
+        (2, "2.1 code", "## 2"),
+    ]
+
+
+def test_front_matter_is_noticed(parse):
+    text = "---\ntitle: A fine page\nlayout: post\n# comment\n---\n\n# First\n"
+    document = parse(text, "a.md")
+    assert document.title == "A fine page"
+    assert document.metadata["front_matter"] == {"title": "A fine page", "layout": "post"}
+    assert [h.start for h in document.headings] == [text.index("# First")]
+
+
+# ---------------------------------------------------------------- HTML
+
+PAGE = """<!doctype html><html lang=en><head><title>Annual  report</title><style>.x{color:red}</style>
+<meta name="Author" content="A. Person"></head><body>
+<nav><a href=/>Home</a></nav><script>alert(1)</script>
+<h1>Annual <em>report</em></h1><p>First&nbsp;paragraph with <b>bo</b>ld
+and a line<br>break.</p>
+<h2>Numbers</h2><ul><li>one</li><li>two</li></ul>
+<table><tr><th>Year</th><th></th><th>Sales</th></tr><tr><td>2021</td><td></td><td>$&nbsp;5</td></tr><tr><td></td></tr></table>
+<pre>  kept
+    as is</pre>
+<p>Last &amp; least: 10² ﬁne &lt;tag&gt;.</p></body></html>"""
+
+
+def test_html_becomes_text_with_blocks(parse):
+    document = parse(PAGE, "a.html")
+    assert document.text == (
+        "Annual report\n\nFirst paragraph with bold and a line\nbreak.\n\nNumbers\n\n- one\n- two\n\n"
+        "| Year | Sales |\n| --- | --- |\n| 2021 | $ 5 |\n\n  kept\n    as is\n\nLast & least: 10² fine <tag>."
+    )
+    assert document.title == "Annual report"
+    assert [(h.level, h.text) for h in document.headings] == [(1, "Annual report"), (2, "Numbers")]
+    assert all(document.text[h.start :].startswith(h.text) for h in document.headings)
+    assert document.metadata == {"encoding": "utf-8", "language": "en", "author": "A. Person"}
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        '<p style="display: none">SECRET</p>',
+        "<p hidden>SECRET</p>",
+        '<span aria-hidden="true">SECRET</span>',
+        '<p style="font-size:0px">SECRET</p>',
+        '<p style="visibility:hidden">SECRET</p>',
+        '<p style="opacity: 0">SECRET</p>',
+        '<p style="position:absolute;left:-9999px">SECRET</p>',
+        '<p style="color:#FFFFFF">SECRET</p>',
+        '<div style="background:white"><p style="color:white">SECRET</p></div>',
+        '<p class="ghost">SECRET</p>',
+        '<p id="gone">SECRET</p>',
+        '<table><tr><td>a</td><td>b</td></tr><tr style="display:none"><td>SECRET</td><td>x</td></tr></table>',
+        '<table><tr><td>a <i style="font-size:0">SECRET</i></td><td>b</td></tr></table>',
+    ],
+)
+def test_hidden_text_is_left_out_and_said(parse, hidden):
+    style = (
+        "<style>.ghost, .other { display:none } p#gone{visibility:hidden} @media print {.shown{display:none}}</style>"
+    )
+    document = parse(
+        f"<html><head>{style}</head><body><p class=shown>before</p>{hidden}<p>after</p></body></html>", "a.html"
+    )
+    assert "SECRET" not in document.text
+    assert "before" in document.text
+    assert document.text.endswith("after")
+    assert [w.code for w in document.warnings] == ["hidden-text"]
+    assert "SECRET" in document.warnings[0].message
+    assert not document.partial
+
+
+def test_white_on_dark_is_not_hidden(parse):
+    document = parse(
+        '<html><body><div style="background:#003"><p style="color:white">shown</p></div></body></html>', "a.html"
+    )
+    assert document.text == "shown"
+    assert document.warnings == ()
+
+
+def test_html_that_shows_nothing_is_empty(parse):
+    with pytest.raises(EmptyDocument, match="all of it is hidden"):
+        parse("<html><body><p hidden>x</p><script>y()</script></body></html>", "a.html")
+
+
+def test_the_declared_charset_counts(parse):
+    page = '<html><head><meta charset="iso-8859-1"></head><body>Größe “ok”</body></html>'
+    assert parse(page.encode("windows-1252"), "a.html").text == "Größe “ok”"
+    wrong = (
+        '<html><head><meta charset="utf-8"></head><body>'
+        + "Größe über Länge, Straße und Brücke in Köln" * 4
+        + "</body></html>"
+    )
+    assert "Größe über" in parse(wrong.encode("windows-1252"), "a.html").text
+
+
+def test_entities_and_dtds_are_not_followed(parse):
+    page = '<!DOCTYPE html [<!ENTITY x SYSTEM "file:///etc/passwd">]><html><body>a &x; b</body></html>'
+    assert "root:" not in parse(page, "a.html").text
+
+
+def test_deeply_nested_html_is_read_or_refused(parse):
+    depth = 20_000
+    try:
+        document = parse("<html><body>" + "<div>" * depth + "the core" + "</div>" * depth + "</body></html>", "a.html")
+    except ParseFailed:
+        return
+    assert document.text == "the core"
+
+
+def test_a_long_page_takes_linear_time(parse):
+    page = "<html><body>" + "<h2>Head</h2><p>some words</p>" * 20_000 + "</body></html>"
+    document = parse(page, "a.html")
+    assert len(document.headings) == 20_000
+    assert document.text[document.headings[-1].start :] == "Head\n\nsome words"
