@@ -1,0 +1,232 @@
+"""Any sentence-transformers model, by name or folder, with its own prompts, pooling and length; the encoder for CUDA.
+
+torch and sentence_transformers are imported by ``load``, not by this module. Weights are safetensors or refused.
+Not known here: chunking, storage, and what the vectors are for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InvalidRequest, ModelUnavailable
+from core.types import Vectors
+from models.packaged import sha256_of
+from models.tokenizer import PieceTokenizer, check_texts, readable
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Precision = Literal["auto", "fp32", "bf16"]
+_UNBOUNDED = 8192  # for a model that states no length: more than any chunk
+
+
+class SentenceTransformersEncoder:
+    """Building it does nothing; the first use loads. Thread-safe: one call computes at a time."""
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        device: str = "auto",
+        precision: Precision = "auto",
+        batch_size: int = 64,
+    ) -> None:
+        """
+        Args:
+            model_name_or_path: a hub name ("BAAI/bge-m3", once it is in the local hub cache or may be fetched) or a folder.
+            device: "auto" is CUDA where there is one, else the CPU; or a torch device such as "cuda:1".
+            precision: "auto" is bf16 on CUDA, else fp32.
+            batch_size: texts computed together.
+
+        Raises:
+            InvalidRequest: an unknown precision, or a number out of range.
+        """
+        if precision not in ("auto", "fp32", "bf16"):
+            raise InvalidRequest(f"unknown encoder precision {precision!r}: choose auto, fp32 or bf16")
+        if batch_size < 1:
+            raise InvalidRequest(f"batch_size={batch_size}: use 1 or more")
+        self._name = model_name_or_path
+        self._device = device
+        self._precision = precision
+        self._batch_size = batch_size
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
+
+    def load(self) -> None:
+        """Reads the model; later calls do nothing.
+
+        Raises:
+            ModelUnavailable: no such model, no safetensors, or no such device.
+        """
+        self._load()
+
+    @property
+    def dim(self) -> int:
+        return self._load().dim
+
+    @property
+    def max_tokens(self) -> int:
+        return self._load().max_tokens
+
+    @property
+    def revision(self) -> str:
+        return self._load().revision
+
+    @property
+    def tokenizer(self) -> PieceTokenizer:
+        return self._load().tokenizer
+
+    @property
+    def device(self) -> str:
+        """Where it computes, for example "cuda:0"."""
+        return str(self._load().model.device)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim), with the model's query prompt if it has one."""
+        return self._encode(texts, "query")
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim), with the model's document prompt if it has one."""
+        return self._encode(texts, "document")
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """Per text (n_tokens, dim) before pooling, L2-normalised, special tokens included, without a prompt."""
+        check_texts(texts)
+        loaded = self._load()
+        if not texts:
+            return []
+        with self._lock:
+            states = loaded.model.encode(
+                [readable(t) for t in texts],
+                prompt="",
+                output_value="token_embeddings",
+                batch_size=self._batch_size,
+                show_progress_bar=False,
+            )
+        return [_normalised(one.float().cpu().numpy()) for one in states]
+
+    def _encode(self, texts: Sequence[str], kind: Literal["query", "document"]) -> Vectors:
+        check_texts(texts)
+        loaded = self._load()
+        if not texts:
+            return np.zeros((0, loaded.dim), np.float32)
+        encode = loaded.model.encode_query if kind == "query" else loaded.model.encode_document
+        with (
+            self._lock
+        ):  # the tokenizer inside cannot be shared by threads, and the device computes one batch at a time
+            vectors = encode(
+                [readable(t) for t in texts],
+                batch_size=self._batch_size,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        return _normalised(np.asarray(vectors, dtype=np.float32))
+
+    def _load(self) -> _Loaded:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _Loaded(self._name, self._device, self._precision)
+            return self._loaded
+
+
+class _Loaded:
+    """The model on its device, and a tokenizer of our own that no truncation of its own can touch."""
+
+    def __init__(self, name: str, device: str, precision: Precision) -> None:
+        import torch
+
+        device = _resolve_device(device, torch)
+        on_cuda = torch.device(device).type == "cuda"
+        kept = ("bf16" if on_cuda else "fp32") if precision == "auto" else precision
+        self.model = _read(name, device, torch.bfloat16 if kept == "bf16" else torch.float32)
+        self.dim = _dimension(self.model)
+        self.max_tokens = int(self.model.get_max_seq_length() or _UNBOUNDED)
+        self.tokenizer = _own_tokenizer(self.model, name)
+        self.revision = f"{_identity(name, self.model)}-{self.max_tokens}-{kept}"
+
+
+def _resolve_device(device: str, torch: Any) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as e:
+        raise InvalidRequest(f"unknown device {device!r}: choose auto, cpu, cuda or cuda:N") from e
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ModelUnavailable(f"device {device!r} was asked for, but torch finds no CUDA device: use 'auto' or 'cpu'")
+    return device
+
+
+def _read(name: str, device: str, dtype: Any) -> SentenceTransformer:
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        with _no_progress_bars():
+            return SentenceTransformer(
+                name, device=device, trust_remote_code=False, model_kwargs={"dtype": dtype, "use_safetensors": True}
+            )
+    except (OSError, ValueError, RuntimeError, ImportError) as e:
+        first_line = (str(e).splitlines() or [type(e).__name__])[0]
+        raise ModelUnavailable(
+            f"cannot load the encoder {name!r}: {first_line} "
+            "(give a folder saved by sentence-transformers with safetensors weights, or a hub name that is in the local "
+            "hub cache or can be fetched)"
+        ) from e
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    from transformers.utils import logging as logging_
+
+    logging: Any = logging_  # its functions carry no types
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _dimension(model: SentenceTransformer) -> int:
+    dim = model.get_embedding_dimension()
+    return int(dim) if dim else int(model.encode(["a"], show_progress_bar=False).shape[1])
+
+
+def _own_tokenizer(model: SentenceTransformer, name: str) -> PieceTokenizer:
+    from tokenizers import Tokenizer
+
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        raise ModelUnavailable(
+            f"the encoder {name!r} has no fast tokenizer (tokenizer.json), which chunking needs: choose another model"
+        )
+    return PieceTokenizer(Tokenizer.from_str(backend.to_str()))
+
+
+def _identity(name: str, model: SentenceTransformer) -> str:
+    """The hub name with its commit, or a folder's name with a hash of its files; safe in a file name."""
+    folder = Path(name)
+    if folder.is_dir():
+        digest = hashlib.sha256()
+        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json", ".txt", ".model")):
+            digest.update(f"{path.relative_to(folder).as_posix()}:{sha256_of(path)}\n".encode())
+        label, version = folder.resolve().name, digest.hexdigest()[:12]
+    else:
+        config = getattr(model[0].auto_model, "config", None)
+        label, version = name.replace("/", "--"), str(getattr(config, "_commit_hash", None) or "unknown")[:12]
+    return re.sub(r"[^\w.-]", "_", f"{label}-{version}")
+
+
+def _normalised(vectors: NDArray[np.float32]) -> Vectors:
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    result: Vectors = vectors / np.maximum(norms, np.float32(1e-12))
+    return result

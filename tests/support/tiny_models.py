@@ -1,0 +1,48 @@
+"""Models of a few thousand random weights, made on the spot: the real file formats with nothing downloaded."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from pathlib import Path
+
+WORDS = ("word", "hello", "world", "after", "before", "short", "else", "passage", "query")
+
+
+def save_tiny_sentence_transformer(
+    folder: Path,
+    *,
+    max_tokens: int = 32,
+    pooling: str = "mean",
+    prompts: Mapping[str, str] | None = None,
+    dim: int = 16,
+) -> Path:
+    """Saves a two-layer random BERT as sentence-transformers does and returns its folder."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    symbols = string.ascii_lowercase + string.digits + string.punctuation
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *symbols, *(f"##{s}" for s in symbols)]
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=dim,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=2 * dim,
+        max_position_embeddings=64,
+        initializer_range=0.5,  # wide, so that different texts land far apart
+    )
+    raw = folder.with_name(folder.name + "-raw")
+    BertModel(config).save_pretrained(raw)
+    tokenizer = BertTokenizerFast(vocab={piece: i for i, piece in enumerate(vocabulary)})
+    tokenizer.save_pretrained(raw)
+    transformer = Transformer(str(raw), max_seq_length=max_tokens)
+    model = SentenceTransformer(
+        modules=[transformer, Pooling(dim, pooling_mode=pooling)], prompts=dict(prompts or {}), device="cpu"
+    )
+    model.save(str(folder))
+    return folder
