@@ -209,6 +209,12 @@ def read_page(document: Any, index: int) -> RawPage:
         page.close()
 
 
+def read_page_text(document: Any, number: int) -> str:
+    """The text of one page (1-based) as it is stored, hyphens at line ends judged by this page alone."""
+    page = read_page(document, number - 1)
+    return _clean_page(*join_lines(page.lines, Hyphens([page.text])))[0]
+
+
 def _left(textpage: Any, index: int) -> float | None:
     rect = pdfium_c.FS_RECTF()
     return float(rect.left) if pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect) else None

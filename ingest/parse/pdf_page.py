@@ -29,7 +29,7 @@ _HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
 
 
 def text_boxes(
-    pdf_path: Path, page: int, start: int, end: int, *, page_text: str, password: str | None = None
+    pdf_path: Path, page: int, start: int, end: int, *, page_text: str | None = None, password: str | None = None
 ) -> list[Box]:
     """One box per line of a passage.
 
@@ -37,19 +37,21 @@ def text_boxes(
         page: 1-based.
         start, end: code points of ``page_text``; to go from offsets in the document subtract ``PageSpan.start``.
             What lies outside of the page is ignored, so a passage that runs over two pages is asked for twice.
-        page_text: the stored text of the page, ``document.text[span.start:span.end]``.
+        page_text: the stored text of the page, ``document.text[span.start:span.end]``. Without it the page is read
+            anew; then offsets may be off by one per hyphen at a line end, since those are judged by the whole document.
         password: of an encrypted file; without it the empty password is tried.
 
     Returns:
         Boxes in user space of the page (before its rotation); [] for a page whose text is not in the file.
     """
-    from ingest.parse.pdf import open_pdf
+    from ingest.parse.pdf import open_pdf, read_page_text
 
     with open_pdf(pdf_path, pdf_path.name, password) as document:
         pdf_page = _page(document, page)
         textpage = pdf_page.get_textpage()
         try:
-            return _boxes(textpage, page_text, max(0, start), min(end, len(page_text)))
+            stored = read_page_text(document, page) if page_text is None else page_text
+            return _boxes(textpage, stored, max(0, start), min(end, len(stored)))
         finally:
             textpage.close()
             pdf_page.close()
