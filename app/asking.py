@@ -7,7 +7,7 @@ from typing import Protocol
 
 from app.runs import Hook, Run
 from app.services import Services
-from app.wiring import build_strategy
+from app.strategies import build_strategy
 from core.errors import InvalidRequest, NotFound
 from core.types import Limits, Message, Principal, Where
 
@@ -54,7 +54,7 @@ def begin(
         max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens, max_seconds=settings.max_seconds
     )
     return services.runs.start(
-        build_strategy(strategy or settings.strategy, services),
+        build_strategy(strategy or settings.strategy, services, principal),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,

@@ -223,11 +223,14 @@ class Client:
         k: int | None = None,
         retriever: str | None = None,
         explain: bool = False,
-        **options: str,
+        sparse: str | None = None,
+        dense: str | None = None,
+        fusion: str | None = None,
     ) -> list[replies.Hit]:
-        """``options`` are the further fields of the search, for example ``sparse="rank-bm25"``."""
-        body = {"query": query, "collections": list(collections), "explain": explain, **options}
-        reply = self._json("POST", "/v1/search", json=body | _given(k=k, retriever=retriever))
+        """None is what the server's settings say."""
+        body = {"query": query, "collections": list(collections), "explain": explain}
+        chosen = _given(k=k, retriever=retriever, sparse=sparse, dense=dense, fusion=fusion)
+        reply = self._json("POST", "/v1/search", json=body | chosen)
         return cast("list[replies.Hit]", reply["hits"])
 
     def ask(

@@ -15,6 +15,7 @@ import safetensors.numpy
 
 from core.errors import InvalidRequest
 from core.types import Chunk, Document, PageSpan, Vectors
+from ingest.chunk.choose import ChunkerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class Task:
     filename: str
     sha256: str
     path: str
-    chunker: str
+    chunker: ChunkerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Result:
     encoder_revision: str
     chunker_version: str
     warnings: tuple[str, ...]
+    partial: bool  # a part of the file could not be read; the warnings say which
     seconds: float
 
 
@@ -49,9 +51,10 @@ def pack(result: Result) -> bytes:
         "encoder_revision": result.encoder_revision,
         "chunker_version": result.chunker_version,
         "warnings": list(result.warnings),
+        "partial": result.partial,
         "seconds": result.seconds,
     }
-    tensors = {
+    tensors: dict[str, np.ndarray[Any, Any]] = {
         "vectors": np.ascontiguousarray(result.vectors, dtype=np.float32),
         "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
     }
@@ -80,6 +83,7 @@ def unpack(data: bytes) -> Result:
             encoder_revision=header["encoder_revision"],
             chunker_version=header["chunker_version"],
             warnings=tuple(header["warnings"]),
+            partial=header["partial"],
             seconds=header["seconds"],
         )
     except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as e:

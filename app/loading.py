@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from app.services import Loading, Services
-from app.wiring import build_encoder, build_lm, build_verifier, load_lm
+from app.wiring import LoadableLM, build_encoder, build_lm, build_queue
 from core.errors import OpenbookError
-from core.protocols import Encoder, LanguageModel
+from core.protocols import Encoder
 from retrieval.engine import SearchEngine
 
 T = TypeVar("T")
@@ -33,18 +33,22 @@ async def load_models(services: Services) -> None:
         found.open()
         return found
 
-    def lm() -> LanguageModel | None:
+    def lm() -> LoadableLM | None:
         found = build_lm(services.settings)
         if found is not None:
-            load_lm(found, _progress(services, LM))
+            tell = _progress(services, LM)
+            found.load(lambda text, share: tell(f"{text} ({share:.0%})" if share < 1 else text))
         return found
 
-    services.models.verifier = build_verifier(services.settings)
+    services.models.verifier = None
     services.models.encoder = await _load(services, ENCODER, encoder)
     services.models.engine = await _load(services, INDEXES, engine)
     services.work_added.set()
-    services.models.lm = await _load(services, LM, lm)
-    if services.models.lm is None and services.loading[LM].state == "ready":
+    loaded = await _load(services, LM, lm)
+    if loaded is not None:
+        services.models.lm = build_queue(services.settings, loaded)
+        services.models.close_lm = loaded.close
+    if loaded is None and services.loading[LM].state == "ready":
         services.loading[LM].state = "off"
         services.loading[LM].detail = "settings want none"
 

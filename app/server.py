@@ -34,6 +34,8 @@ from core.errors import OpenbookError
 from core.offload import Offload
 from core.settings import Settings, load_settings
 from ingest.ledger import Ledger
+from ingest.parse.sandbox import Sandbox
+from ingest.pipeline import parse_limits
 from retrieval.store import Store
 
 logger = logging.getLogger("openbook.server")
@@ -47,8 +49,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
     """Everything but the models, which load later. The caller holds the lock of the data directory."""
     database = open_database(settings.data_dir)
     migrate(database, MIGRATIONS)
-    store = Store(database, settings.data_dir / "originals")
     ledger = Ledger(database, max_queued=settings.max_queued_jobs)
+    store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
     with database.write() as connection:
         ledger.requeue_interrupted(connection)
     services = Services(
@@ -60,6 +62,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         traces=Traces(database),
         offload=Offload(OFFLOAD_THREADS),
         runs=Runs(),
+        sandbox=Sandbox(parse_limits(settings)),
         worker_token=secrets.token_urlsafe(32),
     )
     try:
@@ -68,6 +71,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         if services.models.engine is not None:
             services.models.engine.close()
         services.offload.close()
+        services.sandbox.close()
         database.close()
 
 
@@ -84,10 +88,8 @@ def application(services: Services) -> FastAPI:
             with contextlib.suppress(asyncio.CancelledError):
                 await loading
             await services.runs.close()
-            lm = services.models.lm
-            close = getattr(lm, "close", None)
-            if close is not None:
-                await services.offload(close)
+            if services.models.close_lm is not None:
+                await services.offload(services.models.close_lm)
 
     return create_app(services, lifespan)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,9 +14,11 @@ from app.traces import Traces
 from core.database import Database
 from core.errors import NotReady
 from core.offload import Offload
-from core.protocols import Encoder, LanguageModel, Verifier
+from core.protocols import Encoder, Verifier
 from core.settings import Settings
 from ingest.ledger import Ledger
+from ingest.parse.sandbox import Sandbox
+from lm.queue import LMQueue
 from retrieval.engine import SearchEngine
 from retrieval.store import Store
 
@@ -37,7 +40,8 @@ class Models:
 
     encoder: Encoder | None = None
     engine: SearchEngine | None = None
-    lm: LanguageModel | None = None
+    lm: LMQueue | None = None
+    close_lm: Callable[[], None] | None = None
     verifier: Verifier | None = None
 
 
@@ -51,6 +55,7 @@ class Services:
     traces: Traces
     offload: Offload
     runs: Runs
+    sandbox: Sandbox  # draws pages; a PDF that breaks the renderer breaks only this child
     worker_token: str
     models: Models = field(default_factory=Models)
     loading: dict[str, Loading] = field(default_factory=dict)

@@ -21,7 +21,9 @@ from app.wiring import build_encoder
 from core.errors import OpenbookError, RunCancelled
 from core.protocols import Encoder
 from core.settings import Settings, load_settings
-from ingest.pipeline import process
+from ingest.job import JobState
+from ingest.parse.sandbox import Sandbox
+from ingest.pipeline import parse_limits, process
 
 logger = logging.getLogger("openbook.worker")
 
@@ -37,6 +39,7 @@ class Worker:
         self._encoder = encoder
         self._http = http
         self._worker_id = worker_id
+        self._sandbox = Sandbox(parse_limits(settings))
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set. A server that is away is asked again."""
@@ -65,6 +68,7 @@ class Worker:
                 encoder=self._encoder,
                 report=told.report,
                 cancelled=lambda: told.cancel,
+                sandbox=self._sandbox,
             )
         except RunCancelled:
             self._fail(task, "cancelled", cancelled=True)
@@ -82,7 +86,8 @@ class Worker:
             vectors=made.vectors,
             encoder_revision=self._encoder.revision,
             chunker_version=made.chunker_version,
-            warnings=tuple(made.warnings),
+            warnings=made.warnings,
+            partial=made.partial,
             seconds=time.monotonic() - begun,
         )
         reply = self._http.put(f"/internal/jobs/{task.job_id}/result", content=pack(result), timeout=600)
@@ -103,7 +108,7 @@ class _Telling:
         self._state = ""
         self._told_at = 0.0
 
-    def report(self, state: str, progress: float) -> None:
+    def report(self, state: JobState, progress: float) -> None:
         now = time.monotonic()
         if state == self._state and now - self._told_at < PROGRESS_EVERY_S:
             return
@@ -123,7 +128,11 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # nothing of a worker's needs an orderly end
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except OpenbookError as e:
+        logger.error("%s", e.message)
+        return 1
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as http:
         Worker(settings, build_encoder(settings), http, worker_id=f"w{os.getpid()}").run(stop)
     return 0

@@ -5,6 +5,7 @@ A Settings object is passed to whoever needs it; there is no global one, and it 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import tomllib
@@ -18,6 +19,8 @@ from core.errors import InvalidRequest
 
 ENV_PREFIX = "OPENBOOK_"
 CONFIG_FILE = "openbook.toml"
+# Variables with our prefix that one process of ours hands to another; they are no settings.
+NOT_SETTINGS = frozenset({"api_url", "api_token", "worker_token", "parent_pid", "listen_fd", "require_browser"})
 
 
 class Settings(BaseModel):
@@ -116,6 +119,8 @@ def load_settings(
     for key, value in env.items():
         if key.startswith(ENV_PREFIX):
             name = key.removeprefix(ENV_PREFIX).lower()
+            if name in NOT_SETTINGS or name.startswith("test_"):
+                continue
             values[name] = [v for v in value.split(",") if v] if name == "allowed_hosts" else value
     values.update({k: v for k, v in (overrides or {}).items() if v is not None})
     try:
@@ -136,12 +141,13 @@ def as_environment(settings: Settings) -> dict[str, str]:
 
 
 def _explain(error: ValidationError) -> str:
-    known = ", ".join(sorted(Settings.model_fields))
     parts = []
     for problem in error.errors():
         key = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            parts.append(f"unknown setting {key!r} ({ENV_PREFIX}{key.upper()}): known are {known}")
+            near = difflib.get_close_matches(key, Settings.model_fields, n=3, cutoff=0.6)
+            known = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(Settings.model_fields)}"
+            parts.append(f"unknown setting {key!r} ({ENV_PREFIX}{key.upper()}): {known}")
         else:
             parts.append(f"setting {key!r} = {problem['input']!r}: {problem['msg']}")
     return "; ".join(parts)

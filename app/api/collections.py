@@ -53,7 +53,6 @@ async def delete_collection(collection: str, services: ServicesHere, principal: 
             change = services.store.delete_collection(connection, principal, collection)
             services.ledger.cancel_collection(connection, collection)
         engine.publish(change)
-        services.store.remove_freed(change)
 
     await services.offload(delete)
     await services.announce_jobs()

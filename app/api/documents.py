@@ -10,7 +10,6 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 
 from app.api.guard import PrincipalHere, ServicesHere
 from core.errors import InvalidRequest, NotFound
-from ingest.parse.pdf import render_page, text_boxes
 from retrieval.records import DocumentInfo
 
 router = APIRouter(prefix="/v1", tags=["documents"])
@@ -54,7 +53,6 @@ async def delete_document(doc_id: str, services: ServicesHere, principal: Princi
         with services.database.write() as connection:
             change = services.store.delete_document(connection, principal, doc_id)
         engine.publish(change)
-        services.store.remove_freed(change)
 
     await services.offload(delete)
     return Response(status_code=204)
@@ -112,8 +110,8 @@ async def get_page_image(
     def render() -> bytes:
         # Offsets of a document become offsets of its page; a passage may begin before it or end after it.
         low, high = max(start, page.start) - page.start, min(end, page.end) - page.start
-        boxes = text_boxes(path, number, low, high) if low < high else []
-        return render_page(path, number, boxes, width)
+        page_text = document.text[page.start : page.end]
+        return services.sandbox.page_image(path, number, page_text, [(low, high)] if low < high else [], width)
 
     return Response(await services.offload(render), media_type="image/png")
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere
-from app.wiring import strategies
+from app.strategies import strategies
 
 router = APIRouter(tags=["system"])
 

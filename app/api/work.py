@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere, worker_only
-from app.handover import Result, Task, unpack
+from app.handover import Task, unpack
 from app.services import Services
 from core.errors import OpenbookError
+from ingest.chunk.choose import ChunkerName
 from ingest.ledger import FINAL_STATES, Job
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def _task(services: Services, job: Job) -> Task:
         filename=job.file,
         sha256=job.sha256,
         path=str(services.store.originals.path(job.sha256).absolute()),
-        chunker=job.chunker,
+        chunker=cast(ChunkerName, job.chunker),
     )
 
 
@@ -105,12 +106,11 @@ async def result(job_id: str, request: Request, services: ServicesHere) -> dict[
                 chunker_version=made.chunker_version,
             )
         engine.publish(change)
-        services.store.remove_freed(change)
         with services.database.write() as connection:
             services.ledger.finish(
                 connection,
                 job_id,
-                state="partial" if made.warnings and _incomplete(made) else "ready",
+                state="partial" if made.partial else "ready",
                 doc_id=made.document.doc_id,
                 pages=len(made.document.pages),
                 chunks=len(made.chunks),
@@ -127,11 +127,6 @@ async def result(job_id: str, request: Request, services: ServicesHere) -> dict[
         outcome = "failed"
     await services.announce_jobs()
     return {"outcome": outcome}
-
-
-def _incomplete(made: Result) -> bool:
-    """Whether a part of the file was not understood; other warnings are remarks."""
-    return bool(made.document.metadata.get("incomplete"))
 
 
 @router.post("/jobs/{job_id}/failure")

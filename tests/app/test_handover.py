@@ -32,6 +32,7 @@ def a_result() -> Result:
         encoder_revision="e",
         chunker_version="k",
         warnings=("page 3 is an image",),
+        partial=True,
         seconds=1.5,
     )
 
