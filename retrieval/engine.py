@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,10 @@ from retrieval.hybrid import EngineRetriever
 from retrieval.projection import current_change, read_chunks, read_documents, read_removals, read_vectors
 from retrieval.ranking import Ranking, check_ranker
 from retrieval.records import Change
-from retrieval.sparse.tantivy import TantivyIndex
+from retrieval.sparse_kinds import CommittedIndex, SparseKind, new_sparse
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
 
-SparseKind = Literal["tantivy", "rank-bm25", "tfidf"]
 DenseKind = Literal["auto", "exact", "hnsw"]
 
 
@@ -87,7 +86,7 @@ class SearchEngine:
         self._graph = GraphKeeper(self._dense, store.database, self._generations, encoder.revision, settings)
         self._terms = TermKeeper(store.database, self._generations, self._write)
         self._on_disk = settings.sparse == "tantivy"
-        self._memory: dict[SparseKind, _CommittedIndex] = {}  # term indexes that somebody asked for by name
+        self._memory: dict[SparseKind, CommittedIndex] = {}  # term indexes that somebody asked for by name
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
         self._swept = False
         self._building_terms = False
@@ -207,7 +206,7 @@ class SearchEngine:
         found = self._memory.get(kind)
         if found is None:
             with self._write:
-                found = self._memory.get(kind) or self._fill(_new_sparse(kind))
+                found = self._memory.get(kind) or self._fill(new_sparse(kind))
                 self._memory[kind] = found
         return found
 
@@ -217,7 +216,7 @@ class SearchEngine:
             self._graph.want()
         return self._exact if kind == "exact" else self._dense
 
-    def _fill(self, index: _CommittedIndex) -> _CommittedIndex:
+    def _fill(self, index: CommittedIndex) -> CommittedIndex:
         with self.store.database.read() as connection:
             for batch in read_chunks(connection, read_documents(connection).doc_number.tolist()):
                 index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
@@ -288,12 +287,6 @@ class SearchEngine:
         return False
 
 
-class _CommittedIndex(SparseIndex, Protocol):
-    """A term index whose additions are seen after ``commit``."""
-
-    def commit(self) -> None: ...
-
-
 class _Exact:
     """The vector index, always searched exactly."""
 
@@ -308,17 +301,3 @@ class _Exact:
 
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
         return self._index.search_exact(queries, k, allowed)
-
-
-def _new_sparse(kind: SparseKind) -> _CommittedIndex:
-    match kind:
-        case "tantivy":
-            return TantivyIndex(None)
-        case "rank-bm25":
-            from retrieval.sparse.rank_bm25 import RankBm25Index
-
-            return RankBm25Index()
-        case "tfidf":
-            from retrieval.sparse.tfidf import TfidfIndex
-
-            return TfidfIndex()

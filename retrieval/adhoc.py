@@ -1,0 +1,155 @@
+"""A retriever over a list of passages that nobody keeps: for evaluation and for answering from given contexts.
+
+The indexes and the fusion are those of the engine; the store is left out. One passage is one chunk, whole. The corpus
+belongs to whoever built it, so ``where`` is asked for its filters only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from core.errors import InvalidRequest
+from core.ids import chunk_id
+from core.protocols import DenseIndex, Encoder, SparseIndex
+from core.settings import Settings
+from core.types import Allowed, Chunk, Hit, Where
+from retrieval.dense.auto import AutoIndex
+from retrieval.dense.hnsw import HnswIndex
+from retrieval.ranking import Ranking, check_query, check_ranker
+from retrieval.sparse_kinds import SparseKind, new_sparse
+from retrieval.vector_cache import encode_cached
+
+_COLLECTION_ID = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdhocRetriever:
+    """A ``core.protocols.Retriever``; made by ``build_adhoc``. Row i is passage i."""
+
+    name: str
+    chunks: Sequence[Chunk]
+    titles: Sequence[str]
+    ranking: Ranking
+    sparse: SparseIndex | None
+    dense: DenseIndex | None
+    encoder: Encoder
+
+    def search(self, query: str, k: int, where: Where) -> list[Hit]:
+        """The best ``k`` passages; ``chunk.doc_id`` is the id that the passage came with.
+
+        Raises:
+            InvalidRequest: an empty query, ``k`` outside of 1 to 1000, or a filter that is not on ``doc_id``.
+        """
+        check_query(query, k)
+        allowed = self._allowed(where)
+        if not allowed.count:
+            return []
+        found = self.ranking.rank(query, k, allowed, sparse=self.sparse, dense=self.dense, encoder=self.encoder)
+        return [
+            Hit(
+                chunk=self.chunks[r.row],
+                title=self.titles[r.row],
+                collection=self.name,
+                score=r.score,
+                rank=rank,
+                source=self.ranking.source,
+                parts=r.parts,
+            )
+            for rank, r in enumerate(found, start=1)
+        ]
+
+    def _allowed(self, where: Where) -> Allowed:
+        rows = np.ones(len(self.chunks), dtype=np.bool_)
+        for name, accepted in where.filters.items():
+            if name != "doc_id":
+                raise InvalidRequest(f"cannot filter a corpus by {name!r}: filter by doc_id", code="bad-filter")
+            wanted = set(accepted)
+            rows &= np.array([c.doc_id in wanted for c in self.chunks], dtype=np.bool_)
+        return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=(_COLLECTION_ID,))
+
+
+def build_adhoc(
+    settings: Settings,
+    corpus: Iterable[tuple[str, str, str]],
+    encoder: Encoder,
+    cache_dir: Path,
+    *,
+    retriever: str | None = None,
+    sparse: Literal["tantivy", "rank-bm25"] | None = None,
+    dense: Literal["auto", "exact", "hnsw"] | None = None,
+    fusion: Literal["convex", "rrf"] | None = None,
+    name: str = "corpus",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> AdhocRetriever:
+    """Indexes a corpus in memory.
+
+    Args:
+        corpus: (id, title, text) of each passage; title and text are searched together.
+        encoder: used only where vectors are searched.
+        cache_dir: keeps encoded vectors for the next run.
+        retriever, sparse, dense, fusion: as the settings say where None.
+        report: told (passages encoded, all).
+
+    Raises:
+        InvalidRequest: an unknown retriever, or two passages with one id.
+    """
+    ranking = Ranking(
+        name=check_ranker(retriever or settings.retriever),
+        fusion=fusion or settings.fusion,
+        alpha=settings.fusion_alpha,
+        rrf_k=settings.rrf_k,
+        depth=settings.fusion_depth,
+    )
+    ids, titles, chunks = set(), [], []
+    for doc_id, title, text in corpus:
+        if doc_id in ids:
+            raise InvalidRequest(f"the corpus has the id {doc_id!r} twice: ids must differ")
+        ids.add(doc_id)
+        titles.append(title)
+        chunks.append(_passage(doc_id, title, text))
+
+    sparse_index: SparseIndex | None = None
+    if ranking.name != "dense":
+        kind: SparseKind = "tfidf" if ranking.name == "tfidf" else sparse or settings.sparse
+        terms = new_sparse(kind)
+        # The title is in the text already; given twice it would count twice.
+        terms.add(range(len(chunks)), chunks, [""] * len(chunks), [_COLLECTION_ID] * len(chunks))
+        terms.commit()
+        sparse_index = terms
+
+    dense_index: AutoIndex | None = None
+    if ranking.name in ("dense", "hybrid"):
+        vectors = encode_cached(encoder, [c.text for c in chunks], cache_dir, report)
+        dense_index = AutoIndex(encoder.dim)
+        dense_index.add(np.arange(len(chunks), dtype=np.int64), vectors)
+        choice = dense or settings.dense
+        if chunks and (choice == "hnsw" or (choice == "auto" and len(chunks) >= settings.dense_hnsw_from)):
+            graph = HnswIndex(encoder.dim)
+            graph.build(dense_index.parts())
+            dense_index.adopt(graph)
+    return AdhocRetriever(
+        name=name,
+        chunks=chunks,
+        titles=titles,
+        ranking=ranking,
+        sparse=sparse_index,
+        dense=dense_index,
+        encoder=encoder,
+    )
+
+
+def _passage(doc_id: str, title: str, text: str) -> Chunk:
+    whole = f"{title}\n{text}" if title else text
+    return Chunk(
+        chunk_id=chunk_id(doc_id, "", "whole", 0, len(whole), "whole"),
+        doc_id=doc_id,
+        text=whole,
+        start=0,
+        end=len(whole),
+        n_tokens=0,
+    )
