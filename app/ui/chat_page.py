@@ -65,8 +65,10 @@ def chat_page() -> None:
         show_passage(passage)
     elif signals.run_id:
         _open_cited(signals.run_id, signals.marker, messages, live)
+    # The composer shows its stop button only in the run that a question began; later ones need another.
+    just_asked = st.session_state.pop("just-asked", False)
     if live is not None:
-        _draw_live(live)
+        _draw_live(live, with_stop=not just_asked)
     elif messages and messages[-1]["role"] == "user":
         _unanswered(messages[-1])
 
@@ -100,6 +102,7 @@ def _begin(question: str, scope: Scope) -> None:
         question,
         before=len(chat.get("messages", [])),
     ).start()
+    st.session_state["just-asked"] = True
 
 
 def _is_kept(live: LiveAnswer, messages: Sequence[replies.Message]) -> bool:
@@ -138,12 +141,12 @@ def _draw_message(message: replies.Message) -> None:
             draw_partial(message["content"], message["message_id"])
 
 
-def _draw_live(live: LiveAnswer) -> None:
+def _draw_live(live: LiveAnswer, *, with_stop: bool) -> None:
     now = live.now
     if now.state == "running":
         _question(live.question)
         with st.chat_message("assistant", avatar=":material/auto_stories:"):
-            now = _follow(live)
+            now = _follow(live, with_stop=with_stop)
             if now.answer is not None:
                 draw_answer(now.answer, _open)
     elif now.state in ("stopped", "done"):  # the server has not kept it yet
@@ -163,9 +166,11 @@ def _ask_again(live: LiveAnswer) -> None:
             notice(explain(e))
 
 
-def _follow(live: LiveAnswer) -> Snapshot:
+def _follow(live: LiveAnswer, *, with_stop: bool) -> Snapshot:
     """Draws the answer as it grows, until it has ended. A stop of the script stops the run; a rerun does not."""
-    place = st.empty()
+    place, below = st.empty(), st.empty()
+    if with_stop:
+        below.button("Stop", icon=":material/stop:", key="stop-live", on_click=live.stop)
     scope = st.session_state.get("scope")
     verbatim = isinstance(scope, Scope) and scope.strategy in VERBATIM
     now = live.now
@@ -178,6 +183,7 @@ def _follow(live: LiveAnswer) -> Snapshot:
         live.stop()
         raise
     place.empty()
+    below.empty()
     if now.state == "stopped":
         with place.container():
             draw_partial(now.text, now.run_id)

@@ -24,7 +24,7 @@ def client() -> Client:
     """This session's client; the address and the token come from the environment that ``openbook serve`` sets."""
     if "client" not in st.session_state:
         st.session_state["client"] = Client(
-            os.environ.get("OPENBOOK_API_URL", DEFAULT_API_URL), os.environ.get("OPENBOOK_API_TOKEN") or None
+            os.environ.get("OPENBOOK_API_URL") or DEFAULT_API_URL, os.environ.get("OPENBOOK_API_TOKEN") or None
         )
     return cast(Client, st.session_state["client"])
 

@@ -312,6 +312,6 @@ def serve(state: State) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    with serve(State(token_s=0.08)) as address:
+    with serve(State(token_s=0.25)) as address:
         print(address, flush=True)
         threading.Event().wait()

@@ -14,7 +14,7 @@ export default function (component) {
       setTimeout(() => setTriggerValue("stopped", String(Date.now())), 150);
     }
   };
-  document.addEventListener("click", onClick);
+  document.addEventListener("click", onClick, true); // before the button is redrawn as another
 
   // Dialogs and menus hang beside the page in the document, so the whole document takes the page's scheme.
   const app = document.querySelector(".stApp");
@@ -31,7 +31,7 @@ export default function (component) {
   if (app) watcher.observe(app, { attributes: true, attributeFilter: ["class", "style"] });
 
   return () => {
-    document.removeEventListener("click", onClick);
+    document.removeEventListener("click", onClick, true);
     watcher.disconnect();
   };
 }
