@@ -17,7 +17,9 @@ def defuse(text: str, control_tokens: Sequence[str] = ()) -> str:
 
     A tokenizer turns the characters "<|im_end|>" into the token that ends a turn, whoever wrote them. A space
     after the first character makes them plain text again. ``control_tokens`` are the model's own further ones.
+    A lone surrogate, which has no UTF-8 and no token, becomes a question mark.
     """
+    text = text.encode("utf-8", "replace").decode()
     text = _CONTROL.sub(lambda m: m.group() + " ", text)
     for token in control_tokens:
         if len(token) > 1 and token in text:

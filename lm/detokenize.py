@@ -25,8 +25,11 @@ class Detokenizer:
 
     def feed(self, ids: Sequence[int]) -> str:
         """Takes the next ids; returns the text that they complete."""
-        self._ids.extend(ids)
-        return self._advance(final=False)
+        text = ""
+        for token in ids:  # one by one: only then is a long unfinished end known to be no character
+            self._ids.append(token)
+            text += self._advance(final=False)
+        return text
 
     def flush(self) -> str:
         """The ids are over: returns what is left, an unfinished character as U+FFFD."""

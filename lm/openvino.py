@@ -228,8 +228,7 @@ def _as_error(message: Mapping[str, Any]) -> OpenbookError:
 
 
 def _as_dicts(messages: Sequence[Message]) -> list[dict[str, str]]:
-    # A lone surrogate has no UTF-8 and no token.
-    return [{"role": m.role, "content": m.content.encode("utf-8", "replace").decode()} for m in messages]
+    return [{"role": m.role, "content": m.content} for m in messages]
 
 
 def _context_of(model: Path) -> int | None:
