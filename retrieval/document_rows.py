@@ -27,7 +27,11 @@ def check_fits(document: Document, chunks_: Sequence[Chunk], vectors_: Vectors) 
     if not np.isfinite(vectors_).all():
         raise InvalidRequest("a vector has a value that is not a number: the encoder is at fault")
     for c in chunks_:
-        if c.doc_id != document.doc_id or not 0 <= c.start < c.end or document.text[c.start : c.end] != c.text:
+        if (
+            c.doc_id != document.doc_id
+            or not 0 <= c.start < c.end <= len(document.text)
+            or document.text[c.start : c.end] != c.text
+        ):
             raise InvalidRequest(
                 f"chunk {c.chunk_id!r} [{c.start}, {c.end}) is no slice of document {document.doc_id!r}"
             )

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +26,19 @@ from retrieval.files import fsync_path, make_folder, storage_errors
 
 PIN_S = 3600.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _storing() -> AbstractContextManager[None]:
+    return storage_errors("store the uploaded file")
+
+
+@contextmanager
+def _closing(file: IO[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with _storing():  # closing writes what is still buffered
+            file.close()
 
 
 def _open_new(path: Path) -> IO[bytes]:
@@ -54,37 +67,39 @@ class Originals:
             TooLarge: more than ``limit`` bytes came; nothing is kept.
             StorageFailed: the disk failed (code ``disk-full`` if it is full); nothing is kept.
         """
-        with storage_errors("store the uploaded file"):
-            make_folder(self._temp)
-            temp = self._temp / new_id("t")
-            self._arriving.add(temp)
-            try:
-                sha256, size = self._write(temp, chunks, limit)
-                final = self._place(sha256)
+        temp = self._temp / new_id("t")
+        self._arriving.add(temp)
+        try:
+            sha256, size = self._write(temp, chunks, limit)
+            final = self._place(sha256)
+            with _storing():
                 make_folder(final.parent)
                 with self._lock:
                     temp.rename(final)  # over a file with the same bytes: heals one that the disk damaged
                     self._pins.setdefault(sha256, []).append(time.monotonic() + PIN_S)
                 fsync_path(final.parent)
-            finally:
+        finally:
+            with _storing():
                 temp.unlink(missing_ok=True)
-                self._arriving.discard(temp)
+            self._arriving.discard(temp)
         return sha256, size
 
     def _write(self, temp: Path, chunks: Iterable[bytes], limit: int) -> tuple[str, int]:
         digest, size = hashlib.sha256(), 0
-        with self._open_new(temp) as file:
-            for chunk in chunks:
+        with _storing():
+            make_folder(self._temp)
+            file = self._open_new(temp)
+        with _closing(file):
+            for chunk in chunks:  # an error of the sender is the sender's
                 size += len(chunk)
                 if size > limit:
-                    raise TooLarge(
-                        f"the file is larger than {limit:,} bytes: split it, or raise max_upload_bytes",
-                        code="too-large",
-                    )
+                    raise TooLarge(f"the file is larger than {limit:,} bytes: split it, or raise max_upload_bytes")
                 digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+                with _storing():
+                    file.write(chunk)
+            with _storing():
+                file.flush()
+                os.fsync(file.fileno())
         return digest.hexdigest(), size
 
     @contextmanager

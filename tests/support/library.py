@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.database import Database, migrate, open_database
+from core.database import DATABASE_FILE, Database, migrate, open_database
 from core.ids import chunk_id, document_id
 from core.settings import Settings
 from core.types import LOCAL_USER_ID, Chunk, Document, Hit, Principal, Where
@@ -119,9 +121,25 @@ class Library:
         self.database.close()
 
 
+@functools.cache
+def _new_database() -> bytes:
+    """The bytes of a migrated, empty database: migrating takes a quarter of a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = open_database(Path(folder))
+        migrate(database, MIGRATIONS)
+        database.close()
+        return (Path(folder) / DATABASE_FILE).read_bytes()
+
+
+def migrated_database(data_dir: Path) -> Database:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    if not (data_dir / DATABASE_FILE).exists():
+        (data_dir / DATABASE_FILE).write_bytes(_new_database())
+    return open_database(data_dir)
+
+
 def open_library(data_dir: Path, encoder: HashEncoder | None = None, **settings: Any) -> Library:
-    database = open_database(data_dir)
-    migrate(database, MIGRATIONS)
+    database = migrated_database(data_dir)
     store = Store(database, data_dir / "originals", also_held=lambda _: frozenset())
     encoder = encoder or HashEncoder()
     chosen = Settings(data_dir=data_dir, **settings)
