@@ -57,7 +57,15 @@ def parse(request: dict[str, Any]) -> dict[str, Any]:
     from ingest.parse.file import parse_file
 
     limits = ParseLimits.from_wire(request["limits"])
-    document = parse_file(Path(request["path"]), request["filename"], limits, password=request.get("password"))
+    path = Path(request["path"])
+    allow_cpu(min(limits.cpu_allowance(path.stat().st_size), limits.timeout_s))
+    document = parse_file(
+        path,
+        request["filename"],
+        limits,
+        password=request.get("password"),
+        progressed=lambda: allow_cpu(limits.stall_s),
+    )
     return {"document": document.to_wire()}
 
 

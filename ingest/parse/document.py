@@ -94,8 +94,13 @@ class ParseLimits:
     max_unpacked_bytes: int = 100 * 2**20  # of an archive, all members together
     max_unpacked_ratio: int = 100  # unpacked : packed, once more than 1 MiB is unpacked
     max_entries: int = 1000  # members of an archive
-    timeout_s: float = 120.0  # wall clock and processor time, each
+    timeout_s: float = 120.0  # wall clock, all in all
+    stall_s: float = 8.0  # processor time without progress: per page, or per file and its size (see ``cpu_allowance``)
     memory_bytes: int = 1536 * 2**20  # address space of the child
+
+    def cpu_allowance(self, size_bytes: int) -> float:
+        """Processor seconds for a file that is read in one go: 2 more for each MiB."""
+        return self.stall_s + 2.0 * size_bytes / 2**20
 
     def to_wire(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}

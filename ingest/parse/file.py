@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,23 @@ from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.sniff import Kind, sniff
 
 
-def parse_file(path: Path, filename: str, limits: ParseLimits, *, password: str | None = None) -> ParsedDocument:
+def _nothing() -> None:
+    pass
+
+
+def parse_file(
+    path: Path,
+    filename: str,
+    limits: ParseLimits,
+    *,
+    password: str | None = None,
+    progressed: Callable[[], None] = _nothing,
+) -> ParsedDocument:
     """Reads the file at ``path``; ``filename`` is what a person calls it, and serves for messages and as a last title.
 
     Args:
         password: of an encrypted PDF; without one the empty password is tried.
+        progressed: called after each page.
 
     Raises:
         UnsupportedType: not a kind that is read; the message says what it is.
@@ -34,7 +47,7 @@ def parse_file(path: Path, filename: str, limits: ParseLimits, *, password: str 
         )
     found = sniff(path, filename)
     try:
-        document = _parse(found.kind, path, filename, limits, password)
+        document = _parse(found.kind, path, filename, limits, password, progressed)
     except OpenbookError:
         raise
     except (MemoryError, RecursionError) as e:
@@ -47,13 +60,20 @@ def parse_file(path: Path, filename: str, limits: ParseLimits, *, password: str 
     return document
 
 
-def _parse(kind: Kind, path: Path, filename: str, limits: ParseLimits, password: str | None) -> ParsedDocument:
+def _parse(
+    kind: Kind,
+    path: Path,
+    filename: str,
+    limits: ParseLimits,
+    password: str | None,
+    progressed: Callable[[], None],
+) -> ParsedDocument:
     # Each parser is imported when it is needed: the child starts without any.
     match kind:
         case "pdf":
             from ingest.parse.pdf import parse_pdf
 
-            return parse_pdf(path, filename, limits, password)
+            return parse_pdf(path, filename, limits, password, progressed)
         case "docx":
             from ingest.parse.docx import parse_docx
 

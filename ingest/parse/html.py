@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from lxml import etree
-from lxml import html as lxml_html
 
 from core.errors import EmptyDocument, ParseFailed
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
@@ -92,14 +91,16 @@ def _decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, .
 
 
 def _parse(source: str, filename: str) -> Any:
-    parser = lxml_html.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
+    parser = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
     source = re.sub(r"^\s*<\?xml[^>]*\?>", "", source)  # lxml refuses a declared encoding in a str
     try:
-        root = lxml_html.document_fromstring(expand_ligatures(clean(source)), parser=parser)
-    except (etree.ParserError, etree.XMLSyntaxError, ValueError) as e:
+        root = etree.fromstring(expand_ligatures(clean(source)), parser=parser)
+    except (etree.XMLSyntaxError, ValueError) as e:
         if "empty" in str(e).lower():
             raise EmptyDocument(f"{filename} is HTML without visible text") from e
         raise ParseFailed(f"{filename} is HTML that could not be understood ({e})") from e
+    if root is None:
+        raise EmptyDocument(f"{filename} is HTML without visible text")
     return root
 
 
@@ -254,20 +255,16 @@ class _Writer:
             table.find(f".//{h}") is not None for h in ("h1", "h2", "h3", "ul")
         ):
             return False
+        if sum(1 for _ in table.iter("td", "th")) > _MAX_TABLE_CELLS:
+            return False
         rows: list[list[str]] = []
         header = table.find(".//th") is not None
-        cells = 0
         for row in table.iter("tr"):
-            texts: list[str] = []
             if self._is_hidden(row):
                 self._remember_hidden(row)
                 continue
-            for cell in row:
-                if cell.tag in ("td", "th"):
-                    cells += 1
-                    texts.append(self._cell(cell))
-            rows.append(texts)
-        if cells > _MAX_TABLE_CELLS or max((sum(map(bool, r)) for r in rows), default=0) < 2:
+            rows.append([self._cell(cell) for cell in row if cell.tag in ("td", "th")])
+        if max((sum(map(bool, r)) for r in rows), default=0) < 2:
             return False
         if max(len(t) for r in rows for t in r) > 1500:
             return False  # a column of prose is layout

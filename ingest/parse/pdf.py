@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,20 +83,26 @@ def open_pdf(path: Path, filename: str, password: str | None = None) -> Iterator
         document.close()
 
 
-def parse_pdf(path: Path, filename: str, limits: ParseLimits, password: str | None = None) -> ParsedDocument:
+def parse_pdf(
+    path: Path,
+    filename: str,
+    limits: ParseLimits,
+    password: str | None = None,
+    progressed: Callable[[], None] = lambda: None,
+) -> ParsedDocument:
     """See ``parse_file``; the pages of the result follow each other with ``PAGE_SEPARATOR`` between them."""
     try:
         with open_pdf(path, filename, password) as document:
-            return _parse(document, path, filename, limits, password)
+            return _parse(document, filename, limits, progressed)
     except ParseFailed as e:
         if e.code != "damaged":
             raise
         from ingest.parse.pdf_fallback import parse_with_pypdf
 
-        return parse_with_pypdf(path, filename, limits, password, first_error=e)
+        return parse_with_pypdf(path, filename, limits, password, progressed, first_error=e)
 
 
-def _parse(document: Any, path: Path, filename: str, limits: ParseLimits, password: str | None) -> ParsedDocument:
+def _parse(document: Any, filename: str, limits: ParseLimits, progressed: Callable[[], None]) -> ParsedDocument:
     count = len(document)
     check_pages(count, filename, limits)
     pages: list[RawPage] = []
@@ -106,6 +112,7 @@ def _parse(document: Any, path: Path, filename: str, limits: ParseLimits, passwo
         characters += len(page.text)
         check_characters(characters, filename, limits)
         pages.append(page)
+        progressed()
     if not any(page.lines for page in pages):
         _refuse_empty(pages, filename)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +40,12 @@ def _quiet_pypdf() -> Iterator[list[str]]:
 
 
 def parse_with_pypdf(
-    path: Path, filename: str, limits: ParseLimits, password: str | None, first_error: ParseFailed
+    path: Path,
+    filename: str,
+    limits: ParseLimits,
+    password: str | None,
+    progressed: Callable[[], None],
+    first_error: ParseFailed,
 ) -> ParsedDocument:
     """Reads what pypdf can get.
 
@@ -55,7 +60,7 @@ def parse_with_pypdf(
             reader = pypdf.PdfReader(path, strict=False)
             if reader.is_encrypted and not reader.decrypt(password or ""):
                 raise Encrypted(f"{filename} is encrypted: it opens only with its password")
-            document = _read(reader, filename, limits, messages)
+            document = _read(reader, filename, limits, messages, progressed)
         except OpenbookError:
             raise
         except Exception as e:
@@ -67,7 +72,9 @@ def parse_with_pypdf(
     return document
 
 
-def _read(reader: object, filename: str, limits: ParseLimits, messages: list[str]) -> ParsedDocument:
+def _read(
+    reader: object, filename: str, limits: ParseLimits, messages: list[str], progressed: Callable[[], None]
+) -> ParsedDocument:
     from ingest.parse.pdf import PAGE_SEPARATOR, check_pages
 
     pages = reader.pages  # type: ignore[attr-defined]
@@ -87,6 +94,7 @@ def _read(reader: object, filename: str, limits: ParseLimits, messages: list[str
             message = f"page {number} could not be read ({one_line(str(e), 120)})"
             warnings.append(ParseWarning("page-damaged", message, number, True))
         check_characters(position + len(text), filename, limits)
+        progressed()
         spans.append(Page(number, position, position + len(text)))
         texts.append(text)
         position += len(text) + len(PAGE_SEPARATOR)

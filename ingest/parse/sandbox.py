@@ -110,6 +110,7 @@ class Sandbox:
         """A PNG of a page with passages marked; ``passages`` are (start, end) in ``page_text`` (see ``pdf_page``)."""
         request = {
             "do": "page",
+            "cpu_s": self.limits.stall_s,
             "path": str(path.resolve()),
             "page": page,
             "page_text": page_text,
@@ -127,7 +128,7 @@ class Sandbox:
             failed = True
             try:
                 # Time spent waiting for the disk is not the parser's; the wall clock below bounds that too.
-                child.send({"filename": filename, **request, "cpu_s": self.limits.timeout_s})
+                child.send({"filename": filename, "cpu_s": self.limits.timeout_s, **request})
                 answer = child.receive(deadline, self._max_answer_bytes(), cancelled)
                 failed = _exhausted(answer)
             except _Gone as e:

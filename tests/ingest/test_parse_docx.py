@@ -1,0 +1,213 @@
+"""Word documents made for the purpose."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import docx
+import pytest
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.shared import Pt, RGBColor
+from PIL import Image
+
+from core.errors import EmptyDocument, ParseFailed, TooLarge
+from ingest.parse import ParseLimits, parse_file
+
+
+@pytest.fixture
+def parse(tmp_path):
+    def parse(source, filename="file.docx", limits=None):
+        path = tmp_path / "content"
+        if isinstance(source, bytes):
+            path.write_bytes(source)
+        else:
+            source.save(str(path))
+        return parse_file(path, filename, limits or ParseLimits())
+
+    return parse
+
+
+def replaced(source, name, change):
+    """The package with one member's bytes changed."""
+    before = io.BytesIO()
+    source.save(before)
+    after = io.BytesIO()
+    with zipfile.ZipFile(before) as old, zipfile.ZipFile(after, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            data = old.read(member)
+            new.writestr(member, change(data) if member == name else data)
+    return after.getvalue()
+
+
+def test_paragraphs_headings_lists_and_tables_in_order(parse):
+    source = docx.Document()
+    source.core_properties.title = "The Annual Plan"
+    source.core_properties.author = "Ann Author"
+    source.add_heading("Plan", 0)
+    source.add_heading("Goals", 1)
+    source.add_paragraph("We have two.")
+    source.add_paragraph("Grow", style="List Bullet")
+    table = source.add_table(2, 3)
+    for cell, text in zip(table._cells, ["Year", "Sales", "Note", "2021", "5 | 6", "ﬁne"], strict=True):
+        cell.text = text
+    source.add_heading("Ends", 2)
+    source.add_paragraph("Over\tand\nout.")
+    document = parse(source)
+    assert document.text == (
+        "Plan\n\nGoals\n\nWe have two.\n\nGrow\n\n| Year | Sales | Note |\n| --- | --- | --- |\n| 2021 | 5 \\| 6 | fine |"
+        "\n\nEnds\n\nOver\tand\nout."
+    )
+    assert [(h.level, h.text) for h in document.headings] == [(1, "Plan"), (1, "Goals"), (2, "Ends")]
+    assert all(document.text[h.start :].startswith(h.text) for h in document.headings)
+    assert (document.title, document.metadata["author"]) == ("The Annual Plan", "Ann Author")
+
+
+def test_tracked_deletions_and_comments_are_left_out_insertions_kept(parse):
+    source = docx.Document()
+    paragraph = source.add_paragraph("Prices ")
+    for tag, inner, text in (("w:del", "w:delText", "fell"), ("w:ins", "w:t", "rose")):
+        change, run, words = OxmlElement(tag), OxmlElement("w:r"), OxmlElement(inner)
+        words.text = text
+        run.append(words)
+        change.append(run)
+        paragraph._p.append(change)
+    source.add_comment(paragraph.runs, text="SECRET remark", author="x", initials="x")
+    assert parse(source).text == "Prices rose"
+
+
+def test_hidden_runs_are_left_out_and_said(parse):
+    source = docx.Document()
+    paragraph = source.add_paragraph("Seen. ")
+    paragraph.add_run("VANISHED ").font.hidden = True
+    paragraph.add_run("WHITE ").font.color.rgb = RGBColor(255, 255, 255)
+    paragraph.add_run("TINY ").font.size = Pt(0.5)
+    paragraph.add_run("Also seen.")
+    document = parse(source)
+    assert document.text == "Seen. Also seen."
+    assert [w.code for w in document.warnings] == ["hidden-text"]
+    assert "VANISHED" in document.warnings[0].message
+    assert "in 3 places" in document.warnings[0].message
+
+
+def test_white_on_a_shaded_cell_is_meant_to_be_seen(parse):
+    source = docx.Document()
+    cell = source.add_table(1, 2).cell(0, 0)
+    cell.paragraphs[0].add_run("Header").font.color.rgb = RGBColor(255, 255, 255)
+    shade = OxmlElement("w:shd")
+    shade.set(qn("w:fill"), "000000")
+    cell._tc.get_or_add_tcPr().append(shade)
+    document = parse(source)
+    assert (document.text, document.warnings) == ("| Header |", ())
+
+
+def test_merged_cells_are_said_once(parse):
+    source = docx.Document()
+    table = source.add_table(2, 2)
+    table.cell(0, 0).merge(table.cell(1, 0)).text = "Region"
+    table.cell(0, 1).text, table.cell(1, 1).text = "North", "South"
+    assert parse(source).text.split("\n") == ["| Region | North |", "| --- | --- |", "|  | South |"]
+
+
+def test_pictures_are_mentioned_and_alone_are_no_text(parse):
+    picture = io.BytesIO()
+    Image.new("RGB", (10, 10)).save(picture, "PNG")
+    source = docx.Document()
+    source.add_picture(picture)
+    with pytest.raises(EmptyDocument, match="has no text: 1 pictures; OCR is not installed"):
+        parse(source)
+    source.add_paragraph("A picture.")
+    document = parse(source)
+    assert [w.message for w in document.warnings] == ["1 pictures were not read"]
+
+
+def test_running_heads_go_to_the_metadata(parse):
+    source = docx.Document()
+    source.sections[0].header.paragraphs[0].text = "Confidential"
+    source.add_paragraph("Body.")
+    document = parse(source)
+    assert document.text == "Body."
+    assert document.metadata["running_heads"] == "Confidential"
+
+
+def test_nothing_in_it(parse):
+    with pytest.raises(EmptyDocument, match="without text"):
+        parse(docx.Document())
+
+
+# ---------------------------------------------------------------- hostile
+
+
+def test_entities_are_not_expanded(parse):
+    """A billion laughs: 10 levels of 10 would be 10^10 characters."""
+    levels = "".join(f'<!ENTITY l{i + 1} "{f"&l{i};" * 10}">' for i in range(10))
+    bomb = f'<!DOCTYPE w [<!ENTITY l0 "ha">{levels}]>'.encode()
+    source = docx.Document()
+    source.add_paragraph("MARK")
+
+    def change(data):
+        head, rest = data.split(b"?>", 1)
+        return head + b"?>" + bomb + rest.replace(b"MARK", b"&l10;")
+
+    with pytest.raises(ParseFailed, match="declares XML entities"):
+        parse(replaced(source, "word/document.xml", change))
+
+
+def test_a_bomb_is_not_unpacked(parse):
+    source = docx.Document()
+    source.add_paragraph("x")
+    # Blanks pack a thousand to one; the limit is a hundred to one.
+    with pytest.raises(TooLarge, match="packed more than 100:1"):
+        parse(replaced(source, "docProps/app.xml", lambda data: data + b" " * (20 * 2**20)))
+    with pytest.raises(TooLarge, match="over 1 MiB once unpacked"):
+        parse(
+            replaced(source, "docProps/app.xml", lambda data: data + b" " * 2**20),
+            limits=ParseLimits(max_unpacked_bytes=2**20),
+        )
+
+
+def test_too_many_members_are_refused(parse):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("word/document.xml", "<x/>")
+        for i in range(1000):
+            archive.writestr(f"word/{i}.xml", "<x/>")
+    with pytest.raises(TooLarge, match="1,001 members, over the limit of 1,000"):
+        parse(out.getvalue())
+
+
+def test_an_archive_that_lies_about_its_sizes_is_damaged(parse):
+    out = io.BytesIO()
+    docx.Document().save(out)
+    data = bytearray(out.getvalue())
+    directory = data.index(b"PK\x01\x02")
+    data[directory + 24 : directory + 28] = (5).to_bytes(4, "little")  # the unpacked size of the first member
+    with pytest.raises((ParseFailed, TooLarge)):
+        parse(bytes(data))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_truncated_package_is_damaged(parse, share):
+    out = io.BytesIO()
+    docx.Document().save(out)
+    with pytest.raises(ParseFailed, match="damaged"):
+        parse(out.getvalue()[: int(len(out.getvalue()) * share)])
+
+
+def test_a_package_without_its_parts_is_damaged(parse):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("word/document.xml", "<not closed")
+        archive.writestr("[Content_Types].xml", "<Types/>")
+    with pytest.raises(ParseFailed):
+        parse(out.getvalue())
+
+
+def test_deep_tables_neither_hang_nor_crash(parse):
+    source = docx.Document()
+    cell = source.add_table(1, 2).cell(0, 0)
+    for _ in range(60):
+        cell = cell.add_table(1, 2).cell(0, 0)
+    cell.text = "the core"
+    assert "the core" in parse(source).text
