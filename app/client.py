@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import json
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,75 +19,17 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from app import replies
-from app.sse import ServerEvent, read_events
-from core.errors import NotReady, OpenbookError
+from app.wire import ApiError, EventStream, ServerUnreachable, json_object, raise_for_problem, translated
+
+__all__ = ["ApiError", "Client", "EventStream", "FileSource", "ServerUnreachable"]
 
 FileSource: TypeAlias = Path | tuple[str, IO[bytes]]  # a path, or a name and an open binary file
 
 CONNECT_TIMEOUT_S = 5.0
+# Shorter than the server's own (5 s), so that no request meets a connection that is just being closed.
+KEEP_ALIVE_S = 2.0
 # A stream is silent while a model reads a long prompt; the server bounds the run itself.
 STREAM_SILENCE_S = 300.0
-
-
-class ApiError(OpenbookError):
-    """``code`` is the last part of the problem's type; ``status`` the HTTP status."""
-
-    def __init__(self, message: str, *, code: str, status: int, retry_after_s: int | None = None) -> None:
-        super().__init__(message, code=code)
-        self.status = status
-        self.retry_after_s = retry_after_s
-
-
-class ServerUnreachable(NotReady):
-    code = "server-unreachable"
-
-
-class EventStream:
-    """The events of one stream: iterate it once, close it from any thread.
-
-    Closing tells the server that nobody listens, which stops the run. It also wakes a thread that waits for
-    the next event; that thread's iteration then just ends.
-    """
-
-    def __init__(self, http: httpx.Client, request: httpx.Request, base_url: str) -> None:
-        self._base_url = base_url
-        self._closed = False
-        self.last_id = ""
-        with _translated(base_url):
-            self._response = http.send(request, stream=True)
-        try:
-            _raise_for_problem(self._response)
-        except BaseException:
-            self._response.close()
-            raise
-
-    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        try:
-            with _translated(self._base_url):
-                for event in read_events(self._response.iter_raw()):
-                    self.last_id = event.last_id
-                    yield event.name, _data(event)
-        except (ServerUnreachable, httpx.StreamError):
-            if not self._closed:
-                raise
-        finally:
-            self._response.close()
-
-    def close(self) -> None:
-        self._closed = True
-        network = self._response.extensions.get("network_stream")
-        sock = network.get_extra_info("socket") if network is not None else None
-        if sock is not None:
-            # close() alone would not wake a reader that is blocked in recv. One that has gone is no matter.
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def __enter__(self) -> EventStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-        self._response.close()
 
 
 class Client:
@@ -115,6 +55,7 @@ class Client:
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
             transport=transport,
+            limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
             trust_env=not _is_loopback(self.base_url),  # a proxy of the environment cannot reach our loopback
         )
 
@@ -306,11 +247,11 @@ class Client:
 
     def ready(self) -> replies.Readiness:
         """What is still loading; a server that is not ready answers this too."""
-        with _translated(self.base_url):
+        with translated(self.base_url):
             response = self._http.get("/ready")
         if response.status_code not in (200, 503) or "ready" not in response.text:
-            _raise_for_problem(response)
-        return cast(replies.Readiness, _object(response))
+            raise_for_problem(response)
+        return cast(replies.Readiness, json_object(response))
 
     def system(self) -> dict[str, Any]:
         return self._json("GET", "/v1/system")
@@ -318,13 +259,13 @@ class Client:
     # ---------------------------------------------------------------- the wire
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        with _translated(self.base_url):
+        with translated(self.base_url):
             response = self._http.request(method, path, **options)
-        _raise_for_problem(response)
+        raise_for_problem(response)
         return response
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        return _object(self._send(method, path, **options))
+        return json_object(self._send(method, path, **options))
 
     def _stream(self, method: str, path: str, **options: Any) -> EventStream:
         timeout = httpx.Timeout(STREAM_SILENCE_S, connect=CONNECT_TIMEOUT_S)
@@ -332,57 +273,6 @@ class Client:
         request.headers["Accept"] = "text/event-stream"
         request.headers["Accept-Encoding"] = "identity"
         return EventStream(self._http, request, self.base_url)
-
-
-@contextlib.contextmanager
-def _translated(base_url: str) -> Iterator[None]:
-    try:
-        yield
-    except httpx.ConnectError as e:
-        raise ServerUnreachable(f"no server at {base_url}: start it with `openbook serve`") from e
-    except httpx.TimeoutException as e:
-        raise ServerUnreachable(f"the server at {base_url} does not answer in time: is it overloaded?") from e
-    except (httpx.TransportError, httpx.InvalidURL) as e:
-        raise ServerUnreachable(f"the connection to {base_url} broke off ({type(e).__name__}): try again") from e
-
-
-def _raise_for_problem(response: httpx.Response) -> None:
-    if response.status_code < 400:
-        return
-    response.read()
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
-        problem = {}
-    detail = problem.get("detail") or problem.get("title")
-    retry_after = response.headers.get("Retry-After", "")
-    raise ApiError(
-        str(detail) if detail else f"the server answered {response.status_code} {response.reason_phrase}",
-        code=str(problem.get("type") or "error").rstrip("/").rpartition("/")[2],
-        status=response.status_code,
-        retry_after_s=int(retry_after) if retry_after.isdecimal() else None,
-    )
-
-
-def _object(response: httpx.Response) -> dict[str, Any]:
-    try:
-        found = response.json()
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise ApiError(
-            f"{response.request.url} answered something that is not ours: is another program on that port?",
-            code="not-openbook",
-            status=response.status_code,
-        )
-    return found
-
-
-def _data(event: ServerEvent) -> dict[str, Any]:
-    found = json.loads(event.data)
-    return found if isinstance(found, dict) else {"value": found}
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -35,7 +35,7 @@ _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private marks around the number of a sentence that ends here
 _ENDING = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _MARK = re.compile(rf"{_OPEN}(?P<ending>\d+){_CLOSE}|\[(?P<markers>\d{{1,3}}(?:\s*[,;]\s*\d{{1,3}})*)\]")
-_CLOSERS = "*_`~"
+_CLOSERS = "*_`~|"
 _TAGS = frozenset(
     ["p", "ul", "ol", "li", "strong", "em", "s", "blockquote", "table", "thead", "tbody", "tr", "th", "td"]
 )
@@ -135,7 +135,8 @@ def answer_html(
 def _with_endings(text: str, sentences: Sequence[Checked]) -> str:
     """``text`` made inert, with the number of each sentence in private marks at its end.
 
-    The mark goes before closing punctuation of Markdown: behind ``**`` it would keep the emphasis from closing.
+    The mark goes before closing punctuation of Markdown: behind ``**`` it would keep the emphasis from closing, and
+    behind the last ``|`` of a row it would be a cell too many.
     """
     pieces, last = [], 0
     for index, sentence in enumerate(sentences):

@@ -22,11 +22,13 @@ KEPT_TEXTS = 8  # documents whose text this session keeps at hand
 
 def client() -> Client:
     """This session's client; the address and the token come from the environment that ``openbook serve`` sets."""
-    if "client" not in st.session_state:
-        st.session_state["client"] = Client(
-            os.environ.get("OPENBOOK_API_URL") or DEFAULT_API_URL, os.environ.get("OPENBOOK_API_TOKEN") or None
-        )
-    return cast(Client, st.session_state["client"])
+    return _client(os.environ.get("OPENBOOK_API_URL") or DEFAULT_API_URL, os.environ.get("OPENBOOK_API_TOKEN") or None)
+
+
+# Closed when the session ends.
+@st.cache_resource(scope="session", on_release=Client.close, show_spinner=False)
+def _client(base_url: str, token: str | None) -> Client:
+    return Client(base_url, token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

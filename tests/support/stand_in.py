@@ -38,6 +38,7 @@ class State:
     token_s: float = 0.05
     answer_words: int = 0  # 0: the usual answer; else that many words
     ready: bool = True
+    broken: bool = False  # hits come in another shape than was agreed
     collections: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     chats: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -184,7 +185,7 @@ def make_app(state: State) -> FastAPI:
 
     @app.post("/v1/search")
     def search(body: dict[str, Any]) -> Any:
-        return {"hits": hits(body["query"])}
+        return {"hits": [{"title": "?"}] if state.broken else hits(body["query"])}
 
     @app.get("/v1/strategies")
     def strategies() -> Any:
@@ -309,9 +310,3 @@ def serve(state: State) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
-
-
-if __name__ == "__main__":
-    with serve(State(token_s=0.25)) as address:
-        print(address, flush=True)
-        threading.Event().wait()

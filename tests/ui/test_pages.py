@@ -1,0 +1,204 @@
+"""The pages, drawn by Streamlit's own test runner against real HTTP. What only a browser sees is in tests/e2e."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import streamlit
+from streamlit.testing.v1 import AppTest
+
+from tests.support.stand_in import State, serve
+
+MAIN = Path(__file__).resolve().parents[2] / "app" / "ui" / "main.py"
+TIMEOUT_S = 30
+
+
+@pytest.fixture
+def state() -> State:
+    return State(job_s=0.01, token_s=0.001)
+
+
+@pytest.fixture
+def api(state: State, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    with serve(state) as address, httpx.Client(base_url=address) as client:
+        monkeypatch.setenv("OPENBOOK_API_URL", address)
+        yield client
+        streamlit.cache_resource.clear()  # closes the sessions' clients
+
+
+@pytest.fixture
+def filled(api: httpx.Client) -> httpx.Client:
+    api.post("/v1/collections", json={"name": "reports"})
+    api.post("/v1/collections/reports/documents", files=[("files", ("q3.pdf", b"%PDF"))])
+    time.sleep(0.05)
+    assert api.get("/v1/collections").json()["collections"][0]["documents"] == 1
+    return api
+
+
+def page(function: Callable[[], None]) -> AppTest:
+    """One page by itself: the test runner cannot follow pages that are functions."""
+    script = f"import streamlit as st\nfrom {function.__module__} import {function.__name__} as page\npage()\n"
+    return AppTest.from_string(script, default_timeout=TIMEOUT_S)
+
+
+def shown(at: AppTest) -> str:
+    assert not at.exception
+    return "\n".join(str(element.value) for element in at.get("html"))
+
+
+def test_the_first_page_says_what_to_do(api: httpx.Client) -> None:
+    at = AppTest.from_file(str(MAIN), default_timeout=TIMEOUT_S).run()
+    assert "Bring your documents" in shown(at)
+    assert {b.label for b in at.button} == {"New conversation", "Add documents"}
+
+
+def test_a_server_that_loads_is_waited_for(api: httpx.Client, state: State) -> None:
+    state.ready = False
+    at = AppTest.from_file(str(MAIN), default_timeout=TIMEOUT_S).run()
+    assert "Just a moment" in shown(at) and "encoder" in shown(at)
+    state.ready = True
+    assert "Bring your documents" in shown(at.run())
+
+
+def test_no_server_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBOOK_API_URL", "http://127.0.0.1:9")
+    at = AppTest.from_file(str(MAIN), default_timeout=TIMEOUT_S).run()
+    assert "Waiting for the server" in shown(at)
+    from app.ui.search_page import search_page
+
+    at = page(search_page).run()
+    assert "no server at http://127.0.0.1:9: start it with `openbook serve`" in shown(at)
+    assert [b.label for b in at.button] == ["Try again"]
+
+
+def test_a_defect_is_one_clear_message_and_no_traceback(
+    filled: httpx.Client, state: State, caplog: pytest.LogCaptureFixture
+) -> None:
+    from app.ui.search_page import search_page
+
+    state.broken = True
+    at = page(search_page).run()
+    at.text_input(key="search-query").set_value("net sales")
+    at.button[0].click().run()
+    assert "Something went wrong here" in shown(at) and "KeyError" not in shown(at)
+    assert "KeyError" in caplog.text  # it is in the log
+
+
+def test_a_collection_is_made_and_a_bad_name_refused(api: httpx.Client) -> None:
+    from app.ui.collections_page import collections_page
+
+    at = page(collections_page).run()
+    assert "Your first collection" in shown(at)
+    at.text_input(key="new-collection").set_value("Bad Name")
+    at.button[0].click().run()
+    assert "is not a collection name" in shown(at)
+    at.text_input(key="new-collection").set_value("reports")
+    at.button[0].click().run()
+    assert at.title[0].value == "reports"
+    assert api.get("/v1/collections").json()["collections"][0]["name"] == "reports"
+
+
+def test_files_are_sent_and_a_failed_one_says_why(filled: httpx.Client, state: State) -> None:
+    from app.ui.collections_page import collections_page
+
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    at.run()
+    at.file_uploader[0].set_value([("q4.pdf", b"%PDF", "application/pdf"), ("bad.pdf", b"%PDF", "application/pdf")])
+    at.run()
+    time.sleep(0.05)
+    at.run()
+    assert "2 ready · 1 not ready" in shown(at)
+    assert "the file is encrypted" in shown(at)
+    failed = next(j for j in state.jobs.values() if j["file"] == "bad.pdf")
+    failed["file"] = "good.pdf"
+    at.button(key=f"retry-{failed['job_id']}").click().run()
+    time.sleep(0.05)
+    assert "3 ready" in shown(at.run())
+
+
+def test_a_running_job_can_be_cancelled(filled: httpx.Client, state: State) -> None:
+    from app.ui.collections_page import collections_page
+
+    state.job_s = 60
+    job = filled.post("/v1/collections/reports/documents", files=[("files", ("slow.pdf", b"%PDF"))]).json()["jobs"][0]
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    at.run()
+    assert 'role="progressbar"' in shown(at)
+    at.button(key=f"cancel-{job['job_id']}").click().run()
+    assert state.jobs[job["job_id"]]["state"] == "cancelled"
+
+
+def test_a_question_is_answered_with_verdicts_and_sources(filled: httpx.Client, state: State) -> None:
+    from app.ui.chat_page import chat_page
+
+    at = page(chat_page).run()
+    assert "What would you like to know?" in shown(at)
+    at.chat_input[0].set_value("How did net sales develop?").run()
+    text = shown(at)
+    assert 'data-ob-cite="' in text
+    assert "1 sentence supported" in text and "1 sentence partly supported" in text
+    assert [b.label for b in at.button if str(b.key).startswith("source-")] == [
+        "**1** · q3\\.pdf, page 4",
+        "**2** · q3\\.pdf, page 4",
+    ]
+    at.run()  # now from the server's record
+    assert "1 sentence partly supported" in shown(at)
+    assert [b.label for b in at.button if str(b.key).startswith("chat-")] == ["**How did net sales develop?**"]
+
+
+def test_not_knowing_is_said_calmly_with_what_came_nearest(filled: httpx.Client) -> None:
+    from app.ui.chat_page import chat_page
+
+    at = page(chat_page).run()
+    at.chat_input[0].set_value("Something unknown").run()
+    assert "I don&#x27;t know" in shown(at)
+    assert "The passages that came nearest" in shown(at)
+
+
+def test_an_answer_that_breaks_can_be_asked_again(filled: httpx.Client) -> None:
+    from app.ui.chat_page import chat_page
+
+    at = page(chat_page).run()
+    at.chat_input[0].set_value("break").run()
+    assert "the language model does not answer" in shown(at)
+    assert at.button(key="ask-again").label == "Ask again"
+
+
+def test_a_title_is_shown_inert_and_opens_its_conversation(filled: httpx.Client, state: State) -> None:
+    from app.ui.chat_page import chat_page
+
+    chat_id = filled.post("/v1/chats", json={"collections": ["reports"], "title": "Old *title*"}).json()["chat_id"]
+    at = page(chat_page).run()
+    assert at.button(key=f"chat-{chat_id}").label == "Old \\*title\\*"
+    at.button(key=f"chat-{chat_id}").click().run()
+    assert at.query_params["chat"] == chat_id
+
+
+def test_a_conversation_that_is_gone_is_said_to_be(filled: httpx.Client) -> None:
+    from app.ui.chat_page import chat_page
+
+    at = page(chat_page)
+    at.query_params["chat"] = "h-nothing"
+    at.run()
+    assert "That conversation is no longer there." in shown(at)
+
+
+def test_hits_show_what_each_stage_said(filled: httpx.Client) -> None:
+    from app.ui.search_page import search_page
+
+    at = page(search_page).run()
+    at.text_input(key="search-query").set_value("net sales")
+    at.button[0].click().run()
+    assert "Meaning (dense)" in shown(at) and "rank 1" in shown(at) and "0.713" in shown(at)
+
+
+def test_the_system_page_tells_what_runs(api: httpx.Client) -> None:
+    from app.ui.system_page import system_page
+
+    assert "SmolLM2" in shown(page(system_page).run())
