@@ -31,6 +31,10 @@ __all__ = ["FINAL_STATES", "Job", "JobEvent", "Ledger"]
 # A step of progress smaller than this makes no event and no write: each costs a flush to the disk.
 _PROGRESS_STEP = 0.05
 _MAX_LIST = 1000
+# Built once: an upload of ten thousand files adds ten thousand jobs.
+_INSERT_JOB = insert(jobs)
+_INSERT_EVENT = insert(job_events)
+_COUNT_WAITING = select(func.count()).select_from(jobs).where(jobs.c.state == "queued")
 
 
 class Ledger:
@@ -75,24 +79,22 @@ class Ledger:
         Raises:
             Busy: too many are waiting.
         """
-        waiting = connection.execute(
-            select(func.count()).select_from(jobs).where(jobs.c.state == "queued")
-        ).scalar_one()
+        waiting = connection.execute(_COUNT_WAITING).scalar_one()
         if waiting >= self._max_queued:
             raise Busy(
                 f"{waiting:,} files are waiting already, which is the limit: try again when some are done",
                 retry_after_s=30,
             )
         now = now_iso()
-        values = {
+        values: dict[str, Any] = {
             "job_id": new_id("j"), "owner_id": principal.user_id, "collection": collection, "file": file, "uri": uri,
             "sha256": sha256, "size": size, "chunker": chunker, "state": "queued", "reason": "", "pages": 0, "chunks": 0,
             "seconds": 0.0, "progress": 0.0, "attempts": 0, "cancel_requested": False, "warnings": "[]",
             "created_at": now, "updated_at": now,
         }  # fmt: skip
-        connection.execute(insert(jobs).values(values))
+        connection.execute(_INSERT_JOB, values)
         self._event(connection, values["job_id"], "queued", 0.0, "")
-        return self._row(connection, str(values["job_id"]))
+        return Job(**{**values, "warnings": ()})
 
     # ------------------------------------------------------------ work
 
@@ -227,9 +229,7 @@ class Ledger:
             raise Conflict(
                 f"{job.file} is {job.state}: only a failed, cancelled or partial job can be retried", code="job-state"
             )
-        waiting = connection.execute(
-            select(func.count()).select_from(jobs).where(jobs.c.state == "queued")
-        ).scalar_one()
+        waiting = connection.execute(_COUNT_WAITING).scalar_one()
         if waiting >= self._max_queued:
             raise Busy(f"{waiting:,} files are waiting already, which is the limit", retry_after_s=30)
         self._set(
@@ -382,9 +382,8 @@ class Ledger:
         connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(updated_at=now_iso(), **values))
 
     def _event(self, connection: Connection, job_id: Any, state: str, progress: float, reason: str) -> None:
-        connection.execute(
-            insert(job_events).values(job_id=job_id, state=state, progress=progress, reason=reason, at=now_iso())
-        )
+        values = {"job_id": job_id, "state": state, "progress": progress, "reason": reason, "at": now_iso()}
+        connection.execute(_INSERT_EVENT, values)
 
 
 _JOB_FIELDS = tuple(Job.__dataclass_fields__)

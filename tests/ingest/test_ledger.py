@@ -285,7 +285,7 @@ def test_claiming_is_quick_with_a_full_queue(tmp_path):
 
     bench = Bench(tmp_path, max_queued=20_000)
     with bench.database.write() as connection:
-        for i in range(5000):
+        for i in range(1500):
             bench.ledger.add(
                 connection, principal=ANN, collection="c", file=str(i), uri=str(i), sha256="0", size=1, chunker="fixed"
             )
