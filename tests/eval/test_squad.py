@@ -96,7 +96,7 @@ words = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(words.map(" ".join) | st.text(), words.map(" ".join) | st.text())
 def test_any_two_strings_score_as_the_rules_say(prediction: str, gold: str) -> None:
     assert normalize(prediction) == reference_normalize(prediction)
