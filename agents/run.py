@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import InvalidRequest, OpenbookError, RunCancelled
 from core.events import Event, RunDone, RunFailed, RunStarted, StepTaken, UsageCounted
-from core.types import Answer, Step, StepKind, ToolCall, Trace, Usage
+from core.types import Answer, Hit, Step, StepKind, ToolCall, Trace, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -136,6 +136,17 @@ def check_question(question: str) -> str:
     if not any(c.isalnum() for c in asked):
         raise InvalidRequest("the question is empty: ask something in words", code="empty-question")
     return asked
+
+
+def describe_hits(hits: Sequence[Hit]) -> str:
+    """One line per hit, as steps show them."""
+    if not hits:
+        return "Nothing was found."
+    lines = []
+    for hit in hits:
+        page = f", page {hit.chunk.page}" if hit.chunk.page is not None else ""
+        lines.append(f"{hit.rank}. {' '.join(hit.title.split())}{page} ({hit.source} {hit.score:.3f})")
+    return "\n".join(lines)
 
 
 def pieces(text: str, size: int = 24) -> Sequence[str]:

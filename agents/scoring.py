@@ -8,6 +8,7 @@ that "it" and "the company" carry what went before. Each question token then loo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,27 +37,16 @@ SENTENCE_FEATURES = (
     "where",
     "log_words",
     "cut",  # the edge of the passage cuts it
+    "fragment",  # it has no full stop: a title, a cell, a caption
     "passage_max_sim",  # the same for the passage around it
     "passage_coverage",
     "passage_cosine",
     "reciprocal_rank",  # 1 / rank of the passage
 )
-# Per question; what decides whether to answer. The first ones are those of the best sentence.
-ANSWER_FEATURES = (
-    "score",  # of the ranker
-    "margin",  # to the best sentence of another passage
-    "max_sim",
-    "max_sim_content",
-    "max_sim_weakest",
-    "cosine",
-    "coverage",
-    "coverage_rare",  # share of the question's terms in the passage, by rarity over all candidates
-    "passage_max_sim",
-    "passage_cosine",
-    "kind",  # 1 where a date, number, name or place was asked for and is there; −1 where it is not; else 0
-    "log_question_terms",
-)
+# Per question, of the sentence that the ranker put first; what decides whether to answer.
+ANSWER_FEATURES = ("score", "passage_max_sim", "passage_cosine")
 _FUNCTION_WORD_WEIGHT = 0.15
+_TERMINATED = re.compile(r"""[.!?…。！？।॥؟۔:;]["'”’»›)\]}」』）】]*$""")
 
 
 class Reading:
@@ -86,19 +76,8 @@ class Reading:
         """(len(ANSWER_FEATURES),) for the sentence that ``scores`` (n_sentences,) put first."""
         best = int(np.argmax(scores))
         of_best = dict(zip(SENTENCE_FEATURES, self.features[best], strict=True))
-        region = self._sentences[best].region
-        others = [s for s, c in zip(scores, self._sentences, strict=True) if c.region != region]
-        kind = 0.0
-        if self._kind != "other":
-            kind = 1.0 if of_best[self._kind] else -1.0
-        values = {
-            "score": float(scores[best]),
-            "margin": float(scores[best]) - max(others) if others else 0.0,
-            "coverage_rare": of_best["passage_coverage"],
-            "kind": kind,
-            "log_question_terms": math.log1p(len(self._question_terms)),
-        }
-        return np.array([values[n] if n in values else of_best[n] for n in ANSWER_FEATURES])
+        values = {**of_best, "score": float(scores[best])}
+        return np.array([values[name] for name in ANSWER_FEATURES])
 
     def _sentence_features(
         self, query: Vectors, weights: NDArray[np.float32], pooled: Vectors, states: Sequence[Vectors]
@@ -142,6 +121,7 @@ class Reading:
                     *(float(fits and self._kind == kind) for kind in ("when", "number", "who", "where")),
                     math.log1p(len(term_lists[i])),
                     float(not candidate.whole),
+                    float(not _TERMINATED.search(candidate.text)),
                     max_sim,
                     covered,
                     cosine,

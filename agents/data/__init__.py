@@ -1,0 +1,1 @@
+"""Fitted numbers that are shipped, each with the command that made it."""

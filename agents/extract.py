@@ -1,0 +1,236 @@
+"""Answers by quoting: the sentences of the documents that answer best, byte for byte, or "I don't know".
+
+How an answer is laid out: each sentence is the stored text from ``Citation.start`` to ``Citation.end``, nothing added
+and nothing left out, line ends included; behind it stand one space and its marker, [1] to [3], best sentence first.
+``Sentence.text`` and ``Citation.quote`` are that stored text; the markers lie between the sentences, so that whatever
+else looks like a marker was in the document. Sentences are parted by a space where one follows the other in the
+document, and by an empty line where not.
+
+It needs no language model. It cannot combine, count or conclude: what no sentence says, it cannot answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agents.abstain import I_DO_NOT_KNOW, abstention_reason
+from agents.calibration import ExtractCalibration, load_extract_calibration
+from agents.candidates import Candidate, Region, candidates, regions
+from agents.evidence import citation_for, evidence_text
+from agents.followup import standalone_by_rule
+from agents.limits import Budget
+from agents.run import Provenance, Recorder, check_question, describe_hits, pieces, run_to_end
+from agents.scoring import Reading
+from core.errors import LimitReached
+from core.events import CitationMade, Event, SentenceChecked, TokenSaid
+from core.offload import Offload
+from core.protocols import Encoder, Retriever, Verifier
+from core.types import Answer, Hit, Limits, Message, Sentence, ToolCall, Where
+
+MAX_SENTENCES = 3
+# A further sentence is quoted if the ranker gives it at least this share of the first one's odds.
+_SHARE_OF_BEST = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract:
+    """What extraction found for one question: the chosen sentences, best first, or none."""
+
+    chosen: tuple[tuple[Candidate, Region], ...]
+    nearest: tuple[Candidate, Region] | None
+    probability: float  # that the best sentence answers
+
+
+class ExtractStrategy:
+    """A ``core.protocols.Strategy``.
+
+    Args:
+        retriever: finds the passages.
+        encoder: the one the calibration was fitted with, or another (then the threshold is only a guess, and the trace
+            says so).
+        verifier: judges each quoted sentence against its passage.
+        offload: where the blocking calls run.
+        calibration: None reads the shipped one.
+        threshold: probability in [0, 1] from which to answer; None is the calibration's.
+        k: passages to read.
+        max_sentences: sentences to quote at most.
+        provenance: for the trace.
+    """
+
+    name = "extract"
+
+    def __init__(
+        self,
+        *,
+        retriever: Retriever,
+        encoder: Encoder,
+        verifier: Verifier,
+        offload: Offload,
+        calibration: ExtractCalibration | None = None,
+        threshold: float | None = None,
+        k: int = 8,
+        max_sentences: int = MAX_SENTENCES,
+        provenance: Provenance | None = None,
+    ) -> None:
+        self._retriever = retriever
+        self._encoder = encoder
+        self._verifier = verifier
+        self._offload = offload
+        self._calibration = calibration or load_extract_calibration()
+        self._threshold = self._calibration.threshold if threshold is None else threshold
+        self._k = k
+        self._max_sentences = max_sentences
+        self._provenance = provenance or Provenance()
+
+    def run(
+        self, question: str, *, history: Sequence[Message], limits: Limits, where: Where, run_id: str
+    ) -> AsyncIterator[Event]:
+        """Answers ``question``; see ``core.protocols.Strategy``. A follow-up is made standalone by rule."""
+        recorder = Recorder(run_id=run_id, strategy=self.name, question=question, provenance=self._provenance)
+        return run_to_end(recorder, self._work(recorder, question, history, Budget(limits), where))
+
+    def extract(self, question: str, hits: Sequence[Hit]) -> Extract:
+        """The reading itself, synchronous: what ``bench.fit_extract`` measures is what answers.
+
+        Args:
+            question: standalone.
+            hits: best first.
+        """
+        found = regions(hits)
+        sentences = candidates(found)
+        if not sentences:
+            return Extract(chosen=(), nearest=None, probability=0.0)
+        reading = Reading(question, found, sentences, self._encoder)
+        scores = self._calibration.ranker(reading.features)  # (n_sentences,)
+        probability = self._calibration.probability(reading.answer_features(scores))
+        order = np.argsort(-scores, kind="stable").tolist()
+        best = order[0]
+        nearest = (sentences[best], found[sentences[best].region])
+        if probability < self._threshold:
+            return Extract(chosen=(), nearest=nearest, probability=probability)
+        kept: list[int] = []
+        for i in order:
+            if len(kept) == self._max_sentences or np.exp(scores[i] - scores[best]) < _SHARE_OF_BEST:
+                break
+            # The same sentence in a second copy of a document adds nothing.
+            if all(sentences[i].text != sentences[j].text for j in kept):
+                kept.append(i)
+        return Extract(
+            chosen=tuple((sentences[i], found[sentences[i].region]) for i in kept),
+            nearest=nearest,
+            probability=probability,
+        )
+
+    async def _work(
+        self, recorder: Recorder, question: str, history: Sequence[Message], budget: Budget, where: Where
+    ) -> AsyncGenerator[Event, None]:
+        asked = check_question(question)
+        standalone = standalone_by_rule(asked, history)
+        if standalone != asked:
+            yield recorder.step("plan", thought=f"Read as a follow-up, searched for: {standalone}")
+        hits: list[Hit] = []
+        try:
+            budget.take_step()
+            began = recorder.now_s()
+            hits = await budget.bounded(self._offload(self._retriever.search, standalone, self._k, where))
+            call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
+            yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
+
+            budget.take_step()
+            began = recorder.now_s()
+            extract = await budget.bounded(self._offload(self.extract, standalone, hits))
+        except LimitReached as e:
+            answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=f"Not finished: {e.message}.", hits=tuple(hits))
+            yield TokenSaid(text=answer.text)
+            yield recorder.done(answer, "limit")
+            return
+        yield recorder.step("reflect", thought=self._explain(extract), started_s=began)
+
+        if not extract.chosen:
+            answer = self._abstain(asked, hits, extract)
+            yield TokenSaid(text=answer.text)
+            yield recorder.done(answer, "abstained")
+            return
+
+        began = recorder.now_s()
+        text = ""
+        sentences: list[Sentence] = []
+        citations = []
+        for marker, (candidate, region) in enumerate(extract.chosen, 1):
+            gap = _gap(extract.chosen[marker - 2], (candidate, region)) if marker > 1 else ""
+            start = len(text) + len(gap)
+            end = start + len(candidate.text)
+            said = f"{gap}{candidate.text} [{marker}]"
+            text += said
+            for piece in pieces(said):
+                yield TokenSaid(text=piece)
+            hit = region.hit_at(region.start + candidate.start, region.start + candidate.end)
+            verdict = await self._offload(self._verifier.check, candidate.text, [evidence_text(hit, region.text)])
+            citation = replace(
+                citation_for(hit, marker, region.start + candidate.start, candidate.text),
+                answer_start=start,
+                answer_end=end,
+                verdict=verdict.label,
+                score=verdict.score,
+            )
+            sentence = Sentence(
+                text=candidate.text,
+                start=start,
+                end=end,
+                verdict=verdict.label,
+                score=verdict.score,
+                reason=verdict.reason,
+                citations=(marker,),
+            )
+            citations.append(citation)
+            sentences.append(sentence)
+            yield CitationMade(citation=citation)
+            yield SentenceChecked(index=marker - 1, sentence=sentence)
+        yield recorder.step("answer", observation=text, started_s=began)
+        answer = Answer(text=text, citations=tuple(citations), sentences=tuple(sentences), hits=tuple(hits))
+        yield recorder.done(answer, "answered")
+
+    def _explain(self, extract: Extract) -> str:
+        if extract.nearest is None:
+            return "No sentence to read."
+        said = (
+            f"The best sentence answers with probability {extract.probability:.2f}; the threshold is "
+            f"{self._threshold:.2f}. Quoted: {len(extract.chosen)}."
+        )
+        if not self._calibration.fitted_for(self._encoder.revision):
+            said += (
+                f" The threshold was fitted for {self._calibration.encoder}, not {self._encoder.revision}: fit it anew."
+            )
+        return said
+
+    def _abstain(self, question: str, hits: Sequence[Hit], extract: Extract) -> Answer:
+        if extract.nearest is None:
+            return Answer(
+                text=I_DO_NOT_KNOW,
+                abstained=True,
+                reason=abstention_reason(question, hits, "No passage has a sentence to quote."),
+                hits=tuple(hits),
+            )
+        candidate, region = extract.nearest
+        quoted = " ".join(candidate.text.split())
+        quoted = quoted if len(quoted) <= 200 else quoted[:199] + "…"
+        detail = (
+            f"The best sentence found answers with probability {extract.probability:.2f}, "
+            f"below the threshold of {self._threshold:.2f}: “{quoted}”"
+        )
+        nearest = region.hit_at(region.start + candidate.start, region.start + candidate.end)
+        others = [h for h in hits if h is not nearest]
+        return Answer(
+            text=I_DO_NOT_KNOW,
+            abstained=True,
+            reason=abstention_reason(question, [nearest, *others], detail),
+            hits=tuple(hits),
+        )
+
+
+def _gap(before: tuple[Candidate, Region], after: tuple[Candidate, Region]) -> str:
+    adjoin = before[1] is after[1] and before[0].end <= after[0].start <= before[0].end + 2
+    return " " if adjoin else "\n\n"

@@ -1,0 +1,35 @@
+"""Words that the claim puts between quotation marks must stand in the evidence, in that order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agents.verify.findings import Finding
+from core.text import words
+
+_QUOTED = re.compile(r'"([^"]{3,400})"|“([^”]{3,400})”|«([^»]{3,400})»|„([^“”]{3,400})[“”]|「([^」]{2,400})」')
+_MIN_WORDS = 3  # fewer are a title or a term, not a quotation
+
+
+def check_quotes(claim: str, evidence: str) -> Iterator[Finding]:
+    """One finding per quotation of at least three words."""
+    said = _joined(evidence)
+    for m in _QUOTED.finditer(claim):
+        quoted = next(g for g in m.groups() if g is not None)
+        if len(words(quoted)) < _MIN_WORDS:
+            continue
+        if _joined(quoted) in said:
+            yield Finding(rule="quote", outcome="match", item=quoted, detail="the quotation is in the passage")
+        else:
+            yield Finding(rule="quote", outcome="missing", item=quoted, detail=f"“{quoted}” is not in the passage")
+
+
+def is_quotation(claim: str, evidence: str) -> bool:
+    """Whether the whole claim stands in the evidence, marks and case apart, and cut at words."""
+    said = _joined(claim)
+    return len(said) > 2 and said in _joined(evidence)
+
+
+def _joined(text: str) -> str:
+    return f" {' '.join(words(text))} "
