@@ -106,12 +106,14 @@ class HnswIndex:
 
     def remove(self, rows: Sequence[int]) -> None:
         """Marks rows as removed; unknown ones are ignored. Their vectors stay in memory until the next generation."""
-        with self._gate.writing():
-            ids = np.asarray(rows, dtype=np.int64)
+        ids = np.asarray(rows, dtype=np.int64)
+        with self._gate.reading():  # most removals are of rows that are elsewhere: searches need not wait for them
             positions = self._table.get(ids)
-            alive = self._alive.copy()
-            alive[positions[positions >= 0]] = False
-            self._alive = alive
+            if not (positions >= 0).any():
+                return
+        with self._gate.writing():
+            positions = self._table.get(ids)
+            self._alive[positions[positions >= 0]] = False
 
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
         """Per query about the ``k`` best allowed rows: (row, cosine), best first, ties by smaller row.

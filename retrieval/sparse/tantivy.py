@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import tantivy
+from numpy.typing import NDArray
 
 from core.errors import IndexDamaged, NotReady, StorageFailed
 from core.types import Allowed, Chunk
@@ -81,6 +82,20 @@ class TantivyIndex:
         """Number of parts that a search goes through; tantivy merges eight small ones by itself."""
         return int(self._searcher.num_segments)
 
+    def rows(self) -> NDArray[np.int64]:
+        """The committed rows, ascending."""
+        searcher = self._searcher
+        if not searcher.num_docs:
+            return np.empty(0, dtype=np.int64)
+        hits = searcher.search(
+            tantivy.Query.all_query(),
+            int(searcher.num_docs),
+            count=False,
+            order_by_field="row",
+            order=tantivy.Order.Asc,
+        ).hits
+        return np.array([row for row, _ in hits], dtype=np.int64)
+
     def add(
         self, rows: Sequence[int], chunks: Sequence[Chunk], titles: Sequence[str], collection_ids: Sequence[int]
     ) -> None:
@@ -89,16 +104,16 @@ class TantivyIndex:
         documents = []
         for row, text, collection_id in zip(rows, texts, collection_ids, strict=True):
             document = tantivy.Document()
-            document.add_integer("row", row)
-            document.add_integer("collection", collection_id)
+            document.add_integer("row", int(row))
+            document.add_integer("collection", int(collection_id))
             document.add_text(_TERMS, " ".join(self._analyser.terms(text)))
             documents.append(document)
         with self._lock:
             writer = self._open_writer()
             for row, document in zip(rows, documents, strict=True):
                 if row <= self._max_row:
-                    writer.delete_documents_by_term("row", row)
-                self._max_row = max(self._max_row, row)
+                    writer.delete_documents_by_term("row", int(row))
+                self._max_row = max(self._max_row, int(row))
                 writer.add_document(document)
 
     def remove(self, rows: Sequence[int]) -> None:
@@ -106,7 +121,7 @@ class TantivyIndex:
         with self._lock:
             writer = self._open_writer()
             for row in rows:
-                writer.delete_documents_by_term("row", row)
+                writer.delete_documents_by_term("row", int(row))
 
     def commit(self) -> None:
         """Makes everything buffered durable, then visible to searches that begin after it.
