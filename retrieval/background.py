@@ -1,4 +1,4 @@
-"""One thread that keeps the indexes in shape while searches go on. It knows steps, not what they do."""
+"""A thread that keeps the indexes in shape while searches go on. It knows steps, not what they do."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ class Background:
     """Runs ``steps`` in turn, whenever woken and every ``every_s`` seconds, until stopped.
 
     A step that raises is logged and tried again after 30 seconds; the others go on.
+
+    Args:
+        nice: gives way to the other threads of the machine (Linux). Not for steps that hold a lock others wait for.
     """
 
-    def __init__(self, steps: Sequence[Step], every_s: float = 1.0) -> None:
+    def __init__(self, name: str, steps: Sequence[Step], *, every_s: float = 1.0, nice: bool = False) -> None:
         self._steps = steps
+        self._nice = nice
         self._every_s = every_s
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -35,7 +39,7 @@ class Background:
         self._asked = 0
         self._answered = 0
         self._not_before: dict[Step, float] = {}
-        self._thread = threading.Thread(target=self._run, name="index-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -62,7 +66,7 @@ class Background:
             return self._idle.wait_for(lambda: self._answered >= mine or self._stop.is_set(), timeout_s)
 
     def _run(self) -> None:
-        if sys.platform == "linux":
+        if self._nice and sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while not self._stop.is_set():
             self._wake.clear()

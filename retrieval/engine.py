@@ -90,9 +90,9 @@ class SearchEngine:
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
         self._swept = False
         self._building_terms = False
-        self._background = Background(
-            [self._follow_step, self._leave_step, self._terms_step, self._graph_step, self._sweep_step]
-        )
+        # Quick steps that hold the lock must not wait for long ones, which give way to searches.
+        self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
+        self._builder = Background("index-builder", [self._terms_step, self._graph_step], nice=True)
 
     # ------------------------------------------------------------ life
 
@@ -109,18 +109,21 @@ class SearchEngine:
             self._catalogue.load(change, runs)
         if len(runs.rows) <= REPLAY_ROWS:
             self._terms_step()
-        self._background.start()
+        self._keeper.start()
+        self._builder.start()
 
     def close(self) -> None:
         """Writes down how far the indexes have come and gives back their files."""
-        self._background.stop()
+        self._builder.stop()
+        self._keeper.stop()
         with self._write:
             self._leave_step()
             self._terms.close()
 
     def settle(self, timeout_s: float = 60.0) -> bool:
         """Waits until nothing is left to do in the background; False if that takes longer."""
-        return self._background.settle(timeout_s)
+        # Twice: what the builder made may be for the keeper to note down, and the other way round.
+        return all(thread.settle(timeout_s) for thread in (self._keeper, self._builder) * 2)
 
     # ------------------------------------------------------------ following the database
 
@@ -160,7 +163,8 @@ class SearchEngine:
                     index.commit()
             self._catalogue.apply(target, added, removed)
             self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
-        self._background.wake()
+        self._keeper.wake()
+        self._builder.wake()
         return True
 
     # ------------------------------------------------------------ searching
@@ -269,13 +273,13 @@ class SearchEngine:
             return False
         self._building_terms = True
         try:
-            self._terms.build(self._background.stopping)
+            self._terms.build(self._builder.stopping)
         finally:
             self._building_terms = False
         return True
 
     def _graph_step(self) -> bool:
-        return self._graph.step(self._catalogue.change, self._background.stopping)
+        return self._graph.step(self._catalogue.change, self._builder.stopping)
 
     def _sweep_step(self) -> bool:
         """Once: files that a crash or a newer generation left behind."""
