@@ -24,7 +24,9 @@ async def load_models(services: Services) -> None:
         services.loading[name] = Loading(name)
 
     def encoder() -> Encoder:
-        return build_encoder(services.settings, _progress(services, ENCODER))
+        found = build_encoder(services.settings, _progress(services, ENCODER))
+        found.load()
+        return found
 
     def engine() -> SearchEngine:
         if services.models.encoder is None:
@@ -40,7 +42,6 @@ async def load_models(services: Services) -> None:
             found.load(lambda text, share: tell(f"{text} ({share:.0%})" if share < 1 else text))
         return found
 
-    services.models.verifier = None
     services.models.encoder = await _load(services, ENCODER, encoder)
     services.models.engine = await _load(services, INDEXES, engine)
     services.work_added.set()

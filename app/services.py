@@ -14,7 +14,7 @@ from app.traces import Traces
 from core.database import Database
 from core.errors import NotReady
 from core.offload import Offload
-from core.protocols import Encoder, Verifier
+from core.protocols import Encoder
 from core.settings import Settings
 from ingest.ledger import Ledger
 from ingest.parse.sandbox import Sandbox
@@ -42,7 +42,6 @@ class Models:
     engine: SearchEngine | None = None
     lm: LMQueue | None = None
     close_lm: Callable[[], None] | None = None
-    verifier: Verifier | None = None
 
 
 @dataclass(slots=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from agents.extract import ExtractStrategy
+from agents.run import Provenance
 from app.services import Services
+from app.wiring import build_verifier
 from core.errors import InvalidRequest, ModelUnavailable
-from core.protocols import Strategy
+from core.offload import Offload
+from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier
+from core.settings import Settings
 from core.types import Principal
 
 
@@ -75,9 +80,56 @@ def build_strategy(name: str, services: Services, principal: Principal) -> Strat
         ModelUnavailable: it needs a language model, and there is none.
         NotReady: the indexes are still loading.
     """
-    if name not in STRATEGIES:
-        raise InvalidRequest(f"unknown strategy {name!r}: choose {', '.join(STRATEGIES)}", code="unknown-strategy")
+    check_strategy(name)
     info = next(s for s in strategies(services) if s.name == name)
     if not info.available:
         raise ModelUnavailable(f"strategy {name!r} needs a language model, and {info.reason}")
-    raise ModelUnavailable("not yet")
+    engine, queue = services.engine, services.models.lm
+    return assemble(
+        name,
+        Parts(
+            settings=services.settings,
+            retriever=engine.retriever(),
+            encoder=services.encoder,
+            lm=queue.for_user(principal.user_id) if queue is not None else None,
+            verifier=build_verifier(services.settings),
+            offload=services.offload,
+            index_version=lambda: str(engine.status().change),
+        ),
+    )
+
+
+def check_strategy(name: str) -> None:
+    """Raises InvalidRequest for a name that is no strategy."""
+    if name not in STRATEGIES:
+        raise InvalidRequest(f"unknown strategy {name!r}: choose {', '.join(STRATEGIES)}", code="unknown-strategy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What strategies are made of."""
+
+    settings: Settings
+    retriever: Retriever
+    encoder: Encoder
+    lm: LanguageModel | None
+    verifier: Verifier
+    offload: Offload
+    index_version: Callable[[], str]
+
+
+def assemble(name: str, parts: Parts) -> Strategy:
+    """Puts a strategy together; raises as ``build_strategy``."""
+    settings = parts.settings
+    provenance = Provenance(settings_hash=settings.digest(), index_version=parts.index_version)
+    if name == "extract":
+        return ExtractStrategy(
+            retriever=parts.retriever,
+            encoder=parts.encoder,
+            verifier=parts.verifier,
+            offload=parts.offload,
+            threshold=settings.extract_threshold,
+            k=settings.k,
+            provenance=provenance,
+        )
+    raise InvalidRequest(f"unknown strategy {name!r}", code="unknown-strategy")

@@ -25,6 +25,12 @@ GPU_DEFAULTS: dict[str, Any] = {
 }
 
 
+class LoadableEncoder(Encoder, Protocol):
+    """What every encoder is beside its protocol. Without ``load`` the first use loads."""
+
+    def load(self) -> None: ...
+
+
 class LoadableLM(LanguageModel, Protocol):
     """What every runtime is beside its protocol."""
 
@@ -51,8 +57,8 @@ def model_cache_dir() -> Path:
     return (Path(found) if found else Path.home() / ".cache") / "openbook"
 
 
-def build_encoder(settings: Settings, progress: Callable[[str], object] | None = None) -> Encoder:
-    """The encoder, loaded; ``progress`` is told in a line each what takes time."""
+def build_encoder(settings: Settings, progress: Callable[[str], object] | None = None) -> LoadableEncoder:
+    """The encoder, not yet loaded; ``progress`` is told in a line each what takes time."""
     match settings.encoder_runtime:
         case "openvino":
             if settings.encoder_model != "packaged":
@@ -63,24 +69,18 @@ def build_encoder(settings: Settings, progress: Callable[[str], object] | None =
                 )
             from retrieval.encoders.openvino import OpenVinoEncoder
 
-            encoder = OpenVinoEncoder(
+            return OpenVinoEncoder(
                 model_cache_dir(),
                 precision=settings.encoder_precision,
                 threads=settings.encoder_threads,
                 progress=progress,
             )
-            encoder.load()
-            return encoder
         case "sentence-transformers":
             from models.packaged import MINILM, verify
             from retrieval.encoders.sentence_transformers import SentenceTransformersEncoder
 
             name = str(verify(MINILM)) if settings.encoder_model == "packaged" else settings.encoder_model
-            found = SentenceTransformersEncoder(name, precision=settings.encoder_precision)
-            if progress is not None:
-                progress(f"loading {settings.encoder_model}")
-            found.load()
-            return found
+            return SentenceTransformersEncoder(name, precision=settings.encoder_precision)
 
 
 def build_lm(settings: Settings) -> LoadableLM | None:

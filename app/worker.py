@@ -134,7 +134,9 @@ def main() -> int:
         logger.error("%s", e.message)
         return 1
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as http:
-        Worker(settings, build_encoder(settings), http, worker_id=f"w{os.getpid()}").run(stop)
+        encoder = build_encoder(settings)
+        encoder.load()
+        Worker(settings, encoder, http, worker_id=f"w{os.getpid()}").run(stop)
     return 0
 
 

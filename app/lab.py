@@ -1,0 +1,117 @@
+"""What evaluation measures, put together: retrievers over data sets, and strategies over their contexts. Part of the
+wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from app.people import local_principal
+from app.strategies import STRATEGIES, Parts, assemble, check_strategy
+from app.wiring import build_encoder, build_lm, build_queue, build_verifier, model_cache_dir
+from core.errors import ModelUnavailable, OpenbookError
+from core.events import RunDone, RunFailed
+from core.ids import new_id
+from core.offload import Offload
+from core.protocols import Retriever
+from core.settings import Settings
+from core.types import Answer, Hit, Limits, Sample, Trace, Where
+from eval.datasets import Corpus
+from eval.qa import AnswerOne, OwnContexts, Pooled
+from eval.retrieval import Build
+from retrieval.adhoc import build_adhoc
+
+VECTOR_CACHE = "vectors"
+
+
+def adhoc_retriever_factory(
+    retriever: str,
+    sparse: Literal["tantivy", "rank-bm25"],
+    dense: Literal["auto", "exact", "hnsw"],
+    fusion: Literal["convex", "rrf"],
+) -> Build:
+    """A function that indexes a corpus in memory; its vectors are kept for the next run."""
+
+    def build(settings: Settings, corpus: Corpus) -> Retriever:
+        return build_adhoc(
+            settings,
+            ((d.doc_id, d.title, d.text) for d in corpus),
+            build_encoder(settings),
+            model_cache_dir() / VECTOR_CACHE,
+            retriever=retriever,
+            sparse=sparse,
+            dense=dense,
+            fusion=fusion,
+        )
+
+    return build
+
+
+def qa_answerer(
+    settings: Settings, strategy: str, mode: OwnContexts | Pooled, samples: Sequence[Sample], offload: Offload
+) -> AnswerOne:
+    """A function that answers one question of a data set. Call it within the event loop that will use it.
+
+    All contexts are indexed together; a question that reads only its own is filtered to them, so the statistics of its
+    terms are those of the whole data set.
+
+    Raises:
+        InvalidRequest: an unknown strategy.
+        ModelUnavailable: it needs a language model, and settings want none or it cannot be loaded.
+    """
+    check_strategy(strategy)
+    lm = build_lm(settings) if STRATEGIES[strategy][2] else None
+    if STRATEGIES[strategy][2] and lm is None:
+        raise ModelUnavailable(f"strategy {strategy!r} needs a language model, and lm_runtime is none")
+    if lm is not None:
+        lm.load()
+    ids: dict[tuple[str, str], str] = {}
+    for sample in samples:
+        for context in sample.contexts:
+            ids.setdefault(context, f"context-{len(ids)}")
+    encoder = build_encoder(settings)
+    passages = ((doc_id, title, text) for (title, text), doc_id in ids.items())
+    retriever: Retriever = (
+        build_adhoc(settings, passages, encoder, model_cache_dir() / VECTOR_CACHE) if ids else _Nothing()
+    )
+    made = assemble(
+        strategy,
+        Parts(
+            settings=settings,
+            retriever=retriever,
+            encoder=encoder,
+            lm=build_queue(settings, lm) if lm is not None else None,
+            verifier=build_verifier(settings),
+            offload=offload,
+            index_version=lambda: "data set",
+        ),
+    )
+    limits = Limits(
+        max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens, max_seconds=settings.max_seconds
+    )
+
+    async def answer(sample: Sample) -> tuple[Answer, Trace]:
+        own = isinstance(mode, OwnContexts) and bool(sample.contexts)
+        filters = {"doc_id": tuple(ids[c] for c in sample.contexts)} if own else {}
+        where = Where(principal=local_principal(), filters=filters)
+        outcome: RunDone | RunFailed | None = None
+        async for event in made.run(sample.question, history=(), limits=limits, where=where, run_id=new_id("r")):
+            if isinstance(event, RunDone | RunFailed):
+                outcome = event
+        match outcome:
+            case RunDone(answer=found, trace=trace):
+                return found, trace
+            case RunFailed(code=code, message=message):
+                raise OpenbookError(message, code=code)
+            case None:
+                raise OpenbookError(f"the strategy {strategy!r} ended without an answer")
+
+    return answer
+
+
+class _Nothing:
+    """The retriever of a data set without contexts (closed-book)."""
+
+    def search(self, query: str, k: int, where: Where) -> list[Hit]:
+        del query, k, where
+        return []
