@@ -68,6 +68,8 @@ def chat_page() -> None:
     # The composer shows its stop button only in the run that a question began; later ones need another.
     just_asked = st.session_state.pop("just-asked", False)
     if live is not None:
+        if live.now.state == "failed" and len(messages) <= live.before:
+            _question(live.question)  # it was refused, so nobody kept it
         _draw_live(live, with_stop=not just_asked)
     elif messages and messages[-1]["role"] == "user":
         _unanswered(messages[-1])

@@ -10,6 +10,7 @@ import streamlit as st
 from app import replies
 from app.ui.inert import inert_markdown
 from app.ui.state import client, limits
+from core.ids import COLLECTION_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +50,14 @@ def draw_composer(
 def _pick_collections(chat: replies.Chat | None, names: Sequence[str]) -> list[str]:
     before = [name for name in (chat["collections"] if chat else _last(names)) if name in names] or list(names)
     key = f"collections-{chat['chat_id'] if chat else 'new'}"
-    chosen = [name for name in st.session_state.get(key, before) if name in names] or list(names)
+    # Nothing picked means all: those that are added later, too.
+    default = before if len(before) < len(names) else []
+    chosen = [name for name in st.session_state.get(key, default) if name in names] or list(names)
     with st.popover(_collections_label(chosen, names), icon=":material/folder_open:", type="tertiary"):
         picked = st.multiselect(
             "Ask of these collections",
             names,
-            default=before if key not in st.session_state else None,
+            default=default if key not in st.session_state else None,
             key=key,
             placeholder="All collections",
         )
@@ -69,7 +72,8 @@ def _last(names: Sequence[str]) -> list[str]:
 def _collections_label(chosen: Sequence[str], names: Sequence[str]) -> str:
     if len(chosen) == len(names) and len(names) > 1:
         return "All collections"
-    first = inert_markdown(chosen[0])
+    # A proper name is harmless as it stands; escaped, a screen reader would read the backslashes out.
+    first = chosen[0] if COLLECTION_NAME.fullmatch(chosen[0]) else inert_markdown(chosen[0])
     return first if len(chosen) == 1 else f"{first} and {len(chosen) - 1} more"
 
 

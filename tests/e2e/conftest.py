@@ -1,0 +1,106 @@
+"""A real browser before a real server: one of each for the session, a fresh page for each test."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from app.client import Client
+from tests.e2e.hostile import HOSTILE_ANSWER
+from tests.support.servers import openbook_server
+
+CHROMIUM_ARGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TIMEOUT_MS = 30_000
+SLOW_ANSWER = " ".join(f"word{i}" for i in range(400))  # 40 s at a tenth of a second a word
+SCRIPT = {
+    "replies": [
+        {"when": "tell me slowly", "text": SLOW_ANSWER, "delta_delay_s": 0.1, "times": 0},
+        {"when": "show the payloads", "text": HOSTILE_ANSWER, "times": 0},
+        {"text": "The lighthouse keeper kept eleven geese [1]. **He sold none.**", "delta_delay_s": 0.02, "times": 0},
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    ui_url: str
+    api: Client
+
+    def running(self) -> int:
+        """How many answers the server is giving."""
+        runs = self.api.system()["runs"]
+        assert isinstance(runs, int)
+        return runs
+
+
+def _chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    if os.environ.get("OPENBOOK_TEST_REQUIRE_BROWSER") == "1":
+        pytest.fail("no Chromium on the path, and OPENBOOK_TEST_REQUIRE_BROWSER=1 asks for one")
+    pytest.skip("no Chromium on the path")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = _chromium()
+    with sync_playwright() as playwright:
+        expect.set_options(timeout=TIMEOUT_MS)
+        found = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser, model_cache: Path) -> Iterator[Site]:
+    """One server for all tests; each makes a collection of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    script = folder / "script.json"
+    script.write_text(json.dumps(SCRIPT), "utf-8")
+    env = {"OPENBOOK_LM_RUNTIME": "scripted", "OPENBOOK_LM_SCRIPT": str(script)}
+    with openbook_server(folder / "data", ui=True, env=env) as server, server.client() as api:
+        yield Site(server.ui_url, api)
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages that fail the test if they reach for anything but this machine."""
+    contexts = []
+    strangers: list[str] = []
+
+    def open_one(width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
+        )
+        contexts.append(context)
+        context.set_default_timeout(TIMEOUT_MS)
+        page = context.new_page()
+        page.on("request", lambda request: _note(request.url, strangers))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert strangers == [], "the page asked other hosts for something"
+
+
+def _note(url: str, strangers: list[str]) -> None:
+    if not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")):
+        strangers.append(url)
