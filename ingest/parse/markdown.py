@@ -107,6 +107,7 @@ def find_headings(text: str, body_start: int = 0) -> tuple[Heading, ...]:
 
 
 def _add(headings: list[Heading], level: int, content: str, start: int) -> None:
-    title = one_line(_INLINE_MARKUP.sub(lambda m: m.group(1) or "", _CLOSING_HASHES.sub("", content.strip())))
+    content = one_line(_CLOSING_HASHES.sub("", content.strip()))
+    title = one_line(_INLINE_MARKUP.sub(lambda m: m.group(1) or "", content)) or content
     if title:
         headings.append(Heading(level, title, start))

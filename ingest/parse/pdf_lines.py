@@ -211,7 +211,7 @@ def _is_wrapped(lines: Sequence[Line], i: int) -> bool:
     a, b = lines[i], lines[i + 1]
     right = a.x1
     for other in lines[max(0, i - 8) : i + 9]:
-        if other.placed and abs(other.x0 - a.x0) <= 1.5 * a.size:
+        if other.placed and abs(other.x0 - a.x0) <= 1.5 * a.size and abs(other.size - a.size) <= 0.15 * a.size:
             right = max(right, other.x1)
     words = b.text.split(maxsplit=1)
     if not words:

@@ -86,6 +86,11 @@ class Sandbox:
         with self._lock:
             self._discard()
 
+    def start(self) -> None:
+        """Starts the child now, rather than with the first file."""
+        with self._lock:
+            self._ready_child()
+
     def parse(
         self, path: Path, filename: str, cancelled: Callable[[], bool] = never, *, password: str | None = None
     ) -> ParsedDocument:

@@ -15,7 +15,7 @@ import pytest
 from core.errors import OpenbookError, ParseFailed, TooLarge
 from ingest.parse import ParseLimits
 from ingest.parse.sandbox import Sandbox
-from tests.support.pdfs import lines, pdf
+from tests.support.drawn_pdfs import lines, pdf
 
 
 @pytest.fixture(scope="module")

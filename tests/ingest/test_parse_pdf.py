@@ -16,7 +16,7 @@ from ingest.parse import ParseLimits, parse_file
 from ingest.parse.pdf import iso_date, render_page, text_boxes
 from ingest.parse.pdf_hyphens import Hyphens
 from ingest.parse.pdf_page import align
-from tests.support.pdfs import blank, both, image, lines, pdf
+from tests.support.drawn_pdfs import blank, both, image, lines, pdf
 
 PROSE = [
     "The quick brown fox jumps over the lazy dog while the band plays on and on",

@@ -12,7 +12,7 @@ from core.ids import document_id
 from core.settings import Settings
 from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import parse_limits, process
-from tests.support.pdfs import both, image, lines, pdf
+from tests.support.drawn_pdfs import both, image, lines, pdf
 from tests.support.tokenizers import ToyTokenizer
 
 
