@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import NotReady
+from core.errors import IndexDamaged, NotReady
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
 from core.types import Allowed, Vectors
@@ -219,6 +219,13 @@ class SearchEngine:
         if kind == "hnsw":
             self._graph.want()
         return self._exact if kind == "exact" else self._dense
+
+    def term_index_failed(self, error: IndexDamaged) -> None:
+        """A search ran into a damaged term index: it is built anew, and searches go on without it."""
+        with self._write:
+            if self._terms.index is not None:
+                self._terms.give_up(error)
+        self._builder.wake()
 
     def _fill(self, index: CommittedIndex) -> CommittedIndex:
         with self.store.database.read() as connection:

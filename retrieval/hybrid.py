@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from core.errors import IndexDamaged
 from core.types import Allowed, Hit, Where
 from retrieval.catalogue import Snapshot
 from retrieval.ranking import RankedRow, Ranking, check_query
@@ -42,8 +43,14 @@ class EngineRetriever:
         hits: list[Hit] = []
         if where.filters:
             self.engine.catch_up()  # filters are looked up in the database: let it be of the moment searched in
-        for _ in range(_ATTEMPTS):
-            ranked, passages = self._once(query, k, where)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                ranked, passages = self._once(query, k, where)
+            except IndexDamaged as e:
+                self.engine.term_index_failed(e)
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
             hits = self._hits(ranked, passages)
             if len(hits) == len(ranked):
                 break

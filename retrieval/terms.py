@@ -1,7 +1,8 @@
 """The term index on the disk: opened if it is sound, brought up to date row by row, built anew if it is not.
 
 Tantivy commits in place, so there is no moment at which its folder has one checksum. What is trusted instead: the
-checksum in every segment file, and that the rows it holds are, after replaying, exactly those of the database.
+checksum in every one of its files, which ``TantivyIndex`` compares, and that the rows it holds are, after replaying,
+exactly those of the database.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from retrieval.projection import (
 )
 from retrieval.sparse.analyse import VERSION
 from retrieval.sparse.tantivy import TantivyIndex
-from retrieval.sparse_files import stored_rows, verify_tantivy
 
 logger = logging.getLogger(__name__)
 
@@ -69,20 +69,23 @@ class TermKeeper:
             return
         path = self._generations.folder / manifest.name
         try:
-            verify_tantivy(path)
-            held, wanted = stored_rows(path), np.sort(runs.rows)
+            if not path.is_dir():
+                raise IndexDamaged(f"{path} is named in a manifest but is not there")
+            self._generation, self._path = manifest.generation, path
+            self.index = TantivyIndex(path)  # which compares checksums
+            held, wanted = self.index.rows(), np.sort(runs.rows)
             missing, extra = np.setdiff1d(wanted, held), np.setdiff1d(held, wanted)
             if len(missing) > REPLAY_ROWS:
                 logger.info("the term index lacks %d rows: it is built anew", len(missing))
+                self.close()
                 return
-            self.index, self._generation, self._path = TantivyIndex(path), manifest.generation, path
             if len(missing) or len(extra):
                 self._replay(connection, self.index, runs.holding(missing), extra.tolist())
             if len(self.index) != len(wanted):
                 raise IndexDamaged(f"{path} holds {len(self.index)} rows after replaying: there are {len(wanted)}")
             self.moved = bool(len(missing) or len(extra))
         except _FAILURES as e:
-            self._give_up(e)
+            self.give_up(e)
 
     @staticmethod
     def _replay(connection: Connection, index: TantivyIndex, added: DocumentRuns, removed: Sequence[int]) -> None:
@@ -109,7 +112,7 @@ class TermKeeper:
             step(self.index)
             self.moved = True
         except _FAILURES as e:
-            self._give_up(e)
+            self.give_up(e)
 
     def cover(self, change: int, n_rows: int) -> None:
         """Commits, and notes in the manifest that everything up to ``change`` is in."""
@@ -122,7 +125,8 @@ class TermKeeper:
             forget_removals(connection, change)
         self.moved = False
 
-    def _give_up(self, error: Exception) -> None:
+    def give_up(self, error: Exception) -> None:
+        """Takes a failed index out of service, to be built anew."""
         logger.error("the term index %s failed and is built anew: %s", self._path, error)
         self.problems.append(f"the term index failed and is built anew: {error}")
         self.close()
@@ -172,7 +176,7 @@ class TermKeeper:
                 if cancelled():
                     raise RunCancelled("building the term index was stopped")
                 index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
-        index.commit()
+        index.settle()
         return change
 
     def _switch(self, index: TantivyIndex, generation: int, path: Path | None, since: int) -> None:

@@ -26,8 +26,7 @@ def sentence(seed: int, n: int = 24) -> str:
 
 def fill(lib, n=20, collection="a"):
     lib.create(collection)
-    for i in range(n):
-        lib.put(collection, f"f{i}", sentence(i))
+    lib.put_many(collection, {f"f{i}": sentence(i) for i in range(n)})
 
 
 def uris(hits):
@@ -378,7 +377,7 @@ def test_while_the_term_index_is_rebuilt_hybrid_answers_by_vectors_and_bm25_says
     with library(tmp_path) as lib:
         fill(lib, 5)
         stop_background(lib)  # so that the rebuild does not come
-        lib.engine._terms._give_up(OSError("pulled out"))
+        lib.engine._terms.give_up(OSError("pulled out"))
         assert lib.engine.status().sparse_kind == "rebuilding"
         (best, *_) = lib.search("unique3")
         assert best.title == "f3" and set(best.parts) == {"dense", "fused"}
@@ -390,7 +389,7 @@ def test_what_happens_during_a_rebuild_is_in_it(tmp_path):
     with library(tmp_path) as lib:
         fill(lib, 5)
         stop_background(lib)
-        lib.engine._terms._give_up(OSError("pulled out"))
+        lib.engine._terms.give_up(OSError("pulled out"))
         calls = []
 
         def write_in_between():  # asked before each batch of the rebuild, whose view of the database is fixed by then

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from core.database import DATABASE_FILE, Database, migrate, open_database
 from core.ids import chunk_id, document_id
@@ -80,10 +82,21 @@ class Library:
 
     def commit(self, collection: str, uri: str, text: str, **extra: Any) -> Change:
         """Puts a document without telling the engine."""
+        with self.database.write() as connection:
+            return self._put(connection, collection, uri, text, **extra)
+
+    def _put(self, connection: Connection, collection: str, uri: str, text: str, **extra: Any) -> Change:
         document, chunks = make_document(collection, uri, text, **extra)
         vectors = self.encoder.encode_documents([c.text for c in chunks] or ["x"])[: len(chunks)]
+        return self.store.put_document(connection, document, chunks, vectors, self.encoder.revision, CHUNKER)
+
+    def put_many(self, collection: str, texts: Mapping[str, str], **extra: Any) -> Change:
+        """Puts documents in one transaction and publishes them at once."""
         with self.database.write() as connection:
-            return self.store.put_document(connection, document, chunks, vectors, self.encoder.revision, CHUNKER)
+            for uri, text in texts.items():
+                change = self._put(connection, collection, uri, text, **extra)
+        self.engine.publish(change)
+        return change
 
     def put(self, collection: str, uri: str, text: str, **extra: Any) -> Change:
         change = self.commit(collection, uri, text, **extra)
@@ -138,18 +151,23 @@ def migrated_database(data_dir: Path) -> Database:
     return open_database(data_dir)
 
 
-def open_library(data_dir: Path, encoder: HashEncoder | None = None, **settings: Any) -> Library:
+def library_parts(data_dir: Path, encoder: HashEncoder | None = None, **settings: Any) -> Library:
+    """Everything built, nothing opened but the database."""
     database = migrated_database(data_dir)
     store = Store(database, data_dir / "originals", also_held=lambda _: frozenset())
     encoder = encoder or HashEncoder()
     chosen = Settings(data_dir=data_dir, **settings)
-    engine = SearchEngine(store, encoder, data_dir, chosen)
+    return Library(data_dir, database, store, encoder, chosen, SearchEngine(store, encoder, data_dir, chosen))
+
+
+def open_library(data_dir: Path, encoder: HashEncoder | None = None, **settings: Any) -> Library:
+    lib = library_parts(data_dir, encoder, **settings)
     try:
-        engine.open()
+        lib.engine.open()
     except BaseException:
-        database.close()
+        lib.database.close()
         raise
-    return Library(data_dir, database, store, encoder, chosen, engine)
+    return lib
 
 
 @contextmanager
