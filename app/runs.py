@@ -47,10 +47,12 @@ class Run:
             self.cancelled = True
             self._task.cancel()
 
-    async def wait(self) -> None:
-        """Returns when the run and its ``on_end`` are over."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Waits for the end of the run and its ``on_end``; False if the time is up before."""
+        if self._task is None:
+            return True
+        done, _ = await asyncio.wait([self._task], timeout=timeout_s)
+        return bool(done)
 
     def trace(self) -> Trace:
         """The strategy's own trace, or what is known of a run that was cut off."""

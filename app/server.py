@@ -137,6 +137,15 @@ class BackgroundServer:
             lock.release()
 
 
+class _Server(uvicorn.Server):
+    """Leaves signals to ``main``: the stock server raises them again when it has stopped, which would end the
+    process before the indexes are closed and the address is withdrawn."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def _uvicorn(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -167,8 +176,10 @@ def main() -> int:
             name = f"[{host}]" if ":" in host else host
             url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else name}:{port}"
             announce_server(settings.data_dir, ServerAddress(url=url, token=services.worker_token, pid=os.getpid()))
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            uvicorn.Server(_uvicorn(application(services))).run(sockets=[listener])
+            server = _Server(_uvicorn(application(services)))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, server.handle_exit)
+            server.run(sockets=[listener])
             withdraw_server(settings.data_dir)
     except OpenbookError as e:
         print(f"openbook: {e.message}", file=sys.stderr)  # noqa: T201

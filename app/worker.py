@@ -130,12 +130,12 @@ def main() -> int:
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
     try:
         settings = load_settings()
+        encoder = build_encoder(settings)
+        encoder.load()
     except OpenbookError as e:
         logger.error("%s", e.message)
         return 1
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as http:
-        encoder = build_encoder(settings)
-        encoder.load()
         Worker(settings, encoder, http, worker_id=f"w{os.getpid()}").run(stop)
     return 0
 

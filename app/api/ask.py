@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
@@ -21,6 +21,8 @@ from core.events import RunDone, RunFailed
 from core.types import Limits, Message, Principal
 
 router = APIRouter(prefix="/v1", tags=["ask"])
+
+DISCONNECT_LOOK_S = 0.5
 
 
 class Turn(BaseModel):
@@ -58,7 +60,7 @@ class AskRequest(BaseModel):
 
 
 @router.post("/ask")
-async def ask(body: AskRequest, services: ServicesHere, principal: PrincipalHere) -> Response:
+async def ask(body: AskRequest, request: Request, services: ServicesHere, principal: PrincipalHere) -> Response:
     """The answer as JSON, or with ``"stream": true`` as server-sent events:
     run, step, token, sentence, citation, usage, then done or error."""
 
@@ -78,7 +80,7 @@ async def ask(body: AskRequest, services: ServicesHere, principal: PrincipalHere
         ),
         on_end=keep,
     )
-    return EventStream(run_events(run)) if body.stream else await whole_answer(run)
+    return EventStream(run_events(run)) if body.stream else await whole_answer(run, request)
 
 
 async def keep_trace(services: Services, principal: Principal, run: Run) -> None:
@@ -98,11 +100,15 @@ async def run_events(run: Run) -> AsyncIterator[bytes]:
         await run.wait()
 
 
-async def whole_answer(run: Run) -> Response:
+async def whole_answer(run: Run, request: Request) -> Response:
+    """Waits for the answer; a reader who leaves stops the run."""
     try:
-        await run.wait()
+        while not await run.wait(DISCONNECT_LOOK_S):
+            if await request.is_disconnected():
+                break
     finally:
         run.cancel()
+        await run.wait()
     match run.outcome:
         case RunDone(answer=answer, trace=trace):
             return JSONResponse(answer_json(answer, trace))

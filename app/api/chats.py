@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -89,7 +89,9 @@ async def delete_chat(chat_id: str, services: ServicesHere, principal: Principal
 
 
 @router.post("/{chat_id}/messages")
-async def ask_in_chat(chat_id: str, body: NewMessage, services: ServicesHere, principal: PrincipalHere) -> Response:
+async def ask_in_chat(
+    chat_id: str, body: NewMessage, request: Request, services: ServicesHere, principal: PrincipalHere
+) -> Response:
     """Asks in the conversation. Question and answer are kept; a reader who leaves stops the run, and what had
     been said is kept as a partial answer."""
     chat = await services.offload(services.chats.get, principal, chat_id)
@@ -124,4 +126,4 @@ async def ask_in_chat(chat_id: str, body: NewMessage, services: ServicesHere, pr
         on_end=keep,
         on_begin=question_kept,
     )
-    return EventStream(run_events(run)) if body.stream else await whole_answer(run)
+    return EventStream(run_events(run)) if body.stream else await whole_answer(run, request)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
+import time
 from typing import Any, cast
 
 from fastapi import APIRouter, Depends, Request
@@ -23,6 +25,8 @@ router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[De
 
 # A waiting worker holds its request this long before it asks again.
 CLAIM_WAIT_S = 10.0
+# How soon a worker that has gone is noticed; also heals a wake-up missed between looking and waiting.
+LOOK_S = 0.5
 
 
 class Claim(BaseModel):
@@ -40,19 +44,18 @@ class Failure(BaseModel):
 
 
 @router.post("/claim")
-async def claim(body: Claim, services: ServicesHere) -> Response:
-    """The next task; 204 if there is none for a while."""
-    for _ in range(2):
+async def claim(body: Claim, request: Request, services: ServicesHere) -> Response:
+    """The next task; 204 if there is none for a while, or if the worker has gone meanwhile."""
+    deadline = time.monotonic() + CLAIM_WAIT_S
+    while time.monotonic() < deadline and not await request.is_disconnected():
         services.work_added.clear()
         # What is made can be stored only once the indexes are open; loading ends by setting work_added.
         job = await services.offload(_claim, services, body.worker_id) if services.search_ready else None
         if job is not None:
             await services.announce_jobs()
             return JSONResponse(dataclasses.asdict(_task(services, job)))
-        try:
-            await asyncio.wait_for(services.work_added.wait(), CLAIM_WAIT_S)
-        except TimeoutError:
-            break
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(services.work_added.wait(), LOOK_S)
     return Response(status_code=204)
 
 
