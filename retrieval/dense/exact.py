@@ -17,7 +17,7 @@ from core.errors import InvalidRequest
 from core.types import Allowed, Vectors
 from retrieval.dense.scan import Positions, PositionTable, Rows, best, check_vectors, gather, visible
 
-# 8,192 vectors of 384 floats are 12 MB: large enough for BLAS, small enough that a half-empty last one is no waste.
+# 8,192 vectors of 384 floats are 12 MB: few enough steps in Python, and a half-empty last block is no waste.
 BLOCK_ROWS = 8192
 _DEAD_SHARE = 0.25
 # Below this share of allowed rows, looking each of them up is quicker than asking every vector whether it is allowed.
