@@ -5,9 +5,23 @@ Everybody who reads ``documents`` or what hangs on them for a person joins ``col
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, literal, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    literal,
+    or_,
+    select,
+    true,
+)
 
 from core.errors import Forbidden, NotFound
 from core.types import Principal
@@ -19,12 +33,20 @@ _NAMES_SHOWN = 20
 
 def may_read(principal: Principal) -> ColumnElement[bool]:
     """A condition on ``collections``: the principal owns it, is a member, or is an administrator."""
-    if principal.is_admin:
-        return true()
-    membership = exists().where(
-        members.c.collection_id == collections.c.collection_id, members.c.user_id == principal.user_id
-    )
-    return or_(collections.c.owner_id == principal.user_id, membership)
+    return true() if principal.is_admin else _reads(literal(principal.user_id))
+
+
+def _reads(user_id: ColumnElement[str]) -> ColumnElement[bool]:
+    membership = exists().where(members.c.collection_id == collections.c.collection_id, members.c.user_id == user_id)
+    return or_(collections.c.owner_id == user_id, membership)
+
+
+def readable_to(statement: Select[Any]) -> Mapping[bool, Select[Any]]:
+    """``statement`` for principals who are (True) and are not (False) administrators; bind ``me`` to the user_id.
+
+    For what every search asks: making a statement takes longer than running it.
+    """
+    return {True: statement, False: statement.where(_reads(bindparam("me", type_=String)))}
 
 
 def role_column(principal: Principal) -> ColumnElement[str]:
@@ -39,19 +61,20 @@ def role_column(principal: Principal) -> ColumnElement[str]:
     return case((collections.c.owner_id == principal.user_id, "owner"), else_=role)
 
 
+_NAMED = readable_to(select(collections.c.name, collections.c.collection_id).order_by(collections.c.name))
+
+
 def readable_collections(connection: Connection, principal: Principal, names: Sequence[str] = ()) -> dict[str, int]:
     """Name → collection_id of ``names`` (empty: of everything the principal may read).
 
     Raises:
         NotFound: one of ``names`` is not there, or not for this principal; says which ones are.
     """
-    query = select(collections.c.name, collections.c.collection_id).where(may_read(principal))
-    query = query.order_by(collections.c.name)
-    asked = query.where(collections.c.name.in_(list(names))) if names else query
-    found = {name: number for name, number in connection.execute(asked)}  # noqa: C416 (dict() of rows has no type)
+    query, me = _NAMED[principal.is_admin], {"me": principal.user_id}
+    found = {name: number for name, number in connection.execute(query, me) if not names or name in names}
     unknown = [name for name in names if name not in found]
     if unknown:
-        visible = [name for name, _ in connection.execute(query)]
+        visible = [name for name, _ in connection.execute(query, me)]
         raise NotFound(f"no collection {unknown[0]!r}: {_valid(visible)}", code="unknown-collection")
     return found
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from core.clock import now_iso
@@ -25,7 +25,7 @@ from core.database import Database
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import check_collection_name
 from core.types import Chunk, Document, PageSpan, Principal, Vectors
-from retrieval.access import may_read, readable_collections, require_role, role_column
+from retrieval.access import may_read, readable_collections, readable_to, require_role, role_column
 from retrieval.document_rows import as_chunk, as_info, check_fits, insert_document
 from retrieval.originals import Originals
 from retrieval.projection import current_change, matching_documents
@@ -281,14 +281,9 @@ class Store:
 
     def chunks_by_row(self, principal: Principal, rows: Sequence[int]) -> dict[int, Passage]:
         """The passages behind row ids; rows that are gone, or not this principal's, are left out."""
-        query = (
-            select(chunks, documents.c.doc_id, documents.c.title, collections.c.name.label("collection"))
-            .join(documents, documents.c.doc_number == chunks.c.doc_number)
-            .join(collections, collections.c.collection_id == documents.c.collection_id)
-            .where(chunks.c.row_id.in_(list(rows)), may_read(principal))
-        )
+        query = _PASSAGES[principal.is_admin]
         with self.database.read() as connection:
-            found = connection.execute(query).all()
+            found = connection.execute(query, {"rows": list(rows), "me": principal.user_id}).all()
             texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
         return {
             c.row_id: Passage(chunk=as_chunk(c, c.doc_id, texts_[c.row_id]), title=c.title, collection=c.collection)
@@ -321,6 +316,14 @@ class Store:
         with self.database.read() as connection:
             held = set(connection.scalars(select(documents.c.sha256)))
             return held if self._also_held is None else held | self._also_held(connection)
+
+
+_PASSAGES = readable_to(
+    select(chunks, documents.c.doc_id, documents.c.title, collections.c.name.label("collection"))
+    .join(documents, documents.c.doc_number == chunks.c.doc_number)
+    .join(collections, collections.c.collection_id == documents.c.collection_id)
+    .where(chunks.c.row_id.in_(bindparam("rows", expanding=True)))
+)
 
 
 def _runs(condition: Any) -> Select[Any]:

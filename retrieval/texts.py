@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from core.errors import InvalidRequest, NotFound
 from retrieval.tables import TEXT_BLOCK, chunks, texts
@@ -49,6 +49,17 @@ def read_slice(connection: Connection, doc_number: int, start: int, end: int) ->
     return joined[start - first * TEXT_BLOCK : end - first * TEXT_BLOCK]
 
 
+_CHUNK_TEXTS = (
+    select(chunks.c.row_id, texts.c.text)
+    .join(texts, texts.c.doc_number == chunks.c.doc_number)
+    .where(
+        chunks.c.row_id.in_(bindparam("rows", expanding=True)),
+        texts.c.block.between(chunks.c.start // TEXT_BLOCK, (chunks.c.end - 1) // TEXT_BLOCK),
+    )
+    .order_by(chunks.c.row_id, texts.c.block)
+)
+
+
 def read_chunk_texts(connection: Connection, rows: Iterable[tuple[int, int, int]]) -> dict[int, str]:
     """The text of chunks given as (row_id, start, end), in one query.
 
@@ -57,17 +68,7 @@ def read_chunk_texts(connection: Connection, rows: Iterable[tuple[int, int, int]
     """
     spans = {row: (start, end) for row, start, end in rows}
     pieces: dict[int, list[str]] = {row: [] for row in spans}
-    last = chunks.c.end - 1
-    query = (
-        select(chunks.c.row_id, texts.c.text)
-        .join(texts, texts.c.doc_number == chunks.c.doc_number)
-        .where(
-            chunks.c.row_id.in_(list(spans)),
-            texts.c.block.between(chunks.c.start // TEXT_BLOCK, last // TEXT_BLOCK),
-        )
-        .order_by(chunks.c.row_id, texts.c.block)
-    )
-    for row, text in connection.execute(query):
+    for row, text in connection.execute(_CHUNK_TEXTS, {"rows": list(spans)}):
         pieces[row].append(text)
     found = {}
     for row, (start, end) in spans.items():
