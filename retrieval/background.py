@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from core.errors import OpenbookError, RunCancelled
+from core.errors import RunCancelled
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Background:
             return step()
         except RunCancelled:
             return False
-        except (OpenbookError, OSError, ValueError, RuntimeError):
+        except Exception:  # whatever it is: the thread has to live on
             logger.exception("keeping the indexes in shape failed; it is tried again in %d s", _RETRY_S)
             self._not_before[step] = time.monotonic() + _RETRY_S
             return False

@@ -37,7 +37,6 @@ def test_a_passage_is_found_under_its_own_id(tmp_path, retriever, dense):
 
 @pytest.mark.parametrize(("retriever", "sparse"), [("tfidf", None), ("bm25", "rank-bm25")])
 def test_the_reference_engines_serve_too(tmp_path, retriever, sparse):
-    pytest.importorskip("retrieval.sparse.tfidf")
     found = build(tmp_path, retriever=retriever, sparse=sparse).search("river", 5, ANYBODY)
     assert ids(found) == ["d3"]
 

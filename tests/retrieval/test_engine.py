@@ -419,7 +419,6 @@ def test_removals_are_forgotten_once_every_index_let_go(tmp_path):
 
 @pytest.mark.parametrize(("retriever", "sparse"), [("tfidf", None), ("bm25", "rank-bm25"), ("hybrid", "rank-bm25")])
 def test_term_indexes_asked_for_by_name_follow_too(tmp_path, retriever, sparse):
-    pytest.importorskip("retrieval.sparse.tfidf")
     with library(tmp_path) as lib:
         fill(lib, 5)
         (best, *_) = lib.search("unique3", retriever=retriever, sparse=sparse)
@@ -428,3 +427,15 @@ def test_term_indexes_asked_for_by_name_follow_too(tmp_path, retriever, sparse):
         lib.delete("a", "f3")
         assert uris(lib.search("unique50", 1, retriever=retriever, sparse=sparse)) == {"new"}
         assert "f3" not in uris(lib.search("unique3", 50, retriever=retriever, sparse=sparse))
+
+
+def test_rank_bm25_can_be_the_settings_engine_and_leaves_nothing_on_the_disk(tmp_path):
+    with library(tmp_path, sparse="rank-bm25") as lib:
+        fill(lib, 5)
+        for sparse in (None, "tantivy"):
+            assert uris(lib.search("unique3", 1, retriever="bm25", sparse=sparse)) == {"f3"}
+        lib.put("a", "new", sentence(50))
+        assert uris(lib.search("unique50", 1, retriever="bm25")) == {"new"}
+        assert lib.engine.status().sparse_kind == "rank-bm25"
+        assert lib.engine.settle(30)
+        assert not list((tmp_path / "indexes").glob("sparse-*"))
