@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar, cast
 
@@ -72,7 +72,7 @@ class Budget:
         except TimeoutError:
             raise self._late() from None
 
-    async def stream(self, events: AsyncIterator[T]) -> AsyncIterator[T]:
+    async def stream(self, events: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         """Passes ``events`` on, each awaited no longer than the run may last; the source is always closed."""
         # Each item has its own timeout: one around the loop would be entered and left in different tasks' turns.
         async with aclosing(_closable(events)) as source:

@@ -1,77 +1,62 @@
 """How much of a claim's words the evidence has, and where it has most of them.
 
-Word overlap is the plainest of baselines and a strong one. It does not know order, roles or synonyms: "dog bites man"
-covers "man bites dog".
+Word overlap is the plainest of baselines and a strong one. It does not know order beyond three words, roles or
+synonyms: "dog bites man" covers "man bites dog".
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
-from agents.lexical import terms
-from core.text import sentence_spans
+from agents.lexical import stem, terms
+from core.text import sentence_spans, words
 
 _MAX_WINDOW = 3  # adjoining sentences that may jointly support a claim
+# Somebody speaking of himself or to somebody says more than a document does.
+_PERSONS = frozenset(
+    ["i", "me", "my", "mine", "i'm", "i've", "i'd", "i'll", "we", "us", "our", "we're", "you", "your", "you're"]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Shares of the claim's terms, in [0, 1]."""
+    """Shares of the claim's words, in [0, 1]. Terms are stems without function words."""
 
-    overall: float  # that occur anywhere in the evidence
-    sentence: float  # in its best sentence
-    window: float  # in its best run of at most three sentences
-    bigrams: float  # adjoining pairs of terms that adjoin in the evidence too
-    longest_run: float  # the longest run of terms that stands in the evidence in that order, as a share
-    n_terms: int
-    likely: str  # the best sentence; empty if no word is shared
+    terms: float  # that occur anywhere in the evidence
+    window: float  # terms in its best run of at most three sentences
+    words: float  # function words included
+    trigrams: float  # runs of three words that the evidence has too
+    sentence: float  # terms in its best sentence
+    likely: str  # that sentence; empty if no term is shared
     absent: tuple[str, ...]  # terms that the evidence lacks
+    n_terms: int
+    speaks: bool  # says "I", "we" or "you" where the evidence does not
 
 
 def cover(claim: str, evidence: str) -> Coverage:
-    claimed = terms(claim)
-    wanted = list(dict.fromkeys(claimed))
+    wanted = list(dict.fromkeys(terms(claim)))
+    said = words(claim)
     pieces = [evidence[a:b] for a, b in sentence_spans(evidence)]
-    piece_terms = [terms(p) for p in pieces]
-    sets = [set(t) for t in piece_terms]
-    everything = set().union(*sets)
-    if not wanted or not pieces:
-        return Coverage(
-            overall=0.0, sentence=0.0, window=0.0, bigrams=0.0, longest_run=0.0, n_terms=len(wanted), likely="",
-            absent=tuple(wanted),
-        )  # fmt: skip
+    sets = [set(terms(p)) for p in pieces] or [set[str]()]
+    given = words(evidence)
+    given_set, given_stems = set(given), {stem(w) for w in given}
+    everything = set[str]().union(*sets)
 
     def share(present: set[str]) -> float:
-        return sum(t in present for t in wanted) / len(wanted)
+        return sum(t in present for t in wanted) / len(wanted) if wanted else 0.0
 
     shares = [share(s) for s in sets]
-    best = max(range(len(pieces)), key=lambda i: (shares[i], -len(sets[i])))
-    window = max(share(set().union(*sets[i : i + _MAX_WINDOW])) for i in range(len(sets)))
-    flat = [t for piece in piece_terms for t in piece]
-    pairs = set(itertools.pairwise(flat))
-    mine = list(itertools.pairwise(claimed))
+    best = max(range(len(sets)), key=lambda i: (shares[i], -len(sets[i])))
+    trigrams = set(zip(given, given[1:], given[2:], strict=False))
+    mine = list(zip(said, said[1:], said[2:], strict=False))
     return Coverage(
-        overall=share(everything),
+        terms=share(everything),
+        window=max(share(set[str]().union(*sets[i : i + _MAX_WINDOW])) for i in range(len(sets))),
+        words=sum(stem(w) in given_stems for w in said) / len(said) if said else 0.0,
+        trigrams=sum(t in trigrams for t in mine) / len(mine) if mine else share(everything),
         sentence=shares[best],
-        window=window,
-        bigrams=sum(p in pairs for p in mine) / len(mine) if mine else share(everything),
-        longest_run=_longest_run(claimed, flat) / len(claimed),
-        n_terms=len(wanted),
         likely=pieces[best] if shares[best] > 0 else "",
         absent=tuple(t for t in wanted if t not in everything),
+        n_terms=len(wanted),
+        speaks=any(w in _PERSONS and w not in given_set for w in said),
     )
-
-
-def _longest_run(claimed: list[str], given: list[str]) -> int:
-    """Length of the longest common run of terms; O(n · m) in small integers, the claim being one sentence."""
-    places: dict[str, list[int]] = {}
-    for j, term in enumerate(given):
-        places.setdefault(term, []).append(j)
-    longest = 0
-    previous: dict[int, int] = {}
-    for term in claimed[:200]:
-        current = {j: previous.get(j - 1, 0) + 1 for j in places.get(term, ())}
-        longest = max(longest, max(current.values(), default=0))
-        previous = current
-    return longest

@@ -30,12 +30,13 @@ from core.types import Verdict
 
 FILE = "verify_rules.json"
 FEATURES = (
-    "overall",
-    "sentence",
+    "terms",
     "window",
-    "bigrams",
-    "longest_run",
+    "words",
+    "trigrams",
     "log_terms",
+    "speaks",
+    "asks",
     "numbers_missing",  # share of its numbers and dates
     "names_missing",  # share of its names
     "conflicts",  # 1 where the sentence that speaks of the same says something else
@@ -55,6 +56,7 @@ class Examination:
 
     coverage: Coverage
     findings: tuple[Finding, ...]
+    asks: bool  # has a question mark
 
     def features(self) -> NDArray[np.float64]:
         """(len(FEATURES),)"""
@@ -63,12 +65,13 @@ class Examination:
         called = [f for f in self.findings if f.rule == "name"]
         return np.array(
             [
-                c.overall,
-                c.sentence,
+                c.terms,
                 c.window,
-                c.bigrams,
-                c.longest_run,
+                c.words,
+                c.trigrams,
                 np.log1p(c.n_terms),
+                float(c.speaks),
+                float(self.asks),
                 _share_absent(figures),
                 _share_absent(called),
                 float(any(f.outcome == "conflict" for f in self.findings)),
@@ -89,7 +92,7 @@ def examine(claim: str, evidence: str) -> Examination:
     findings += check_numbers(claim, evidence, [(d.start, d.end) for d in dates(claim)], same)
     findings += check_names(claim, evidence)
     findings += check_direction(claim, same)
-    return Examination(coverage=coverage, findings=tuple(findings))
+    return Examination(coverage=coverage, findings=tuple(findings), asks="?" in claim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +153,7 @@ class RuleVerifier:
         score = w.probability(seen.features())
         conflicts = [f for f in seen.findings if f.outcome == "conflict"]
         missing = [f for f in seen.findings if f.outcome == "missing"]
-        share = f"{seen.coverage.overall:.0%} of its words are in the passage"
+        share = f"{seen.coverage.terms:.0%} of its words are in the passage"
         if conflicts:
             return Verdict(label="contradicted", score=min(score, w.partial_from / 2), reason=_clauses(conflicts))
         if missing:

@@ -1,0 +1,293 @@
+"""Answers written by a language model from numbered passages, checked sentence by sentence while they stream.
+
+The model is given passages and no tools; what it cites is checked to exist, quoted from the stored text, and judged by
+the verifier as each sentence closes. A sentence without a marker is attributed to the passages that the verifier says
+support it, or stays marked as unsupported. Nothing is rewritten here: a verdict is shown, not acted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from agents import context
+from agents.abstain import I_DO_NOT_KNOW, abstention_reason, is_abstention
+from agents.cite import Bibliography, attribute
+from agents.context import Context
+from agents.evidence import collapse, evidence_text
+from agents.followup import standalone_by_rule
+from agents.limits import Budget
+from agents.prompts import Prompts
+from agents.rewrite import CONDENSE_PROMPTS, rewrite
+from agents.run import Provenance, Recorder, check_question, describe_hits, run_to_end
+from agents.writer import AnswerWriter, ClosedSentence
+from core.errors import LimitReached
+from core.events import CitationMade, Event, LMDone, SentenceChecked, TextDelta, TokenSaid
+from core.offload import Offload
+from core.protocols import LanguageModel, Retriever, Verifier
+from core.types import (
+    Answer,
+    Citation,
+    FinishReason,
+    Hit,
+    Limits,
+    Message,
+    SamplingParams,
+    Sentence,
+    ToolCall,
+    Usage,
+    Where,
+)
+
+# Tokens of the context kept free for the answer, at least; passages are dropped before it shrinks.
+_MIN_ANSWER_TOKENS = 128
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What one run has said so far."""
+
+    writer: AnswerWriter
+    bibliography: Bibliography
+    hits: Sequence[Hit]  # as numbered in the prompt
+    citations: list[Citation] = field(default_factory=list)
+    sentences: list[Sentence] = field(default_factory=list)
+    raw: str = ""
+    finish: FinishReason = "stop"
+    limit: str = ""
+
+
+class RagStrategy:
+    """A ``core.protocols.Strategy``.
+
+    Args:
+        retriever: finds the passages.
+        lm: writes the answer; given no tools.
+        verifier: judges each sentence.
+        offload: where blocking calls run.
+        prompts: None is the shipped ones.
+        k: passages in the context at most.
+        per_source: passages of one document at most, where several documents were found; None is half of ``k``.
+        max_answer_tokens: of one answer, within the run's limits.
+        temperature: of the answer.
+        rewrite_with_lm: whether the model rewrites follow-ups; else a rule does.
+        provenance: for the trace.
+    """
+
+    name = "rag"
+
+    def __init__(
+        self,
+        *,
+        retriever: Retriever,
+        lm: LanguageModel,
+        verifier: Verifier,
+        offload: Offload,
+        prompts: Prompts | None = None,
+        k: int = 8,
+        per_source: int | None = None,
+        max_answer_tokens: int = 512,
+        temperature: float = 0.0,
+        rewrite_with_lm: bool = True,
+        provenance: Provenance | None = None,
+    ) -> None:
+        self._retriever = retriever
+        self._lm = lm
+        self._verifier = verifier
+        self._offload = offload
+        self._prompts = prompts or Prompts()
+        self._k = k
+        self._per_source = per_source if per_source is not None else max(1, (k + 1) // 2)
+        self._max_answer_tokens = max_answer_tokens
+        self._temperature = temperature
+        self._rewrite_with_lm = rewrite_with_lm
+        self._provenance = provenance or Provenance()
+        self._prompt_hash = self._prompts.hash(context.SYSTEM, context.USER, *CONDENSE_PROMPTS)
+
+    def run(
+        self, question: str, *, history: Sequence[Message], limits: Limits, where: Where, run_id: str
+    ) -> AsyncIterator[Event]:
+        """Answers ``question``; see ``core.protocols.Strategy``."""
+        recorder = Recorder(
+            run_id=run_id,
+            strategy=self.name,
+            question=question,
+            provenance=self._provenance,
+            prompt_hash=self._prompt_hash,
+        )
+        return run_to_end(recorder, self._work(recorder, question, history, Budget(limits), where))
+
+    async def _work(
+        self, recorder: Recorder, question: str, history: Sequence[Message], budget: Budget, where: Where
+    ) -> AsyncGenerator[Event, None]:
+        asked = check_question(question)
+        hits: list[Hit] = []
+        draft: _Draft | None = None
+        try:
+            standalone = asked
+            if history:
+                began = recorder.now_s()
+                standalone, usage = await self._standalone(asked, history, budget)
+                yield recorder.step("plan", thought=f"Asked as: {standalone}", usage=usage, started_s=began)
+                yield recorder.count(usage)
+
+            budget.take_step()
+            began = recorder.now_s()
+            # More than k, so that the cap per source still leaves k where others have something to say.
+            found = await budget.bounded(self._offload(self._retriever.search, standalone, 2 * self._k, where))
+            hits = collapse(found, self._k, self._per_source)
+            call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
+            yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
+            if not hits:
+                yield TokenSaid(text=I_DO_NOT_KNOW)
+                answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=abstention_reason(asked, hits, ""))
+                yield recorder.done(answer, "abstained")
+                return
+
+            budget.take_step()
+            shown = await budget.bounded(self._offload(self._context, standalone, hits, recorder.run_id, budget))
+            if note := shown.note(self._lm.context_tokens):
+                yield recorder.step("plan", thought=note)
+            used = [p.hit for p in shown.passages]
+            bibliography = Bibliography(used)
+            draft = _Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=used)
+            async with aclosing(self._write(recorder, draft, shown, budget)) as events:
+                async for event in events:
+                    yield event
+        except LimitReached as e:
+            if draft is None:
+                text = I_DO_NOT_KNOW
+                yield TokenSaid(text=text)
+                answer = Answer(text=text, abstained=True, reason=f"Not finished: {e.message}.", hits=tuple(hits))
+                yield recorder.done(answer, "limit")
+                return
+            draft.limit = e.message
+            async with aclosing(self._flush(draft)) as events:
+                async for event in events:
+                    yield event
+        yield self._end(recorder, asked, draft)
+
+    async def _standalone(self, asked: str, history: Sequence[Message], budget: Budget) -> tuple[str, Usage]:
+        if not self._rewrite_with_lm:
+            return standalone_by_rule(asked, history), Usage()
+        return await rewrite(asked, history, self._lm, self._prompts, budget)
+
+    def _context(self, question: str, hits: Sequence[Hit], run_id: str, budget: Budget) -> Context:
+        reserved = max(
+            _MIN_ANSWER_TOKENS, min(self._max_answer_tokens, budget.tokens_left, self._lm.context_tokens // 4)
+        )
+        return context.fit(
+            question,
+            hits,
+            prompts=self._prompts,
+            mark=context.mark_for(run_id),
+            count_tokens=self._lm.count_tokens,
+            room=self._lm.context_tokens - reserved,
+        )
+
+    async def _write(
+        self, recorder: Recorder, draft: _Draft, shown: Context, budget: Budget
+    ) -> AsyncGenerator[Event, None]:
+        began = recorder.now_s()
+        if budget.tokens_left == 0:
+            budget.spend_tokens(1)
+        params = SamplingParams(
+            temperature=self._temperature, max_tokens=min(self._max_answer_tokens, budget.tokens_left)
+        )
+        usage = Usage()
+        stream = self._lm.stream(shown.messages, (), params)
+        async with aclosing(budget.stream(stream)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(text=text):
+                        draft.raw += text
+                        draft.writer.feed(text)
+                        async with aclosing(self._show(draft, final=False)) as said:
+                            async for one in said:
+                                yield one
+                    case LMDone(finish_reason=finish, usage=spent):
+                        draft.finish, usage = finish, spent
+                    case _:
+                        # No tool was offered: a call can only have come from a passage, and there is nothing to call.
+                        yield recorder.step("act", error="the model asked for a tool; none is offered, none was called")
+        budget.tokens += usage.completion_tokens
+        async with aclosing(self._flush(draft)) as said:
+            async for one in said:
+                yield one
+        removed = draft.writer.removed
+        error = f"markers that name no passage were removed: {', '.join(removed)}" if removed else ""
+        yield recorder.step("answer", observation=draft.raw, error=error, usage=usage, started_s=began)
+        yield recorder.count(usage)
+
+    async def _flush(self, draft: _Draft) -> AsyncGenerator[Event, None]:
+        draft.writer.finish()
+        async with aclosing(self._show(draft, final=True)) as events:
+            async for event in events:
+                yield event
+
+    async def _show(self, draft: _Draft, *, final: bool) -> AsyncGenerator[Event, None]:
+        """Gives out what is certain: sentences with their verdicts, then the text that is still open."""
+        while (closed := draft.writer.close(final=final)) is not None:
+            sentence, citations = await self._offload(self._check, draft, closed)
+            if piece := draft.writer.take():
+                yield TokenSaid(text=piece)
+            draft.citations += citations
+            draft.sentences.append(sentence)
+            for citation in citations:
+                yield CitationMade(citation=citation)
+            yield SentenceChecked(index=len(draft.sentences) - 1, sentence=sentence)
+        if piece := draft.writer.take(final=final):
+            yield TokenSaid(text=piece)
+
+    def _check(self, draft: _Draft, closed: ClosedSentence) -> tuple[Sentence, list[Citation]]:
+        if not closed.markers:
+            draft.writer.cite(closed, attribute(closed.claim, draft.hits, self._verifier))
+        evidence = {m: evidence_text(draft.bibliography.quoted(m).hit) for m in closed.markers}
+        verdict = self._verifier.check(closed.claim, list(dict.fromkeys(evidence.values())))
+        citations: list[Citation] = []
+        for marker in closed.markers:
+            alone = verdict if len(evidence) == 1 else self._verifier.check(closed.claim, [evidence[marker]])
+            citations.append(
+                replace(
+                    draft.bibliography.citation(marker),
+                    answer_start=closed.start,
+                    answer_end=closed.end,
+                    verdict=alone.label,
+                    score=alone.score,
+                )
+            )
+        sentence = Sentence(
+            text=closed.text,
+            start=closed.start,
+            end=closed.end,
+            verdict=verdict.label,
+            score=verdict.score,
+            reason=verdict.reason,
+            citations=tuple(closed.markers),
+        )
+        return sentence, citations
+
+    def _end(self, recorder: Recorder, asked: str, draft: _Draft) -> Event:
+        text = draft.writer.text
+        abstained = not draft.sentences or is_abstention(text)
+        reasons: list[str] = []
+        if draft.limit:
+            reasons.append(f"Not finished: {draft.limit}.")
+        elif draft.finish == "length":
+            reasons.append("Cut off: the answer reached the most tokens that it may have.")
+        if abstained:
+            detail = "The model did not find the answer in them." if draft.sentences else "The model said nothing."
+            reasons.append(abstention_reason(asked, draft.hits, detail))
+        elif draft.writer.removed:
+            reasons.append(f"Markers that name no passage were removed: {', '.join(draft.writer.removed)}.")
+        answer = Answer(
+            text=text,
+            citations=() if abstained else tuple(draft.citations),
+            sentences=tuple(draft.sentences),
+            abstained=abstained,
+            reason=" ".join(reasons),
+            hits=tuple(draft.hits),
+        )
+        stop = "limit" if draft.limit else "abstained" if abstained else "answered"
+        return recorder.done(answer, stop)
