@@ -71,9 +71,7 @@ class MetricComparison:
             return f"{measured}: {better} is better"
         if self.difference == 0:
             return f"no evidence of a difference ({measured})"
-        needed = (
-            f"; one of this size would take about {self.questions_needed:,} questions" if self.questions_needed else ""
-        )
+        needed = f"; one of this size would take {_about(self.questions_needed)}" if self.questions_needed else ""
         return f"no evidence of a difference ({measured}{needed})"
 
 
@@ -265,6 +263,14 @@ def _interval(m: MetricComparison) -> str:
     digits = 3 if abs(m.difference) >= 0.01 or m.difference == 0 else 4
     low, high = (f"{end:.{digits}f}".replace("-", "−") for end in (m.ci_low, m.ci_high))
     return f" [{low}, {high}]"
+
+
+def _about(questions: int) -> str:
+    """Two digits are all that such a number is worth."""
+    if questions > 100_000:
+        return "more than 100,000 questions"
+    unit = 10 ** max(0, len(str(questions)) - 2)
+    return f"about {-(-questions // unit) * unit:,} questions"
 
 
 def _p(p: float) -> str:

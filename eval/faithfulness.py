@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.stats import rankdata
@@ -19,11 +19,20 @@ from eval.datasets import FaithfulnessDataset
 from eval.progress import Progress, silent
 
 
+@runtime_checkable
+class StatesThreshold(Protocol):
+    """A verifier that can say from which score on its label is "supported"."""
+
+    @property
+    def threshold(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaithfulnessResult:
     """Shares in [0, 1]; None where the divisor is 0 (a data set with one class only, nothing called supported).
 
-    ``threshold``: scores from which a claim counts as supported; None where the verifier's label decided.
+    ``decided_by`` is "label" or "score". ``threshold`` is the score from which a claim counts as supported: the one that
+    was asked for, else the verifier's own; None where it does not state one.
     ``n_unverified``: verdicts that could not be made; they count as "not supported".
     """
 
@@ -38,6 +47,7 @@ class FaithfulnessResult:
     recall: float | None
     auroc: float | None
     threshold: float | None
+    decided_by: Literal["label", "score"]
     seconds_per_claim: float
     per_query: Mapping[str, Mapping[str, float]]
     verdicts: Mapping[str, Mapping[str, Any]]
@@ -54,6 +64,7 @@ class FaithfulnessResult:
             "recall": self.recall,
             "auroc": self.auroc,
             "threshold": self.threshold,
+            "decided_by": self.decided_by,
             "n_supported": self.n_supported,
             "n_unverified": self.n_unverified,
             "seconds_per_claim": self.seconds_per_claim,
@@ -88,6 +99,7 @@ def run_faithfulness(
     fp = sum(c and not t for t, c in zip(truth, called, strict=True))
     fn = sum(t and not c for t, c in zip(truth, called, strict=True))
     tn = len(truth) - tp - fp - fn
+    stated = verifier.threshold if isinstance(verifier, StatesThreshold) else None
     sensitivity, specificity = _share(tp, tp + fn), _share(tn, tn + fp)
     balanced = None if sensitivity is None or specificity is None else (sensitivity + specificity) / 2
     return FaithfulnessResult(
@@ -101,7 +113,8 @@ def run_faithfulness(
         precision=_share(tp, tp + fp),
         recall=sensitivity,
         auroc=auroc(truth, [v.score for v in verdicts]),
-        threshold=threshold,
+        threshold=stated if threshold is None else threshold,
+        decided_by="label" if threshold is None else "score",
         seconds_per_claim=seconds / len(truth) if truth else 0.0,
         per_query={
             pair.id: {"accuracy": float(t == c)} for pair, t, c in zip(dataset.pairs, truth, called, strict=True)

@@ -68,6 +68,7 @@ async def run_qa(
     strategy: str,
     mode: QaMode,
     settings_hash: str = "",
+    needs_contexts: bool = True,
     concurrency: int = 1,
     progress: Progress = silent,
 ) -> QaResult:
@@ -82,15 +83,17 @@ async def run_qa(
         strategy: how the result names what was measured.
         mode: what the answers were read from; kept in the result.
         settings_hash: of the settings behind ``answer``; kept in the result.
+        needs_contexts: False for a strategy that reads no documents, so that questions without any will do.
         concurrency: questions that may be under way at once. Above 1 the seconds per question are not those of an
             idle machine.
         progress: called with ("answering", done, n), then ("checking", done, n).
 
     Raises:
-        InvalidRequest: questions without the contexts that ``mode`` reads.
+        InvalidRequest: questions without the contexts that ``mode`` reads, or a concurrency below 1.
         OpenbookError: every single question failed; the first reason is named.
     """
-    check_mode(dataset, mode)
+    if needs_contexts:
+        check_mode(dataset, mode)
     outcomes = await ask_all(dataset.samples, answer, concurrency=concurrency, progress=progress)
     failed = [outcome.error for outcome in outcomes if outcome.error]
     if failed and len(failed) == len(outcomes):

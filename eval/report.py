@@ -45,7 +45,7 @@ def retrieval_report(result: RetrievalResult, *, style: Style = "plain") -> str:
         "",
         table(("metric", "value"), rows, style=style),
         "",
-        f"{_milliseconds(result.seconds_per_query)} per question to depth {result.depth} "
+        f"{_milliseconds(result.seconds_per_query)} per question for {result.k} passages "
         f"(95 % within {_milliseconds(result.seconds_per_query_p95)}); indexed in {result.index_seconds:.1f} s; "
         f"{result.unjudged:.0%} of the first {result.k} were never judged",
     ]
@@ -88,7 +88,7 @@ def qa_report(result: QaResult, *, style: Style = "plain") -> str:
 def faithfulness_report(result: FaithfulnessResult, *, style: Style = "plain") -> str:
     """One verifier on one data set."""
     names = ("balanced_accuracy", "f1", "precision", "recall", "auroc")
-    by = "the verifier's label" if result.threshold is None else f"score ≥ {result.threshold:.3f}"
+    by = "the verifier's label" if result.decided_by == "label" else f"score ≥ {result.threshold:.3f}"
     lines = [
         f"{result.dataset}: {result.n:,} claims, {result.n_supported:,} supported; decided by {by}",
         "",

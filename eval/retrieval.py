@@ -26,6 +26,9 @@ Build: TypeAlias = Callable[[Settings, Corpus], Retriever]
 STANDARD_METRICS = ("ndcg@10", "mrr@10", "recall@10", "recall@100", "map", "hits@4")
 # How many passages are asked for: MAP is over what is retrieved to this depth, as is the custom of TREC.
 DEPTH = 1000
+# How many questions are timed. People ask for k passages, not for a thousand, so the time is taken of a search of its
+# own: on SciFact 37 ms to depth 1000 stand against 0.5 ms to depth 10.
+TIMED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +46,9 @@ class RetrievalResult:
     judged_not_in_corpus: int
     metrics: Mapping[str, float]
     unjudged: float  # share of the first k that nobody judged, mean over questions
-    seconds_per_query: float  # mean wall time of one search to ``depth``
+    seconds_per_query: float  # mean wall time of a search for ``k`` passages
     seconds_per_query_p95: float
+    n_timed: int
     index_seconds: float  # wall time of the factory: encoding and indexing the corpus
     settings_hash: str
     options: Mapping[str, Any]
@@ -68,6 +72,7 @@ class RetrievalResult:
             f"unjudged@{self.k}": self.unjudged,
             "seconds_per_query": self.seconds_per_query,
             "seconds_per_query_p95": self.seconds_per_query_p95,
+            "n_timed": self.n_timed,
             "index_seconds": self.index_seconds,
             "settings_hash": self.settings_hash,
             "dataset_sha256": self.dataset_sha256,
@@ -93,7 +98,9 @@ def run_retrieval(
     where: Where | None = None,
     progress: Progress = silent,
 ) -> RetrievalResult:
-    """Builds the retriever over the corpus, asks every judged question, scores the answers.
+    """Builds the retriever over the corpus, asks every judged question, scores what it finds.
+
+    Up to ``TIMED`` questions, evenly spread, are first asked for ``k`` passages against the clock.
 
     Args:
         dataset: from ``eval.datasets.load_beir``.
@@ -125,12 +132,14 @@ def run_retrieval(
 
     run: dict[str, dict[str, float]] = {}
     seconds: list[float] = []
+    timed_every = -(-len(dataset.queries) // TIMED)
     for done, (query_id, text) in enumerate(dataset.queries.items()):
         progress("searching", done, len(dataset.queries))
-        started = time.perf_counter()
-        hits = retriever.search(text, depth, where)
-        seconds.append(time.perf_counter() - started)
-        run[query_id] = document_scores(query_id, hits)
+        if done % timed_every == 0:  # before the deep search, which would warm the caches
+            started = time.perf_counter()
+            retriever.search(text, k, where)
+            seconds.append(time.perf_counter() - started)
+        run[query_id] = document_scores(query_id, retriever.search(text, depth, where))
     progress("searching", len(dataset.queries), len(dataset.queries))
 
     per_query = evaluate_run(run, dataset.qrels, metrics)
@@ -148,6 +157,7 @@ def run_retrieval(
         unjudged=_unjudged(run, dataset.qrels, k),
         seconds_per_query=float(np.mean(seconds)),
         seconds_per_query_p95=float(np.percentile(seconds, 95)),
+        n_timed=len(seconds),
         index_seconds=index_seconds,
         settings_hash=settings.digest(),
         options=dict(options or {}),

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import InvalidRequest, NotFound
 from eval.jsonl import bad_data
@@ -91,9 +92,19 @@ def _load_json(path: Path) -> SavedRun:
     parts = [str(saved[key]) for key in ("dataset", "split", "mode") if saved.get(key)]
     return SavedRun(
         path=str(path),
-        label=str(saved.get("retriever") or saved.get("strategy") or path.stem),
+        label=_label(saved) or path.stem,
         kind=str(saved.get("kind", "")),
         data=" ".join(parts),
         data_sha256=str(saved.get("dataset_sha256", "")),
         per_query=per_query,
     )
+
+
+def _label(saved: Mapping[str, Any]) -> str:
+    """What was measured, with the options that tell two runs of one retriever apart."""
+    name = str(saved.get("retriever") or saved.get("strategy") or "")
+    options = saved.get("options")
+    shown = (
+        [f"{key}={value}" for key, value in options.items() if value is not False] if isinstance(options, dict) else []
+    )
+    return " ".join([name, *shown]).strip()

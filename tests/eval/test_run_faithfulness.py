@@ -49,6 +49,14 @@ def test_a_threshold_decides_by_score_instead_of_by_label() -> None:
     assert "decided by score ≥ 0.500" in faithfulness_report(result)
 
 
+def test_a_verifier_that_states_its_threshold_has_it_in_the_result() -> None:
+    class Stating(OverlapVerifier):
+        threshold = 0.75
+
+    result = run_faithfulness(ROWS, Stating())
+    assert (result.threshold, result.decided_by, result.recall) == (0.75, "label", 1 / 3)
+
+
 def test_one_class_alone_has_no_balanced_accuracy_and_no_curve() -> None:
     result = run_faithfulness(dataset(("a", "a", 1)), OverlapVerifier())
     assert (result.balanced_accuracy, result.auroc, result.recall) == (None, None, 1)

@@ -210,6 +210,7 @@ def test_questions_without_contexts_need_a_collection(offload: Offload) -> None:
         run([sample("a"), bare], said, offload)
     assert run([sample("a"), bare], said, offload, mode=Pooled(samples=(sample("a"), bare))).mode == "pool"
     assert run([bare], said, offload, mode=InCollection(name="c")).mode == "collection c"
+    assert run([bare], said, offload, needs_contexts=False).n == 1
 
 
 def test_no_more_questions_are_under_way_than_asked_for(offload: Offload) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,17 +57,31 @@ def test_the_metrics_are_means_over_judged_questions_with_ties_by_id_descending(
     assert result.unjudged == pytest.approx((1 / 2 + 0) / 2)  # q1: "dogs" was never judged; q3 found nothing
 
 
-def test_the_retriever_is_asked_as_the_local_user_to_a_depth_of_a_thousand() -> None:
-    asked: list[tuple[str, int, Where]] = []
+class Listening(OverlapRetriever):
+    def __init__(self) -> None:
+        super().__init__([])
+        self.asked: list[tuple[str, int, Where]] = []
 
-    class Listening(OverlapRetriever):
-        def search(self, query: str, k: int, where: Where) -> list[Hit]:
-            asked.append((query, k, where))
-            return []
+    def search(self, query: str, k: int, where: Where) -> list[Hit]:
+        self.asked.append((query, k, where))
+        return []
 
-    run_retrieval(DATASET, lambda _s, _c: Listening([]), Settings(), retriever_name="x", k=5)
-    assert [(query, k) for query, k, _ in asked] == [("cats purr", 1000), ("fish", 1000), ("bats", 1000)]
-    assert {where.principal.user_id for _, _, where in asked} == {LOCAL_USER_ID}
+
+def test_the_retriever_is_asked_as_the_local_user_for_k_by_the_clock_and_then_to_a_depth_of_a_thousand() -> None:
+    retriever = Listening()
+    result = run_retrieval(DATASET, lambda _s, _c: retriever, Settings(), retriever_name="x", k=5)
+    asked = [(query, k) for query, k, _ in retriever.asked]
+    assert asked == [(query, k) for query in ("cats purr", "fish", "bats") for k in (5, 1000)]
+    assert {where.principal.user_id for _, _, where in retriever.asked} == {LOCAL_USER_ID}
+    assert result.n_timed == 3
+
+
+def test_of_many_questions_about_a_hundred_are_timed() -> None:
+    many = {f"q{i}": "cats" for i in range(250)}
+    dataset = replace(DATASET, queries=many, qrels={q: {"cats": 1} for q in many})
+    retriever = Listening()
+    result = run_retrieval(dataset, lambda _s, _c: retriever, Settings(), retriever_name="x")
+    assert result.n_timed == sum(k == 10 for _, k, _ in retriever.asked) == 84  # every third of 250
 
 
 def test_another_k_adds_its_metrics_and_keeps_the_standard_ones() -> None:
@@ -95,7 +110,7 @@ def test_the_json_has_the_fixed_shape_and_is_read_back_for_comparison(tmp_path: 
     (tmp_path / "run.json").write_text(json.dumps(document))
     saved = load_run(tmp_path / "run.json")
     assert saved.per_query == result.per_query
-    assert (saved.label, saved.data, saved.data_sha256) == ("bm25", "tiny test", "abc")
+    assert (saved.label, saved.data, saved.data_sha256) == ("bm25 sparse=tantivy", "tiny test", "abc")
 
 
 def test_the_run_file_scores_the_same_as_the_result(tmp_path: Path) -> None:

@@ -18,10 +18,8 @@ class OverlapRetriever:
 
     def __init__(self, passages: Sequence[tuple[str, str]]) -> None:
         self.passages = passages  # (doc_id, text)
-        self.asked: list[tuple[str, int, Where]] = []
 
     def search(self, query: str, k: int, where: Where) -> list[Hit]:
-        self.asked.append((query, k, where))
         scored = [(len(words(query) & words(text)), doc_id, text) for doc_id, text in self.passages]
         found = sorted((s for s in scored if s[0]), key=lambda s: -s[0])[:k]
         return [hit(doc_id, text, float(score), rank) for rank, (score, doc_id, text) in enumerate(found, start=1)]
