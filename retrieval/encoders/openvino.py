@@ -30,7 +30,7 @@ _HINT = {"fp32": "f32", "bf16": "bf16"}
 _DIM = 384
 _MAX_TOKENS = 256  # sentence_bert_config.json; the model was trained on shorter texts and reads no further
 _MAX_STREAMS = 4  # each holds the activations of one batch; past this, threads go to the streams that there are
-_FEWEST_TOKENS = 128  # a batch is not cut smaller than this to give every stream one
+_FEWEST_TOKENS = 256  # a batch is not cut smaller than this to give every stream one
 
 
 class OpenVinoEncoder:
@@ -44,7 +44,7 @@ class OpenVinoEncoder:
         cache_dir: Path,
         precision: Precision = "auto",
         threads: int = 0,
-        batch_tokens: int = 2048,
+        batch_tokens: int = 1024,
         progress: Callable[[str], object] | None = None,
     ) -> None:
         """

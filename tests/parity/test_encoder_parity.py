@@ -23,4 +23,4 @@ def test_both_runtimes_give_the_same_vectors(encoder: Encoder) -> None:
     assert encoder.tokenizer.count(texts) == reference.tokenizer.count(texts)
     for one, other in zip(encoder.encode_tokens(texts), reference.encode_tokens(texts), strict=True):
         assert one.shape == other.shape
-        assert (one * other).sum(axis=1).min() >= 0.9999
+        assert (one * other).sum(axis=1).min() >= 0.999  # single tokens under bf16; fp32 gives 0.9999999

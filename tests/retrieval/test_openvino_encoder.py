@@ -19,8 +19,16 @@ WITH_BF16 = ["FP32", "BF16", "INT8"]
 WITHOUT = ["FP32", "INT8"]
 
 
+# bf16 keeps 8 bits: rows of norm 1 in 384 dimensions then differ in the third digit, a cosine of 0.9999 all the same.
+TOLERANCE = {"fp32": 1e-4, "bf16": 5e-3}
+
+
 class TestOpenVinoEncoder(EncoderSuite):
     """Takes the session's ``encoder``."""
+
+    @pytest.fixture
+    def tolerance(self, encoder: OpenVinoEncoder) -> float:
+        return TOLERANCE[encoder.revision.rsplit("-", 1)[-1]]
 
 
 def test_building_an_encoder_touches_nothing(tmp_path: Path) -> None:
@@ -68,10 +76,11 @@ def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budge
         assert len(rows) == 1 or len(rows) * max(lengths[i] for i in rows) <= budget
 
 
-def test_small_and_large_batches_give_the_same_vectors(encoder: OpenVinoEncoder, model_cache: Path) -> None:
-    texts = [f"passage {i} " + "of some length " * (i % 17) for i in range(60)]
-    small = OpenVinoEncoder(cache_dir=model_cache, threads=1, batch_tokens=64).encode_documents(texts)
-    np.testing.assert_allclose(small, encoder.encode_documents(texts), atol=1e-5)
+def test_small_and_large_batches_on_one_stream_or_more_give_the_same_vectors(model_cache: Path) -> None:
+    texts = [f"passage {i} " + "of some length " * (i % 17) for i in range(40)]
+    large = OpenVinoEncoder(model_cache, "fp32", threads=2).encode_documents(texts)
+    small = OpenVinoEncoder(model_cache, "fp32", threads=1, batch_tokens=64).encode_documents(texts)
+    np.testing.assert_allclose(small, large, atol=1e-5)
 
 
 def test_encoding_loads_neither_torch_nor_transformers(model_cache: Path) -> None:
