@@ -57,6 +57,13 @@ class Date:
     start: int
     end: int
 
+    def may_be(self, other: Date) -> bool:
+        """Whether nothing that both say differs."""
+        return all(
+            mine is None or theirs is None or mine == theirs
+            for mine, theirs in ((self.year, other.year), (self.month, other.month), (self.day, other.day))
+        )
+
     def follows_from(self, other: Date) -> bool:
         """Whether ``other`` says all that this one says."""
         if self.decade and other.year is not None:
@@ -112,7 +119,7 @@ def check_dates(claim: str, evidence: str, likely: str) -> Iterator[Finding]:
             yield Finding(rule="date", outcome="match", item=date.text, detail=f"{date.text} is in the passage")
             continue
         rivals = [g for g in nearby if not any(c.follows_from(g) for c in claimed)]
-        if rivals and len(rivals) <= 2:
+        if rivals and len(rivals) <= 2 and not any(date.may_be(g) for g in nearby):
             says = " and ".join(g.text for g in rivals)
             yield Finding(
                 rule="date", outcome="conflict", item=date.text, detail=f"the passage says {says}, not {date.text}"

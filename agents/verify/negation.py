@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.lexical import stem
+from agents.lexical import STOP_WORDS, stem
 from agents.verify.findings import Finding
 from core.text import words
 
@@ -69,18 +69,36 @@ _OPPOSITES = tuple(
 )  # fmt: skip
 
 
-def is_negated(text: str) -> bool:
-    return any(w in _NEGATIONS or w.endswith("n't") for w in words(text))
+# "Not only …" denies nothing.
+_NOT_DENYING = frozenset(["only", "just", "merely", "simply", "necessarily", "least"])
+_REACH = 4  # words behind a negation that it is taken to deny
+
+
+def denied(text: str) -> set[str]:
+    """Stems of the words that a negation in ``text`` stands close before; an opening "No, …" denies nothing here."""
+    said = words(text)
+    found: set[str] = set()
+    for i, word in enumerate(said):
+        if not (word in _NEGATIONS or word.endswith("n't")) or (i == 0 and word in ("no", "not", "never")):
+            continue
+        behind = said[i + 1 : i + 1 + _REACH]
+        if behind and behind[0] not in _NOT_DENYING:
+            found |= {stem(w) for w in behind if w not in STOP_WORDS}
+    return found
 
 
 def check_direction(claim: str, likely: str) -> Iterator[Finding]:
     """Findings of conflict between the claim and the sentence of the evidence that speaks of the same."""
     if not likely:
         return
-    if is_negated(claim) != is_negated(likely):
-        who = "the claim" if is_negated(claim) else "the passage"
-        yield Finding(rule="negation", outcome="conflict", item="not", detail=f"only {who} says “not”")
     mine, theirs = {stem(w) for w in words(claim)}, {stem(w) for w in words(likely)}
+    by_claim, by_passage = denied(claim), denied(likely)
+    for who, one_sided in (("claim", (by_claim & theirs) - by_passage), ("passage", (by_passage & mine) - by_claim)):
+        if one_sided and not (by_claim and by_passage):
+            what = ", ".join(sorted(one_sided)[:2])
+            yield Finding(
+                rule="negation", outcome="conflict", item="not", detail=f"only the {who} says “not” of “{what}”"
+            )
     for one, other in _OPPOSITES:
         for a, b in ((one, other), (other, one)):
             if mine & a and theirs & b and not mine & b and not theirs & a:

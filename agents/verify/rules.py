@@ -42,7 +42,7 @@ FEATURES = (
     "conflicts",  # 1 where the sentence that speaks of the same says something else
 )
 # A conflict is only one if both speak of the same thing.
-_SAME_SUBJECT = 0.6
+_SAME_SUBJECT = 0.7
 _GREETING = re.compile(
     r"\W*(?:sure|certainly|of course|yes|no|ok(?:ay)?|thank(?:s| you)|hello|hi|great|here (?:is|are)|"
     r"based on the (?:passages?|context)|in (?:summary|conclusion))\W*",
