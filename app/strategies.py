@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from agents.closed_book import ClosedBookStrategy
 from agents.extract import ExtractStrategy
+from agents.rag import RagStrategy
 from agents.run import Provenance
 from app.services import Services
 from app.wiring import build_verifier
@@ -122,6 +124,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
     """Puts a strategy together; raises as ``build_strategy``."""
     settings = parts.settings
     provenance = Provenance(settings_hash=settings.digest(), index_version=parts.index_version)
+    check_strategy(name)
     if name == "extract":
         return ExtractStrategy(
             retriever=parts.retriever,
@@ -132,4 +135,16 @@ def assemble(name: str, parts: Parts) -> Strategy:
             k=settings.k,
             provenance=provenance,
         )
-    raise InvalidRequest(f"unknown strategy {name!r}", code="unknown-strategy")
+    if parts.lm is None:
+        raise ModelUnavailable(f"strategy {name!r} needs a language model, and there is none")
+    if name == "rag":
+        return RagStrategy(
+            retriever=parts.retriever,
+            lm=parts.lm,
+            verifier=parts.verifier,
+            offload=parts.offload,
+            k=settings.k,
+            max_answer_tokens=settings.max_answer_tokens,
+            provenance=provenance,
+        )
+    return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)
