@@ -1,0 +1,169 @@
+"""`openbook eval` as a person uses it: exit codes, clear lines, one JSON document on stdout.
+
+One test starts real processes; the others call the command's ``main`` in this one, which saves starting it 20 times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.cli import main
+
+REPO = Path(__file__).resolve().parents[2]
+DOCUMENTS = {"d1": "cats purr at night", "d2": "dogs bark at night", "d3": "fish swim in water"}
+QUERIES = {"q1": "what do cats do", "q2": "who can swim", "q3": "unicorns"}
+
+
+def evaluate(*arguments: str | Path, data_dir: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBOOK_")}
+    environment |= {"OPENBOOK_LM_RUNTIME": "none", "COLUMNS": "300"}
+    command = [sys.executable, "-m", "app.cli", "eval", *map(str, arguments)]
+    if data_dir is not None:
+        command += ["--data-dir", str(data_dir)]
+    return subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, timeout=200, check=False)
+
+
+class Command:
+    """`openbook eval …` within this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        argv = ["openbook", "eval", *map(str, arguments)]
+        self._monkeypatch.setattr(sys, "argv", argv)
+        self._monkeypatch.setenv("COLUMNS", "300")
+        self._monkeypatch.setenv("OPENBOOK_LM_RUNTIME", "none")
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = self._capsys.readouterr()
+        return subprocess.CompletedProcess(argv, int(ended.value.code or 0), said.out, said.err)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(monkeypatch, capsys)
+
+
+def json_of(done: subprocess.CompletedProcess[str]) -> Any:
+    """The one JSON document on stdout, with nothing on stderr, which is no terminal here."""
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def lines(rows: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def beir(tmp_path: Path) -> Path:
+    folder = tmp_path / "pets"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text(lines([{"_id": d, "title": "", "text": t} for d, t in DOCUMENTS.items()]))
+    (folder / "queries.jsonl").write_text(lines([{"_id": q, "text": t} for q, t in QUERIES.items()]))
+    (folder / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td3\t1\nq3\td2\t1\n")
+    return folder
+
+
+def test_retrieval_is_measured_saved_and_compared(command: Command, beir: Path, tmp_path: Path) -> None:
+    arguments = ("retrieval", "--dataset", beir, "--split", "dev", "--retriever", "bm25", "--json")
+    run = tmp_path / "bm25.trec"
+    result = json_of(evaluate(*arguments, "--run-out", run, data_dir=tmp_path / "data"))
+    assert (result["dataset"], result["retriever"], result["n_queries"]) == ("pets", "bm25", 3)
+    # q1 and q2 find theirs at rank 1; nothing speaks of unicorns.
+    assert result["metrics"] == {
+        name: pytest.approx(2 / 3) for name in ("ndcg@10", "mrr@10", "recall@10", "recall@100", "map", "hits@4")
+    }
+    saved = tmp_path / "bm25.json"
+    saved.write_text(json.dumps(result))
+    compared = json_of(command("compare", saved, run, "--qrels", beir / "qrels" / "dev.tsv", "--json"))
+    assert {m["metric"]: m["difference"] for m in compared["metrics"]} == dict.fromkeys(result["metrics"], 0.0)
+    shown = command("compare", saved, saved, "--metric", "map")
+    assert shown.returncode == 0
+    assert "map: no evidence of a difference (B − A = +0.000 [0.000, 0.000], p = 1.00)" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["retrieval", "--dataset", "BEIR", "--retriever", "bm25"], 1, "has no split 'test' (qrels/test.tsv): choose"),
+        (["retrieval", "--dataset", "NOWHERE"], 1, "a BEIR folder has corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv"),
+        (["retrieval", "--dataset", "BEIR", "--split", "dev", "--rerank"], 2, "there is no reranker in this version"),
+        (["retrieval", "--dataset", "BEIR", "--retriever", "bm52"], 2, "'bm52' is not one of 'bm25'"),
+        (["retrieval", "--dataset", "BEIR", "--run-out", "NOWHERE/run"], 2, "--run-out: there is no folder"),
+        (["retrieval"], 2, "--dataset"),
+        (["qa", "--dataset", "NOWHERE"], 1, "give a JSON-lines file with lines {id, question, answers"),
+        (["qa", "--dataset", "NOWHERE", "--pool", "--collection", "c"], 2, "exclude each other"),
+        (["qa", "--dataset", "BARE"], 2, "name the documents to read with --collection"),
+        (["faithfulness", "--dataset", "BARE"], 1, 'bare.jsonl, line 1: "label" is None: it must be 1'),
+        (["compare", "NOWHERE", "NOWHERE"], 1, "give a result saved with --json, or a TREC run with --qrels"),
+        (["compare", "QRELS", "QRELS"], 2, "name its judgements with --qrels FILE"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_a_line_with_the_right_exit_code(
+    command: Command, beir: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text(lines([{"id": "1", "question": "?", "answers": ["x"]}]))
+    meant = {"BEIR": beir, "NOWHERE": tmp_path / "nowhere", "BARE": bare, "QRELS": beir / "qrels" / "dev.tsv"}
+    given = [meant.get(a, tmp_path / "nowhere" / "run" if a == "NOWHERE/run" else a) for a in arguments]
+    done = command(*given)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert code == 2 or done.stderr.count("\n") == 1
+
+
+def test_ids_with_spaces_are_refused_before_anything_is_computed(command: Command, beir: Path, tmp_path: Path) -> None:
+    (beir / "corpus.jsonl").write_text(lines([{"_id": "annual report.pdf", "text": "cats"}]))
+    done = command("retrieval", "--dataset", beir, "--split", "dev", "--run-out", tmp_path / "run")
+    assert done.returncode == 1
+    assert "document id 'annual report.pdf' holds white space" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_verifier_is_measured(command: Command, tmp_path: Path) -> None:
+    claims = tmp_path / "claims.jsonl"
+    rows = [
+        {"id": "1", "evidence": "Cats purr at night.", "claim": "Cats purr at night.", "label": 1},
+        {"id": "2", "evidence": "Cats purr at night.", "claim": "The company sold 90 million phones.", "label": 0},
+    ]
+    claims.write_text(lines(rows))
+    result = json_of(command("faithfulness", "--dataset", claims, "--json"))
+    assert (result["n"], result["balanced_accuracy"], result["auroc"]) == (2, 1.0, 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [[], ["--pool"]], ids=["own contexts", "pool"])
+def test_questions_are_answered_from_their_contexts(command: Command, tmp_path: Path, where: list[str]) -> None:
+    questions = tmp_path / "qa.jsonl"
+    rows = [
+        {
+            "id": "1",
+            "question": "How tall is the tower?",
+            "answers": ["330 metres"],
+            "answerable": True,
+            "contexts": [{"title": "Tower", "text": "The tower is 330 metres tall. It is painted brown."}],
+        },
+        {
+            "id": "2",
+            "question": "Who baked the bread?",
+            "answers": [],
+            "answerable": False,
+            "contexts": [{"text": "Fish."}],
+        },
+    ]
+    questions.write_text(lines(rows))
+    arguments = ("qa", "--dataset", questions, "--strategy", "extract", "--json", *where)
+    result = json_of(command(*arguments, "--data-dir", tmp_path / "data"))
+    assert (result["n"], result["contains"], result["n_failed"]) == (2, 1.0, 0)
+    assert result["citation_recall"] == 1.0
