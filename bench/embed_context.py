@@ -22,6 +22,7 @@ import numpy as np
 
 from core.types import Chunk, Document
 from ingest.chunk import chunker
+from ingest.embed_text import EmbedContext, embedded_text
 from ingest.parse import ParseLimits
 from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import to_document
@@ -29,14 +30,6 @@ from retrieval.encoders.openvino import OpenVinoEncoder
 
 K = 8
 _FIGURE = re.compile(r"\d{1,3}(?:,\d{3})+|\d+\.\d+")
-_MAX_CONTEXT_TOKENS = 48
-
-
-def context(document: Document, chunk: Chunk, encoder: OpenVinoEncoder, *, headings: bool) -> str:
-    """Title and, if wanted, headings, cut to 48 pieces so that with 200 of the chunk all is read."""
-    text = " > ".join([document.title, *chunk.heading_path]) if headings else document.title
-    spans = encoder.tokenizer.spans(text)
-    return text if len(spans) <= _MAX_CONTEXT_TOKENS else text[: spans[_MAX_CONTEXT_TOKENS - 1][1]]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -49,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     encoder = OpenVinoEncoder(arguments.cache)
     entries: list[tuple[Document, Chunk]] = []
     with Sandbox(ParseLimits()) as sandbox:
-        for path in sorted(arguments.files.glob("*.pdf"))[: arguments.limit]:
+        for path in sorted(arguments.files.glob("*.pdf"))[:: max(1, 20 // arguments.limit)]:
             parsed = sandbox.parse(path, path.name)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             document = to_document(parsed, collection="c", uri=path.stem, sha256=sha256)
@@ -62,11 +55,14 @@ def main(argv: Sequence[str]) -> int:
     queries = encoder.encode_queries([r["Question"] for r in rows])
     print(f"{len(set(files))} filings, {len(entries)} chunks, {len(rows)} questions about one filing\n")
     print(f"{'embedded text':34}{'figure@8':>10}{'(n)':>6}{'file@8':>8}{'seconds':>9}")
-    for name, texts in (
-        ("chunk", [c.text for _, c in entries]),
-        ("title, chunk", [f"{context(d, c, encoder, headings=False)}\n{c.text}" for d, c in entries]),
-        ("title, headings, chunk", [f"{context(d, c, encoder, headings=True)}\n{c.text}" for d, c in entries]),
-    ):
+    ways: tuple[tuple[str, EmbedContext], ...] = (
+        ("chunk", "none"),
+        ("title, chunk", "title"),
+        ("title, headings, chunk", "headings"),
+    )
+    for name, how in ways:
+        room = encoder.max_tokens - 2
+        texts = [embedded_text(d.title, c, how, encoder.tokenizer, room) for d, c in entries]
         begun = time.perf_counter()
         vectors = encoder.encode_documents(texts)
         seconds = time.perf_counter() - begun

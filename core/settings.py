@@ -57,6 +57,8 @@ class Settings(BaseModel):
     chunker: Literal["fixed", "sentence"] = "fixed"
     chunk_tokens: int = Field(200, ge=16, le=8192)
     chunk_overlap_tokens: int = Field(40, ge=0)
+    # What stands before a chunk when it is embedded: nothing, its document's title, or title and headings.
+    embed_context: Literal["none", "title", "headings"] = "none"
     max_upload_bytes: int = Field(100 * 2**20, ge=1)
     max_batch_files: int = Field(1000, ge=1)
     max_queued_jobs: int = Field(20_000, ge=1)

@@ -20,6 +20,7 @@ from core.settings import Settings
 from core.types import Chunk, Document, PageSpan, Vectors
 from ingest.chunk.choose import ChunkerName, chunker_version
 from ingest.chunk.choose import chunker as choose_chunker
+from ingest.embed_text import embedded_text
 from ingest.job import JobState
 from ingest.parse.document import ParsedDocument, ParseLimits
 from ingest.parse.sandbox import Sandbox
@@ -100,12 +101,14 @@ def process(
     report("encoding", _CHUNKED)
 
     with _timed(seconds, "encode"):
-        vectors = _encode(chunks, encoder, report, cancelled)
+        room = encoder.max_tokens - _SPECIAL_TOKENS
+        texts = [embedded_text(document.title, c, settings.embed_context, encoder.tokenizer, room) for c in chunks]
+        vectors = _encode(texts, encoder, report, cancelled)
     return Processed(
         document=document,
         chunks=chunks,
         vectors=vectors,
-        chunker_version=chunker_version(name, max_tokens, overlap),
+        chunker_version=chunker_version(name, max_tokens, overlap, settings.embed_context),
         warnings=tuple(w.message for w in parsed.warnings),
         partial=parsed.partial,
         seconds=seconds,
@@ -134,14 +137,14 @@ def to_document(parsed: ParsedDocument, *, collection: str, uri: str, sha256: st
 
 
 def _encode(
-    chunks: list[Chunk], encoder: Encoder, report: Callable[[JobState, float], None], cancelled: Callable[[], bool]
+    texts: list[str], encoder: Encoder, report: Callable[[JobState, float], None], cancelled: Callable[[], bool]
 ) -> Vectors:
-    vectors = np.empty((len(chunks), encoder.dim), dtype=np.float32)
-    for start in range(0, len(chunks), _ENCODE_BATCH):
+    vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
+    for start in range(0, len(texts), _ENCODE_BATCH):
         _stop_if(cancelled)
-        batch = chunks[start : start + _ENCODE_BATCH]
-        vectors[start : start + len(batch)] = encoder.encode_documents([c.text for c in batch])
-        done = (start + len(batch)) / len(chunks)
+        batch = texts[start : start + _ENCODE_BATCH]
+        vectors[start : start + len(batch)] = encoder.encode_documents(batch)
+        done = (start + len(batch)) / len(texts)
         report("encoding", _CHUNKED + (_ENCODED - _CHUNKED) * done)
     _stop_if(cancelled)
     return vectors

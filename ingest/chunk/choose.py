@@ -32,7 +32,8 @@ def chunker(name: ChunkerName) -> Chunker:
             return sentence.chunk
 
 
-def chunker_version(name: ChunkerName, max_tokens: int, overlap_tokens: int) -> str:
-    """Names everything of parsing and chunking that decides what the chunks of given bytes are."""
+def chunker_version(name: ChunkerName, max_tokens: int, overlap_tokens: int, embed_context: str = "none") -> str:
+    """Names everything but the encoder that decides what the chunks of given bytes are, and what is encoded of them."""
     version = {"fixed": fixed.CHUNKER_VERSION, "sentence": sentence.CHUNKER_VERSION}[name]
-    return f"{name}{version}-{max_tokens}-{overlap_tokens}-parse{PARSER_VERSION}"
+    context = "" if embed_context == "none" else f"-{embed_context}"
+    return f"{name}{version}-{max_tokens}-{overlap_tokens}-parse{PARSER_VERSION}{context}"

@@ -10,6 +10,8 @@ import pytest
 from core.errors import EmptyDocument, RunCancelled
 from core.ids import document_id
 from core.settings import Settings
+from core.types import Chunk
+from ingest.embed_text import embedded_text
 from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import parse_limits, process
 from tests.support.drawn_pdfs import both, image, lines, pdf
@@ -130,3 +132,28 @@ def test_without_a_sandbox_one_is_made_and_ended(tmp_path):
         report=lambda *_: None, cancelled=lambda: False,
     )  # fmt: skip
     assert [c.text for c in made.chunks] == ["a few words"]
+
+
+@pytest.mark.parametrize(
+    ("how", "room", "expected"),
+    [
+        ("none", 100, "the chunk"),
+        ("title", 100, "A title\nthe chunk"),
+        ("headings", 100, "A title > Part > Detail\nthe chunk"),
+        ("headings", 8, "A title >\nthe chunk"),  # 8 − 4 of the chunk leaves 4: "A", "titl", "e", ">"
+        ("headings", 4, "the chunk"),
+    ],
+)
+def test_the_context_of_an_embedded_chunk_never_cuts_the_chunk(how, room, expected):
+    chunk = Chunk(
+        chunk_id="c", doc_id="d", text="the chunk", start=0, end=9, n_tokens=4, heading_path=("Part", "Detail")
+    )
+    assert embedded_text("A title", chunk, how, ToyTokenizer(), room) == expected
+
+
+def test_the_context_is_part_of_the_version(run):
+    plain, _ = run(b"some words", chunk_overlap_tokens=4)
+    titled, _ = run(b"some words", chunk_overlap_tokens=4, embed_context="title")
+    assert titled.chunker_version == plain.chunker_version + "-title"
+    assert [c.chunk_id for c in titled.chunks] == [c.chunk_id for c in plain.chunks]
+    assert not np.array_equal(titled.vectors, plain.vectors)
