@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
+from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere, worker_only
@@ -18,7 +19,8 @@ from app.handover import Task, unpack
 from app.services import Services
 from core.errors import OpenbookError
 from ingest.chunk.choose import ChunkerName
-from ingest.ledger import FINAL_STATES, Job
+from ingest.job import WORKING_STATES
+from ingest.ledger import Job
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])
@@ -98,8 +100,7 @@ async def result(job_id: str, request: Request, services: ServicesHere) -> dict[
     def store() -> str:
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95):
-                services.ledger.cancelled(connection, job_id)
-                return "cancelled"
+                return _not_wanted(services, connection, job_id)
             change = services.store.put_document(
                 connection,
                 made.document,
@@ -132,6 +133,15 @@ async def result(job_id: str, request: Request, services: ServicesHere) -> dict[
     return {"outcome": outcome}
 
 
+def _not_wanted(services: Services, connection: Connection, job_id: str) -> str:
+    """A result that came too late: the job was cancelled, or the server began anew and the job waits again."""
+    job = services.ledger.peek(connection, job_id)
+    if job is not None and job.state in WORKING_STATES and job.cancel_requested:
+        services.ledger.cancelled(connection, job_id)
+        return "cancelled"
+    return "stale"
+
+
 @router.post("/jobs/{job_id}/failure")
 async def failure(job_id: str, body: Failure, services: ServicesHere) -> dict[str, Any]:
     await services.offload(_fail, services, job_id, body.message, body.cancelled)
@@ -142,8 +152,8 @@ async def failure(job_id: str, body: Failure, services: ServicesHere) -> dict[st
 def _fail(services: Services, job_id: str, message: str, cancelled: bool) -> None:
     with services.database.write() as connection:
         job = services.ledger.peek(connection, job_id)
-        if job is None or job.state in FINAL_STATES:
-            return
+        if job is None or job.state not in WORKING_STATES:
+            return  # it was given to be done anew meanwhile, and that will have an end of its own
         if cancelled:
             services.ledger.cancelled(connection, job_id)
         else:

@@ -245,5 +245,5 @@ def test_a_file_over_the_limit_is_refused_and_the_service_lives(
         file.truncate(200 * 2**20)
     jobs = settle(client, client.upload(collection, [big]))
     assert jobs[0]["state"] == "failed"
-    assert "100" in str(jobs[0]["reason"])
+    assert "104,857,600 bytes" in str(jobs[0]["reason"])
     assert client.health() == {"status": "ok"}

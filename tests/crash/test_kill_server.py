@@ -95,11 +95,13 @@ class Customer(threading.Thread):
 def check(client: Client, journal: Journal) -> None:
     """Every promise of the journal, once the server has finished what it had accepted."""
     deadline = time.monotonic() + 120
-    for job_id in journal.accepted:
+    for job_id, word in journal.accepted.items():
         while (job := client.job(job_id))["state"] not in FINAL:
             assert time.monotonic() < deadline, f"{job} does not end"
             time.sleep(0.05)
         assert job["state"] == "ready", job
+        if (doc_id := str(job["doc_id"])) not in journal.deleted and doc_id not in journal.unsure:
+            journal.ready[doc_id] = word
     present = {}
     cursor = None
     while True:
