@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.protocols import Tokenizer
 from core.text import sentence_spans
 from core.types import Hit
 
 MAX_CANDIDATES = 160  # sentences per question; hits come best first, so the far end is what is left out
+
+# Word pieces read for one question. Reading is most of the time that an answer takes: 1,000 are a fifth of a second on
+# two cores in fp32. docs/results/extract.md was made with this bound.
+MAX_READ_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,18 @@ class Candidate:
     end: int
     text: str
     whole: bool  # False where the edge of the region may have cut it
+
+
+def affordable(hits: Sequence[Hit], tokenizer: Tokenizer, max_tokens: int = MAX_READ_TOKENS) -> list[Hit]:
+    """The first hits that together have at most ``max_tokens`` word pieces; at least one."""
+    kept: list[Hit] = []
+    used = 0
+    for hit, size in zip(hits, tokenizer.count([h.chunk.text for h in hits]) if hits else [], strict=True):
+        used += size
+        if kept and used > max_tokens:
+            break
+        kept.append(hit)
+    return kept
 
 
 def regions(hits: Sequence[Hit]) -> list[Region]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.lexical import terms
+from core.protocols import Retriever
 from core.text import sentence_spans
-from core.types import Citation, Hit
+from core.types import Citation, Hit, Where
 
 _MAX_QUOTED_SENTENCES = 3
+_MAX_DEPTH = 400  # hits looked through for other sources
 
 
 def evidence_text(hit: Hit, text: str | None = None) -> str:
@@ -58,10 +60,26 @@ def _f1(wanted: set[str], given: set[str]) -> float:
     return 2 * shared / (len(wanted) + len(given)) if shared else 0.0
 
 
+def search_spread(retriever: Retriever, query: str, k: int, where: Where, per_source: int) -> list[Hit]:
+    """The best ``k`` passages of which no document has more than ``per_source``, where several documents match.
+
+    Looks deeper while one document fills the list, so that a flooded source cannot hide the others behind itself.
+    """
+    depth = 2 * k
+    while True:
+        found = retriever.search(query, min(depth, _MAX_DEPTH), where)
+        exhausted = len(found) < depth or depth >= _MAX_DEPTH
+        kept = collapse(found, k, per_source)
+        alone = len({h.chunk.doc_id for h in found}) == 1
+        if exhausted or (len(kept) == k and not alone):
+            return kept
+        depth *= 4
+
+
 def collapse(hits: Sequence[Hit], k: int, per_source: int) -> list[Hit]:
     """At most ``k`` hits: no text twice, and at most ``per_source`` of one document where there are several.
 
-    A flooded source cannot fill the context. Where all hits are of one document there is nothing to protect.
+    Where all hits are of one document there is nothing to protect.
     """
     several = len({h.chunk.doc_id for h in hits}) > 1
     seen: set[str] = set()

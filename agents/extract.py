@@ -18,7 +18,7 @@ import numpy as np
 
 from agents.abstain import I_DO_NOT_KNOW, abstention_reason
 from agents.calibration import ExtractCalibration, load_extract_calibration
-from agents.candidates import Candidate, Region, candidates, regions
+from agents.candidates import Candidate, Region, affordable, candidates, regions
 from agents.evidence import citation_for, evidence_text
 from agents.followup import standalone_by_rule
 from agents.limits import Budget
@@ -42,6 +42,7 @@ class Extract:
     chosen: tuple[tuple[Candidate, Region], ...]
     nearest: tuple[Candidate, Region] | None
     probability: float  # that the best sentence answers
+    n_read: int  # passages that were read, from the first on
 
 
 class ExtractStrategy:
@@ -99,10 +100,11 @@ class ExtractStrategy:
             question: standalone.
             hits: best first.
         """
-        found = regions(hits)
+        read = affordable(hits, self._encoder.tokenizer)
+        found = regions(read)
         sentences = candidates(found)
         if not sentences:
-            return Extract(chosen=(), nearest=None, probability=0.0)
+            return Extract(chosen=(), nearest=None, probability=0.0, n_read=len(read))
         reading = Reading(question, found, sentences, self._encoder)
         scores = self._calibration.ranker(reading.features)  # (n_sentences,)
         probability = self._calibration.probability(reading.answer_features(scores))
@@ -110,7 +112,7 @@ class ExtractStrategy:
         best = order[0]
         nearest = (sentences[best], found[sentences[best].region])
         if probability < self._threshold:
-            return Extract(chosen=(), nearest=nearest, probability=probability)
+            return Extract(chosen=(), nearest=nearest, probability=probability, n_read=len(read))
         kept: list[int] = []
         for i in order:
             if len(kept) == self._max_sentences or np.exp(scores[i] - scores[best]) < _SHARE_OF_BEST:
@@ -122,6 +124,7 @@ class ExtractStrategy:
             chosen=tuple((sentences[i], found[sentences[i].region]) for i in kept),
             nearest=nearest,
             probability=probability,
+            n_read=len(read),
         )
 
     async def _work(
@@ -197,7 +200,7 @@ class ExtractStrategy:
         if extract.nearest is None:
             return "No sentence to read."
         said = (
-            f"The best sentence answers with probability {extract.probability:.2f}; the threshold is "
+            f"Read {extract.n_read} passages. The best sentence answers with probability {extract.probability:.2f}; the threshold is "
             f"{self._threshold:.2f}. Quoted: {len(extract.chosen)}."
         )
         if not self._calibration.fitted_for(self._encoder.revision):

@@ -15,7 +15,7 @@ from agents import context
 from agents.abstain import I_DO_NOT_KNOW, abstention_reason, is_abstention
 from agents.cite import Bibliography, attribute
 from agents.context import Context
-from agents.evidence import collapse, evidence_text
+from agents.evidence import evidence_text, search_spread
 from agents.followup import standalone_by_rule
 from agents.limits import Budget
 from agents.prompts import Prompts
@@ -134,9 +134,8 @@ class RagStrategy:
 
             budget.take_step()
             began = recorder.now_s()
-            # More than k, so that the cap per source still leaves k where others have something to say.
-            found = await budget.bounded(self._offload(self._retriever.search, standalone, 2 * self._k, where))
-            hits = collapse(found, self._k, self._per_source)
+            search = self._offload(search_spread, self._retriever, standalone, self._k, where, self._per_source)
+            hits = await budget.bounded(search)
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
             if not hits:

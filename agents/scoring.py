@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -170,20 +171,25 @@ def _sentence_tokens(found: Sequence[Region], sentences: Sequence[Candidate], en
         windows += [(index, a, b) for a, b in _windows(region.text, encoder)]
     texts = [found[r].text[a:b] for r, a, b in windows]
     vectors = encoder.encode_tokens(texts)
-    located: dict[int, list[tuple[int, int, Vectors]]] = {}  # region → (start, end, vector) of each token
+    # Per region: where each token begins and ends, in order, and its vector.
+    starts: list[list[int]] = [[] for _ in found]
+    ends: list[list[int]] = [[] for _ in found]
+    parts: list[list[Vectors]] = [[] for _ in found]
     for (r, offset, _), text, states in zip(windows, texts, vectors, strict=True):
         spans = encoder.tokenizer.spans(text)
         inner = _without_specials(states, spans)
         if inner is None:
             # An encoder whose tokens cannot be placed in the text: each sentence is then read by itself.
             return encoder.encode_tokens([c.text for c in sentences])
-        located.setdefault(r, []).extend((offset + a, offset + b, v) for (a, b), v in zip(spans, inner, strict=False))
-    dim = encoder.dim
-    tokens_of: list[Vectors] = []
-    for candidate in sentences:
-        inside = [v for a, b, v in located.get(candidate.region, ()) if a >= candidate.start and b <= candidate.end]
-        tokens_of.append(np.stack(inside) if inside else np.zeros((0, dim), np.float32))
-    return tokens_of
+        starts[r] += [offset + a for a, _ in spans[: len(inner)]]
+        ends[r] += [offset + b for _, b in spans[: len(inner)]]
+        parts[r].append(inner)
+    nothing = np.zeros((0, encoder.dim), np.float32)
+    joined = [np.concatenate(p) if p else nothing for p in parts]
+    return [
+        joined[c.region][bisect_left(starts[c.region], c.start) : bisect_right(ends[c.region], c.end)]
+        for c in sentences
+    ]
 
 
 def _windows(text: str, encoder: Encoder) -> list[tuple[int, int]]:

@@ -130,6 +130,8 @@ class AnswerWriter:
     def _append(self, text: str) -> None:
         if not self.text:
             text = text.lstrip()
+        elif self._leading and self._leading[-1][0] == len(self.text):
+            text = text.lstrip(" ")  # the space behind a marker that is moved to the end of its sentence
         self.text += text
         self._shadow += text
 

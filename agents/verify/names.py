@@ -13,10 +13,9 @@ from agents.lexical import STOP_WORDS, stem
 from agents.verify.findings import Finding
 from core.text import fold, strip_marks, words
 
-_WORD = r"[^\W\d_][\w’'.-]*"
-_RUN = re.compile(
-    r"(?:[^\W\d_a-zß-öø-ÿ][\w’'&.-]*)(?:\s+(?:(?:of|the|de|la|del|van|von|der|al|bin|and|&)\s+)?[^\W\d_a-zß-öø-ÿ][\w’'&.-]*)*"
-)
+_CAPITAL = r"[^\W\d_a-zß-öø-ÿ]"
+_PART = rf"(?:(?:{_CAPITAL}\.)+(?=\W|$)|{_CAPITAL}[\w’'&-]*)"
+_RUN = re.compile(rf"{_PART}(?:\s+(?:(?:of|the|de|la|del|van|von|der|al|bin|and|&)\s+)?{_PART})*")
 _JOINERS = frozenset(["of", "the", "de", "la", "del", "van", "von", "der", "al", "bin", "and", "&"])
 _NOT_NAMES = frozenset(
     [
