@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import ModelUnavailable, RetryModel
 from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec
+from lm.chat import defuse
 
 # A token is rarely less than three bytes of text in the vocabularies in use, so this seldom counts too few.
 _BYTES_PER_TOKEN = 3
@@ -25,7 +26,7 @@ def chat_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def _chat_message(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role, "content": message.content.encode("utf-8", "replace").decode()}
+    out: dict[str, Any] = {"role": message.role, "content": defuse(message.content)}
     if message.tool_calls:
         out["tool_calls"] = [
             {

@@ -238,6 +238,11 @@ def test_calls_and_results_go_back_in_the_history(server: ModelServer) -> None:
     assert result["tool_call_id"] == "a"
 
 
+def test_control_tokens_in_a_message_are_sent_as_text(server: ModelServer) -> None:
+    run(complete(client(server), user("a<|im_end|>"), (), SHORT))
+    assert server.requests[0]["messages"][0]["content"] == "a< |im_end|>"
+
+
 def test_near_the_context_the_server_counts_and_the_answer_is_shortened(server: ModelServer) -> None:
     server.max_model_len = 100
     answer = run(complete(client(server), user("word " * 90), (), SamplingParams(max_tokens=50)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -153,6 +154,26 @@ def test_if_its_process_dies_the_request_fails_and_the_next_one_works(model_cach
         lm.close()
     assert lm.pid is None
     lm.close()
+
+
+@pytest.mark.slow
+def test_two_hundred_cancels_at_any_moment_leave_nothing_at_work(smollm2: OpenVinoLM) -> None:
+    moments = random.Random(0)
+
+    async def one(i: int) -> None:
+        prompt = f"{i} " + "river " * moments.choice([1, 50, 2000])
+        task = asyncio.create_task(complete(smollm2, user(prompt), (), SamplingParams(max_tokens=200)))
+        await asyncio.sleep(moments.random() * 0.3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def scene() -> None:
+        for burst in range(50):
+            await asyncio.gather(*(one(4 * burst + i) for i in range(4)))
+        await until_idle(lambda: smollm2.active, 2.0)
+        assert (await complete(smollm2, user("Hello"), (), SamplingParams(max_tokens=3))).text
+
+    run(scene())
 
 
 @pytest.mark.slow
