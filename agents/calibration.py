@@ -39,7 +39,7 @@ class ExtractCalibration:
     ranker: Linear
     answerable: Linear
     threshold: float  # probability from which an answer is given
-    encoder: str  # the revision, up to its precision, that the weights were fitted with
+    encoder: str  # the revision that the weights were fitted with, up to how its graph is run
 
     def probability(self, answer_features: NDArray[np.float64]) -> float:
         log_odds = float(self.answerable(answer_features))

@@ -350,7 +350,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ranker=Linear(weights=ranker, bias=0.0),
         answerable=Linear(weights=weights, bias=bias),
         threshold=choose_threshold(*oof),
-        encoder=inner.revision.rsplit("-", 1)[0],
+        encoder=inner.revision.split("-g")[0],  # name and weights; how the graph is run changes nothing here
     )
     dev = {lang: load(f"xquad/{lang}-dev", contains) for lang in options.languages.split(",")}
     clapnq_dev = load("clapnq/dev", supports)
