@@ -6,12 +6,13 @@ belongs to whoever built it, so ``where`` is asked for its filters only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 from core.ids import chunk_id
@@ -34,6 +35,8 @@ class AdhocRetriever:
     name: str
     chunks: Sequence[Chunk]
     titles: Sequence[str]
+    row_of: Mapping[str, int]  # of each passage's id
+    everything: Allowed
     ranking: Ranking
     sparse: SparseIndex | None
     dense: DenseIndex | None
@@ -64,13 +67,18 @@ class AdhocRetriever:
         ]
 
     def _allowed(self, where: Where) -> Allowed:
-        rows = np.ones(len(self.chunks), dtype=np.bool_)
-        for name, accepted in where.filters.items():
-            if name != "doc_id":
-                raise InvalidRequest(f"cannot filter a corpus by {name!r}: filter by doc_id", code="bad-filter")
-            wanted = set(accepted)
-            rows &= np.array([c.doc_id in wanted for c in self.chunks], dtype=np.bool_)
-        return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=(_COLLECTION_ID,))
+        unknown = set(where.filters) - {"doc_id"}
+        if unknown:
+            raise InvalidRequest(f"cannot filter a corpus by {min(unknown)!r}: filter by doc_id", code="bad-filter")
+        if "doc_id" not in where.filters:
+            return self.everything
+        rows = np.zeros(len(self.chunks), dtype=np.bool_)
+        rows[[self.row_of[doc_id] for doc_id in where.filters["doc_id"] if doc_id in self.row_of]] = True
+        return _allow(rows)
+
+
+def _allow(rows: NDArray[np.bool_]) -> Allowed:
+    return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=(_COLLECTION_ID,))
 
 
 def build_adhoc(
@@ -105,11 +113,11 @@ def build_adhoc(
         rrf_k=settings.rrf_k,
         depth=settings.fusion_depth,
     )
-    ids, titles, chunks = set(), [], []
-    for doc_id, title, text in corpus:
-        if doc_id in ids:
+    row_of: dict[str, int] = {}
+    titles, chunks = [], []
+    for row, (doc_id, title, text) in enumerate(corpus):
+        if row_of.setdefault(doc_id, row) != row:
             raise InvalidRequest(f"the corpus has the id {doc_id!r} twice: ids must differ")
-        ids.add(doc_id)
         titles.append(title)
         chunks.append(_passage(doc_id, title, text))
 
@@ -136,6 +144,8 @@ def build_adhoc(
         name=name,
         chunks=chunks,
         titles=titles,
+        row_of=row_of,
+        everything=_allow(np.ones(len(chunks), dtype=np.bool_)),
         ranking=ranking,
         sparse=sparse_index,
         dense=dense_index,
