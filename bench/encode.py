@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,7 +131,10 @@ def _reference(threads: int) -> Encode:
     """sentence-transformers as it comes: fp32, batches of 32, sorted by length by itself."""
     import torch
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
 
+    quiet: Any = transformers_logging  # its functions carry no types
+    quiet.disable_progress_bar()
     if threads:
         torch.set_num_threads(threads)
     model = SentenceTransformer(str(verify(MINILM)), device="cpu")

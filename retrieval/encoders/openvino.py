@@ -30,6 +30,7 @@ _HINT = {"fp32": "f32", "bf16": "bf16"}
 _DIM = 384
 _MAX_TOKENS = 256  # sentence_bert_config.json; the model was trained on shorter texts and reads no further
 _MAX_STREAMS = 4  # each holds the activations of one batch; past this, threads go to the streams that there are
+_MAX_PADDING = 64  # tokens; to start one more batch costs about as much as 24
 _FEWEST_TOKENS = 256  # a batch is not cut smaller than this to give every stream one
 
 
@@ -219,14 +220,24 @@ def resolve_precision(wanted: Precision, capabilities: Sequence[str]) -> Literal
     return wanted
 
 
-def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Row numbers in batches, longest first, each at most ``batch_tokens`` after padding (one row at least)."""
+def batches(lengths: Sequence[int], batch_tokens: int, padding: int = _MAX_PADDING) -> Iterator[list[int]]:
+    """Row numbers in batches, longest first.
+
+    A batch is at most ``batch_tokens`` long after padding, of which at most ``padding`` tokens are padding; one row
+    always fits.
+    """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     start = 0
     while start < len(order):
-        size = max(1, batch_tokens // lengths[order[start]])
-        yield order[start : start + size]
-        start += size
+        longest = lengths[order[start]]
+        stop, wasted = start + 1, 0
+        while stop < len(order) and longest * (stop + 1 - start) <= batch_tokens:
+            wasted += longest - lengths[order[stop]]
+            if wasted > padding:
+                break
+            stop += 1
+        yield order[start:stop]
+        start = stop
 
 
 def _normalised(vectors: NDArray[np.float32]) -> Vectors:

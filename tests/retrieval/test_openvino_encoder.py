@@ -67,13 +67,15 @@ def test_settings_out_of_range_are_refused(tmp_path: Path) -> None:
         OpenVinoEncoder(cache_dir=tmp_path, batch_tokens=0)
 
 
-@given(lengths=st.lists(st.integers(1, 256), max_size=50), budget=st.integers(1, 5000))
+@given(lengths=st.lists(st.integers(1, 256), max_size=50), budget=st.integers(1, 5000), padding=st.integers(0, 300))
 @settings(max_examples=200)
-def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    cut = list(batches(lengths, budget))
+def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budget: int, padding: int) -> None:
+    cut = list(batches(lengths, budget, padding))
     assert sorted(i for rows in cut for i in rows) == list(range(len(lengths)))
     for rows in cut:
-        assert len(rows) == 1 or len(rows) * max(lengths[i] for i in rows) <= budget
+        full = len(rows) * max(lengths[i] for i in rows)
+        assert len(rows) == 1 or full <= budget
+        assert full - sum(lengths[i] for i in rows) <= padding
 
 
 def test_small_and_large_batches_on_one_stream_or_more_give_the_same_vectors(model_cache: Path) -> None:
