@@ -79,8 +79,8 @@ def _take(browser: Browser, api: Client, url: str, files: list[Path], options: a
             time.sleep(0.2)
         page.wait_for_timeout(1200)
         _shoot(page, out / "collection.png")
-        while any(j["state"] in ACTIVE_STATES for j in api.jobs(collection=COLLECTION)):
-            time.sleep(0.5)
+    while any(j["state"] in ACTIVE_STATES for j in api.jobs(collection=COLLECTION)):
+        time.sleep(0.5)
     page.goto(url)
     _ask(page, options.question)
     page.locator(".ob-answer .ob-chip").first.click()

@@ -65,7 +65,8 @@ def _rows(jobs: Sequence[replies.Job]) -> None:
         if active:
             share = (len(ready) + len(broken) + sum(j["progress"] for j in active)) / len(jobs)
             st.html(_bar(share, f"{share:.0%} of all files"))
-    # What runs now first (a queue is long), then what needs a person.
+    # What runs now first (a queue is long), then what waits, in its order, then what needs a person.
+    active.reverse()
     active.sort(key=lambda j: (j["state"] == "queued", -j["progress"]))
     for job in [*active[:SHOWN], *broken[:SHOWN]]:
         _row(job)

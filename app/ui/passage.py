@@ -64,13 +64,16 @@ def show_passage(passage: Passage) -> None:
 def _draw(passage: Passage) -> None:
     glyph, meaning = VERDICTS.get(passage.verdict, ("", ""))
     number = "" if passage.n is None else f'<span class="ob-chip" aria-hidden="true">{passage.n}</span> '
-    where = "" if passage.page is None else f"Page {passage.page}"
+    place = st.empty()
     verdict = f'<span class="ob-{passage.verdict}">{glyph} The sentence is {meaning}</span>' if glyph else ""
-    parts = " · ".join(part for part in (where, verdict) if part)
-    st.html(
-        f'<div class="ob-hit-title">{number}{inert_html(passage.title)}</div>'
-        f'<div class="ob-muted ob-source-where">{parts}</div>'
-    )
+
+    def head(page: int | None) -> None:
+        parts = " · ".join(part for part in ("" if page is None else f"Page {page}", verdict) if part)
+        place.html(
+            f'<div class="ob-hit-title">{number}{inert_html(passage.title)}</div><div class="ob-muted">{parts}</div>'
+        )
+
+    head(passage.page)
     try:
         text = document_text(passage.doc_id)
         document = client().document(passage.doc_id)
@@ -87,8 +90,10 @@ def _draw(passage: Passage) -> None:
         look.card("This document has changed since", "This is what was quoted from the earlier version:")
         st.html(passage_html(passage.quote, 0, len(passage.quote)))
         return
-    if document["mime_type"] == PDF and passage.page is not None:
-        _page_image(passage, passage.page)
+    page = _page_of(document, passage)
+    head(page)
+    if document["mime_type"] == PDF and page is not None:
+        _page_image(passage, page)
     st.download_button(
         "Download the original",
         data=lambda: client().document_original(passage.doc_id),
@@ -98,6 +103,12 @@ def _draw(passage: Passage) -> None:
         on_click="ignore",
         key="passage-download",
     )
+
+
+def _page_of(document: replies.Document, passage: Passage) -> int | None:
+    """The page on which the passage begins; what cited it may only know where its chunk began."""
+    begun = [span["number"] for span in document.get("page_spans", []) if span["start"] <= passage.start]
+    return begun[-1] if begun else passage.page
 
 
 def _page_image(passage: Passage, page: int) -> None:
