@@ -179,7 +179,7 @@ def load_qa(path: Path) -> QaDataset:
         digest.add(
             sample.id, sample.question, str(sample.answerable), *answers, *(t for c in sample.contexts for t in c)
         )
-    return QaDataset(name=path.stem, samples=tuple(samples.values()), sha256=digest.hex())
+    return QaDataset(name=_name(path), samples=tuple(samples.values()), sha256=digest.hex())
 
 
 def load_faithfulness(path: Path) -> FaithfulnessDataset:
@@ -205,7 +205,7 @@ def load_faithfulness(path: Path) -> FaithfulnessDataset:
             raise line.error(f'"id" {pair.id!r} stands a second time: ids must differ')
         pairs[pair.id] = pair
         digest.add(pair.id, pair.evidence, pair.claim, str(pair.label))
-    return FaithfulnessDataset(name=path.stem, pairs=tuple(pairs.values()), sha256=digest.hex())
+    return FaithfulnessDataset(name=_name(path), pairs=tuple(pairs.values()), sha256=digest.hex())
 
 
 def _split_file(folder: Path, split: str) -> Path:
@@ -229,6 +229,12 @@ def _jsonl_file(path: Path, shape: str) -> Iterator[Line]:
         yield line
     if empty:
         raise bad_data(path, None, f"is empty: its lines are {shape}")
+
+
+def _name(path: Path) -> str:
+    """With its folder, since "dev" alone says little: clapnq/dev.jsonl is "clapnq/dev"."""
+    resolved = path.resolve()
+    return f"{resolved.parent.name}/{resolved.stem}"
 
 
 def _contexts(line: Line) -> tuple[tuple[str, str], ...]:

@@ -143,7 +143,9 @@ def test_questions_are_read_with_their_contexts(tmp_path: Path) -> None:
         {"id": "2", "question": "Why?", "answers": [], "answerable": False, "extra": "is ignored"},
         {"id": "3", "question": "When?"},
     )
-    first, second, third = load_qa(path).samples
+    dataset = load_qa(path)
+    assert dataset.name == f"{tmp_path.name}/qa"
+    first, second, third = dataset.samples
     assert (first.answers, first.gold_ids) == (("Ada",), ("p1",))
     assert first.contexts == (("T", "Ada did."), ("", "no title"))
     assert not second.answerable
