@@ -39,7 +39,6 @@ FEATURES = (
     "asks",
     "numbers_missing",  # share of its numbers and dates
     "names_missing",  # share of its names
-    "conflicts",  # 1 where the sentence that speaks of the same says something else
 )
 # A conflict is only one if both speak of the same thing.
 _SAME_SUBJECT = 0.7
@@ -74,7 +73,6 @@ class Examination:
                 float(self.asks),
                 _share_absent(figures),
                 _share_absent(called),
-                float(any(f.outcome == "conflict" for f in self.findings)),
             ]
         )
 
