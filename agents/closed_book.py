@@ -11,6 +11,7 @@ from contextlib import aclosing
 from agents.abstain import is_abstention
 from agents.cite import Bibliography
 from agents.limits import Budget
+from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.run import Provenance, Recorder, check_question, run_to_end
 from agents.writer import AnswerWriter
@@ -84,6 +85,9 @@ class ClosedBookStrategy:
                             writer.feed(text)
                             for said in _show(writer, sentences, final=False):
                                 yield said
+                            if is_looping(raw):
+                                limit = "the model began to repeat itself"
+                                break
                         case LMDone(finish_reason=reason, usage=spent):
                             finish, usage = reason, spent
                         case _:

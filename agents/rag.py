@@ -18,6 +18,7 @@ from agents.context import Context
 from agents.evidence import evidence_text, search_spread
 from agents.followup import standalone_by_rule
 from agents.limits import Budget
+from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.rewrite import CONDENSE_PROMPTS, rewrite
 from agents.run import Provenance, Recorder, check_question, describe_hits, run_to_end
@@ -205,6 +206,9 @@ class RagStrategy:
                         async with aclosing(self._show(draft, final=False)) as said:
                             async for one in said:
                                 yield one
+                        if is_looping(draft.raw):
+                            draft.limit = "the model began to repeat itself"
+                            break
                     case LMDone(finish_reason=finish, usage=spent):
                         draft.finish, usage = finish, spent
                     case _:

@@ -40,6 +40,10 @@ FEATURES = (
     "numbers_missing",  # share of its numbers and dates
     "names_missing",  # share of its names
 )
+_LEAD_IN = re.compile(
+    r"^\s*(?:according to|based on|as stated in|from) (?:the )?(?:passages?|context|documents?|text)[^,]{0,20},\s*",
+    re.IGNORECASE,
+)
 # A conflict is only one if both speak of the same thing.
 _SAME_SUBJECT = 0.7
 _GREETING = re.compile(
@@ -139,6 +143,7 @@ class RuleVerifier:
         """
         if not _is_claim(claim):
             return Verdict(label="not_a_claim", score=0.0, reason="states nothing that could be checked")
+        claim = _LEAD_IN.sub("", claim)  # "According to the passages, …" is not itself in the passages
         texts = [t for t in evidence if t.strip()]
         if not texts:
             return Verdict(label="unsupported", score=0.0, reason="cites no passage")

@@ -132,7 +132,9 @@ def test_a_follow_up_is_searched_with_what_it_leans_on(
 
 def test_regions_join_what_touches_and_slice_back() -> None:
     overlapping = StoredText(doc_id="d", title="t", text=ORCHARD.text, cuts=((0, 60), (40, 100), (120, 180)))
-    hits = PassageRetriever([overlapping]).search("orchard apple trees nine hectares harvest tonnes cider press brandt", 8, EVERYTHING)
+    hits = PassageRetriever([overlapping]).search(
+        "orchard apple trees nine hectares harvest tonnes cider press brandt", 8, EVERYTHING
+    )
     found = regions(hits)
     assert {(r.start, r.start + len(r.text)) for r in found} == {(0, 100), (120, 180)}
     for region in found:
