@@ -45,6 +45,7 @@ def main(argv: list[str]) -> int:
         server = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             api_url, page_url = _addresses(server)
+            expect.set_options(timeout=60_000)
             with Client(api_url) as api, sync_playwright() as playwright:
                 chromium = shutil.which("chromium") or shutil.which("google-chrome")
                 browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
@@ -107,7 +108,7 @@ def _take(browser: Browser, api: Client, url: str, files: list[Path], options: a
     _shoot(phone, out / "phone.png")
 
 
-def _page(browser: Browser, scheme: str, width: int = 1360, height: int = 860) -> Page:
+def _page(browser: Browser, scheme: str, width: int = 1600, height: int = 960) -> Page:
     narrow = width < 600
     context = browser.new_context(
         viewport={"width": width, "height": height},

@@ -32,6 +32,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$@&=^\"'/%])")
 # word joiner (U+2060) in the middle is.
 _JOINTS = re.compile(r"(?i)(w)(?=ww)|(:)(?=[\w/+-])|(@)(?=[\w-])")
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+_MARKERS_BEHIND = re.compile(rf"(?:[ \t]*{_MARKER.pattern})+")
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private marks around the number of a sentence that ends here
 _ENDING = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _MARK = re.compile(rf"{_OPEN}(?P<ending>\d+){_CLOSE}|\[(?P<markers>\d{{1,3}}(?:\s*[,;]\s*\d{{1,3}})*)\]")
@@ -82,7 +83,7 @@ def inert_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", line)
 
 
-def passage_html(text: str, start: int, end: int, *, around: int = 320) -> str:
+def passage_html(text: str, start: int, end: int, *, around: int = 240) -> str:
     """The passage ``text[start:end]`` marked within its surroundings, cut at words.
 
     Args:
@@ -140,7 +141,7 @@ def _with_endings(text: str, sentences: Sequence[Checked]) -> str:
     """
     pieces, last = [], 0
     for index, sentence in enumerate(sentences):
-        cut = min(sentence.end, len(text))
+        cut = _end(text, sentence)
         while cut > last and (text[cut - 1] in _CLOSERS or text[cut - 1].isspace()):
             cut -= 1
         if cut <= last:
@@ -151,11 +152,20 @@ def _with_endings(text: str, sentences: Sequence[Checked]) -> str:
     return "".join(pieces)
 
 
+def _end(text: str, sentence: Checked) -> int:
+    """Where a sentence ends, the markers written behind its full stop included."""
+    end = min(sentence.end, len(text))
+    behind = _MARKERS_BEHIND.match(text, end)
+    return behind.end() if behind else end
+
+
 def _extra_markers(text: str, sentences: Sequence[Checked]) -> list[tuple[int, ...]]:
     """Per sentence, the markers that it cites but does not write."""
     extra = []
     for sentence in sentences:
-        written = {n for match in _MARKER.finditer(text[sentence.start : sentence.end]) for n in _numbers(match[1])}
+        written = {
+            n for match in _MARKER.finditer(text[sentence.start : _end(text, sentence)]) for n in _numbers(match[1])
+        }
         extra.append(tuple(n for n in sentence.markers if n not in written))
     return extra
 

@@ -55,7 +55,7 @@ def from_hit(hit: replies.Hit) -> Passage:
     )
 
 
-@st.dialog("Source", width="small", position="right")
+@st.dialog("Source", width="medium", position="right")
 def show_passage(passage: Passage) -> None:
     _draw(passage)
 

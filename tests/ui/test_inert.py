@@ -185,6 +185,16 @@ def test_chips_and_verdicts_come_where_the_sentence_ends() -> None:
     assert any(a.get("aria-label") == "contradicted by what it cites: they rose" for _, a in reader.found)
 
 
+def test_a_marker_behind_the_full_stop_belongs_to_the_sentence() -> None:
+    text = "Sales rose. [1] Costs fell.[2]"
+    sentences = [
+        Checked(start=0, end=11, verdict="supported", markers=(1,)),
+        Checked(start=16, end=27, verdict="partial", markers=(2,)),
+    ]
+    reader = read(answer_html(text, scope="r", markdown=False, titles={1: "A", 2: "B"}, sentences=sentences))
+    assert reader.text == "Sales rose. 1✓ Costs fell.2◐"  # one chip each, and the verdict behind it
+
+
 def test_brackets_that_cite_nothing_stay_text() -> None:
     reader = read(answer_html("In [2019] and [3] and [1, 9].", scope="r", markdown=True, titles={1: "A"}))
     assert reader.text == "In [2019] and [3] and [1, 9]."
