@@ -38,7 +38,8 @@ class HnswIndex:
         m: links per vector and level (twice as many on the lowest).
         ef_construction: breadth of the search for neighbours while building.
         ef_search: breadth of a search: more is slower and misses less.
-        threads: for building and batched searches; 0 leaves FAISS's own number.
+        threads: for building and batched searches; FAISS has one number for the whole process, which building sets, and 0
+            leaves as it is. Building by one thread gives the same graph each time.
     """
 
     def __init__(
