@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.text import fold, sentence_spans, strip_marks, word_spans, words
@@ -22,6 +22,7 @@ def sentences(text: str) -> list[str]:
     return [text[a:b] for a, b in sentence_spans(text)]
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXTS, st.sampled_from([1, 7, 40, 1200]))
 def test_spans_are_trimmed_ordered_disjoint_and_hold_everything_visible(text: str, limit: int) -> None:
     spans = sentence_spans(text, max_characters=limit)
@@ -35,6 +36,7 @@ def test_spans_are_trimmed_ordered_disjoint_and_hold_everything_visible(text: st
     assert all(c or t.isspace() for c, t in zip(covered, text, strict=True))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXTS)
 def test_words_are_ordered_disjoint_and_hold_every_letter_and_digit(text: str) -> None:
     end = 0
@@ -46,6 +48,7 @@ def test_words_are_ordered_disjoint_and_hold_every_letter_and_digit(text: str) -
     assert [c for c in kept if c.isalnum()] == [c for c in text if c.isalnum()]
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXTS)
 def test_folding_twice_changes_nothing_more(text: str) -> None:
     assert fold(fold(text)) == fold(text)
