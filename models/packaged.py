@@ -9,10 +9,11 @@ Not known here: what a model is for, and how it is run.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,8 +127,12 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def main(say: Callable[[str], object] = lambda line: sys.stdout.write(line + "\n")) -> int:
+def main(argv: Sequence[str] | None = None, say: Callable[[str], object] | None = None) -> int:
     """Verifies every packaged model, one line each; returns 1 if any is missing or damaged."""
+    parser = argparse.ArgumentParser(prog="python -m models.packaged", description=main.__doc__)
+    parser.add_argument("--quiet", action="store_true", help="say only what is wrong")
+    quiet = parser.parse_args(argv).quiet
+    say = say or (lambda line: sys.stdout.write(line + "\n"))
     failed = False
     for model in PACKAGED:
         try:
@@ -135,7 +140,8 @@ def main(say: Callable[[str], object] = lambda line: sys.stdout.write(line + "\n
         except ModelUnavailable as e:
             failed = True
             say(f"FAILED  {e.message}")
-        else:
+            continue
+        if not quiet:
             megabytes = sum((folder / name).stat().st_size for name in model.files) / 1e6
             say(f"ok      {model.name}: {len(model.files)} file(s), {megabytes:.0f} MB, {model.licence}")
     return int(failed)

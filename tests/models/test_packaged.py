@@ -69,8 +69,14 @@ def test_a_package_that_is_not_installed_is_named() -> None:
 
 def test_the_command_says_a_line_for_each_model() -> None:
     lines: list[str] = []
-    assert main(lines.append) == 0
+    assert main([], lines.append) == 0
     assert [line.split()[:2] for line in lines] == [["ok", "all-MiniLM-L6-v2:"], ["ok", "SmolLM2-135M-Instruct:"]]
+
+
+def test_the_quiet_command_says_nothing_when_all_is_well() -> None:
+    lines: list[str] = []
+    assert main(["--quiet"], lines.append) == 0
+    assert lines == []
 
 
 def test_hashing_in_blocks_is_hashing(tmp_path: Path) -> None:
