@@ -124,7 +124,7 @@ def build_bert(weights: Weights, config: Mapping[str, Any]) -> Any:
         narrow = linear(wide, weight(f"{name}.output.dense.weight"), weight(f"{name}.output.dense.bias"))
         x = layer_norm(op.add(narrow, x), f"{name}.output.LayerNorm")
 
-    # Sums, not a matrix product: under bf16 the CPU plugin keeps what follows the last product in float32.
+    # Sums, not a matrix product: under bf16 the CPU plugin should keep what follows the last product in float32.
     column = op.unsqueeze(present, number(2))
     total = op.reduce_sum(op.multiply(x, column), ints(1), False)
     count = op.maximum(op.reduce_sum(column, ints(1), False), op.constant(np.array(1, dtype=np.float32)))
