@@ -26,13 +26,18 @@ def citation_for(hit: Hit, marker: int, start: int, quote: str) -> Citation:
         chunk_id=hit.chunk.chunk_id,
         doc_id=hit.chunk.doc_id,
         title=hit.title,
-        page=hit.chunk.page,
+        page=page_at(hit, start),
         start=start,
         end=start + len(quote),
         quote=quote,
         answer_start=0,
         answer_end=0,
     )
+
+
+def page_at(hit: Hit, offset: int) -> int | None:
+    """The page of a document offset within the passage, which may begin on an earlier page than its quote."""
+    return next((p.number for p in hit.pages if p.start <= offset < p.end), hit.chunk.page)
 
 
 def best_span(claim: str, text: str) -> tuple[int, int]:

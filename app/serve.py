@@ -17,7 +17,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 
 from app.datadir import is_locked
@@ -25,7 +24,6 @@ from app.server import EXIT_REFUSED, listen
 from core.errors import DataDirLocked, InvalidRequest, OpenbookError
 from core.settings import Settings, as_environment
 
-UI_MAIN = Path(__file__).parent / "ui" / "main.py"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 STOP_TIMEOUT_S = 10.0
 MAX_RESTARTS = 5  # of one child within RESTART_WINDOW_S
@@ -139,9 +137,7 @@ def _page_command(settings: Settings, port: int) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "streamlit",
-        "run",
-        str(UI_MAIN),
+        "app.ui",
         f"--server.address={settings.host}",
         f"--server.port={port}",
         "--server.headless=true",

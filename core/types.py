@@ -115,7 +115,7 @@ class StagePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A found passage. ``source`` names the stage that gave the final order."""
+    """A found passage. ``source`` names the stage that gave the final order; ``pages`` are those it touches."""
 
     chunk: Chunk
     title: str
@@ -124,6 +124,7 @@ class Hit:
     rank: int
     source: str
     parts: Mapping[str, StagePart] = field(default_factory=dict)
+    pages: tuple[PageSpan, ...] = ()
 
 
 # ---------------------------------------------------------------- language models

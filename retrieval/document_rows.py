@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Row, insert, update
 
 from core.clock import now_iso
 from core.errors import InvalidRequest
-from core.types import Chunk, Document, Vectors
+from core.types import Chunk, Document, PageSpan, Vectors
 from retrieval.records import DocumentInfo
 from retrieval.tables import chunks, documents, vectors
 from retrieval.texts import check_storable, write_text
@@ -147,3 +148,14 @@ def as_info(row: Row[Any]) -> DocumentInfo:
         created_at=row.created_at,
         metadata=row.metadata,
     )
+
+
+def touched(pages: Sequence[Sequence[int]], start: int, end: int) -> tuple[PageSpan, ...]:
+    """The stored pages ([number, start, end], in order) that the range [start, end) of the text touches."""
+    first = bisect_right(pages, start, key=lambda p: p[2])  # the first page that ends after ``start``
+    found = []
+    for number, page_start, page_end in pages[first:]:
+        if page_start >= end:
+            break
+        found.append(PageSpan(number=number, start=page_start, end=page_end))
+    return tuple(found)

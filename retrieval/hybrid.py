@@ -98,6 +98,7 @@ class EngineRetriever:
                 rank=rank,
                 source=self.ranking.source,
                 parts=r.parts,
+                pages=passage.pages,
             )
             for rank, (r, passage) in enumerate(readable, start=1)
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.types import Chunk, Metadata
+from core.types import Chunk, Metadata, PageSpan
 
 Role = Literal["owner", "editor", "reader"]
 ChangeKind = Literal["put", "delete-document", "delete-collection", "none"]
@@ -72,8 +72,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A chunk with what is shown beside it."""
+    """A chunk with what is shown beside it, and the pages that it touches."""
 
     chunk: Chunk
     title: str
     collection: str
+    pages: tuple[PageSpan, ...] = ()

@@ -26,7 +26,7 @@ from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import check_collection_name
 from core.types import Chunk, Document, PageSpan, Principal, Vectors
 from retrieval.access import may_read, readable_collections, readable_to, require_role, role_column
-from retrieval.document_rows import as_chunk, as_info, check_fits, insert_document
+from retrieval.document_rows import as_chunk, as_info, check_fits, insert_document, touched
 from retrieval.originals import Originals
 from retrieval.projection import current_change, matching_documents
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
@@ -285,8 +285,15 @@ class Store:
         with self.database.read() as connection:
             found = connection.execute(query, {"rows": list(rows), "me": principal.user_id}).all()
             texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
+            paged = {"numbers": list({c.doc_number for c in found if c.page is not None})}
+            pages = {d.doc_number: d.pages for d in connection.execute(_PAGES, paged)} if paged["numbers"] else {}
         return {
-            c.row_id: Passage(chunk=as_chunk(c, c.doc_id, texts_[c.row_id]), title=c.title, collection=c.collection)
+            c.row_id: Passage(
+                chunk=as_chunk(c, c.doc_id, texts_[c.row_id]),
+                title=c.title,
+                collection=c.collection,
+                pages=touched(pages.get(c.doc_number, []), c.start, c.end),
+            )
             for c in found
         }
 
@@ -323,6 +330,11 @@ _PASSAGES = readable_to(
     .join(documents, documents.c.doc_number == chunks.c.doc_number)
     .join(collections, collections.c.collection_id == documents.c.collection_id)
     .where(chunks.c.row_id.in_(bindparam("rows", expanding=True)))
+)
+
+
+_PAGES = select(documents.c.doc_number, documents.c.pages).where(
+    documents.c.doc_number.in_(bindparam("numbers", expanding=True))
 )
 
 

@@ -321,3 +321,14 @@ def test_reading_hits_takes_a_few_queries_however_many_there_are(store):
     event.listen(store.database.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
     assert len(store.chunks_by_row(LOCAL, list(change.added_rows))) == 400
     assert len([s for s in statements if s.startswith("SELECT")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "numbers"),
+    [(0, 1, [1]), (0, 10, [1]), (9, 11, [1, 2]), (10, 10, []), (10, 30, [2, 3]), (29, 99, [3]), (30, 40, [])],
+)
+def test_a_passage_names_the_pages_it_touches(start: int, end: int, numbers: list[int]) -> None:
+    from retrieval.document_rows import touched
+
+    pages = [[1, 0, 10], [2, 10, 20], [3, 20, 30]]
+    assert [p.number for p in touched(pages, start, end)] == numbers
