@@ -105,11 +105,12 @@ class Engine:
 
     def _admit(self, number: int, messages: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> _Request:
         prompt = self._prompt(messages)
-        n = self._count(prompt)
+        ids = self._encode(prompt)
+        n = self._count_whole(prompt, int(ids.shape[1]))
         room = room_for_answer(self._name, n, self._context_tokens, params["max_tokens"])
         stops = [*params["stop"], *(() if self.has_template else PLAIN_STOPS)]
         return _Request(
-            handle=self._pipeline.add_request(number, self._encode(prompt), self._config(params, room)),
+            handle=self._pipeline.add_request(number, ids, self._config(params, room)),
             detokenizer=Detokenizer(self._tokenizer.decode),
             scanner=StopScanner(stops),
             prompt_tokens=n,
@@ -127,9 +128,11 @@ class Engine:
         return self._tokenizer.encode(prompt, add_special_tokens=not self.has_template).input_ids
 
     def _count(self, prompt: str) -> int:
+        return self._count_whole(prompt, int(self._encode(prompt).shape[1]))
+
+    def _count_whole(self, prompt: str, n: int) -> int:
         """Exact up to the context. Past it the tokenizer silently cuts (whatever max_length and truncation say), so
         the prompt is counted in pieces, which may miss by one token a piece."""
-        n = int(self._encode(prompt).shape[1])
         if n < self._context_tokens:
             return n
         pieces = (prompt[at : at + _PIECE_CHARACTERS] for at in range(0, len(prompt), _PIECE_CHARACTERS))
@@ -252,8 +255,13 @@ def _serve(source: _Input, say: Say) -> int:
     engine = Engine(pipeline, how["name"], how["context_tokens"], say)
     say({"event": "ready", "chat_template": engine.has_template})
     while not source.ended:
+        # What was given up before its turn is not begun: under load that would be most of the work.
+        given_up = {m["id"] for m in waiting if m["op"] == "cancel"}
         for message in waiting:
-            engine.handle(message)
+            if message["op"] == "generate" and message["id"] in given_up:
+                say({"event": "cancelled", "id": message["id"]})
+            else:
+                engine.handle(message)
         if engine.busy:
             engine.step()
         waiting = source.read(wait=not engine.busy)

@@ -20,7 +20,7 @@ from core.errors import ModelUnavailable
 
 BLOCK_TOKENS = 32  # of one block of the KV cache on CPU
 # Tokens of one step: what a cancel may have to wait for, and what the others wait for while one prompt is read.
-STEP_TOKENS = 256
+STEP_TOKENS = 128
 _MANIFEST = "manifest.json"
 _IR = "openvino_model.xml"
 _NEEDED = (_IR, "openvino_model.bin", "openvino_tokenizer.xml", "openvino_detokenizer.xml")
