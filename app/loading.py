@@ -38,17 +38,23 @@ async def load_models(services: Services) -> None:
     def lm() -> LoadableLM | None:
         found = build_lm(services.settings)
         if found is not None:
+            if services.settings.lm_runtime == "openai":
+                # A model server may come later than this one, and go and come again: each request looks for it.
+                use(found)
             tell = _progress(services, LM)
             found.load(lambda text, share: tell(f"{text} ({share:.0%})" if share < 1 else text))
         return found
+
+    def use(found: LoadableLM) -> None:
+        services.models.lm = build_queue(services.settings, found)
+        services.models.close_lm = found.close
 
     services.models.encoder = await _load(services, ENCODER, encoder)
     services.models.engine = await _load(services, INDEXES, engine)
     services.work_added.set()
     loaded = await _load(services, LM, lm)
-    if loaded is not None:
-        services.models.lm = build_queue(services.settings, loaded)
-        services.models.close_lm = loaded.close
+    if loaded is not None and services.models.lm is None:
+        use(loaded)
     if loaded is None and services.loading[LM].state == "ready":
         services.loading[LM].state = "off"
         services.loading[LM].detail = "settings want none"

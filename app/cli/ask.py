@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, Collection, DataDir, connected, print_json
+from app.cli.common import AsJson, Collection, DataDir, connected, print_json, settings_of
 
 
 class StrategyChoice(enum.StrEnum):
@@ -37,8 +37,9 @@ def ask(
 
     Example: openbook ask "How much did net sales grow?" --collection filings
     """
-    with connected(data_dir) as client:
-        if strategy in (StrategyChoice.rag, StrategyChoice.closed_book):
+    needs_lm = (strategy or settings_of(data_dir).strategy) != StrategyChoice.extract
+    with connected(data_dir, lm=needs_lm) as client:
+        if needs_lm:
             from app.waiting import wait_for_lm
 
             wait_for_lm(client, timeout_s=300)

@@ -46,12 +46,13 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def connected(data_dir: Path | None, *, worker: bool = False, wait: bool = True) -> Iterator[Client]:
+def connected(data_dir: Path | None, *, worker: bool = False, lm: bool = False, wait: bool = True) -> Iterator[Client]:
     """A client of the server that holds the data directory; without one, of a server that this command is.
 
     Args:
         data_dir: the command's own --data-dir, if it was given.
         worker: whether files will be processed, which takes a worker process.
+        lm: whether the language model will be asked; a server of this command's own loads it only then.
         wait: whether to wait until searching is ready.
     """
     settings = load_cli_settings(data_dir=data_dir)
@@ -65,6 +66,8 @@ def connected(data_dir: Path | None, *, worker: bool = False, wait: bool = True)
     # Imported here: a command that finds a server need not load one.
     from app.local import local_server
 
+    if not lm:
+        settings = settings.model_copy(update={"lm_runtime": "none"})
     with local_server(settings, worker=worker) as address, Client(address.url, token=address.token) as client:
         if wait:
             _wait_ready(client)

@@ -219,7 +219,7 @@ def _answered(
     try:
         if isinstance(mode, InCollection):
             name = mode.name
-            with connected(data_dir) as client:
+            with connected(data_dir, lm=strategy != StrategyChoice.extract) as client:
                 return asyncio.run(measure(lambda: answer_through(client, name, strategy, offload)))
         return asyncio.run(measure(lambda: qa_answerer(settings, strategy, mode, data.samples, offload)))
     finally:
