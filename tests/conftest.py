@@ -46,3 +46,9 @@ def encoder(model_cache: Path) -> OpenVinoEncoder:
     encoder = OpenVinoEncoder(cache_dir=model_cache, threads=2)
     encoder.load()
     return encoder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: the driver keeps an event loop running in this thread, beside which nothing else can
+    run one."""
+    items.sort(key=lambda item: "browser" in item.keywords)

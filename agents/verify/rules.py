@@ -136,6 +136,11 @@ class RuleVerifier:
     def __init__(self, weights: RuleWeights | None = None) -> None:
         self._weights = weights or load_weights()
 
+    @property
+    def threshold(self) -> float:
+        """The score from which a claim is called supported."""
+        return self._weights.threshold
+
     def check(self, claim: str, evidence: Sequence[str]) -> Verdict:
         """Judges one sentence, without its citation markers, against the texts that it cites jointly.
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import pytest
+
 from core.protocols import Verifier
 from core.types import VerdictLabel
 
