@@ -61,10 +61,10 @@ def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared") / "data"
     with library(folder) as lib:
         lib.create("a")
-        with lib.store.originals.receiving([b"kept"], 10):
+        with lib.store.originals.receiving([b"nobody's"], 10):
             pass
         for text in BEFORE.values():
-            lib.store.originals.release(lib.store.originals.put_stream([text.encode()], 1000)[0])
+            lib.store.originals.put_stream([text.encode()], 1000)  # pinned until the end: the sweep may come now
         lib.put_many("a", BEFORE)
     return folder
 
