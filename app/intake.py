@@ -54,7 +54,11 @@ class Accepting:
 
     async def add(self, uploaded: Uploaded) -> None:
         """Makes the job of a file; a refused file gets a failed job that says why."""
-        job = await self._services.offload(self._add, uploaded)
+        try:
+            job = await self._services.offload(self._add, uploaded)
+        finally:
+            # From here on the job's row holds the file; without one nobody needs it.
+            self._services.store.originals.release(uploaded.sha256)
         self.jobs.append(job)
         self._services.work_added.set()
         await self._services.announce_jobs()

@@ -94,8 +94,7 @@ def process(
 
     document = to_document(parsed, collection=collection, uri=uri, sha256=sha256)
     name = chunker or settings.chunker
-    max_tokens = min(settings.chunk_tokens, encoder.max_tokens - _SPECIAL_TOKENS)
-    overlap = min(settings.chunk_overlap_tokens, max_tokens // 2)
+    max_tokens, overlap = _budget(settings, encoder)
     with _timed(seconds, "chunk"):
         chunks = choose_chunker(name)(document, parsed.headings, encoder.tokenizer, max_tokens, overlap)
     report("encoding", _CHUNKED)
@@ -108,11 +107,22 @@ def process(
         document=document,
         chunks=chunks,
         vectors=vectors,
-        chunker_version=chunker_version(name, max_tokens, overlap, settings.embed_context),
+        chunker_version=version_of(settings, encoder, name),
         warnings=tuple(w.message for w in parsed.warnings),
         partial=parsed.partial,
         seconds=seconds,
     )
+
+
+def version_of(settings: Settings, encoder: Encoder, chunker: ChunkerName | None = None) -> str:
+    """The ``chunker_version`` that ``process`` gives: what has it already need not be processed again."""
+    return chunker_version(chunker or settings.chunker, *_budget(settings, encoder), settings.embed_context)
+
+
+def _budget(settings: Settings, encoder: Encoder) -> tuple[int, int]:
+    """(longest chunk, overlap) in word pieces: what the settings ask for, as far as the encoder reads."""
+    max_tokens = min(settings.chunk_tokens, encoder.max_tokens - _SPECIAL_TOKENS)
+    return max_tokens, min(settings.chunk_overlap_tokens, max_tokens // 2)
 
 
 def to_document(parsed: ParsedDocument, *, collection: str, uri: str, sha256: str) -> Document:

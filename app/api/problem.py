@@ -15,6 +15,7 @@ from core.errors import (
     Busy,
     Conflict,
     DataDirLocked,
+    Forbidden,
     InvalidRequest,
     ModelUnavailable,
     NotFound,
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 STATUS: tuple[tuple[type[OpenbookError], int], ...] = (
     (InvalidRequest, 422),
     (NotFound, 404),
+    (Forbidden, 403),
     (Conflict, 409),
     (TooLarge, 413),
     (Busy, 429),

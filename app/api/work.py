@@ -17,10 +17,14 @@ from starlette.responses import JSONResponse, Response
 from app.api.guard import ServicesHere, worker_only
 from app.handover import Task, unpack
 from app.services import Services
-from core.errors import OpenbookError
+from core.errors import NotFound, OpenbookError
+from core.ids import document_id
+from core.types import Principal
 from ingest.chunk.choose import ChunkerName
 from ingest.job import WORKING_STATES
 from ingest.ledger import Job
+from ingest.pipeline import version_of
+from retrieval.records import DocumentInfo
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])
@@ -62,8 +66,35 @@ async def claim(body: Claim, request: Request, services: ServicesHere) -> Respon
 
 
 def _claim(services: Services, worker_id: str) -> Job | None:
-    with services.database.write() as connection:
-        return services.ledger.claim(connection, worker_id)
+    """The next job that needs work; files that are stored already, made the same way, are ready at once."""
+    while True:
+        with services.database.write() as connection:
+            job = services.ledger.claim(connection, worker_id)
+        if job is None or (stored := _stored_already(services, job)) is None:
+            return job
+        with services.database.write() as connection:
+            services.ledger.finish(
+                connection,
+                job.job_id,
+                state="partial" if stored.metadata.get("incomplete") else "ready",
+                doc_id=stored.doc_id,
+                pages=stored.pages,
+                chunks=stored.chunks,
+                seconds=0.0,
+                warnings=stored.metadata.get("warnings", ()),
+            )
+
+
+def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
+    """The same bytes under the same name, by the same encoder and chunker."""
+    principal = Principal(user_id=job.owner_id)
+    try:
+        found = services.store.get_document_info(principal, document_id(job.collection, job.uri))
+    except NotFound:
+        return None
+    version = version_of(services.settings, services.encoder, cast(ChunkerName, job.chunker))
+    made = (found.sha256, found.encoder_revision, found.chunker_version)
+    return found if made == (job.sha256, services.encoder.revision, version) else None
 
 
 def _task(services: Services, job: Job) -> Task:
@@ -108,6 +139,7 @@ async def result(job_id: str, request: Request, services: ServicesHere) -> dict[
                 made.vectors,
                 encoder_revision=made.encoder_revision,
                 chunker_version=made.chunker_version,
+                principal=_owner(services, connection, job_id),
             )
         engine.publish(change)
         with services.database.write() as connection:
@@ -131,6 +163,12 @@ async def result(job_id: str, request: Request, services: ServicesHere) -> dict[
         outcome = "failed"
     await services.announce_jobs()
     return {"outcome": outcome}
+
+
+def _owner(services: Services, connection: Connection, job_id: str) -> Principal | None:
+    """Who uploaded the file: a right that was taken back while it was read counts."""
+    job = services.ledger.peek(connection, job_id)
+    return Principal(user_id=job.owner_id) if job is not None else None
 
 
 def _not_wanted(services: Services, connection: Connection, job_id: str) -> str:

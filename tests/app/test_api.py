@@ -69,6 +69,7 @@ def test_the_same_bytes_again_change_nothing_and_other_bytes_replace(client: Cli
     first = put(client, collection, a_md=ROCKET)[0]
     again = put(client, collection, a_md=ROCKET)[0]
     assert again["doc_id"] == first["doc_id"]
+    assert (again["state"], again["chunks"], again["seconds"]) == ("ready", first["chunks"], 0.0)  # no work was done
     assert len(client.documents(collection)["documents"]) == 1
     put(client, collection, a_md=BREAD)
     assert [d["title"] for d in client.documents(collection)["documents"]] == ["Bread"]
