@@ -336,11 +336,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     inner = OpenVinoEncoder(cache_dir=options.cache, threads=2)
     inner.load()
-    encoder = CachingEncoder(inner)
 
     def load(name: str, judge: Judge) -> Cases:
         print(f"reading {name} …", file=sys.stderr, flush=True)
-        return read(options.data / f"{name}.jsonl", judge, encoder, options.cache / "vectors")
+        # A cache per file: the tokens of all languages together are gigabytes.
+        return read(options.data / f"{name}.jsonl", judge, CachingEncoder(inner), options.cache / "vectors")
 
     xquad, clapnq = load("xquad/en-train", contains), load("clapnq/train", supports)
     ranker = fit_ranker([*xquad.own, *xquad.pool, *clapnq.own, *clapnq.pool])
