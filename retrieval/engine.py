@@ -11,14 +11,15 @@ of hybrid search, and both are built anew in the background. ``status()`` says s
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from core.errors import IndexDamaged, NotReady
 from core.protocols import DenseIndex, Encoder, SparseIndex
@@ -145,24 +146,28 @@ class SearchEngine:
             if current_change(connection) <= self._catalogue.change:
                 return False
         with self._write, self.store.database.read() as connection:
-            visible, target = self._catalogue.change, current_change(connection)
-            if target <= visible:
-                return False
-            added = read_documents(connection, visible)
-            removed = read_removals(connection, visible)
-            runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
-            for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim, runs):
-                self._dense.add(rows, vectors)
-            for batch in read_chunks(connection, added.doc_number.tolist()):
-                self._terms.add(batch)
-                for index in self._memory.values():
-                    index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
-            if len(added):
-                self._terms.commit()
-                for index in self._memory.values():
-                    index.commit()
-            self._catalogue.apply(target, added, removed)
-            self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
+            return self._follow(connection)
+
+    def _follow(self, connection: Connection) -> bool:
+        """Moves the indexes and the catalogue on to what ``connection`` sees. The caller holds the write lock."""
+        visible, target = self._catalogue.change, current_change(connection)
+        if target <= visible:
+            return False
+        added = read_documents(connection, visible)
+        removed = read_removals(connection, visible)
+        runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
+        for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim, runs):
+            self._dense.add(rows, vectors)
+        for batch in read_chunks(connection, added.doc_number.tolist()):
+            self._terms.add(batch)
+            for index in self._memory.values():
+                index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+        if len(added):
+            self._terms.commit()
+            for index in self._memory.values():
+                index.commit()
+        self._catalogue.apply(target, added, removed)
+        self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
         self._keeper.wake()
         self._builder.wake()
         return True
@@ -194,8 +199,18 @@ class SearchEngine:
         return EngineRetriever(engine=self, ranking=ranking, sparse=kind, dense=dense or settings.dense)
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """One moment to search in."""
+        """One moment to search in, at once: the database may be a change ahead of it."""
         return self._catalogue.snapshot()
+
+    @contextmanager
+    def snapshot_with_database(self) -> Iterator[tuple[Snapshot, Connection]]:
+        """One moment to search in, and a transaction that sees the same moment; waits for a change under way."""
+        with ExitStack() as held:
+            with self._write:  # so that nobody moves the catalogue past what the transaction sees
+                connection = held.enter_context(self.store.database.read())
+                self._follow(connection)
+                snapshot = held.enter_context(self._catalogue.snapshot())
+            yield snapshot, connection
 
     def sparse_index(self, kind: SparseKind, *, needed: bool = True) -> SparseIndex | None:
         """The term index of this kind. One that is not the settings' is made at its first use, in memory.

@@ -2,7 +2,7 @@
 
 Who asks is settled before the search (which rows the indexes may return) and again when text is read, since a
 right can be taken away and a document deleted in between. A passage that vanished meanwhile is not shown with a hole
-in its place: the search is done again in a newer moment.
+in its place: the search is done again in one transaction with the reading, where nothing can vanish.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from retrieval.engine import SearchEngine
 
 _ATTEMPTS = 3
+
+_Found = tuple[list[RankedRow], dict[int, Passage]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +45,12 @@ class EngineRetriever:
         hits: list[Hit] = []
         if where.filters:
             self.engine.catch_up()  # filters are looked up in the database: let it be of the moment searched in
+        together = False  # searching and reading in one transaction waits for writers, so it is not the first try
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                ranked, passages = self._once(query, k, where)
+                ranked, passages = (
+                    self._in_one_transaction(query, k, where) if together else self._at_once(query, k, where)
+                )
             except IndexDamaged as e:
                 self.engine.term_index_failed(e)
                 if attempt == _ATTEMPTS:
@@ -55,26 +60,34 @@ class EngineRetriever:
             if len(hits) == len(ranked):
                 break
             # Something was deleted or replaced between the moment searched in and the reading of its text.
-            self.engine.catch_up()
+            together = True
         return hits
 
-    def _once(self, query: str, k: int, where: Where) -> tuple[list[RankedRow], dict[int, Passage]]:
+    def _at_once(self, query: str, k: int, where: Where) -> _Found:
+        with self.engine.snapshot() as snapshot:
+            ranked = self._ranked(query, k, where, snapshot)
+        return ranked, self.engine.store.chunks_by_row(where.principal, [r.row for r in ranked])
+
+    def _in_one_transaction(self, query: str, k: int, where: Where) -> _Found:
+        with self.engine.snapshot_with_database() as (snapshot, connection):
+            ranked = self._ranked(query, k, where, snapshot)
+            return ranked, self.engine.store.chunks_by_row(where.principal, [r.row for r in ranked], connection)
+
+    def _ranked(self, query: str, k: int, where: Where, snapshot: Snapshot) -> list[RankedRow]:
         engine = self.engine
         readable = engine.store.readable_collections(where.principal, where.collections)
-        with engine.snapshot() as snapshot:
-            allowed = self._allowed(snapshot, tuple(readable.values()), where)
-            if not allowed.count:
-                return [], {}
-            name = self.ranking.name
-            ranked = self.ranking.rank(
-                query,
-                k,
-                allowed,
-                sparse=None if name == "dense" else engine.sparse_index(self.sparse, needed=name != "hybrid"),
-                dense=engine.dense_index(self.dense) if name in ("dense", "hybrid") else None,
-                encoder=engine.encoder,
-            )
-        return ranked, engine.store.chunks_by_row(where.principal, [r.row for r in ranked])
+        allowed = self._allowed(snapshot, tuple(readable.values()), where)
+        if not allowed.count:
+            return []
+        name = self.ranking.name
+        return self.ranking.rank(
+            query,
+            k,
+            allowed,
+            sparse=None if name == "dense" else engine.sparse_index(self.sparse, needed=name != "hybrid"),
+            dense=engine.dense_index(self.dense) if name in ("dense", "hybrid") else None,
+            encoder=engine.encoder,
+        )
 
     def _allowed(self, snapshot: Snapshot, collection_ids: tuple[int, ...], where: Where) -> Allowed:
         if not where.filters:

@@ -279,14 +279,22 @@ class Store:
             row = _one_document(connection, principal, doc_id)
             return read_slice(connection, row.doc_number, start, min(end, row.n_characters))
 
-    def chunks_by_row(self, principal: Principal, rows: Sequence[int]) -> dict[int, Passage]:
-        """The passages behind row ids; rows that are gone, or not this principal's, are left out."""
+    def chunks_by_row(
+        self, principal: Principal, rows: Sequence[int], connection: Connection | None = None
+    ) -> dict[int, Passage]:
+        """The passages behind row ids; rows that are gone, or not this principal's, are left out.
+
+        Args:
+            connection: the transaction to read in; None reads what is true now.
+        """
+        if connection is None:
+            with self.database.read() as connection:
+                return self.chunks_by_row(principal, rows, connection)
         query = _PASSAGES[principal.is_admin]
-        with self.database.read() as connection:
-            found = connection.execute(query, {"rows": list(rows), "me": principal.user_id}).all()
-            texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
-            paged = {"numbers": list({c.doc_number for c in found if c.page is not None})}
-            pages = {d.doc_number: d.pages for d in connection.execute(_PAGES, paged)} if paged["numbers"] else {}
+        found = connection.execute(query, {"rows": list(rows), "me": principal.user_id}).all()
+        texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
+        paged = {"numbers": list({c.doc_number for c in found if c.page is not None})}
+        pages = {d.doc_number: d.pages for d in connection.execute(_PAGES, paged)} if paged["numbers"] else {}
         return {
             c.row_id: Passage(
                 chunk=as_chunk(c, c.doc_id, texts_[c.row_id]),

@@ -172,6 +172,30 @@ def test_documents_appear_and_leave_in_both_retrievers_at_once_under_concurrent_
     assert searches > 20
 
 
+def test_a_document_replaced_during_every_search_is_never_missing_from_one(tmp_path):
+    """The writer comes between the search and the reading of its text, however often it is tried again."""
+
+    class Replacing(HashEncoder):
+        library = None
+        times = 0
+
+        def encode_queries(self, texts):
+            if self.library is not None:
+                self.times += 1
+                self.library.put("a", "always", f"marker v{self.times}")
+            return super().encode_queries(texts)
+
+    encoder = Replacing()
+    with library(tmp_path, encoder) as lib:
+        lib.create("a")
+        lib.put("a", "always", "marker v0")
+        encoder.library = lib
+        for _ in range(3):
+            assert uris(lib.search("marker")) == {"always"}
+        encoder.library = None
+    assert encoder.times == 6  # each search was done twice: at once, then in one transaction with the reading
+
+
 # ---------------------------------------------------------------- restart
 
 
