@@ -143,7 +143,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
             lm=parts.lm,
             verifier=parts.verifier,
             offload=parts.offload,
-            k=settings.k,
+            k=settings.passages_to_read,
             max_answer_tokens=settings.max_answer_tokens,
             provenance=provenance,
         )

@@ -83,8 +83,17 @@ class Settings(BaseModel):
     extract_threshold: float | None = None  # None: the fitted one that is shipped
     max_question_characters: int = Field(4000, ge=1)
     max_steps: int = Field(7, ge=1)
+    # Passages that the language model reads. 0: k, but 4 at most with runtime "openvino", where reading is what takes time.
+    context_passages: int = Field(0, ge=0, le=100)
     max_answer_tokens: int = Field(512, ge=1)
     max_seconds: float = Field(120.0, gt=0)
+
+    @property
+    def passages_to_read(self) -> int:
+        """How many passages a language model is given at most."""
+        if self.context_passages:
+            return self.context_passages
+        return min(self.k, 4) if self.lm_runtime == "openvino" else self.k
 
     def digest(self) -> str:
         """A short hash of everything that can change an answer; addresses and secrets are left out."""

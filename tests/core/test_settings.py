@@ -1,0 +1,53 @@
+"""Settings: strict about keys and values, later sources win, and the guide names every one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import InvalidRequest
+from core.settings import Settings, load_settings
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "settings.md"
+
+
+def test_the_guide_names_every_setting():
+    text = GUIDE.read_text("utf-8")
+    assert [name for name in Settings.model_fields if f"`{name}`" not in text] == []
+
+
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_path):
+    file = tmp_path / "openbook.toml"
+    file.write_text("k = 3\nport = 1\nrrf_k = 5\n")
+    settings = load_settings(
+        env={"OPENBOOK_K": "4", "OPENBOOK_PORT": "2"}, config_file=file, overrides={"port": 3, "host": None}
+    )
+    assert (settings.k, settings.port, settings.rrf_k, settings.host) == (4, 3, 5, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("env", "named"), [({"OPENBOOK_RETREIVER": "bm25"}, "retreiver"), ({"OPENBOOK_RETRIEVER": "bm52"}, "bm25")]
+)
+def test_an_unknown_key_or_value_is_refused_by_name(env, named):
+    with pytest.raises(InvalidRequest, match=named):
+        load_settings(env=env)
+
+
+@pytest.mark.parametrize(
+    ("settings", "passages"),
+    [
+        ({}, 4),  # the packaged model reads slowly
+        ({"k": 3}, 3),
+        ({"lm_runtime": "openai"}, 8),
+        ({"context_passages": 12}, 12),
+    ],
+)
+def test_how_many_passages_a_model_reads_depends_on_where_it_runs(settings, passages):
+    assert Settings(**settings).passages_to_read == passages
+
+
+def test_secrets_and_addresses_do_not_change_the_digest_but_what_changes_answers_does():
+    plain = Settings().digest()
+    assert Settings(lm_api_key="secret", port=1, host="::1", data_dir=Path("/x")).digest() == plain
+    assert Settings(k=9).digest() != plain
