@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
 
-from app.datadir import is_locked
+from app.datadir import find_server, is_locked
 from app.server import EXIT_REFUSED, listen
 from core.errors import DataDirLocked, InvalidRequest, OpenbookError
 from core.settings import Settings, as_environment
@@ -74,7 +74,9 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None]) -> int:
     """
     _check_address(settings)
     if is_locked(settings.data_dir):
-        raise DataDirLocked(f"another process is using {settings.data_dir}: stop it, or choose another --data-dir")
+        running = find_server(settings.data_dir)
+        who = f"Openbook runs already at {running.url} and" if running is not None else "another process"
+        raise DataDirLocked(f"{who} is using {settings.data_dir}: stop it, or choose another --data-dir")
     api_socket = listen(settings.host, settings.port)
     api_url = f"http://{_shown(settings.host)}:{api_socket.getsockname()[1]}"
     ui_port = _free_port(settings) if ui else 0

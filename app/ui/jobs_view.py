@@ -53,24 +53,26 @@ def _moving(collection: str) -> None:
 
 def _rows(jobs: Sequence[replies.Job]) -> None:
     active = [j for j in jobs if j["state"] in ACTIVE_STATES]
-    broken = [j for j in jobs if j["state"] in ("failed", "partial", "cancelled")]
+    in_part = [j for j in jobs if j["state"] == "partial"]
+    broken = [j for j in jobs if j["state"] in ("failed", "cancelled")]
     ready = [j for j in jobs if j["state"] == "ready"]
     counts = [
         f"{len(found):,} {word}"
-        for found, word in ((active, "under way"), (ready, "ready"), (broken, "not ready"))
+        for found, word in ((active, "under way"), (ready, "ready"), (in_part, "ready in part"), (broken, "not ready"))
         if found
     ]
     if len(jobs) > 1:
         look.muted(" · ".join(counts))
         if active:
-            share = (len(ready) + len(broken) + sum(j["progress"] for j in active)) / len(jobs)
+            share = (len(ready) + len(in_part) + len(broken) + sum(j["progress"] for j in active)) / len(jobs)
             st.html(_bar(share, f"{share:.0%} of all files"))
     # What runs now first (a queue is long), then what waits, in its order, then what needs a person.
     active.reverse()
     active.sort(key=lambda j: (j["state"] == "queued", -j["progress"]))
-    for job in [*active[:SHOWN], *broken[:SHOWN]]:
-        _row(job)
-    hidden = max(0, len(active) - SHOWN) + max(0, len(broken) - SHOWN)
+    for group in (active, broken, in_part):
+        for job in group[:SHOWN]:
+            _row(job)
+    hidden = sum(max(0, len(group) - SHOWN) for group in (active, broken, in_part))
     if hidden:
         look.muted(f"and {look.plural(hidden, 'more file')}")
     if ready:
@@ -101,8 +103,8 @@ def _line(job: replies.Job) -> str:
     elif state in ACTIVE_STATES and state != "queued":
         detail = f"{detail} {job['progress']:.0%}"
     bar = _bar(job["progress"], f"{job['file']}: {detail}") if state in ACTIVE_STATES else ""
-    said = [job["reason"] or "", *(job.get("warnings") or [])]
-    reason = "".join(f'<div class="ob-reason">{inert_html(text)}</div>' for text in said if text)
+    said = dict.fromkeys([job["reason"] or "", *(job.get("warnings") or [])])  # a reason may be the only warning
+    reason = "".join(f'<div class="ob-reason ob-reason-{state}">{inert_html(text)}</div>' for text in said if text)
     return (
         f'<div class="ob-job" data-state="{state}"><div class="ob-job-line">'
         f'<span class="ob-file" title="{inert_html(job["file"])}">{inert_html(job["file"])}</span>'

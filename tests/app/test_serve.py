@@ -37,10 +37,10 @@ def test_an_open_address_is_refused_without_identities(tmp_path: Path) -> None:
 
 
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path, model_cache: Path) -> None:
-    with openbook_server(tmp_path / "data"):
+    with openbook_server(tmp_path / "data") as server:
         done = openbook("serve", "--port", "0", "--no-ui", data_dir=tmp_path / "data")
     assert done.returncode == 1
-    assert "another process is using" in done.stderr
+    assert f"Openbook runs already at {server.api_url}" in done.stderr
 
 
 def test_interrupting_stops_every_process_and_exits_cleanly(tmp_path: Path, model_cache: Path) -> None:
