@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from agents.verify.findings import Finding
 
-_NAMES = [
+MONTH_NAMES = [
     "january",
     "february",
     "march",
@@ -26,7 +26,7 @@ _NAMES = [
     "november",
     "december",
 ]
-_MONTHS = {name[:3]: n for n, name in enumerate(_NAMES, 1)}
+_MONTHS = {name[:3]: n for n, name in enumerate(MONTH_NAMES, 1)}
 _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
     r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"

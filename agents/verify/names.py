@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from agents.lexical import STOP_WORDS, stem
+from agents.verify.dates import MONTH_NAMES
 from agents.verify.findings import Finding
 from core.text import fold, strip_marks, words
 
@@ -30,18 +31,7 @@ _NOT_NAMES = frozenset(
         "friday",
         "saturday",
         "sunday",
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
+        *MONTH_NAMES,
         "mr",
         "mrs",
         "ms",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 from core.types import Allowed, Vectors
-from retrieval.dense.scan import Positions, PositionTable, Rows, best, check_vectors, gather, visible
+from retrieval.dense.scan import Positions, PositionTable, Rows, best, check_added, check_vectors, gather, visible
 
 # 8,192 vectors of 384 floats are 12 MB: few enough steps in Python, and a half-empty last block is no waste.
 BLOCK_ROWS = 8192
@@ -75,10 +75,7 @@ class ExactIndex:
         Raises:
             InvalidRequest: shapes that do not fit, or a row twice in one call.
         """
-        rows = np.asarray(rows, dtype=np.int64)
-        vectors = check_vectors(vectors, self._dim, "the vectors to add")
-        if rows.shape != (len(vectors),) or len(np.unique(rows)) != len(rows):
-            raise InvalidRequest(f"{len(vectors)} vectors need as many different rows, not {rows.shape}")
+        rows, vectors = check_added(rows, vectors, self._dim)
         if not len(rows):
             return
         with self._lock:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from core.errors import IndexDamaged, InvalidRequest, RunCancelled, StorageFailed
 from core.types import Allowed, Vectors
-from retrieval.dense.scan import Positions, PositionTable, Rows, best, check_vectors, rescore, visible
+from retrieval.dense.scan import Positions, PositionTable, Rows, best, check_added, check_vectors, rescore, visible
 
 faiss: Any = _typed_faiss  # its type stubs lack half of what it has
 
@@ -75,10 +75,7 @@ class HnswIndex:
         Raises:
             InvalidRequest: shapes that do not fit, or a row twice in one call.
         """
-        rows = np.asarray(rows, dtype=np.int64)
-        vectors = check_vectors(vectors, self._dim, "the vectors to add")
-        if rows.shape != (len(vectors),) or len(np.unique(rows)) != len(rows):
-            raise InvalidRequest(f"{len(vectors)} vectors need as many different rows, not {rows.shape}")
+        rows, vectors = check_added(rows, vectors, self._dim)
         if not len(rows):
             return
         with self._gate.writing():

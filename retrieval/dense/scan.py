@@ -44,6 +44,19 @@ def check_vectors(vectors: Vectors, dim: int, what: str) -> Vectors:
     return array
 
 
+def check_added(rows: Rows, vectors: Vectors, dim: int) -> tuple[Rows, Vectors]:
+    """Rows and their vectors as an index stores them.
+
+    Raises:
+        InvalidRequest: as ``check_vectors``; not as many rows as vectors, or a row twice.
+    """
+    rows = np.asarray(rows, dtype=np.int64)
+    vectors = check_vectors(vectors, dim, "the vectors to add")
+    if rows.shape != (len(vectors),) or len(np.unique(rows)) != len(rows):
+        raise InvalidRequest(f"{len(vectors)} vectors need as many different rows, not {rows.shape}")
+    return rows, vectors
+
+
 def visible(rows: Rows, allowed: Allowed) -> NDArray[np.bool_]:
     """Which of ``rows`` may be returned."""
     if len(rows) and rows.max() >= len(allowed.rows):

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 
 from core.errors import InvalidRequest
-from core.types import Allowed, Chunk
 from retrieval.sparse.analyse import Analyser
-from retrieval.sparse.term_bag import Floats, TermBag, TermCounts, check_k
+from retrieval.sparse.counted import CountedIndex, Scorer
+from retrieval.sparse.term_bag import Floats, TermCounts
 
 Variant = Literal["lucene", "okapi"]
 
@@ -65,7 +65,7 @@ def bm25(counts: TermCounts, terms: Sequence[str], k1: float, b: float, variant:
     return scores
 
 
-class Bm25Reference:
+class Bm25Reference(CountedIndex):
     """BM25 in memory, exact in float64. Additions show at the next search, which counts everything anew.
 
     Args:
@@ -80,37 +80,8 @@ class Bm25Reference:
     ) -> None:
         if k1 < 0 or not 0 <= b <= 1:
             raise InvalidRequest(f"k1 = {k1}, b = {b}: k1 is at least 0 and b lies in [0, 1]")
-        self._k1 = k1
-        self._b = b
-        self._variant: Variant = variant
-        self._bag = TermBag(Analyser() if analyser is None else analyser)
 
-    def __len__(self) -> int:
-        return len(self._bag)
+        def prepare(counts: TermCounts) -> Scorer:
+            return lambda terms: bm25(counts, terms, k1, b, variant)
 
-    def add(
-        self, rows: Sequence[int], chunks: Sequence[Chunk], titles: Sequence[str], collection_ids: Sequence[int]
-    ) -> None:
-        """Adds passages; a row that is there already is replaced. ``collection_ids`` are not needed here."""
-        self._bag.add(rows, chunks, titles)
-
-    def remove(self, rows: Sequence[int]) -> None:
-        """Removes rows; unknown ones are ignored."""
-        self._bag.remove(rows)
-
-    def commit(self) -> None:
-        """Nothing to do: changes are visible already, and nothing is kept on disk."""
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-    def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]:
-        """The ``k`` allowed passages with the highest score; those that share no term with the query are left out.
-
-        Raises:
-            InvalidRequest: ``k`` is less than 1.
-        """
-        check_k(k)
-        counts = self._bag.counts()
-        terms = self._bag.analyser.terms(query)
-        return counts.best(terms, bm25(counts, terms, self._k1, self._b, self._variant), k, allowed)
+        super().__init__(prepare, analyser)
