@@ -41,6 +41,7 @@ messages = Table(
     Column("partial", Boolean, nullable=False),
     Column("run_id", String),
     Column("created_at", String, nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
 )
 
 TITLE_CHARACTERS = 60
@@ -58,7 +59,8 @@ class Chat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """``answer`` is the JSON of ``ask``; ``partial`` marks an answer that was stopped or broke off."""
+    """``answer`` is the JSON of ``ask``; ``partial`` marks an answer that was stopped or broke off, and then
+    ``problem`` says why, unless a person stopped it."""
 
     message_id: str
     role: str
@@ -67,6 +69,7 @@ class ChatMessage:
     partial: bool
     run_id: str | None
     created_at: str
+    problem: str
 
 
 class Chats:
@@ -121,6 +124,7 @@ class Chats:
                     partial=row.partial,
                     run_id=row.run_id,
                     created_at=row.created_at,
+                    problem=row.problem,
                 )
                 for row in connection.execute(query)
             ]
@@ -161,6 +165,7 @@ class Chats:
         answer: Mapping[str, Any] | None = None,
         partial: bool = False,
         run_id: str | None = None,
+        problem: str = "",
     ) -> str:
         """Adds a message and returns its id; an untitled chat is named after its first question."""
         now = now_iso()
@@ -181,6 +186,7 @@ class Chats:
                     partial=partial,
                     run_id=run_id,
                     created_at=now,
+                    problem=problem,
                 )
             )
             title = chat.title or (title_from(content) if role == "user" else "")

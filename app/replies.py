@@ -138,7 +138,8 @@ class Answer(TypedDict):
 
 
 class Message(TypedDict):
-    """``answer`` is None for a question, and for an answer that was stopped before it was complete."""
+    """``answer`` is None for a question, and for an answer that was stopped or broke off before it was complete;
+    ``problem`` says why it broke off."""
 
     message_id: str
     role: Literal["user", "assistant"]
@@ -147,6 +148,7 @@ class Message(TypedDict):
     answer: Answer | None
     partial: bool
     run_id: NotRequired[str | None]
+    problem: NotRequired[str]
 
 
 class Chat(TypedDict):

@@ -15,7 +15,7 @@ from app.api.sse import EventStream
 from app.asking import begin
 from app.runs import Run
 from app.shapes import answer_json, chat_json, message_json
-from core.events import RunDone
+from core.events import RunDone, RunFailed
 
 router = APIRouter(prefix="/v1/chats", tags=["chats"])
 
@@ -99,15 +99,23 @@ async def ask_in_chat(
 
     async def keep(run: Run) -> None:
         await keep_trace(services, principal, run)
-        outcome = run.outcome
+        outcome, problem = run.outcome, ""
         if isinstance(outcome, RunDone):
             content, answer, partial = outcome.answer.text, answer_json(outcome.answer, outcome.trace), False
         else:
             content, answer, partial = run.text, None, True
+            problem = outcome.message if isinstance(outcome, RunFailed) else ""
 
         def append() -> None:
             services.chats.append(
-                principal, chat_id, role="assistant", content=content, answer=answer, partial=partial, run_id=run.run_id
+                principal,
+                chat_id,
+                role="assistant",
+                content=content,
+                answer=answer,
+                partial=partial,
+                run_id=run.run_id,
+                problem=problem,
             )
 
         await services.offload(append)

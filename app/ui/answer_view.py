@@ -63,10 +63,13 @@ def streaming_html(now: Snapshot, elapsed_s: float, *, verbatim: bool) -> str:
     )
 
 
-def draw_partial(text: str, scope: str) -> None:
-    """What had been said when it was stopped, or broke off."""
+def draw_partial(text: str, scope: str, problem: str = "") -> None:
+    """What had been said when it was stopped, or broke off; ``problem`` is why it broke off."""
     if text.strip():
         st.html(answer_html(text, scope=scope, markdown=True))
+    if problem:
+        look.card("The answer failed", problem, kind="error")
+    elif text.strip():
         st.html('<div class="ob-note">Stopped here. What was said so far is kept.</div>')
     else:
         st.html('<div class="ob-note">No answer was given.</div>')

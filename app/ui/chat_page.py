@@ -60,7 +60,8 @@ def chat_page() -> None:
         )
     # While an answer is being given, its question is drawn from here: the server may or may not have kept it yet.
     for message in messages[: live.before] if live is not None and live.now.state == "running" else messages:
-        _draw_message(message)
+        failed_now = live is not None and live.now.state == "failed" and message is messages[-1]
+        _draw_message(message, told_below=failed_now)
     if (passage := st.session_state.pop("passage", None)) is not None:
         show_passage(passage)
     elif signals.run_id:
@@ -132,7 +133,8 @@ def _question(text: str) -> None:
         st.html(f'<div class="ob-question">{inert_html(text)}</div>')
 
 
-def _draw_message(message: replies.Message) -> None:
+def _draw_message(message: replies.Message, *, told_below: bool = False) -> None:
+    """``told_below``: why it failed is said under it already, with a button to ask again."""
     if message["role"] == "user":
         _question(message["content"])
         return
@@ -140,7 +142,7 @@ def _draw_message(message: replies.Message) -> None:
         if message["answer"] and not message["partial"]:
             draw_answer(message["answer"], _open)
         else:
-            draw_partial(message["content"], message["message_id"])
+            draw_partial(message["content"], message["message_id"], "" if told_below else message.get("problem") or "")
 
 
 def _draw_live(live: LiveAnswer, *, with_stop: bool) -> None:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from app.client import Client
 from tests.support.servers import RunningServer, openbook_server
-
-SCRIPT = Path(__file__).parent / "lm_script.json"
 
 
 @pytest.fixture(scope="session")

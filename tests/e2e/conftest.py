@@ -31,6 +31,12 @@ SLOW_ANSWER = " ".join(f"word{i}" for i in range(400))  # 40 s at a tenth of a s
 SCRIPT = {
     "replies": [
         {"when": "tell me slowly", "text": SLOW_ANSWER, "delta_delay_s": 0.1, "times": 0},
+        {
+            "when": "break off",
+            "text": "Half an answer",
+            "error": {"code": "model-unavailable", "message": "the model went away"},
+            "times": 0,
+        },
         {"when": "show the payloads", "text": HOSTILE_ANSWER, "times": 0},
         {"text": "The lighthouse keeper kept eleven geese [1]. **He sold none.**", "delta_delay_s": 0.02, "times": 0},
     ]

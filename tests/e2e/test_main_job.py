@@ -168,6 +168,22 @@ def test_a_click_elsewhere_does_not_stop_the_answer(site: Site, open_page: OpenP
     assert site.running() == 0
 
 
+def test_an_answer_that_breaks_off_says_why_and_says_it_after_a_reload(
+    site: Site, open_page: OpenPage, tmp_path: Path
+) -> None:
+    name = ready_collection(site, tmp_path)
+    page = open_page()
+    page.goto(site.ui_url)
+    only(page, name)
+    choose_strategy(page, "Written answer")
+    ask(page, "Please break off about the geese")
+    expect(page.get_by_text("the model went away")).to_have_count(1)
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("the model went away")).to_have_count(1)
+    expect(page.locator(".ob-answer").last).to_contain_text("Half an answer")
+
+
 def test_showing_hostile_text_fetches_nothing(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
     name = f"lighthouse-{next(NUMBER)}"
     site.api.create_collection(name)
