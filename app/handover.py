@@ -17,6 +17,8 @@ from core.errors import InvalidRequest
 from core.types import Chunk, Document, PageSpan, Vectors
 from ingest.chunk.choose import ChunkerName
 
+WORKER_HEADER = "X-Openbook-Worker"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from app.handover import Result, Task, pack
+from app.handover import WORKER_HEADER, Result, Task, pack
 from app.parent import die_with_parent
 from app.wiring import build_encoder
 from core.errors import OpenbookError, RunCancelled
@@ -34,18 +34,17 @@ SERVER_RETRY_S = 1.0
 
 
 class Worker:
-    def __init__(self, settings: Settings, encoder: Encoder, http: httpx.Client, worker_id: str) -> None:
+    def __init__(self, settings: Settings, encoder: Encoder, http: httpx.Client) -> None:
         self._settings = settings
         self._encoder = encoder
         self._http = http
-        self._worker_id = worker_id
         self._sandbox = Sandbox(parse_limits(settings))
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set. A server that is away is asked again."""
         while not stop.is_set():
             try:
-                reply = self._http.post("/internal/claim", json={"worker_id": self._worker_id}, timeout=60)
+                reply = self._http.post("/internal/claim", timeout=60)
                 reply.raise_for_status()
                 if reply.status_code == 200:
                     self._work(Task(**reply.json()))
@@ -135,8 +134,9 @@ def main() -> int:
     except OpenbookError as e:
         logger.error("%s", e.message)
         return 1
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as http:
-        Worker(settings, encoder, http, worker_id=f"w{os.getpid()}").run(stop)
+    headers = {"Authorization": f"Bearer {token}", WORKER_HEADER: f"w{os.getpid()}"}
+    with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
+        Worker(settings, encoder, http).run(stop)
     return 0
 
 

@@ -142,15 +142,22 @@ class Ledger:
         job = self.peek(connection, job_id)
         if job is None or job.state not in WORKING_STATES or job.cancel_requested:
             return False
-        row = connection.execute(select(jobs.c.worker_id, jobs.c.lease_until).where(jobs.c.job_id == job_id)).one()
-        if worker_id is not None and row.worker_id != worker_id:
+        if worker_id is not None and not self.is_worked_on_by(connection, job_id, worker_id):
             return False
+        row = connection.execute(select(jobs.c.lease_until).where(jobs.c.job_id == job_id)).one()
         progress = min(max(progress, 0.0), 1.0)
         if job.state != state or abs(progress - job.progress) >= _PROGRESS_STEP:
             self._set(connection, job_id, state, progress=progress, lease_until=self._clock() + self._lease_s)
         elif row.lease_until is None or row.lease_until - self._clock() < self._lease_s / 2:
             self._update(connection, job_id, lease_until=self._clock() + self._lease_s)
         return True
+
+    def is_worked_on_by(self, connection: Connection, job_id: str, worker_id: str) -> bool:
+        """Whether the job is at work, and this worker is the one that has it."""
+        query = select(jobs.c.job_id).where(
+            jobs.c.job_id == job_id, jobs.c.worker_id == worker_id, jobs.c.state.in_(WORKING_STATES)
+        )
+        return connection.execute(query).first() is not None
 
     def finish(
         self,

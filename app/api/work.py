@@ -7,15 +7,15 @@ import contextlib
 import dataclasses
 import logging
 import time
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere, worker_only
-from app.handover import Task, unpack
+from app.handover import WORKER_HEADER, Task, unpack
 from app.services import Services
 from core.errors import NotFound, OpenbookError
 from core.ids import document_id
@@ -35,8 +35,8 @@ CLAIM_WAIT_S = 10.0
 LOOK_S = 0.5
 
 
-class Claim(BaseModel):
-    worker_id: str
+# Which worker speaks: what one no longer owns (its lease ran out, the server began anew) it can neither move nor store.
+WorkerId = Annotated[str, Header(alias=WORKER_HEADER)]
 
 
 class Progress(BaseModel):
@@ -50,13 +50,13 @@ class Failure(BaseModel):
 
 
 @router.post("/claim")
-async def claim(body: Claim, request: Request, services: ServicesHere) -> Response:
+async def claim(worker_id: WorkerId, request: Request, services: ServicesHere) -> Response:
     """The next task; 204 if there is none for a while, or if the worker has gone meanwhile."""
     deadline = time.monotonic() + CLAIM_WAIT_S
     while time.monotonic() < deadline and not await request.is_disconnected():
         services.work_added.clear()
         # What is made can be stored only once the indexes are open; loading ends by setting work_added.
-        job = await services.offload(_claim, services, body.worker_id) if services.search_ready else None
+        job = await services.offload(_claim, services, worker_id) if services.search_ready else None
         if job is not None:
             await services.announce_jobs()
             return JSONResponse(dataclasses.asdict(_task(services, job)))
@@ -110,12 +110,12 @@ def _task(services: Services, job: Job) -> Task:
 
 
 @router.post("/jobs/{job_id}/progress")
-async def progress(job_id: str, body: Progress, services: ServicesHere) -> dict[str, Any]:
+async def progress(job_id: str, body: Progress, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
     """Notes how far the worker is and tells it whether to stop."""
 
     def note() -> bool:
         with services.database.write() as connection:
-            return services.ledger.advance(connection, job_id, body.state, body.progress)
+            return services.ledger.advance(connection, job_id, body.state, body.progress, worker_id=worker_id)
 
     go_on = await services.offload(note)
     await services.announce_jobs()
@@ -123,14 +123,14 @@ async def progress(job_id: str, body: Progress, services: ServicesHere) -> dict[
 
 
 @router.put("/jobs/{job_id}/result")
-async def result(job_id: str, request: Request, services: ServicesHere) -> dict[str, Any]:
+async def result(job_id: str, request: Request, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
     """Commits the document, makes it searchable, then says that the job is ready."""
     made = unpack(await request.body())
     engine = services.engine
 
     def store() -> str:
         with services.database.write() as connection:
-            if not services.ledger.advance(connection, job_id, "indexing", 0.95):
+            if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
                 return _not_wanted(services, connection, job_id)
             change = services.store.put_document(
                 connection,
@@ -159,7 +159,7 @@ async def result(job_id: str, request: Request, services: ServicesHere) -> dict[
         outcome = await services.offload(store)
     except OpenbookError as e:
         logger.error("job %s could not be stored: %s", job_id, e.message)
-        await services.offload(_fail, services, job_id, e.message, False)
+        await services.offload(_fail, services, job_id, worker_id, e.message, False)
         outcome = "failed"
     await services.announce_jobs()
     return {"outcome": outcome}
@@ -181,16 +181,15 @@ def _not_wanted(services: Services, connection: Connection, job_id: str) -> str:
 
 
 @router.post("/jobs/{job_id}/failure")
-async def failure(job_id: str, body: Failure, services: ServicesHere) -> dict[str, Any]:
-    await services.offload(_fail, services, job_id, body.message, body.cancelled)
+async def failure(job_id: str, body: Failure, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
+    await services.offload(_fail, services, job_id, worker_id, body.message, body.cancelled)
     await services.announce_jobs()
     return {}
 
 
-def _fail(services: Services, job_id: str, message: str, cancelled: bool) -> None:
+def _fail(services: Services, job_id: str, worker_id: str, message: str, cancelled: bool) -> None:
     with services.database.write() as connection:
-        job = services.ledger.peek(connection, job_id)
-        if job is None or job.state not in WORKING_STATES:
+        if not services.ledger.is_worked_on_by(connection, job_id, worker_id):
             return  # it was given to be done anew meanwhile, and that will have an end of its own
         if cancelled:
             services.ledger.cancelled(connection, job_id)

@@ -184,7 +184,7 @@ def test_a_page_elsewhere_cannot_write_here(server: RunningServer, headers: dict
 
 
 def test_the_workers_door_is_closed_to_others(server: RunningServer) -> None:
-    reply = httpx.post(f"{server.api_url}/internal/claim", json={"worker_id": "x"}, trust_env=False)
+    reply = httpx.post(f"{server.api_url}/internal/claim", headers={"X-Openbook-Worker": "x"}, trust_env=False)
     assert reply.status_code == 404
 
 

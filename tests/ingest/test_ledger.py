@@ -168,6 +168,9 @@ def test_a_silent_worker_loses_its_job(bench):
     assert bench.claim("w2").job_id == job.job_id
     assert not bench.advance(job.job_id, "encoding", 0.5, worker_id="w1"), "w1 is told to stop"
     assert bench.advance(job.job_id, "encoding", 0.5, worker_id="w2")
+    assert [bench.is_worked_on_by(job.job_id, w) for w in ("w1", "w2")] == [False, True]
+    bench.fail(job.job_id, "no")
+    assert not bench.is_worked_on_by(job.job_id, "w2"), "it has ended"
 
 
 def test_cancelling_a_waiting_job_is_immediate(bench):
