@@ -35,7 +35,7 @@ test: lint types ## everything the tests need, then the fast tests (under 10 min
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 test-slow: lint types ## all tests, the long suites too
-	@$(BIN)/pytest -m 'not gpu' --timeout 3600 $(PYTEST_ARGS)
+	@OPENBOOK_TEST_SEARCH=1 $(BIN)/pytest -m 'not gpu' --timeout 3600 $(PYTEST_ARGS)
 
 lock: ## resolve requirements/*.txt anew from pyproject.toml (needs uv)
 	@for set in lock dev; do \

@@ -88,7 +88,7 @@ def pack(units: Sequence[Unit], budget: int, overlap: int) -> list[tuple[int, in
                 nxt -= 1
                 shared += units[nxt].cost
             # The overlap must leave room for something new, or the chunk would be a part of this one.
-            while nxt < end and _fill_end(units, nxt, budget) <= end:
+            while nxt < end and _fill(units, nxt, budget) <= end:
                 nxt += 1
         first = nxt
     return ranges
@@ -100,17 +100,6 @@ def check_budget(budget: int, overlap: int) -> None:
             f"an overlap of {overlap} tokens does not fit chunks of {budget}: choose 0 to {max(0, budget - 1)}",
             code="bad-chunk-size",
         )
-
-
-def _fill_end(units: Sequence[Unit], first: int, budget: int) -> int:
-    """One past the last unit that fits, wherever the boundaries are."""
-    cost, i = 0, first
-    while i < len(units):
-        if i > first and (cost + units[i].cost > budget or units[i].boundary is Boundary.FORCED):
-            break
-        cost += units[i].cost
-        i += 1
-    return i
 
 
 def _fill(units: Sequence[Unit], first: int, budget: int) -> int:

@@ -83,6 +83,7 @@ def test_the_budget_is_kept_by_the_tokenizers_own_count(kind, text, size):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=documents, size=sizes)
+@example(text="Sentence one.word| a | b |\n| --- | --- |\n| 1 | 2 |", size=(19, 17))
 @SETTINGS
 def test_chunks_go_forward_and_none_lies_within_another(kind, text, size):
     chunks = chunk(kind, text, *size)
