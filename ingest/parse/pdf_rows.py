@@ -6,7 +6,7 @@ Coordinates are those of ``pdf_lines``. It knows what a figure looks like, not w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,13 +97,15 @@ class Row:
         return [s for s in self.segments if s.is_value]
 
 
-def page_rows(textpage: Any, lines: Sequence[Line], indexes: Sequence[int] | None, rotation: int) -> list[Row]:
-    """The lines of a page gathered by height, cut into segments, in the order of the stream."""
+def page_rows(
+    textpage: Any, lines: Sequence[Line], indexes: Sequence[int] | None, rotation: int, used: Set[int] = frozenset()
+) -> list[Row]:
+    """The lines of a page gathered by height, cut into segments, in the order of the stream; ``used`` are left out."""
     rows: list[Row] = []
     for number, line in enumerate(lines):
-        words = _words(textpage, line, indexes, rotation) if line.placed else []
+        words = line_words(textpage, line, indexes, rotation) if line.placed and number not in used else []
         if not words:
-            # What cannot be placed ends every table.
+            # What has no place, or belongs to another table, ends every table.
             rows.append(Row(0.0, 0.0, 1.0, [number]))
             continue
         row = _row_beside(rows, line, words)
@@ -133,7 +135,8 @@ def _top_down(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def _words(textpage: Any, line: Line, indexes: Sequence[int] | None, rotation: int) -> list[Word]:
+def line_words(textpage: Any, line: Line, indexes: Sequence[int] | None, rotation: int) -> list[Word]:
+    """The words of ``line`` and where they stand; [] if one of them cannot be placed."""
     words: list[Word] = []
     for match in _WORD.finditer(line.text):
         start, end = line.start + match.start(), line.start + match.end()

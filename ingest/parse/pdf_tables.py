@@ -1,4 +1,4 @@
-"""Tables of a PDF page that are told by white space alone: figures in columns, under headers, beside labels.
+"""Tables of a PDF page: those with ruling lines (``pdf_grid``), and those that are told by white space alone.
 
 Most tables of reports have no lines that could be followed; what makes them tables is that words stand under each
 other with empty strips between. Lines are cut into cells where a gap is wider than a space (``pdf_rows``), cells are
@@ -16,6 +16,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from ingest.parse.pdf_grid import ruled_tables
 from ingest.parse.pdf_lines import Line
 from ingest.parse.pdf_rows import Row, Word, follows, is_data, is_prose, page_rows
 from ingest.parse.pdf_table_body import body_rows
@@ -50,16 +51,21 @@ def find_tables(textpage: Any, lines: Sequence[Line], indexes: Sequence[int] | N
     """
     if not may_have_table(lines):
         return []
-    rows = page_rows(textpage, lines, indexes, rotation)
     tables: list[Table] = []
     used: set[int] = set()
+    for names, body, inside in ruled_tables(textpage, lines, indexes, rotation):
+        ruled = _markdown(names, [], body, inside)
+        if ruled is not None and used.isdisjoint(inside):
+            tables.append(ruled)
+            used |= inside
+    rows = page_rows(textpage, lines, indexes, rotation, used)
     for first, last in _blocks(rows):
         for a, b in _split_at_headers(rows, first, last):
             table = _table(rows, a, b, used)
             if table is not None:
                 tables.append(table)
                 used |= table.lines
-    return tables
+    return sorted(tables, key=lambda table: min(table.lines))
 
 
 def with_tables(lines: Sequence[Line], tables: Sequence[Table]) -> list[Line]:

@@ -178,6 +178,69 @@ def test_no_word_of_a_page_is_lost(parse):
         assert not missing
 
 
+def grid(cells, *, missing=(), x=(60, 200, 320, 440), y=700, height=30):
+    """Draws a table with a line around each cell but for those in ``missing``: ("v" or "h", row, column)."""
+
+    def draw(canvas):
+        for r, row in enumerate(cells):
+            top = y - r * height
+            for c, texts in enumerate(row):
+                for n, text in enumerate(texts.split("\n")):
+                    canvas.drawString(x[c] + 4, top - 11 - 11 * n, text)
+                if ("v", r, c) not in missing:
+                    canvas.line(x[c], top, x[c], top - height)
+                if ("h", r, c) not in missing:
+                    canvas.line(x[c], top, x[c + 1], top)
+            canvas.line(x[len(row)], top, x[len(row)], top - height)
+        bottom = y - len(cells) * height
+        canvas.line(x[0], bottom, x[-1], bottom)
+
+    return draw
+
+
+def test_ruling_lines_make_cells_of_several_lines_whole(parse):
+    document, _ = parse(
+        grid(
+            [["Country", "Capital", "Note"], ["Austria", "Vienna", "on the\nDanube"], ["Italy", "Rome", "seven\nhills"]]
+        )
+    )
+    assert document.text.split("\n") == [
+        "| Country | Capital | Note |",
+        "|-|-|-|",
+        "| Austria | Vienna | on the Danube |",
+        "| Italy | Rome | seven hills |",
+    ]
+
+
+def test_a_cell_over_several_rows_or_columns_is_told_by_its_missing_lines(parse):
+    cells = [
+        ["", "Sales", ""],
+        ["Region", "2021", "2022"],
+        ["North", "1,100", "1,200"],
+        ["", "1,300", "1,400"],
+        ["All of the south", "", ""],
+        ["Harbour", "1,500", "1,600"],
+    ]
+    missing = [("v", 0, 2), ("h", 3, 0), ("v", 4, 1), ("v", 4, 2)]
+    document, _ = parse(grid(cells, missing=missing))
+    assert document.text.split("\n") == [
+        "| Region | Sales 2021 | Sales 2022 |",
+        "|-|-|-|",
+        "| North | 1,100 | 1,200 |",
+        "| North | 1,300 | 1,400 |",
+        "| All of the south |  |  |",
+        "| Harbour | 1,500 | 1,600 |",
+    ]
+
+
+def test_a_box_around_prose_and_boxes_of_a_diagram_are_no_tables(parse):
+    prose = "some words of prose that fill\nthe box from side to side"
+    boxed = grid([[prose, "", ""]], missing=[("v", 0, 1), ("v", 0, 2)], height=60)
+    diagram = grid([["Start", "", ""], ["", "Middle", ""], ["", "", "End"], ["", "", ""]])
+    for drawing in (boxed, diagram):
+        assert "|" not in parse(drawing)[0].text
+
+
 COLUMNS = [Column(100, 130), Column(200, 230), Column(300, 330), Column(400, 430)]
 
 
