@@ -78,8 +78,8 @@ def _split(
         is_label = bool(groups) and groups[n] == n
         # A group's label is no end: it goes with the rows under it.
         full = size + cost + (tokens(lines[n + 1][1]) if is_label and n + 1 < len(lines) else 0) > segment_tokens
-        # Half as much that is new as is repeated, or a long header would blow the text up without bound.
-        if full and 2 * (size - repeated) >= max(repeated, 1):
+        # A third as much that is new as is repeated, or a long header would blow the text up without bound.
+        if full and 3 * (size - repeated) >= max(repeated, 1):
             label = groups[n] if groups else None
             orphan = label == n - 1  # its rows come in the next segment, so it does too
             segments.append(current[:-1] if orphan else current)
