@@ -8,7 +8,8 @@ from pathlib import Path
 
 from core.errors import EmptyDocument, OpenbookError, ParseFailed, TooLarge
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
-from ingest.parse.sniff import Kind, sniff
+from ingest.parse.kinds import Kind
+from ingest.parse.sniff import sniff
 
 
 def _nothing() -> None:
@@ -90,3 +91,13 @@ def _parse(
             from ingest.parse.text import parse_text
 
             return parse_text(path, filename, limits)
+        case "xlsx":
+            from ingest.parse.xlsx import parse_xlsx
+
+            return parse_xlsx(path, filename, limits)
+        case "csv":
+            from ingest.parse.csv_table import parse_csv
+
+            return parse_csv(path, filename, limits)
+        case _:
+            raise ParseFailed(f"{filename}: not read yet")
