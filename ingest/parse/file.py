@@ -95,6 +95,10 @@ def _parse(
             from ingest.parse.xlsx import parse_xlsx
 
             return parse_xlsx(path, filename, limits)
+        case "pptx":
+            from ingest.parse.pptx import parse_pptx
+
+            return parse_pptx(path, filename, limits)
         case "csv":
             from ingest.parse.csv_table import parse_csv
 

@@ -149,14 +149,14 @@ def _labels(row: Row, above: Row, first: int) -> bool:
 
 def _lone_title(row: Row, columns: list[int]) -> list[str]:
     """The one text that an upper header row has beside the first column: it is about the whole table ("January 2023")."""
-    beside = [text for c, text in row.items() if c != columns[0]]
+    beside = [" ".join(text.split()) for c, text in row.items() if c != columns[0]]
     return beside if len(beside) == 1 and len(columns) > 2 else []
 
 
 def _spread(row: Row, columns: list[int]) -> Row:
     """An upper header row with each text over the whole group of columns it stands in, empty columns dividing groups."""
-    lone = _lone_title(row, columns)
-    spread = {c: text for c, text in row.items() if text not in lone}
+    first = columns[0]
+    spread = {c: text for c, text in row.items() if c == first or not _lone_title(row, columns)}
     groups: list[list[int]] = []
     for c in columns:
         if groups and groups[-1][-1] == c - 1:
@@ -164,11 +164,11 @@ def _spread(row: Row, columns: list[int]) -> Row:
         else:
             groups.append([c])
     for group in groups if len(groups) > 1 else []:
-        texts = {spread[c] for c in group if c in spread and c != columns[0]}
+        texts = {spread[c] for c in group if c in spread and c != first}
         if len(texts) == 1:
             (text,) = texts
             for c in group:
-                if c != columns[0]:
+                if c != first:
                     spread.setdefault(c, text)
     return spread
 

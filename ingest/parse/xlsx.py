@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -303,7 +304,7 @@ def _shown(value: str, code: str, mac_dates: bool) -> str:
             date = from_excel(number, CALENDAR_MAC_1904 if mac_dates else WINDOWS_EPOCH, is_timedelta_format(code))
         except (OverflowError, ValueError):
             date = None
-        if date is not None:
+        if isinstance(date, datetime | time | timedelta):
             return shown_date(date)
     digits = value.strip().lstrip("-")
     return shown_number(int(value) if digits.isdecimal() and len(digits) <= 15 else number, code)
