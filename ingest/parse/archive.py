@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from pathlib import Path
 
 from core.errors import Encrypted, ParseFailed, TooLarge
 from ingest.parse.document import ParseLimits
+from ingest.parse.source import File
 
 _BLOCK = 64 * 2**10
 _RATIO_FROM = 2**20  # smaller members may be as repetitive as they like
@@ -19,7 +19,7 @@ _DOCTYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _DOCTYPE_UTF16 = re.compile(b"<\x00!\x00[DE]\x00|\x00<\x00!\x00[DE]")
 
 
-def check_archive(path: Path, filename: str, limits: ParseLimits) -> None:
+def check_archive(path: File, filename: str, limits: ParseLimits) -> None:
     """Unpacks every member once, keeping nothing.
 
     Raises:
@@ -28,7 +28,7 @@ def check_archive(path: Path, filename: str, limits: ParseLimits) -> None:
         ParseFailed: damaged, or XML that declares entities (no program writes that; attacks do).
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             if len(members) > limits.max_entries:
                 raise _bomb(filename, f"{len(members):,} members, over the limit of {limits.max_entries:,}")

@@ -6,13 +6,14 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from core.errors import EmptyDocument, ParseFailed
 from ingest.parse.clean import title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits
 from ingest.parse.grid import Row, write_grid
 from ingest.parse.number_format import Number
+from ingest.parse.source import File
 from ingest.parse.text import read_text
 from ingest.parse.writer import TextWriter
 
@@ -24,7 +25,7 @@ _NUMBER = re.compile(r"[-+(]?\s*[$€£¥]?\s*-?(?:\d{1,3}(?:[,.' ]\d{3})+|\d+)?
 _FIELD_LIMIT = 2**20
 
 
-def parse_csv(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+def parse_csv(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     """See ``ingest.parse.file.parse_file``. Encoding and delimiter are told from the content."""
     text, encoding, warnings = read_text(path, filename, limits)
     delimiter = find_delimiter(text, filename)

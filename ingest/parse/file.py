@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from core.errors import EmptyDocument, OpenbookError, ParseFailed, TooLarge
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.kinds import Kind
 from ingest.parse.sniff import sniff
+from ingest.parse.source import File, MemoryFile, size_of
+
+Inner: TypeAlias = Callable[[MemoryFile, str, ParseLimits], ParsedDocument]  # reads an attachment
 
 
 def _nothing() -> None:
@@ -37,7 +41,19 @@ def parse_file(
         TooLarge: over one of ``limits``.
         ParseFailed: damaged, with the reason.
     """
-    size = path.stat().st_size
+    return _read(path, filename, limits, password, progressed, attached=False)
+
+
+def _read(
+    file: File,
+    filename: str,
+    limits: ParseLimits,
+    password: str | None,
+    progressed: Callable[[], None],
+    *,
+    attached: bool,
+) -> ParsedDocument:
+    size = size_of(file)
     if size == 0:
         raise EmptyDocument(f"{filename} is empty (0 bytes)")
     if size > limits.max_file_bytes:
@@ -46,9 +62,15 @@ def parse_file(
             "split it, or raise max_upload_bytes in the settings",
             code="file-too-large",
         )
-    found = sniff(path, filename)
+    found = sniff(file, filename)
+
+    def inner(part: MemoryFile, name: str, share: ParseLimits) -> ParsedDocument:
+        document = _read(part, name, share, None, progressed, attached=True)
+        progressed()
+        return document
+
     try:
-        document = _parse(found.kind, path, filename, limits, password, progressed)
+        document = _parse(found.kind, file, filename, limits, password, progressed, None if attached else inner)
     except OpenbookError:
         raise
     except (MemoryError, RecursionError) as e:
@@ -63,11 +85,12 @@ def parse_file(
 
 def _parse(
     kind: Kind,
-    path: Path,
+    path: File,
     filename: str,
     limits: ParseLimits,
     password: str | None,
     progressed: Callable[[], None],
+    inner: Inner | None,
 ) -> ParsedDocument:
     # Each parser is imported when it is needed: the child starts without any.
     match kind:
@@ -99,6 +122,18 @@ def _parse(
             from ingest.parse.pptx import parse_pptx
 
             return parse_pptx(path, filename, limits)
+        case "xls":
+            from ingest.parse.xls import parse_xls
+
+            return parse_xls(path, filename, limits)
+        case "eml":
+            from ingest.parse.eml import parse_eml
+
+            return parse_eml(path, filename, limits, inner)
+        case "msg":
+            from ingest.parse.msg import parse_msg
+
+            return parse_msg(path, filename, limits, inner)
         case "csv":
             from ingest.parse.csv_table import parse_csv
 

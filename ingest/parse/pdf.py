@@ -25,6 +25,7 @@ from ingest.parse.pdf_hyphens import Hyphens
 from ingest.parse.pdf_lines import Line, join_lines, page_characters, page_lines
 from ingest.parse.pdf_page import render_page, text_boxes
 from ingest.parse.pdf_rtl import has_rtl, reading_order
+from ingest.parse.source import File
 from ingest.parse.text import check_characters
 
 __all__ = ["open_pdf", "parse_pdf", "read_page", "render_page", "text_boxes"]
@@ -56,7 +57,7 @@ class RawPage:
 
 
 @contextmanager
-def open_pdf(path: Path, filename: str, password: str | None = None) -> Iterator[Any]:
+def open_pdf(path: File, filename: str, password: str | None = None) -> Iterator[Any]:
     """The pdfium document at ``path``, closed at the end.
 
     Raises:
@@ -64,7 +65,7 @@ def open_pdf(path: Path, filename: str, password: str | None = None) -> Iterator
         ParseFailed: pdfium cannot make sense of it (code "damaged").
     """
     try:
-        document = pdfium.PdfDocument(path, password=password or "")
+        document = pdfium.PdfDocument(path if isinstance(path, Path) else path.read_bytes(), password=password or "")
     except pdfium.PdfiumError as e:
         if e.err_code == pdfium_c.FPDF_ERR_PASSWORD:
             wrong = "the password given is not the right one" if password else "it opens only with its password"
@@ -84,7 +85,7 @@ def open_pdf(path: Path, filename: str, password: str | None = None) -> Iterator
 
 
 def parse_pdf(
-    path: Path,
+    path: File,
     filename: str,
     limits: ParseLimits,
     password: str | None = None,

@@ -1,7 +1,7 @@
 """PowerPoint presentations: a page per slide with its title, texts, tables, charts' numbers and notes.
 
 Shapes are read from top to bottom, and from left to right where they stand beside each other. Slide numbers and dates
-are left out; texts at the foot are said in the metadata. Pictures are counted in a warning.
+are left out; typed texts at the foot are said in the metadata. Pictures are counted in a warning.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -22,6 +21,7 @@ from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import plain_number
 from ingest.parse.ooxml import core_properties, local, read_xml, relationships
+from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.writer import TextWriter
 
@@ -29,13 +29,12 @@ _BESIDE_EMU = 91_440  # a tenth of an inch: shapes whose tops differ by less sta
 _MAX_DEPTH = 20
 _MAX_NAMED = 10
 _HEADING = ("title", "ctrTitle")
-_LEFT_OUT = ("dt", "sldNum")
-_RUNNING = ("ftr", "hdr")
+_RUNNING = ("ftr", "hdr", "dt", "sldNum")
 _SHAPES = ("sp", "grpSp", "graphicFrame", "pic", "cxnSp", "AlternateContent")
 _WHITE_SPACE = {"tab": "\t", "br": "\n"}
 
 
-def parse_pptx(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+def parse_pptx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     """See ``ingest.parse.file.parse_file``; page numbers are those of the slides."""
     check_archive(path, filename, limits)
     try:
@@ -191,9 +190,9 @@ class _Deck:
     def _shape(self, shape: Any) -> None:
         kind, _ = _placeholder(shape)
         name = local(shape.tag)
-        if kind in _LEFT_OUT:
-            return
         if kind in _RUNNING:
+            if next(shape.iter("{*}fld"), None) is not None:
+                return  # a number or date that the program fills in
             text = one_line(" ".join(_paragraphs(shape)))
             if text:
                 self.running[text] = None

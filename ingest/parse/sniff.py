@@ -9,10 +9,11 @@ import re
 import struct
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from core.errors import Encrypted, ParseFailed, UnsupportedType
 from ingest.parse.kinds import BINARY_EXTENSIONS, EXTENSIONS, NAMES, READS, TEXTUAL, Kind
+from ingest.parse.source import File
 
 HEAD_BYTES = 8192
 
@@ -55,7 +56,7 @@ class Sniffed:
     mismatch: str = ""  # "named report.txt, but it is a PDF", if the name promises another kind
 
 
-def sniff(path: Path, filename: str) -> Sniffed:
+def sniff(path: File, filename: str) -> Sniffed:
     """Tells the kind of the file at ``path``, which a person calls ``filename``.
 
     Raises:
@@ -74,7 +75,7 @@ def sniff(path: Path, filename: str) -> Sniffed:
     return Sniffed(kind, f"it is named {extension}, but it is {NAMES[kind]} and was read as that" if wrong else "")
 
 
-def _kind(path: Path, filename: str, head: bytes) -> Kind:
+def _kind(path: File, filename: str, head: bytes) -> Kind:
     stripped = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x00")
     if stripped.startswith(b"%PDF-"):
         return "pdf"
@@ -160,9 +161,9 @@ def _bom_encoding(head: bytes) -> str | None:
     return None
 
 
-def _zip_kind(path: Path, filename: str) -> Kind:
+def _zip_kind(path: File, filename: str) -> Kind:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
             mimetype = archive.read("mimetype")[:100].decode("latin-1") if _small(archive, "mimetype") else ""
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as e:
@@ -197,7 +198,7 @@ def _small(archive: zipfile.ZipFile, member: str) -> bool:
         return False
 
 
-def _ole_kind(path: Path, filename: str) -> Kind:
+def _ole_kind(path: File, filename: str) -> Kind:
     names = _ole_names(path)
     for marker, kind in _OLE_KINDS:
         if any(name.startswith(marker) for name in names):
@@ -210,7 +211,7 @@ def _ole_kind(path: Path, filename: str) -> Kind:
     raise _unsupported(filename, "an old Office document (OLE2)")
 
 
-def _ole_names(path: Path) -> set[str]:
+def _ole_names(path: File) -> set[str]:
     """The names of the outermost streams; of a file too damaged for a directory, those that its bytes mention."""
     import olefile
 

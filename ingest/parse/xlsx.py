@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -29,6 +28,7 @@ from ingest.parse.grid import Row, write_grid
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number, shown_date, shown_number
 from ingest.parse.ooxml import core_properties, forget, local, read_xml, relationships, stream_xml
+from ingest.parse.source import File
 from ingest.parse.text import check_characters
 from ingest.parse.writer import TextWriter
 
@@ -38,7 +38,7 @@ _MAX_MERGED_CELLS = 100_000
 _MAX_NAMED = 5
 
 
-def parse_xlsx(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+def parse_xlsx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     """See ``ingest.parse.file.parse_file``; ``headings`` are the sheets."""
     check_archive(path, filename, limits)
     try:
@@ -262,8 +262,8 @@ class _Sheet:
                 code = formats[int(style)] if style.isdecimal() and int(style[:9]) < len(formats) else ""
                 return _shown(value, code, self.book.mac_dates)
             case "d":
-                return value.removesuffix("T00:00:00").replace("T", " ")
-        return value  # a formula's text, or an error such as #DIV/0!
+                return str(value).removesuffix("T00:00:00").replace("T", " ")
+        return str(value)  # a formula's text, or an error such as #DIV/0!
 
     def _merge(self, ref: str) -> None:
         corners = [_REF.fullmatch(corner) for corner in ref.split(":")]
