@@ -138,5 +138,31 @@ def _parse(
             from ingest.parse.csv_table import parse_csv
 
             return parse_csv(path, filename, limits)
-        case _:
-            raise ParseFailed(f"{filename}: not read yet")
+        case "epub":
+            from ingest.parse.epub import parse_epub
+
+            return parse_epub(path, filename, limits)
+        case "odt" | "ods" | "odp":
+            from ingest.parse.odf import parse_odf
+
+            return parse_odf(kind, path, filename, limits)
+        case "rtf":
+            from ingest.parse.rtf import parse_rtf
+
+            return parse_rtf(path, filename, limits)
+        case "rst":
+            from ingest.parse.rst import parse_rst
+
+            return parse_rst(path, filename, limits)
+        case "json":
+            from ingest.parse.json_text import parse_json
+
+            return parse_json(path, filename, limits)
+        case "xml":
+            from ingest.parse.xml_text import parse_xml
+
+            return parse_xml(path, filename, limits)
+        case "code":
+            from ingest.parse.code import parse_code
+
+            return parse_code(path, filename, limits)
