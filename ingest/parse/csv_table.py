@@ -18,6 +18,7 @@ from ingest.parse.text import read_text
 from ingest.parse.writer import TextWriter
 
 _DELIMITERS = ";,\t|"
+_DIVIDING_COMMA = re.compile(r"(?<!\d),|,(?!\d)")
 _SAMPLE_CHARACTERS = 64 * 2**10
 _SAMPLE_LINES = 50
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -47,7 +48,7 @@ def parse_csv(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
 
 
 def find_delimiter(text: str, filename: str = "") -> str:
-    """The delimiter that splits the first lines into the most even rows; the earlier in ";,⇥|" at a tie.
+    """The delimiter that splits the first lines most evenly; of those as even, the one that splits most.
 
     csv.Sniffer is not asked: it takes letters for delimiters, and its patterns are quadratic on hostile text.
     """
@@ -56,17 +57,20 @@ def find_delimiter(text: str, filename: str = "") -> str:
     if re.fullmatch(r"sep=.", first):  # Excel's own line
         return first[4]
     lines = [line for line in sample.split("\n")[:_SAMPLE_LINES] if line.strip()]
-    best, best_score = "", 0.0
-    for delimiter in _DELIMITERS:
-        counts = [line.count(delimiter) for line in lines]
-        usual = max(set(counts), key=lambda n: (counts.count(n), n))
-        if not usual:
-            usual = max(counts, default=0)
-        score = counts.count(usual) / max(len(counts), 1) if usual else 0.0
-        score += 0.2 * (delimiter == "\t" and PurePath(filename).suffix.lower() in (".tsv", ".tab"))
-        if score > best_score:
-            best, best_score = delimiter, score
-    return best or ","
+    scores = {d: _evenness([line.count(d) for line in lines]) for d in _DELIMITERS}
+    if scores[","][0] and any(scores[d][0] >= 0.9 for d in _DELIMITERS if d != ","):
+        # Where something else divides as well, a comma between digits is a decimal one.
+        scores[","] = _evenness([len(_DIVIDING_COMMA.findall(line)) for line in lines])
+    if PurePath(filename).suffix.lower() in (".tsv", ".tab") and scores["\t"][0]:
+        return "\t"
+    best = max(_DELIMITERS, key=lambda d: scores[d])
+    return best if scores[best][0] else ","
+
+
+def _evenness(counts: list[int]) -> tuple[float, int]:
+    """(share of the lines that have the usual count, that count); zeros where the delimiter does not appear."""
+    usual = max(set(counts), key=lambda n: (counts.count(n), n), default=0) or max(counts, default=0)
+    return (counts.count(usual) / len(counts), usual) if usual else (0.0, 0)
 
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[int, Row]]:
