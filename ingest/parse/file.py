@@ -117,7 +117,7 @@ def _parse(
         case "xlsx":
             from ingest.parse.xlsx import parse_xlsx
 
-            return parse_xlsx(path, filename, limits)
+            return parse_xlsx(path, filename, limits, progressed)
         case "pptx":
             from ingest.parse.pptx import parse_pptx
 

@@ -17,6 +17,7 @@ from ingest.parse.clean import clean, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.html import parse_html
 from ingest.parse.source import MemoryFile
+from ingest.parse.text import check_characters
 from ingest.parse.writer import TextWriter
 
 Inner = Callable[[MemoryFile, str, ParseLimits], ParsedDocument]
@@ -148,8 +149,8 @@ def _write_attachments(
         try:
             found = inner(MemoryFile(attachment.data), name, share)
         except TooLarge as e:
-            if e.code == "too-many-characters":
-                raise
+            if e.code == "too-many-characters":  # said of the message, whose limit it is
+                check_characters(limits.max_characters + 1, writer.filename, limits)
             warnings.append(ParseWarning("attachments", f"attachment {_reason(name, e)}", lost=True))
             continue
         except OpenbookError as e:

@@ -61,7 +61,7 @@ def shown_number(value: float, code: str = "") -> Number:
     >>> shown_number(0.1234, "0.0%"), shown_number(1234.5, "#,##0.00"), shown_number(12.0)
     ('12.3%', '1,234.50', '12')
     """
-    found = _understood(code) if code and code.lower() != "general" else None
+    found = _understood(code) if code else None
     if found is None:
         return Number(plain_number(value))
     decimals, thousands, percent, currency = found

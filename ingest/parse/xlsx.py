@@ -11,10 +11,11 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from lxml import etree
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format
@@ -36,20 +37,25 @@ _REF = re.compile(r"([A-Z]{1,7})(\d{1,9})")
 _OFFICE_RELATION_ID = "id"
 _MAX_MERGED_CELLS = 100_000
 _MAX_NAMED = 5
+_PROGRESS = 200_000  # characters
 
 
-def parse_xlsx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
-    """See ``ingest.parse.file.parse_file``; ``headings`` are the sheets."""
+def parse_xlsx(
+    path: File, filename: str, limits: ParseLimits, progressed: Callable[[], None] = lambda: None
+) -> ParsedDocument:
+    """See ``ingest.parse.file.parse_file``; ``headings`` are the sheets. Every 200,000 characters are progress."""
     check_archive(path, filename, limits)
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return _parse(archive, filename, limits)
+            return _parse(archive, filename, limits, progressed)
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, etree.XMLSyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged Excel workbook ({type(e).__name__}: {e})", code="damaged") from e
 
 
-def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> ParsedDocument:
-    book = _Book(archive, filename, limits)
+def _parse(
+    archive: zipfile.ZipFile, filename: str, limits: ParseLimits, progressed: Callable[[], None]
+) -> ParsedDocument:
+    book = _Book(archive, filename, limits, progressed)
     writer = TextWriter(filename, limits)
     for name, state, kind, part in book.sheets:
         if part not in book.members:
@@ -83,6 +89,15 @@ def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> Pars
     )
 
 
+class _Format(NamedTuple):
+    code: str
+    date: bool
+    duration: bool
+
+
+_GENERAL = _Format("", False, False)
+
+
 @dataclass(slots=True)
 class _Book:
     """What the sheets share: strings, styles, and what there is to be said."""
@@ -90,10 +105,11 @@ class _Book:
     archive: zipfile.ZipFile
     filename: str
     limits: ParseLimits
+    progressed: Callable[[], None]
     members: frozenset[str] = frozenset()
     sheets: list[tuple[str, str, str, str]] = field(default_factory=list)  # name, state, kind, part
     strings: list[str] = field(default_factory=list)
-    formats: list[str] = field(default_factory=list)  # number format per cell style
+    formats: list[_Format] = field(default_factory=list)  # per cell style
     mac_dates: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     said: dict[str, list[str]] = field(default_factory=dict)
@@ -138,7 +154,7 @@ class _Book:
             code = own.get(number)
             if code is None:
                 code = BUILTIN_FORMATS.get(int(number), "") if number.isdigit() else ""
-            self.formats.append(code)
+            self.formats.append(_Format(code, is_date_format(code), is_timedelta_format(code)) if code else _GENERAL)
 
     def warnings(self) -> Iterator[ParseWarning]:
         counts, said = self.counts, self.said
@@ -196,7 +212,7 @@ class _Sheet:
         rows: list[tuple[int, Row]] = []
         number = 0
         with self.book.archive.open(self.part) as stream:
-            for _, element in stream_xml(stream):
+            for _, element in stream_xml(stream, ("{*}row", "{*}col", "{*}mergeCell")):
                 name = local(element.tag)
                 if name == "row":
                     given = element.get("r", "")
@@ -206,49 +222,45 @@ class _Sheet:
                         rows.append((number, row))
                         self.book.counts["row"] += element.get("hidden") in ("1", "true")
                     forget(element)
-                elif name == "col":
-                    if element.get("hidden") in ("1", "true"):
-                        self.book.counts["column"] += _span(element)
                 elif name == "mergeCell":
                     self._merge(element.get("ref", ""))
-                elif name in ("conditionalFormatting", "dataValidation", "hyperlink", "ext"):
-                    forget(element)
+                elif element.get("hidden") in ("1", "true"):
+                    self.book.counts["column"] += _span(element)
         self._fill_merged(dict(rows))
         return rows
 
     def _row(self, element: Any) -> dict[int, str]:
         cells: dict[int, str] = {}
         column = 0
-        for cell in element:
-            if local(cell.tag) != "c":
-                continue
-            match = _REF.fullmatch(cell.get("r", ""))
-            column = _column(match.group(1)) if match else column + 1
-            text = self._cell(cell)
-            if text.strip():
+        before = self.characters // _PROGRESS
+        namespace = element.tag[: -len("row")]
+        for cell in element.iterchildren(namespace + "c"):
+            column = _column_of(cell.get("r"), column + 1)
+            text = self._cell(cell, namespace)
+            if text and not text.isspace():
                 cells[column] = text
                 self.characters += len(text) + 3
         check_characters(self.characters, self.book.filename, self.book.limits)
+        if self.characters // _PROGRESS > before:
+            self.book.progressed()
         return cells
 
-    def _cell(self, cell: Any) -> str:
+    def _cell(self, cell: Any, namespace: str) -> str:
         kind = cell.get("t", "n")
-        value = formula = inline = None
-        for child in cell:
-            match local(child.tag):
-                case "v":
-                    value = child.text
-                case "f":
-                    formula = child
-                case "is":
-                    inline = child
         if kind == "inlineStr":
+            inline = cell.find(namespace + "is")
             return _rich_text(inline) if inline is not None else ""
-        if value is None:
-            if formula is not None and kind != "str":
+        value = cell.findtext(namespace + "v")
+        if not value:
+            if kind != "str" and cell.find(namespace + "f") is not None:
                 self.book.counts["formula"] += 1
             return ""
         match kind:
+            case "n":
+                style = cell.get("s")
+                formats = self.book.formats
+                known = style is not None and style.isdecimal() and int(style[:9]) < len(formats)
+                return _shown(value, formats[int(style)] if known else _GENERAL, self.book.mac_dates)
             case "s":
                 if value.strip().isdecimal() and int(value[:12]) < len(self.book.strings):
                     return self.book.strings[int(value)]
@@ -256,11 +268,6 @@ class _Sheet:
                 return ""
             case "b":
                 return "TRUE" if value.strip() in ("1", "true") else "FALSE"
-            case "n":
-                style = cell.get("s", "0")
-                formats = self.book.formats
-                code = formats[int(style)] if style.isdecimal() and int(style[:9]) < len(formats) else ""
-                return _shown(value, code, self.book.mac_dates)
             case "d":
                 return str(value).removesuffix("T00:00:00").replace("T", " ")
         return str(value)  # a formula's text, or an error such as #DIV/0!
@@ -294,22 +301,30 @@ class _Sheet:
                 break
 
 
-def _shown(value: str, code: str, mac_dates: bool) -> str:
+def _shown(value: str, shown_as: _Format, mac_dates: bool) -> str:
     try:
         number = float(value)
     except ValueError:
         return value
-    if code and is_date_format(code):
+    if shown_as.date:
         try:
-            date = from_excel(number, CALENDAR_MAC_1904 if mac_dates else WINDOWS_EPOCH, is_timedelta_format(code))
+            date = from_excel(number, CALENDAR_MAC_1904 if mac_dates else WINDOWS_EPOCH, shown_as.duration)
         except (OverflowError, ValueError):
             date = None
         if isinstance(date, datetime | time | timedelta):
             return shown_date(date)
-    digits = value.strip().lstrip("-")
-    return shown_number(int(value) if digits.isdecimal() and len(digits) <= 15 else number, code)
+    if number.is_integer() and -1e15 < number < 1e15:
+        return shown_number(int(number), shown_as.code)
+    return shown_number(number, shown_as.code)
 
 
+def _column_of(place: str | None, following: int) -> int:
+    """The column of a cell that says it is at ``place`` ("B7"); of one that says nothing the ``following`` one."""
+    match = _REF.fullmatch(place) if place else None
+    return _column(match.group(1)) if match else following
+
+
+@lru_cache(maxsize=2**15)
 def _column(letters: str) -> int:
     number = 0
     for letter in letters:
