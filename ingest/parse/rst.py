@@ -17,7 +17,7 @@ _LINE = re.compile(r"([!-/:-@\[-`{-~])\1*[ \t]*$")  # one punctuation mark, repe
 # What docutils takes for something else than a paragraph, whose first line alone may be a title.
 _NOT_TITLE = re.compile(
     r"[-*+•‣⁃](?:\s|$)|\.\.(?:\s|$)|__(?:\s|$)|>>>(?:\s|$)|\|(?:\s|$)|:(?![: ])[^:]*(?<! ):(?:\s|$)|"
-    r"\(?(?:\d+|[A-Za-z#]|[ivxlcdmIVXLCDM]+)[.)]\s|\+[-=]|=+(?:\s+=+)+\s*$"
+    r"\+[-=]|=+(?:\s+=+)+\s*$"
 )
 _ROLE = re.compile(r":[\w.+:-]+:`([^`<]*?)(?:\s*<[^`]*>)?`")
 _MARKUP = re.compile(r"`([^`<]+?)\s*<[^`>]*>`__?|(?<!\w)(?:\*\*|``|[*`])(?=\S)|(?<=\S)(?:\*\*|``|[*`])_{0,2}(?!\w)")

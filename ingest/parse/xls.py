@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections import Counter
 from typing import Any
 
@@ -64,11 +65,13 @@ def _open(data: bytes, filename: str) -> Any:
             return xlrd.open_workbook(file_contents=data, logfile=log, formatting_info=True, ragged_rows=True)
         except (IndexError, KeyError, AssertionError):  # odd styles; the values may be in order
             return xlrd.open_workbook(file_contents=data, logfile=log, ragged_rows=True)
-    except (xlrd.XLRDError, CompDocError) as e:
+    except (xlrd.XLRDError, CompDocError, LookupError, AssertionError, UnicodeError, struct.error) as e:
         if "encrypted" in str(e).lower():
             message = f"{filename} is an Excel workbook with a password: remove the password and try again"
             raise Encrypted(message) from e
-        raise ParseFailed(f"{filename} is a damaged Excel workbook ({one_line(str(e), 200)})", code="damaged") from e
+        raise ParseFailed(
+            f"{filename} is a damaged Excel workbook ({one_line(str(e), 200) or type(e).__name__})", code="damaged"
+        ) from e
 
 
 def _rows(book: Any, sheet: Any, writer: TextWriter, counts: Counter[str]) -> list[tuple[int, Row]]:

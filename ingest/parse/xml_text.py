@@ -94,13 +94,15 @@ def _is_mixed(element: Any) -> bool:
 
 
 def _prose(element: Any) -> str:
-    parts = []
-    for event, node in etree.iterwalk(element, events=("start", "end", "comment", "pi")):
-        if event == "start":
-            parts.append(node.text or "" if isinstance(node.tag, str) else "")
-        elif event == "end" and node is not element:
-            parts.append(node.tail or "")
-    return " ".join("".join(parts).split())
+    return " ".join("".join(_texts(element)).split())
+
+
+def _texts(element: Any) -> Iterator[str]:
+    """Every text within an element in order; an entity is its name ("&x;")."""
+    yield element.text or ""
+    for child in element:
+        yield from _texts(child)
+        yield child.tail or ""
 
 
 def _name(element: Any) -> str:
