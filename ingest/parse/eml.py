@@ -10,7 +10,7 @@ import email.utils
 from collections.abc import Iterator
 from email.message import Message as Part
 
-from core.errors import Encrypted
+from core.errors import Encrypted, ParseFailed
 from ingest.parse.clean import one_line
 from ingest.parse.document import ParsedDocument, ParseLimits
 from ingest.parse.kinds import MIME_TYPES
@@ -61,8 +61,11 @@ def _decoded(data: bytes, charset: str) -> str:
     name = charset.lower().strip("'\" ")
     try:
         return data.decode(_CHARSETS.get(name, name))
-    except (LookupError, UnicodeError):  # unknown or wrong: what the bytes say counts
-        return decode(data, "")[0]
+    except (LookupError, ValueError):  # unknown or wrong: what the bytes say counts
+        try:
+            return decode(data, "the text")[0]
+        except ParseFailed:  # nothing fits: every byte is a letter in this one
+            return data.decode("latin-1")
 
 
 def _collect(part: Part, message: Message, filename: str, depth: int) -> list[Body]:

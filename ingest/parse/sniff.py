@@ -228,4 +228,6 @@ def _ole_names(path: File) -> set[str]:
 
 
 def _unsupported(filename: str, found: str, fix: str = "") -> UnsupportedType:
-    return UnsupportedType(f"{filename} is {found}: {fix + '; ' if fix else ''}{READS}")
+    return UnsupportedType(
+        f"{filename} is {found}, which is not read: {fix}" if fix else f"{filename} is {found}: {READS}"
+    )

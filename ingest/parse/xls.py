@@ -65,7 +65,7 @@ def _open(data: bytes, filename: str) -> Any:
             return xlrd.open_workbook(file_contents=data, logfile=log, formatting_info=True, ragged_rows=True)
         except (IndexError, KeyError, AssertionError):  # odd styles; the values may be in order
             return xlrd.open_workbook(file_contents=data, logfile=log, ragged_rows=True)
-    except (xlrd.XLRDError, CompDocError, LookupError, AssertionError, UnicodeError, struct.error) as e:
+    except (xlrd.XLRDError, CompDocError, LookupError, ArithmeticError, AssertionError, ValueError, struct.error) as e:
         if "encrypted" in str(e).lower():
             message = f"{filename} is an Excel workbook with a password: remove the password and try again"
             raise Encrypted(message) from e

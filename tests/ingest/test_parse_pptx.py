@@ -194,5 +194,7 @@ def test_a_bomb_is_not_unpacked(parse_bytes):
 
 def test_an_old_presentation_is_named_with_its_fix(parse_bytes):
     data = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "PowerPoint Document".encode("utf-16-le")
-    with pytest.raises(ParseFailed, match=r"old PowerPoint presentation \(\.ppt\): save it as \.pptx"):
+    with pytest.raises(
+        ParseFailed, match=r"old PowerPoint presentation \(\.ppt\), which is not read: save it as \.pptx"
+    ):
         parse_bytes(data, "a.ppt")

@@ -62,7 +62,6 @@ def test_the_kind_is_told_from_the_content(parse, content, filename, mime_type):
         (b"\x7fELF" + bytes(50), "a Linux program"),
         (b"\x00\x00\x00\x18ftypmp42" + bytes(50), "a video"),
         (bytes(range(256)) * 4, "a binary file of unknown kind"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0", "an old Word document"),
     ],
 )
 def test_what_is_not_read_is_named_with_what_is(parse, content, what):
@@ -70,6 +69,13 @@ def test_what_is_not_read_is_named_with_what_is(parse, content, what):
         parse(content, "thing.txt")
     assert caught.value.message.startswith(f"thing.txt is {what}")
     assert "PDF, Word (.docx), Excel (.xlsx, .xls)" in caught.value.message
+
+
+def test_an_old_word_document_is_named_with_its_fix(parse):
+    with pytest.raises(
+        UnsupportedType, match=r"is an old Word document \(\.doc\), which is not read: save it as \.docx"
+    ):
+        parse(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "thing.doc")
 
 
 def test_an_encrypted_office_file_asks_for_no_password(parse):

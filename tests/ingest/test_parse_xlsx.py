@@ -349,7 +349,7 @@ def test_sheets_that_refer_to_each_other_in_a_circle_are_only_files(parse_bytes)
 
 
 def test_a_binary_workbook_is_named_with_its_fix(parse_bytes):
-    with pytest.raises(ParseFailed, match=r"binary Excel workbook \(\.xlsb\): save it as \.xlsx"):
+    with pytest.raises(ParseFailed, match=r"binary Excel workbook \(\.xlsb\), which is not read: save it as \.xlsx"):
         parse_bytes(zip_of({"[Content_Types].xml": "<Types/>", "xl/workbook.bin": b"\x00"}), "a.xlsb")
 
 
