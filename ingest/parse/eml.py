@@ -19,6 +19,8 @@ from ingest.parse.source import File
 from ingest.parse.text import decode
 
 _MAX_DEPTH = 30
+_MAX_HEADER = 10_000  # characters: decoding takes longer than the square of them
+_MAX_REPEATED = 5
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _CRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _CHARSETS = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "us-ascii": "windows-1252"}
@@ -34,7 +36,7 @@ def parse_eml(path: File, filename: str, limits: ParseLimits, inner: Inner | Non
     root = email.message_from_bytes(path.read_bytes(), policy=email.policy.compat32)
     message = Message()
     for key in ("subject", "from", "to", "cc", "date"):
-        message.fields[key] = ", ".join(_header(value) for value in root.get_all(key, []))
+        message.fields[key] = ", ".join(_header(value) for value in root.get_all(key, [])[:_MAX_REPEATED])
     try:
         message.sent = email.utils.parsedate_to_datetime(message.fields["date"])
     except (ValueError, TypeError, IndexError):
@@ -46,14 +48,15 @@ def parse_eml(path: File, filename: str, limits: ParseLimits, inner: Inner | Non
 def _header(value: object) -> str:
     """A header's text with its encoded words decoded, as well as it goes."""
     parts = []
+    text = str(value)[:_MAX_HEADER]
     try:
-        for data, charset in email.header.decode_header(str(value)):
+        for data, charset in email.header.decode_header(text):
             if isinstance(data, str):
                 parts.append(data)
             else:
                 parts.append(_decoded(data, charset or "utf-8"))
     except (email.errors.HeaderParseError, ValueError):
-        return one_line(str(value), 2000)
+        return one_line(text, 2000)
     return one_line("".join(parts), 2000)
 
 

@@ -21,6 +21,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _MAX_HEADER_ROWS = 4
 _MAX_CAPTIONS = 6
 _MAX_GAP = 2  # blank rows between a header and its body
+_MAX_BLOCKS = 5000  # of a sheet; what follows is one
 _FOOTNOTE = 40  # a lone text below a table that is longer than this is a note, not a row label
 
 
@@ -71,13 +72,14 @@ def write_grid(writer: TextWriter, rows: Iterable[tuple[int, Row]]) -> None:
 def _blocks(rows: Iterable[tuple[int, Row]], writer: TextWriter) -> Iterator[_Block]:
     block: _Block | None = None
     expected = -1
-    characters = 0
+    characters = divided = 0
     for number, row in rows:
         if not row:
             continue
-        if block is None or number != expected:
+        if block is None or (number != expected and divided < _MAX_BLOCKS):
             if block is not None:
                 yield block
+                divided += 1
             block = _Block(number)
         block.rows.append(row)
         expected = number + 1

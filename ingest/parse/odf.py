@@ -23,7 +23,7 @@ from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.grid import Row, write_grid
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number
-from ingest.parse.ooxml import local, read_xml
+from ingest.parse.ooxml import attribute, local, read_xml
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters
@@ -81,12 +81,8 @@ def parse_odf(kind: Literal["odt", "ods", "odp"], path: File, filename: str, lim
     )
 
 
-def _attribute(element: Any, name: str, default: str = "") -> str:
-    return next((str(v) for k, v in element.attrib.items() if local(k) == name), default)
-
-
 def _times(element: Any, name: str) -> int:
-    value = _attribute(element, name, "1")
+    value = attribute(element, name, "1")
     return max(1, int(value)) if value.isdecimal() and len(value) < 12 else 1
 
 
@@ -106,8 +102,8 @@ def _hidden_styles(content: Any) -> frozenset[str]:
     hidden = set()
     for style in content.iter("{*}style"):
         for properties in style:
-            if _attribute(properties, "display") == "false" or _attribute(properties, "visibility") == "hidden":
-                hidden.add(_attribute(style, "name"))
+            if attribute(properties, "display") == "false" or attribute(properties, "visibility") == "hidden":
+                hidden.add(attribute(style, "name"))
     return frozenset(hidden)
 
 
@@ -129,7 +125,7 @@ class _Reader:
             if name in _NOT_SHOWN or not name:
                 continue
             if name == "h":
-                level = _attribute(element, "outline-level", "1")
+                level = attribute(element, "outline-level", "1")
                 self.writer.heading(int(level) if level.isdecimal() and len(level) < 3 else 1, self._text(element))
                 self._boxes(element)
             elif name == "p":
@@ -209,7 +205,7 @@ class _Reader:
         for node in paragraph:
             name = local(node.tag)
             if name == "s":
-                spaces = _attribute(node, "c", "1")
+                spaces = attribute(node, "c", "1")
                 parts.append(" " * min(int(spaces) if spaces.isdecimal() and len(spaces) < 9 else 1, _MAX_SPACES))
             elif name == "tab":
                 parts.append("\t")
@@ -237,8 +233,8 @@ class _Reader:
             rows = self._grid(table)
             if not rows:
                 continue
-            name = _attribute(table, "name", "Sheet")
-            if _attribute(table, "style-name") in self.hidden_styles:
+            name = attribute(table, "name", "Sheet")
+            if attribute(table, "style-name") in self.hidden_styles:
                 self.hidden.append(one_line(name, 60))
             self.writer.heading(1, name)
             self.sheet_titles += 1
@@ -264,17 +260,17 @@ class _Reader:
                 column += repeated
             if row:
                 rows += [(number + i, row) for i in range(times)]
-                self.counts["hidden row"] += times * (_attribute(element, "visibility") in ("collapse", "filter"))
+                self.counts["hidden row"] += times * (attribute(element, "visibility") in ("collapse", "filter"))
             number += times
         return rows
 
     def _cell(self, cell: Any) -> str:
         text = "\n".join(self._text(p) for p in cell.iterfind("{*}p")).strip()
-        kind = _attribute(cell, "value-type")
+        kind = attribute(cell, "value-type")
         if kind in _NUMBER_TYPES:
-            return Number(text or _attribute(cell, "value"))
+            return Number(text or attribute(cell, "value"))
         if kind == "date":  # as ISO says it, not as the sheet's language does
-            return _attribute(cell, "date-value").removesuffix("T00:00:00").replace("T", " ") or text
+            return attribute(cell, "date-value").removesuffix("T00:00:00").replace("T", " ") or text
         return text
 
     # ------------------------------------------------------------ slides
@@ -287,9 +283,9 @@ class _Reader:
             raise TooLarge(message, code="too-many-pages")
         for number, page in enumerate(pages, 1):
             start = self.writer.next_start
-            if _attribute(page, "style-name") in self.hidden_styles:
+            if attribute(page, "style-name") in self.hidden_styles:
                 self.hidden.append(f"slide {number}")
-            title = next((f for f in page.iter("{*}frame") if _attribute(f, "class") == "title"), None)
+            title = next((f for f in page.iter("{*}frame") if attribute(f, "class") == "title"), None)
             if title is not None:
                 self.writer.heading(1, " ".join(self._text(p) for p in title.iter("{*}p")))
             for element in page:

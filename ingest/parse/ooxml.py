@@ -21,6 +21,17 @@ def local(tag: Any) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
+def attribute(element: Any, name: str, default: str = "", *, namespaced: bool = False) -> str:
+    """An attribute by its local name, whatever its namespace; with ``namespaced`` it must have one.
+
+    Walks the names: lxml's ``attrib.items()`` takes the square of an element's attributes.
+    """
+    for key in element.keys():  # noqa: SIM118  an element is no dictionary: its items are its children
+        if local(key) == name and (key.startswith("{") or not namespaced):
+            return str(element.get(key))
+    return default
+
+
 def read_xml(archive: zipfile.ZipFile, name: str) -> Any:
     """The root element of a part, or None if the archive has no such part.
 

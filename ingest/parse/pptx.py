@@ -20,7 +20,7 @@ from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import plain_number
-from ingest.parse.ooxml import core_properties, local, read_xml, relationships
+from ingest.parse.ooxml import attribute, core_properties, local, read_xml, relationships
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.writer import TextWriter
@@ -95,11 +95,9 @@ def _slides(archive: zipfile.ZipFile, filename: str) -> list[str]:
     if root is None:
         raise ParseFailed(f"{filename} is a damaged presentation: it has no list of slides", code="damaged")
     related = relationships(archive, part)
-    slides = []
-    for element in root.iterfind("{*}sldIdLst/{*}sldId"):
-        ids = [v for k, v in element.attrib.items() if local(k) == "id" and k.startswith("{")]
-        slides.append(related.get(ids[0] if ids else "", ("", ""))[1])
-    return slides
+    ids = (attribute(e, "id", namespaced=True) for e in root.iterfind("{*}sldIdLst/{*}sldId"))
+    slides = [related.get(i, ("", ""))[1] for i in ids]
+    return list(dict.fromkeys(slides))  # no program shows a slide twice; an attack may name one a million times
 
 
 @dataclass(slots=True)
@@ -210,14 +208,14 @@ class _Deck:
             self.writer.block(markdown_table(rows, header=True))
             return
         for element in frame.iter("{*}chart", "{*}relIds"):
-            for key, value in element.attrib.items():
-                kind, target = self.related.get(value, ("", ""))
-                if local(key) == "id" and kind == "chart":
-                    self._chart(target)
-                    return
-                if local(key) == "dm" and kind == "diagramData":
-                    self._diagram(target)
-                    return
+            kind, target = self.related.get(attribute(element, "id", namespaced=True), ("", ""))
+            if kind == "chart":
+                self._chart(target)
+                return
+            kind, target = self.related.get(attribute(element, "dm", namespaced=True), ("", ""))
+            if kind == "diagramData":
+                self._diagram(target)
+                return
         self.unread["embedded objects"] = self.unread.get("embedded objects", 0) + 1
 
     def _diagram(self, part: str) -> None:

@@ -28,13 +28,12 @@ from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.grid import Row, write_grid
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number, shown_date, shown_number
-from ingest.parse.ooxml import core_properties, forget, local, read_xml, relationships, stream_xml
+from ingest.parse.ooxml import attribute, core_properties, forget, local, read_xml, relationships, stream_xml
 from ingest.parse.source import File
 from ingest.parse.text import check_characters
 from ingest.parse.writer import TextWriter
 
 _REF = re.compile(r"([A-Z]{1,7})(\d{1,9})")
-_OFFICE_RELATION_ID = "id"
 _MAX_MERGED_CELLS = 100_000
 _MAX_NAMED = 5
 _PROGRESS = 200_000  # characters
@@ -124,8 +123,8 @@ class _Book:
             raise ParseFailed(f"{self.filename} is a damaged Excel workbook: it has no list of sheets", code="damaged")
         related = relationships(self.archive, part)
         for element in root.iter("{*}sheet"):
-            ids = [v for k, v in element.attrib.items() if local(k) == _OFFICE_RELATION_ID and k.startswith("{")]
-            kind, target = related.get(ids[0] if ids else "", ("worksheet", ""))
+            relation = attribute(element, "id", namespaced=True)
+            kind, target = related.get(relation, ("worksheet", ""))
             self.sheets.append((element.get("name", "Sheet"), element.get("state", "visible"), kind, target))
         properties = root.find("{*}workbookPr")
         self.mac_dates = properties is not None and properties.get("date1904") in ("1", "true")

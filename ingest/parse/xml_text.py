@@ -23,6 +23,7 @@ from ingest.parse.writer import TextWriter
 _MAX_COLUMNS = 60
 _MAX_CELL = 500
 _MAX_INDENT = 12
+_MAX_ATTRIBUTES = 200  # of one element
 
 
 def parse_xml(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
@@ -106,7 +107,10 @@ def _texts(element: Any) -> Iterator[str]:
 
 
 def _name(element: Any) -> str:
-    attributes = [f"{local(k)}={one_line(v, 200)}" for k, v in element.attrib.items()]
+    names = element.keys()  # not attrib.items(), which takes the square of their number
+    attributes = [f"{local(k)}={one_line(element.get(k), 200)}" for k in names[:_MAX_ATTRIBUTES]]
+    if len(names) > _MAX_ATTRIBUTES:
+        attributes.append(f"and {len(names) - _MAX_ATTRIBUTES:,} more attributes")
     return local(element.tag) + (f" ({', '.join(attributes)})" if attributes else "")
 
 
@@ -130,7 +134,7 @@ def _table(element: Any, writer: TextWriter) -> list[list[str]]:
     columns: dict[str, None] = {}
     records: list[dict[str, str]] = []
     for row in rows:
-        record = {local(k): v for k, v in row.attrib.items()}
+        record = {local(k): row.get(k) for k in row.keys()[: _MAX_COLUMNS + 1]}
         fields = _elements(row)
         if _is_mixed(row) or not (fields or record):
             return []
