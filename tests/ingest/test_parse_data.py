@@ -64,7 +64,7 @@ OFFICE_PARTIAL = {"haystack__sample.msg": "page 3 is"}  # a page of the attached
 # What each file says, seen by eye: one passage that must come out as it stands.
 OFFICE_PASSAGES = {
     "haystack__sample.msg": "This is an example email with a body.",
-    "haystack__table_empty_rows_and_columns.xlsx": "| col_a | col_b |\n| --- | --- |\n| 1.5 | test |",
+    "haystack__table_empty_rows_and_columns.xlsx": "| col_a | col_b |\n|-|-|\n| 1.5 | test |",
     "unstructured__2023-half-year-analyses-by-segment.xlsx": "| Zone NA | 12,553 | 2,713 | 2,632 | -81 | -29 | -44 | -337 |",
     "unstructured__email-no-utf8-2014-03-17.111517.eml": "was recently changed.\nIf you made this change",
     "unstructured__eng_spa_mult.epub": "Todos los seres humanos nacen libres e iguales en dignidad y derechos",
@@ -74,11 +74,11 @@ OFFICE_PASSAGES = {
     "unstructured__fake-power-point-malformed.pptx": "Test Slide",
     "unstructured__group-shapes-nested.pptx": "A\n\nB\n\nD\n\nC",
     "unstructured__more-than-1k-cells.xlsx": "| x | x | x |",
-    "unstructured__semicolon-delimited.csv": "| Lorem, ipsum | dolor sit | amet |\n| --- | --- | --- |\n| consectetur |",
+    "unstructured__semicolon-delimited.csv": "| Lorem, ipsum | dolor sit | amet |\n|-|-|-|\n| consectetur |",
     "unstructured__simple.pptx": "Things to think about\n\n- How much is enough?",
-    "unstructured__stanley-cups.csv": "Stanley Cups\n\n| Team | Location | Stanley Cups |\n| --- | --- | --- |\n| Blues |",
-    "unstructured__tests-example.xls": "| Abbreviation | Question Type |\n| --- | --- |\n| MC | Multiple Choice |",
-    "unstructured__vodafone.xlsx": "Operational metrics\n\n| Topic | Period | Page |\n| --- | --- | --- |\n| Mobile customers |",
+    "unstructured__stanley-cups.csv": "Stanley Cups\n\n| Team | Location | Stanley Cups |\n|-|-|-|\n| Blues |",
+    "unstructured__tests-example.xls": "| Abbreviation | Question Type |\n|-|-|\n| MC | Multiple Choice |",
+    "unstructured__vodafone.xlsx": "Operational metrics\n\n| Topic | Period | Page |\n|-|-|-|\n| Mobile customers |",
 }
 
 
