@@ -2,7 +2,7 @@
 
     python -m bench.outcomes DIR… [--manifest]
 
-Passwords are taken from the folder's manifest.csv (columns file, password) when --manifest is given.
+With --manifest the folder's manifest.csv (columns file, password) says which files count, and their passwords.
 """
 
 from __future__ import annotations
@@ -56,15 +56,26 @@ def passwords_of(folder: Path) -> dict[str, str]:
         return {row["file"]: row["password"] for row in csv.DictReader(file) if row.get("password")}
 
 
+def _listed(folder: Path) -> set[str] | None:
+    manifest = folder / "manifest.csv"
+    if not manifest.exists():
+        return None
+    with manifest.open(newline="", encoding="utf-8") as file:
+        return {row["file"] for row in csv.DictReader(file)}
+
+
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.outcomes", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--manifest", action="store_true", help="give the passwords of manifest.csv")
+    parser.add_argument("--manifest", action="store_true", help="only files of manifest.csv, with its passwords")
     arguments = parser.parse_args(argv)
     counts: Counter[str] = Counter()
     print("| file | state | characters | pages | reason |\n|---|---|---:|---:|---|")
     for folder in arguments.folders:
+        listed = _listed(folder) if arguments.manifest else None
         for o in outcomes(folder, passwords_of(folder) if arguments.manifest else {}, ParseLimits()):
+            if listed is not None and o.file not in listed:
+                continue
             counts[o.state] += 1
             reason = o.reason.replace(o.file, "it").replace("|", "\\|")
             print(f"| {o.file} | {o.state} | {o.characters} | {o.pages} | {reason} |")

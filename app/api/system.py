@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere
 from app.strategies import strategies
+from ingest.parse.kinds import SUPPORTED
 
 router = APIRouter(tags=["system"])
 
@@ -57,5 +58,5 @@ async def system(services: ServicesHere) -> dict[str, Any]:
             "max_question_characters": settings.max_question_characters,
             "max_queued_jobs": settings.max_queued_jobs,
         },
-        "supported_types": ["PDF", "DOCX", "HTML", "Markdown", "plain text"],
+        "supported_types": list(SUPPORTED),
     }

@@ -218,8 +218,8 @@ def _wait_elsewhere(chat_id: str, message_id: str) -> None:
 def _nothing_to_ask(collections: Sequence[replies.Collection]) -> None:
     look.empty_state(
         "Bring your documents",
-        "Openbook answers from what you give it. Make a collection, drop in your PDF, Word, Markdown, HTML or text "
-        "files, and ask."
+        "Openbook answers from what you give it. Make a collection, drop in your PDF, Word, Excel, PowerPoint, "
+        "mail, HTML or text files, and ask."
         if not collections
         else "Your collections are empty. Drop some files in, and ask.",
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from pathlib import Path
 
 from core.errors import Encrypted, ParseFailed, TooLarge
 from ingest.parse.document import ParseLimits
+from ingest.parse.source import File
 
 _BLOCK = 64 * 2**10
 _RATIO_FROM = 2**20  # smaller members may be as repetitive as they like
@@ -19,8 +19,11 @@ _DOCTYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _DOCTYPE_UTF16 = re.compile(b"<\x00!\x00[DE]\x00|\x00<\x00!\x00[DE]")
 
 
-def check_archive(path: Path, filename: str, limits: ParseLimits) -> None:
+def check_archive(path: File, filename: str, limits: ParseLimits, *, doctypes: bool = False) -> None:
     """Unpacks every member once, keeping nothing.
+
+    Args:
+        doctypes: whether XML may declare a document type, as books' chapters do; the parser must not expand entities.
 
     Raises:
         TooLarge: over ``max_entries``, ``max_unpacked_bytes`` or ``max_unpacked_ratio``.
@@ -28,7 +31,7 @@ def check_archive(path: Path, filename: str, limits: ParseLimits) -> None:
         ParseFailed: damaged, or XML that declares entities (no program writes that; attacks do).
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             if len(members) > limits.max_entries:
                 raise _bomb(filename, f"{len(members):,} members, over the limit of {limits.max_entries:,}")
@@ -36,16 +39,16 @@ def check_archive(path: Path, filename: str, limits: ParseLimits) -> None:
             for member in members:
                 if member.flag_bits & 1:
                     raise Encrypted(f"{filename} is encrypted: remove its password and try again")
-                unpacked = _check_member(archive, member, filename, limits, unpacked)
+                unpacked = _check_member(archive, member, filename, limits, unpacked, doctypes)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as e:
         raise ParseFailed(f"{filename} is damaged ({e}): save or download it again", code="damaged") from e
 
 
 def _check_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, filename: str, limits: ParseLimits, before: int
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, filename: str, limits: ParseLimits, before: int, doctypes: bool
 ) -> int:
     size = 0
-    is_xml = member.filename.lower().endswith((".xml", ".rels"))
+    is_xml = not doctypes and member.filename.lower().endswith((".xml", ".rels"))
     tail = b""
     with archive.open(member) as stream:
         while block := stream.read(_BLOCK):

@@ -11,7 +11,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import docx
@@ -22,6 +21,7 @@ from ingest.parse.archive import check_archive
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.html import hidden_warning
+from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters
 
@@ -37,10 +37,11 @@ _TITLE_WITHIN = 500  # a first heading further down is a chapter's, not the docu
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"))
 
 
-def parse_docx(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+def parse_docx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     check_archive(path, filename, limits)
     try:
-        package = docx.Document(str(path))
+        with path.open("rb") as file:
+            package = docx.Document(file)
     except (PackageNotFoundError, KeyError, ValueError, zipfile.BadZipFile, SyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged Word document ({type(e).__name__}: {e})", code="damaged") from e
     writer = _Writer(filename, limits, _heading_levels(package))

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from core.errors import EmptyDocument, OpenbookError, ParseFailed, TooLarge
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
-from ingest.parse.sniff import Kind, sniff
+from ingest.parse.kinds import Kind
+from ingest.parse.sniff import sniff
+from ingest.parse.source import File, MemoryFile, size_of
+
+Inner: TypeAlias = Callable[[MemoryFile, str, ParseLimits], ParsedDocument]  # reads an attachment
 
 
 def _nothing() -> None:
@@ -36,7 +41,19 @@ def parse_file(
         TooLarge: over one of ``limits``.
         ParseFailed: damaged, with the reason.
     """
-    size = path.stat().st_size
+    return _read(path, filename, limits, password, progressed, attached=False)
+
+
+def _read(
+    file: File,
+    filename: str,
+    limits: ParseLimits,
+    password: str | None,
+    progressed: Callable[[], None],
+    *,
+    attached: bool,
+) -> ParsedDocument:
+    size = size_of(file)
     if size == 0:
         raise EmptyDocument(f"{filename} is empty (0 bytes)")
     if size > limits.max_file_bytes:
@@ -45,9 +62,15 @@ def parse_file(
             "split it, or raise max_upload_bytes in the settings",
             code="file-too-large",
         )
-    found = sniff(path, filename)
+    found = sniff(file, filename)
+
+    def inner(part: MemoryFile, name: str, share: ParseLimits) -> ParsedDocument:
+        document = _read(part, name, share, None, progressed, attached=True)
+        progressed()
+        return document
+
     try:
-        document = _parse(found.kind, path, filename, limits, password, progressed)
+        document = _parse(found.kind, file, filename, limits, password, progressed, None if attached else inner)
     except OpenbookError:
         raise
     except (MemoryError, RecursionError) as e:
@@ -62,11 +85,12 @@ def parse_file(
 
 def _parse(
     kind: Kind,
-    path: Path,
+    path: File,
     filename: str,
     limits: ParseLimits,
     password: str | None,
     progressed: Callable[[], None],
+    inner: Inner | None,
 ) -> ParsedDocument:
     # Each parser is imported when it is needed: the child starts without any.
     match kind:
@@ -90,3 +114,55 @@ def _parse(
             from ingest.parse.text import parse_text
 
             return parse_text(path, filename, limits)
+        case "xlsx":
+            from ingest.parse.xlsx import parse_xlsx
+
+            return parse_xlsx(path, filename, limits, progressed)
+        case "pptx":
+            from ingest.parse.pptx import parse_pptx
+
+            return parse_pptx(path, filename, limits)
+        case "xls":
+            from ingest.parse.xls import parse_xls
+
+            return parse_xls(path, filename, limits)
+        case "eml":
+            from ingest.parse.eml import parse_eml
+
+            return parse_eml(path, filename, limits, inner)
+        case "msg":
+            from ingest.parse.msg import parse_msg
+
+            return parse_msg(path, filename, limits, inner)
+        case "csv":
+            from ingest.parse.csv_table import parse_csv
+
+            return parse_csv(path, filename, limits)
+        case "epub":
+            from ingest.parse.epub import parse_epub
+
+            return parse_epub(path, filename, limits)
+        case "odt" | "ods" | "odp":
+            from ingest.parse.odf import parse_odf
+
+            return parse_odf(kind, path, filename, limits)
+        case "rtf":
+            from ingest.parse.rtf import parse_rtf
+
+            return parse_rtf(path, filename, limits)
+        case "rst":
+            from ingest.parse.rst import parse_rst
+
+            return parse_rst(path, filename, limits)
+        case "json":
+            from ingest.parse.json_text import parse_json
+
+            return parse_json(path, filename, limits)
+        case "xml":
+            from ingest.parse.xml_text import parse_xml
+
+            return parse_xml(path, filename, limits)
+        case "code":
+            from ingest.parse.code import parse_code
+
+            return parse_code(path, filename, limits)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -18,6 +17,7 @@ from lxml import etree
 from core.errors import EmptyDocument, ParseFailed
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters, decode
 
@@ -43,7 +43,7 @@ _MAX_HIDDEN = 1000
 _QUOTED_CHARACTERS = 160
 
 
-def parse_html(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     source, encoding, warnings = _decode(path.read_bytes(), filename)
     check_characters(len(source) // 20, filename, limits)  # mark-up may weigh twenty times its text, not more
     root = _parse(source, filename)

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits
+from ingest.parse.source import File
 from ingest.parse.text import read_text
 
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -28,7 +28,7 @@ _HTML_BLOCK = re.compile(
 _INLINE_MARKUP = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)|[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}|\{#[^{}]*\}\s*$|<[^<>]*>")
 
 
-def parse_markdown(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+def parse_markdown(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     text, encoding, warnings = read_text(path, filename, limits)
     metadata: dict[str, object] = {"encoding": encoding}
     front = _FRONT_MATTER.match(text[:_MAX_FRONT_MATTER])

@@ -26,6 +26,7 @@ from ingest.parse.pdf_lines import Line, join_lines, page_characters, page_lines
 from ingest.parse.pdf_page import render_page, text_boxes
 from ingest.parse.pdf_rtl import has_rtl, reading_order
 from ingest.parse.pdf_tables import find_tables, with_tables
+from ingest.parse.source import File
 from ingest.parse.text import check_characters
 
 __all__ = ["open_pdf", "parse_pdf", "read_page", "render_page", "text_boxes"]
@@ -57,7 +58,7 @@ class RawPage:
 
 
 @contextmanager
-def open_pdf(path: Path, filename: str, password: str | None = None) -> Iterator[Any]:
+def open_pdf(path: File, filename: str, password: str | None = None) -> Iterator[Any]:
     """The pdfium document at ``path``, closed at the end.
 
     Raises:
@@ -65,7 +66,7 @@ def open_pdf(path: Path, filename: str, password: str | None = None) -> Iterator
         ParseFailed: pdfium cannot make sense of it (code "damaged").
     """
     try:
-        document = pdfium.PdfDocument(path, password=password or "")
+        document = pdfium.PdfDocument(path if isinstance(path, Path) else path.read_bytes(), password=password or "")
     except pdfium.PdfiumError as e:
         if e.err_code == pdfium_c.FPDF_ERR_PASSWORD:
             wrong = "the password given is not the right one" if password else "it opens only with its password"
@@ -85,7 +86,7 @@ def open_pdf(path: Path, filename: str, password: str | None = None) -> Iterator
 
 
 def parse_pdf(
-    path: Path,
+    path: File,
     filename: str,
     limits: ParseLimits,
     password: str | None = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from core.errors import EmptyDocument, Encrypted, OpenbookError, ParseFailed
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
 from ingest.parse.document import Page, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.source import File
 from ingest.parse.text import check_characters
 
 _MAX_MESSAGES = 5
@@ -40,7 +41,7 @@ def _quiet_pypdf() -> Iterator[list[str]]:
 
 
 def parse_with_pypdf(
-    path: Path,
+    path: File,
     filename: str,
     limits: ParseLimits,
     password: str | None,
@@ -57,7 +58,7 @@ def parse_with_pypdf(
         import pypdf
 
         try:
-            reader = pypdf.PdfReader(path, strict=False)
+            reader = pypdf.PdfReader(path if isinstance(path, Path) else path.open("rb"), strict=False)
             if reader.is_encrypted and not reader.decrypt(password or ""):
                 raise Encrypted(f"{filename} is encrypted: it opens only with its password")
             document = _read(reader, filename, limits, messages, progressed)

@@ -1,4 +1,4 @@
-"""What a file is, told from its content. The name decides only between Markdown and plain text.
+"""What a file is, told from its content. The name decides only between kinds of text (Markdown, CSV, source code …).
 
 It knows signatures, not structure: a file that sniffs as PDF may still be broken.
 """
@@ -6,55 +6,17 @@ It knows signatures, not structure: a file that sniffs as PDF may still be broke
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Literal
+from pathlib import PurePath
 
 from core.errors import Encrypted, ParseFailed, UnsupportedType
+from ingest.parse.kinds import BINARY_EXTENSIONS, EXTENSIONS, NAMES, READS, TEXTUAL, Kind
+from ingest.parse.source import File
 
-Kind = Literal["pdf", "docx", "html", "markdown", "text"]
-
-MIME_TYPES: dict[Kind, str] = {
-    "pdf": "application/pdf",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "html": "text/html",
-    "markdown": "text/markdown",
-    "text": "text/plain",
-}
-NAMES: dict[Kind, str] = {
-    "pdf": "a PDF",
-    "docx": "a Word document (.docx)",
-    "html": "HTML",
-    "markdown": "Markdown",
-    "text": "plain text",
-}
-READS = "PDF, Word (.docx), HTML, Markdown and plain text are read"
 HEAD_BYTES = 8192
-
-_EXTENSIONS: dict[str, Kind] = {
-    ".pdf": "pdf", ".docx": "docx", ".html": "html", ".htm": "html", ".xhtml": "html",
-    ".md": "markdown", ".markdown": "markdown", ".mdown": "markdown", ".mdx": "markdown", ".txt": "text", ".text": "text",
-}  # fmt: skip
-# Extensions that promise something binary: text under such a name deserves a word.
-_BINARY_EXTENSIONS = frozenset(
-    [
-        ".pdf",
-        ".docx",
-        ".doc",
-        ".xls",
-        ".xlsx",
-        ".ppt",
-        ".pptx",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".gif",
-        ".zip",
-        ".epub",
-        ".odt",
-    ]
-)
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF87a", "a GIF image"),
@@ -62,16 +24,20 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "a gzip archive"), (b"BZh", "a bzip2 archive"), (b"\xfd7zXZ\x00", "an xz archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!\x1a\x07", "a RAR archive"), (b"\x28\xb5\x2f\xfd", "a zstd archive"),
     (b"\x7fELF", "a Linux program"), (b"MZ", "a Windows program"), (b"SQLite format 3\x00", "an SQLite database"),
-    (b"{\\rtf", "a rich-text (RTF) document"), (b"%!PS", "a PostScript document"), (b"OggS", "an Ogg recording"),
+    (b"%!PS", "a PostScript document"), (b"OggS", "an Ogg recording"),
     (b"ID3", "an MP3 recording"), (b"fLaC", "a FLAC recording"), (b"RIFF", "a RIFF file (WebP, WAV or AVI)"),
     (b"\x00\x00\x01\x00", "an icon"), (b"wOFF", "a font"), (b"wOF2", "a font"),
 )  # fmt: skip
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP_KINDS: tuple[tuple[str, str], ...] = (
-    ("xl/", "an Excel workbook (.xlsx)"),
-    ("ppt/", "a PowerPoint presentation (.pptx)"),
     ("META-INF/MANIFEST.MF", "a Java archive"),
     ("AndroidManifest.xml", "an Android package"),
+)
+_ODF_KINDS: tuple[tuple[str, Kind], ...] = (("spreadsheet", "ods"), ("presentation", "odp"), ("text", "odt"))
+_OLE_KINDS: tuple[tuple[str, Kind], ...] = (("__substg1.0", "msg"), ("Workbook", "xls"), ("Book", "xls"))
+_OLE_REFUSED = (
+    ("WordDocument", "an old Word document (.doc)", "save it as .docx"),
+    ("PowerPoint Document", "an old PowerPoint presentation (.ppt)", "save it as .pptx"),
 )
 _HTML_SURE = re.compile(
     r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL
@@ -82,6 +48,7 @@ _HTML_TAG = re.compile(
 _MAIL_HEADER = re.compile(
     r"(?:return-path|received|delivered-to|mime-version|message-id|from|to|date|subject|x-[\w-]+):", re.IGNORECASE
 )
+_MACHINE_HEADER = re.compile(r"^(?:mime-version|message-id|received):", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +57,7 @@ class Sniffed:
     mismatch: str = ""  # "named report.txt, but it is a PDF", if the name promises another kind
 
 
-def sniff(path: Path, filename: str) -> Sniffed:
+def sniff(path: File, filename: str) -> Sniffed:
     """Tells the kind of the file at ``path``, which a person calls ``filename``.
 
     Raises:
@@ -102,22 +69,23 @@ def sniff(path: Path, filename: str) -> Sniffed:
         head = file.read(HEAD_BYTES)
     kind = _kind(path, filename, head)
     extension = PurePath(filename).suffix.lower()
-    promised = _EXTENSIONS.get(extension)
-    textual = ("html", "markdown", "text")
-    wrong = (
-        promised is not None and promised != kind and not (promised in textual and kind in ("markdown", "text"))
-    ) or (extension in _BINARY_EXTENSIONS and promised is None)
+    promised = EXTENSIONS.get(extension)
+    wrong = extension in BINARY_EXTENSIONS
+    if promised is not None and promised != kind:
+        wrong = not (promised in TEXTUAL and kind in TEXTUAL - {"html"})
     return Sniffed(kind, f"it is named {extension}, but it is {NAMES[kind]} and was read as that" if wrong else "")
 
 
-def _kind(path: Path, filename: str, head: bytes) -> Kind:
+def _kind(path: File, filename: str, head: bytes) -> Kind:
     stripped = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x00")
     if stripped.startswith(b"%PDF-"):
         return "pdf"
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
         return _zip_kind(path, filename)
     if head.startswith(_OLE):
-        _refuse_ole(path, filename)
+        return _ole_kind(path, filename)
+    if stripped.startswith(b"{\\rtf"):
+        return "rtf"
     for signature, name in _SIGNATURES:
         if head.startswith(signature) and not (signature in (b"MZ", b"BZh", b"ID3", b"RIFF") and _is_text(head)):
             raise _unsupported(filename, name)
@@ -161,16 +129,25 @@ def _text_kind(filename: str, head: bytes) -> Kind:
     text = head.decode(looks_wide(head) or _bom_encoding(head) or "utf-8", "replace").lstrip("\ufeff")
     if _HTML_SURE.match(text):
         return "html"
-    named_markdown = _EXTENSIONS.get(PurePath(filename).suffix.lower()) == "markdown"
+    promised = EXTENSIONS.get(PurePath(filename).suffix.lower())
     start = text.lstrip()
-    if not named_markdown and start.startswith("<") and _HTML_TAG.match(start) and len(_HTML_TAG.findall(text)) >= 4:
-        return "html"
+    if promised not in ("markdown", "rst", "code", "json", "csv") and start.startswith("<"):
+        if _HTML_TAG.match(start) and len(_HTML_TAG.findall(text)) >= 4:
+            return "html"
+        if start.startswith("<?xml") or promised == "xml":
+            return "xml"
+    if _is_mail(start, promised == "eml"):
+        return "eml"
+    return promised if promised in TEXTUAL and promised not in ("html", "xml") else "text"
+
+
+def _is_mail(start: str, promised: bool) -> bool:
+    """Whether text begins with the header of a message: four fields and one that people do not write, or a name's word."""
     lines = start.splitlines()[:12]
-    if len({m.group().lower() for line in lines if (m := _MAIL_HEADER.match(line))}) >= 4 and re.search(
-        r"^(?:mime-version|message-id|received):", start, re.IGNORECASE | re.MULTILINE
-    ):
-        raise _unsupported(filename, "an e-mail message")
-    return "markdown" if named_markdown else "text"
+    fields = {m.group().lower() for line in lines if (m := _MAIL_HEADER.match(line))}
+    if promised:
+        return len(fields) >= 1
+    return len(fields) >= 4 and re.search(_MACHINE_HEADER, start) is not None
 
 
 def _bom_encoding(head: bytes) -> str | None:
@@ -185,21 +162,30 @@ def _bom_encoding(head: bytes) -> str | None:
     return None
 
 
-def _zip_kind(path: Path, filename: str) -> Kind:
+def _zip_kind(path: File, filename: str) -> Kind:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
             mimetype = archive.read("mimetype")[:100].decode("latin-1") if _small(archive, "mimetype") else ""
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as e:
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as e:
         raise ParseFailed(
             f"{filename} is a damaged zip archive ({e}): it may be cut off; save or download it again", code="damaged"
         ) from e
     if "word/document.xml" in names or ("[Content_Types].xml" in names and any(n.startswith("word/") for n in names)):
         return "docx"
-    if mimetype.startswith("application/epub"):
-        raise _unsupported(filename, "an EPUB book")
+    if mimetype.startswith("application/epub") or "META-INF/container.xml" in names:
+        return "epub"
     if mimetype.startswith("application/vnd.oasis"):
-        raise _unsupported(filename, "an OpenDocument file")
+        for marker, kind in _ODF_KINDS:
+            if marker in mimetype:
+                return kind
+        raise _unsupported(filename, "an OpenDocument file that holds neither text, sheets nor slides")
+    if "xl/workbook.bin" in names:
+        raise _unsupported(filename, "a binary Excel workbook (.xlsb)", "save it as .xlsx")
+    if any(n.startswith("xl/") for n in names):
+        return "xlsx"
+    if any(n.startswith("ppt/") for n in names):
+        return "pptx"
     for prefix, name in _ZIP_KINDS:
         if any(n.startswith(prefix) for n in names):
             raise _unsupported(filename, name)
@@ -213,22 +199,35 @@ def _small(archive: zipfile.ZipFile, member: str) -> bool:
         return False
 
 
-def _refuse_ole(path: Path, filename: str) -> None:
-    with path.open("rb") as file:
-        content = file.read(4 * 2**20)
-    for marker, name in (
-        ("EncryptedPackage", ""),
-        ("WordDocument", "an old Word document (.doc)"),
-        ("Workbook", "an old Excel workbook (.xls)"),
-        ("PowerPoint Document", "an old PowerPoint presentation (.ppt)"),
-        ("__substg1.0", "an Outlook message (.msg)"),
-    ):
-        if marker.encode("utf-16-le") in content:
-            if marker == "EncryptedPackage":
-                raise Encrypted(f"{filename} is an Office document with a password: remove the password and try again")
-            raise _unsupported(filename, name)
+def _ole_kind(path: File, filename: str) -> Kind:
+    names = _ole_names(path)
+    for marker, kind in _OLE_KINDS:
+        if any(name.startswith(marker) for name in names):
+            return kind
+    if "EncryptedPackage" in names:
+        raise Encrypted(f"{filename} is an Office document with a password: remove the password and try again")
+    for marker, name, fix in _OLE_REFUSED:
+        if marker in names:
+            raise _unsupported(filename, name, fix)
     raise _unsupported(filename, "an old Office document (OLE2)")
 
 
-def _unsupported(filename: str, found: str) -> UnsupportedType:
-    return UnsupportedType(f"{filename} is {found}: {READS}")
+def _ole_names(path: File) -> set[str]:
+    """The names of the outermost streams; of a file too damaged for a directory, those that its bytes mention."""
+    import olefile
+
+    try:
+        with path.open("rb") as file, olefile.OleFileIO(file) as ole:
+            return {entry[0] for entry in ole.listdir(streams=True, storages=True)}
+    except (OSError, ValueError, IndexError, struct.error, RecursionError):
+        with path.open("rb") as file:
+            content = file.read(4 * 2**20)
+        mentioned = ["EncryptedPackage", *(m for m, _, _ in _OLE_REFUSED), *(m for m, _ in _OLE_KINDS)]
+        found = [m for m in mentioned if m.encode("utf-16-le") in content]
+        return set(found[:1])
+
+
+def _unsupported(filename: str, found: str, fix: str = "") -> UnsupportedType:
+    return UnsupportedType(
+        f"{filename} is {found}, which is not read: {fix}" if fix else f"{filename} is {found}: {READS}"
+    )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from core.errors import EmptyDocument, ParseFailed, TooLarge
 from ingest.parse.clean import clean, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.sniff import HEAD_BYTES, looks_wide
+from ingest.parse.source import File
 
 _BOMS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -66,7 +65,7 @@ def _replacing(data: bytes, encoding: str) -> tuple[str, str, tuple[ParseWarning
     return text, encoding, (ParseWarning("undecodable", message, lost=True),)
 
 
-def read_text(path: Path, filename: str, limits: ParseLimits) -> tuple[str, str, tuple[ParseWarning, ...]]:
+def read_text(path: File, filename: str, limits: ParseLimits) -> tuple[str, str, tuple[ParseWarning, ...]]:
     """The cleaned text of a textual file, its encoding, and warnings.
 
     Raises:
@@ -90,7 +89,7 @@ def check_characters(count: int, filename: str, limits: ParseLimits) -> None:
         )
 
 
-def parse_text(path: Path, filename: str, limits: ParseLimits) -> ParsedDocument:
+def parse_text(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     text, encoding, warnings = read_text(path, filename, limits)
     return ParsedDocument(
         text=text,

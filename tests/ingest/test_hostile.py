@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import time
 import zipfile
@@ -16,6 +17,7 @@ from core.errors import OpenbookError, ParseFailed, TooLarge
 from ingest.parse import ParseLimits
 from ingest.parse.sandbox import Sandbox
 from tests.support.drawn_pdfs import lines, pdf
+from tests.support.zips import zip_of
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,51 @@ def docx_of(document: bytes, **members: bytes) -> bytes:
     return out.getvalue()
 
 
+def sheet_of(inner: bytes) -> bytes:
+    """A workbook whose only sheet holds this."""
+    members = {
+        "[Content_Types].xml": b"<Types/>",
+        "xl/workbook.xml": b"<workbook xmlns:r='r'><sheets><sheet name='S' r:id='s'/></sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": (
+            b"<Relationships xmlns='http://schemas.openxmlformats.org/package/2006/relationships'>"
+            b"<Relationship Id='s' Type='x/worksheet' Target='sheet.xml'/></Relationships>"
+        ),
+        "xl/sheet.xml": b"<worksheet><sheetData>" + inner + b"</sheetData></worksheet>",
+    }
+    return zip_of(members)
+
+
+def deck_of(slide: bytes) -> bytes:
+    members = {
+        "[Content_Types].xml": b"<Types/>",
+        "ppt/presentation.xml": b"<p><sldIdLst xmlns:r='r'>" + b"<sldId r:id='s'/>" * 500 + b"</sldIdLst></p>",
+        "ppt/_rels/presentation.xml.rels": (
+            b"<Relationships xmlns='http://schemas.openxmlformats.org/package/2006/relationships'>"
+            b"<Relationship Id='s' Type='x/slide' Target='slide.xml'/></Relationships>"
+        ),
+        "ppt/slide.xml": b"<sld><cSld><spTree>" + slide + b"</spTree></cSld></sld>",
+    }
+    return zip_of(members)
+
+
+def odf_of(kind: str, body: bytes) -> bytes:
+    content = b"<c xmlns:t='t'><body><" + kind.encode() + b">" + body + b"</" + kind.encode() + b"></body></c>"
+    return zip_of({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": content})
+
+
+def mail_of(parts: bytes, count: int) -> bytes:
+    head = b"From: a@b\nSubject: s\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n"
+    return head + (b"--x\n" + parts + b"\n") * count + b"--x--\n"
+
+
+def ole_in_a_circle() -> bytes:
+    """A compound file whose table of sectors points at itself."""
+    head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + b"\x3e\x00\x03\x00\xfe\xff\x09\x00\x06\x00" + bytes(10)
+    table = (1).to_bytes(4, "little") + bytes(4) + bytes(4) + (4096).to_bytes(4, "little") + bytes(4) * 4
+    sectors = bytes(4) * 109
+    return (head + table + sectors).ljust(512, b"\0") + bytes(512) + "__substg1.0".encode("utf-16-le").ljust(512, b"\0")
+
+
 HOSTILE = {
     "pages that are their own children": cyclic_pages,
     "a page tree in a circle": cyclic_tree,
@@ -148,6 +195,42 @@ HOSTILE = {
     "a docx with deep XML": lambda: docx_of(b"<w:x xmlns:w='w'>" * 100_000),
     "a docx full of nothing": lambda: docx_of(b"<x/>", bomb=b"\0" * (8 * 2**20)),
     "a zip in a zip": lambda: docx_of(docx_of(docx_of(b"<x/>"))),
+    "a sheet of a million empty rows": lambda: sheet_of(b"<row r='9'/>" * 1_000_000),
+    "a sheet of a million empty cells": lambda: sheet_of(b"<row>" + b"<c/>" * 1_000_000 + b"</row>"),
+    "a sheet along the diagonal": lambda: sheet_of(b"".join(b"<row><c r='%s%d'><v>1</v></c></row>" % (chr(65 + i % 26).encode() * (1 + i // 26 % 3), i + 1) for i in range(60_000))),
+    "a sheet with rows in a billion": lambda: sheet_of(b"<row r='999999999'><c r='ZZZZZZZ1'><v>1</v></c></row>" * 1000),
+    "a sheet with deep XML": lambda: sheet_of(b"<row>" * 100_000),
+    "a sheet of numbers without end": lambda: sheet_of(b"<row><c><v>" + b"9" * 5_000_000 + b"</v></c></row>"),
+    "a sheet of dates beyond time": lambda: sheet_of(b"<row><c s='0'><v>1e308</v></c><c t='s'><v>-1</v></c></row>" * 1000),
+    "a deck with deep groups": lambda: deck_of(b"<grpSp>" * 100_000),
+    "a deck of one slide many times": lambda: deck_of(b"<sp><txBody><p><r><t>word</t></r></p></txBody></sp>" * 500),
+    "a deck of shapes without end": lambda: deck_of(b"<sp/>" * 100_000),
+    "an open spreadsheet repeated without end": lambda: odf_of("spreadsheet", b"<table name='S'>" + b"<table-row t:number-rows-repeated='99999999999'><table-cell t:number-columns-repeated='99999999999'/></table-row>" * 1000 + b"</table>"),
+    "an open text of nested lists": lambda: odf_of("text", b"<list><list-item>" * 100 + b"<p>x</p>" + b"</list-item></list>" * 100),
+    "an open text of spaces": lambda: odf_of("text", b"<p>" + b"<s t:c='99999999'/>" * 50_000 + b"x</p>"),
+    "a book without chapters": lambda: zip_of({"mimetype": "application/epub+zip", "a.opf": b"<package/>"}),
+    "a book whose package is entities": lambda: zip_of({"mimetype": "application/epub+zip", "a.opf": b"<!DOCTYPE p [<!ENTITY a '" + b"x" * 10_000 + b"'>]><package>" + b"&a;" * 100_000 + b"</package>"}),
+    "mail of ten thousand parts": lambda: mail_of(b"Content-Type: text/plain\n\nx", 10_000),
+    "mail of a thousand attached messages": lambda: mail_of(b"Content-Type: message/rfc822\n\nSubject: y\n\nz", 1000),
+    "mail in mail in mail": lambda: b"From: a@b\nSubject: s\nMIME-Version: 1.0\nMessage-ID: 1\n" + b"Content-Type: message/rfc822\n\n" * 5000,
+    "mail of nested boundaries": lambda: b"From: a@b\nSubject: s\nMIME-Version: 1.0\nMessage-ID: 1\n" + b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (i, i) for i in range(3000)),
+    "mail with an attached bomb": lambda: mail_of(b"Content-Type: application/zip\nContent-Disposition: attachment; filename=b.docx\nContent-Transfer-Encoding: base64\n\n" + base64.encodebytes(docx_of(b"<x/>", bomb=b"\0" * (8 * 2**20))), 20),
+    "mail with an endless header": lambda: b"From: a@b\nMessage-ID: 1\nTo: x\nSubject: " + b"=?utf-8?Q?a?= " * 200_000 + b"\n\nx",
+    "an Outlook message in a circle": ole_in_a_circle,
+    "an Outlook message of noise": lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(range(256)) * 4000 + "__substg1.0".encode("utf-16-le"),
+    "an old workbook of noise": lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "Workbook".encode("utf-16-le") + bytes(range(256)) * 4000,
+    "CSV of quotes": lambda: b'"' * 3_000_001,
+    "CSV of commas": lambda: b"," * 3_000_000 + b"x",
+    "CSV of a line per letter": lambda: b"a,b\n\n" * 300_000,
+    "JSON of brackets": lambda: b"[" * 500_000,
+    "JSON of escapes": lambda: b'["' + b"\\u0041" * 500_000 + b'"]',
+    "JSON of unlike records": lambda: b"[" + b",".join(b'{"k%d": 1}' % i for i in range(100_000)) + b"]",
+    "XML that laughs": lambda: b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY l0 'lol'>" + b"".join(b"<!ENTITY l%d '%s'>" % (i, b"&l%d;" % (i - 1) * 10) for i in range(1, 12)) + b"]><a>&l11;</a>",
+    "XML that reads a file": lambda: b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY f SYSTEM 'file:///etc/passwd'>]><a>&f;</a>",
+    "XML of attributes": lambda: b"<?xml version='1.0'?><a " + b" ".join(b"a%d='x'" % i for i in range(100_000)) + b"/>",
+    "RTF of braces": lambda: b"{\\rtf1 " + b"{" * 1_000_000,
+    "RTF of letters in hexadecimal": lambda: b"{\\rtf1 " + b"\\'41" * 500_000 + b"}",
+    "RST of lines": lambda: b"=\na\n" * 500_000,
     "HTML that is all open tags": lambda: html_of("<b><i>" * 300_000),
     "HTML of one endless attribute": lambda: html_of("<a href='" + "x" * 3_000_000),
     "HTML with a million entities": lambda: html_of("&amp;&lt;&#x41;&bogus;" * 250_000),
@@ -174,6 +257,18 @@ NAMES = {
     "form": "a.pdf",
     "docx": "a.docx",
     "zip": "a.docx",
+    "sheet": "a.xlsx",
+    "deck": "a.pptx",
+    "open text": "a.odt",
+    "book": "a.epub",
+    "mail": "a.eml",
+    "Outlook": "a.msg",
+    "CSV": "a.csv",
+    "JSON": "a.json",
+    "XML that": "a.xml",
+    "XML of": "a.xml",
+    "RTF": "a.rtf",
+    "RST": "a.rst",
     "HTML": "a.html",
     "Markdown": "a.md",
 }

@@ -35,7 +35,17 @@ def parse(tmp_path):
         ("<!-- note --><HTML><BODY>words</BODY></HTML>", "a", "text/html"),
         ("<div><p>one</p><p>two</p></div>", "a.html", "text/html"),
         ('<p align="center"><a href="x">y</a></p>\n\n# Readme', "README.md", "text/markdown"),
-        ("<note><to>x</to></note>", "a.xml", "text/plain"),
+        ("<note><to>x</to></note>", "a.xml", "application/xml"),
+        ("<?xml version='1.0'?><note><to>x</to></note>", "a", "application/xml"),
+        ("a,b\n1,2", "a.csv", "text/csv"),
+        ("a,b\n1,2", "a.txt", "text/plain"),
+        ('{"a": 1}', "a.json", "application/json"),
+        ("Title\n=====", "a.rst", "text/x-rst"),
+        ("print('<html>')", "a.py", "text/x-python"),
+        ("From: a@b.c\nTo: d@e.f\nSubject: x\nMIME-Version: 1.0\nDate: now\n\nHi", "a", "message/rfc822"),
+        ("Subject: x\n\nHi", "a.eml", "message/rfc822"),
+        ("Subject: x\n\nHi", "a.txt", "text/plain"),
+        ("{\\rtf1 hello}", "a.rtf", "application/rtf"),
         ("a < b and c > d", "a.txt", "text/plain"),
     ],
 )
@@ -50,18 +60,22 @@ def test_the_kind_is_told_from_the_content(parse, content, filename, mime_type):
         (b"\xff\xd8\xff\xe0" + bytes(50), "a JPEG image"),
         (b"\x1f\x8b\x08" + bytes(50), "a gzip archive"),
         (b"\x7fELF" + bytes(50), "a Linux program"),
-        (b"{\\rtf1 hello}", "a rich-text"),
         (b"\x00\x00\x00\x18ftypmp42" + bytes(50), "a video"),
         (bytes(range(256)) * 4, "a binary file of unknown kind"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0", "an old Word document"),
-        ("From: a@b.c\nTo: d@e.f\nSubject: x\nMIME-Version: 1.0\nDate: now\n\nHi", "an e-mail message"),
     ],
 )
 def test_what_is_not_read_is_named_with_what_is(parse, content, what):
     with pytest.raises(UnsupportedType) as caught:
         parse(content, "thing.txt")
     assert caught.value.message.startswith(f"thing.txt is {what}")
-    assert "PDF, Word (.docx), HTML, Markdown and plain text are read" in caught.value.message
+    assert "PDF, Word (.docx), Excel (.xlsx, .xls)" in caught.value.message
+
+
+def test_an_old_word_document_is_named_with_its_fix(parse):
+    with pytest.raises(
+        UnsupportedType, match=r"is an old Word document \(\.doc\), which is not read: save it as \.docx"
+    ):
+        parse(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "thing.doc")
 
 
 def test_an_encrypted_office_file_asks_for_no_password(parse):

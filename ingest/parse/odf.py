@@ -1,0 +1,308 @@
+"""OpenDocument files (LibreOffice): texts, spreadsheets and presentations.
+
+A cell or a space that says it is repeated a billion times costs nothing: repetitions are counted, not made.
+Left out: deleted text of tracked changes, comments, tables of contents. Pictures are said in a warning.
+Source: OASIS OpenDocument 1.3 part 3.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lxml import etree
+
+from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge
+from ingest.parse.archive import check_archive
+from ingest.parse.clean import is_title, one_line, title_from_filename
+from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.grid import Row, write_grid
+from ingest.parse.kinds import MIME_TYPES
+from ingest.parse.number_format import Number
+from ingest.parse.ooxml import attribute, local, read_xml
+from ingest.parse.source import File
+from ingest.parse.tables import markdown_table
+from ingest.parse.text import check_characters
+from ingest.parse.writer import TextWriter
+
+_NOT_SHOWN = ("tracked-changes", "annotation", "table-of-content", "notes", "forms", "sequence-decls", "desc", "title")
+_GROUPS = ("section", "index-body", "list-header", "text-box", "numbered-paragraph", "g", "a", "soft-page-break")
+_ROW_GROUPS = ("table-rows", "table-header-rows", "table-row-group")
+_COLUMN_GROUPS = ("table-columns", "table-header-columns", "table-column-group")
+_NUMBER_TYPES = ("float", "percentage", "currency")
+_MAX_SPACES = 100
+_FIELDS = {"creator": "author", "initial-creator": "author", "language": "language", "subject": "subject",
+           "keyword": "keywords", "creation-date": "created", "date": "modified"}  # fmt: skip
+
+
+def parse_odf(kind: Literal["odt", "ods", "odp"], path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
+    """See ``ingest.parse.file.parse_file``; sheets are headings, slides are pages."""
+    check_archive(path, filename, limits)
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            manifest = read_xml(archive, "META-INF/manifest.xml")
+            if manifest is not None and next(manifest.iter("{*}encryption-data"), None) is not None:
+                message = f"{filename} is an OpenDocument file with a password: remove the password and try again"
+                raise Encrypted(message)
+            content, meta = read_xml(archive, "content.xml"), read_xml(archive, "meta.xml")
+    except (zipfile.BadZipFile, zlib.error, EOFError, etree.XMLSyntaxError) as e:
+        raise ParseFailed(f"{filename} is a damaged OpenDocument file ({type(e).__name__}: {e})", code="damaged") from e
+    body = content.find("{*}body") if content is not None else None
+    if body is None or not len(body):
+        raise ParseFailed(f"{filename} is a damaged OpenDocument file: it has no content", code="damaged")
+    reader = _Reader(TextWriter(filename, limits), _hidden_styles(content))
+    match kind:
+        case "odt":
+            reader.blocks(body[0])
+            reader.footnotes()
+        case "ods":
+            reader.sheets(body[0])
+        case "odp":
+            reader.slides(body[0])
+    writer = reader.writer
+    if len(writer.parts) <= reader.sheet_titles:
+        found = f": {reader.counts['picture']} pictures" if reader.counts["picture"] else ""
+        raise EmptyDocument(f"{filename} is an OpenDocument file without text{found}", code="empty-document")
+    metadata = _metadata(meta)
+    title = metadata.pop("title", "")
+    first = writer.headings[0].text if writer.headings and kind != "ods" else ""
+    return ParsedDocument(
+        text=writer.text(),
+        title=title if is_title(title) else first or title_from_filename(filename),
+        mime_type=MIME_TYPES[kind],
+        pages=tuple(writer.pages),
+        headings=tuple(writer.headings),
+        metadata=metadata,
+        warnings=tuple(reader.warnings()),
+    )
+
+
+def _times(element: Any, name: str) -> int:
+    value = attribute(element, name, "1")
+    return max(1, int(value)) if value.isdecimal() and len(value) < 12 else 1
+
+
+def _metadata(root: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for element in root.iter() if root is not None else ():
+        name, text = local(element.tag), one_line(element.text or "")
+        if name == "title" and text:
+            found["title"] = text
+        elif name in _FIELDS and text:
+            found[_FIELDS[name]] = text
+    return found
+
+
+def _hidden_styles(content: Any) -> frozenset[str]:
+    """The names of styles that hide a sheet or a slide."""
+    hidden = set()
+    for style in content.iter("{*}style"):
+        for properties in style:
+            if attribute(properties, "display") == "false" or attribute(properties, "visibility") == "hidden":
+                hidden.add(attribute(style, "name"))
+    return frozenset(hidden)
+
+
+@dataclass(slots=True)
+class _Reader:
+    writer: TextWriter
+    hidden_styles: frozenset[str]
+    counts: Counter[str] = field(default_factory=Counter)
+    hidden: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    sheet_titles: int = 0
+
+    # ------------------------------------------------------------ texts
+
+    def blocks(self, container: Any, bullet: int = -1) -> None:
+        """Headings, paragraphs, lists and tables; ``bullet`` is the depth of the list they are in."""
+        for element in container:
+            name = local(element.tag)
+            if name in _NOT_SHOWN or not name:
+                continue
+            if name == "h":
+                level = attribute(element, "outline-level", "1")
+                self.writer.heading(int(level) if level.isdecimal() and len(level) < 3 else 1, self._text(element))
+                self._boxes(element)
+            elif name == "p":
+                text = self._text(element).strip()
+                self.writer.block("  " * bullet + "- " + text if bullet >= 0 and text else text)
+                self._boxes(element)
+            elif name == "list":
+                self._list(element, bullet + 1)
+            elif name == "table":
+                self._table(element)
+            elif name == "frame":
+                self._frame(element)
+            elif name in _GROUPS or name.endswith("-index") or name in ("custom-shape", "rect", "ellipse"):
+                self.blocks(element, bullet)
+
+    def _list(self, element: Any, depth: int) -> None:
+        """Items one to a line; what is more than a paragraph stands as a block of its own."""
+        lines: list[str] = []
+
+        def walk(node: Any, level: int) -> None:
+            for item in node:
+                for child in item:
+                    name = local(child.tag)
+                    if name == "list":
+                        walk(child, level + 1)
+                    elif name in ("p", "h"):
+                        text = self._text(child).strip()
+                        lines.append("  " * min(level, 9) + "- " + text if text else "")
+
+        walk(element, depth)
+        self.writer.block("\n".join(line for line in lines if line))
+        for node in element.iter("{*}p"):
+            self._boxes(node)
+
+    def _boxes(self, paragraph: Any) -> None:
+        """Frames and shapes that hang on a paragraph."""
+        for element in paragraph.iter("{*}frame"):
+            self._frame(element)
+
+    def _frame(self, frame: Any) -> None:
+        for child in frame:
+            name = local(child.tag)
+            if name == "text-box":
+                self.blocks(child)
+            elif name == "table":
+                self._table(child)
+            elif name == "image":
+                self.counts["picture"] += 1
+            elif name in ("object", "object-ole"):
+                self.counts["embedded object"] += 1
+            else:
+                continue
+            return  # what follows is a replacement for the first
+
+    def _table(self, table: Any) -> None:
+        rows = []
+        for row in self._rows(table):
+            cells: list[str] = []
+            for cell in row:
+                if local(cell.tag) in ("table-cell", "covered-table-cell"):
+                    text = " ".join(self._text(p) for p in cell.iter("{*}p", "{*}h"))
+                    cells += [text] * (min(_times(cell, "number-columns-repeated"), 1000) if text else 1)
+            rows.append(cells)
+        self.writer.block(markdown_table(rows))
+
+    def _rows(self, table: Any) -> Iterator[Any]:
+        for element in table:
+            name = local(element.tag)
+            if name == "table-row":
+                yield element
+            elif name in _ROW_GROUPS:
+                yield from self._rows(element)
+
+    def _text(self, paragraph: Any) -> str:
+        """The visible text of a paragraph; notes are put aside, frames are not entered."""
+        parts: list[str] = [paragraph.text or ""]
+        for node in paragraph:
+            name = local(node.tag)
+            if name == "s":
+                spaces = attribute(node, "c", "1")
+                parts.append(" " * min(int(spaces) if spaces.isdecimal() and len(spaces) < 9 else 1, _MAX_SPACES))
+            elif name == "tab":
+                parts.append("\t")
+            elif name == "line-break":
+                parts.append("\n")
+            elif name == "note":
+                body = next(node.iter("{*}note-body"), None)
+                text = " ".join(self._text(p).strip() for p in body.iter("{*}p")) if body is not None else ""
+                if text:
+                    self.notes.append(text)
+                    parts.append(f"[^{len(self.notes)}]")
+            elif name not in ("frame", "custom-shape", "annotation", "annotation-end", "ruby-text", ""):
+                parts.append(self._text(node))
+            parts.append(node.tail or "")
+        return "".join(parts)
+
+    def footnotes(self) -> None:
+        for number, text in enumerate(self.notes, 1):
+            self.writer.block(f"[^{number}]: {text}")
+
+    # ------------------------------------------------------------ sheets
+
+    def sheets(self, body: Any) -> None:
+        for table in body.iterfind("{*}table"):
+            rows = self._grid(table)
+            if not rows:
+                continue
+            name = attribute(table, "name", "Sheet")
+            if attribute(table, "style-name") in self.hidden_styles:
+                self.hidden.append(one_line(name, 60))
+            self.writer.heading(1, name)
+            self.sheet_titles += 1
+            write_grid(self.writer, rows)
+
+    def _grid(self, table: Any) -> list[tuple[int, Row]]:
+        rows: list[tuple[int, Row]] = []
+        number = characters = 0
+        for element in self._rows(table):
+            row: dict[int, str] = {}
+            column = 0
+            times = _times(element, "number-rows-repeated")
+            for cell in element:
+                name = local(cell.tag)
+                if name not in ("table-cell", "covered-table-cell"):
+                    continue
+                repeated = _times(cell, "number-columns-repeated")
+                text = self._cell(cell) if name == "table-cell" else ""
+                if text.strip():
+                    characters += (len(text) + 3) * repeated * times
+                    check_characters(characters, self.writer.filename, self.writer.limits)
+                    row.update((column + i, text) for i in range(repeated))
+                column += repeated
+            if row:
+                rows += [(number + i, row) for i in range(times)]
+                self.counts["hidden row"] += times * (attribute(element, "visibility") in ("collapse", "filter"))
+            number += times
+        return rows
+
+    def _cell(self, cell: Any) -> str:
+        text = "\n".join(self._text(p) for p in cell.iterfind("{*}p")).strip()
+        kind = attribute(cell, "value-type")
+        if kind in _NUMBER_TYPES:
+            return Number(text or attribute(cell, "value"))
+        if kind == "date":  # as ISO says it, not as the sheet's language does
+            return attribute(cell, "date-value").removesuffix("T00:00:00").replace("T", " ") or text
+        return text
+
+    # ------------------------------------------------------------ slides
+
+    def slides(self, body: Any) -> None:
+        pages = body.findall("{*}page")
+        limit = self.writer.limits.max_pages
+        if len(pages) > limit:
+            message = f"{self.writer.filename} has {len(pages):,} slides, over the limit of {limit:,} pages: split it"
+            raise TooLarge(message, code="too-many-pages")
+        for number, page in enumerate(pages, 1):
+            start = self.writer.next_start
+            if attribute(page, "style-name") in self.hidden_styles:
+                self.hidden.append(f"slide {number}")
+            title = next((f for f in page.iter("{*}frame") if attribute(f, "class") == "title"), None)
+            if title is not None:
+                self.writer.heading(1, " ".join(self._text(p) for p in title.iter("{*}p")))
+            for element in page:
+                if element is not title and local(element.tag) != "notes":
+                    self.blocks([element])
+            for notes in page.iterfind("{*}notes"):
+                texts = [self._text(p).strip() for p in notes.iter("{*}p")]
+                if any(texts):
+                    self.writer.block("Notes: " + "\n".join(filter(None, texts)))
+            self.writer.page(number, start)
+
+    def warnings(self) -> Iterator[ParseWarning]:
+        if self.hidden:
+            yield ParseWarning("hidden-sheets", f"hidden parts were read too: {', '.join(self.hidden[:10])}")
+        if self.counts["hidden row"]:
+            yield ParseWarning("hidden-cells", f"{self.counts['hidden row']} hidden rows were read too")
+        for what in ("picture", "embedded object"):
+            count = self.counts[what]
+            if count:
+                yield ParseWarning("pictures", f"{count} {what}{'s were' if count > 1 else ' was'} not read")
