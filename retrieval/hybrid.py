@@ -9,6 +9,7 @@ in its place: the search is done again in one transaction with the reading, wher
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -83,15 +84,17 @@ class EngineRetriever:
         self, query: str, k: int, where: Where, snapshot: Snapshot, connection: Connection | None
     ) -> list[RankedRow]:
         """The best ``k`` rows of which no two are read as the same parent."""
-        if connection is None:
-            with self.engine.store.database.read() as connection:
-                return self._distinct(query, k, where, snapshot, connection)
-        if not any_parents(connection):
+        # Nobody waits for a second connection while holding one, so each question is asked by itself.
+        reading = self.engine.store.database.read if connection is None else lambda: nullcontext(connection)
+        with reading() as reader:
+            none = not any_parents(reader)
+        if none:
             return self._ranked(query, k, where, snapshot)
         depth = _DEEPER * k
         while True:
             ranked = self._ranked(query, depth, where, snapshot)
-            parent_of = parent_ids(connection, [r.row for r in ranked])
+            with reading() as reader:
+                parent_of = parent_ids(reader, [r.row for r in ranked])
             best: dict[str | int, RankedRow] = {}
             for r in ranked:
                 best.setdefault(parent_of.get(r.row, r.row), r)
