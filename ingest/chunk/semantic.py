@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,6 +40,7 @@ PERCENTILE = 20.0
 WINDOW_SENTENCES = 2
 MIN_SHARE = 0.25  # of the budget; a chunk with less looks for a neighbour
 
+_DECIMALS = 4  # of a similarity: what rounding in an encoder makes of equal texts is no break
 _BLOCK_GAPS = 512  # gaps whose windows are encoded together; memory does not grow with the document
 _SECTION = -math.inf  # similarity across a heading
 _TOGETHER = math.inf  # similarity between two rows of a table, and of a heading to what it is over
@@ -142,7 +144,7 @@ def _similarities(text: str, units: Sequence[Unit], max_tokens: int, embed: Embe
         left, right = np.array(pairs, dtype=np.int64).T
         cosines = np.einsum("nd,nd->n", vectors[left], vectors[right], dtype=np.float64)
         for i, cosine in zip(block, cosines.tolist(), strict=True):
-            found[i] = cosine
+            found[i] = round(cosine, _DECIMALS)
     return found
 
 
@@ -188,13 +190,13 @@ def _pieces(units: Sequence[Unit], similarities: Sequence[float], max_tokens: in
     threshold = float(np.percentile(finite, percentile)) if finite else _SECTION
     breaks = [i for i, s in enumerate(similarities) if i == 0 or s == _SECTION or s < threshold]
     pieces: list[_Piece] = []
-    for first, last in zip(breaks, [*breaks[1:], len(units)], strict=True):
+    for first, last in pairwise([*breaks, len(units)]):
         if sum(u.cost for u in units[first:last]) <= max_tokens:
             cuts = [first]
         else:
             begun = {start for start, _ in pack(units[first:last], max_tokens, 0)}
             cuts = [i for i in range(first, last) if units[i].start in begun]
-        for a, b in zip(cuts, [*cuts[1:], last], strict=True):
+        for a, b in pairwise([*cuts, last]):
             cost = sum(u.cost for u in units[a:b])
             pieces.append(_Piece(a, b, cost, similarities[a], units[a].boundary is Boundary.FORCED))
     return pieces
