@@ -1,5 +1,6 @@
 """Fills chunks with units up to a budget, ending at the best boundary near the end, and steps back for the overlap.
 
+A table or a code block stays whole if it fits, and is cut between lines if it does not; no chunk overlaps into one.
 It knows units (ranges with a cost and how well a chunk may begin there), not what they are: words or sentences.
 """
 
@@ -17,7 +18,10 @@ _MAX_GAP_CHARACTERS = 1000  # white space longer than this never lies inside a c
 _HEADING_FROM = 0.25  # a chunk filled this far ends before a heading
 _PARAGRAPH_FROM = 0.7
 _LINE_FROM = 0.85
+_LINE_OF_BLOCK_FROM = 0.3  # within a table any end of a row is better than a cut through one
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_TABLE_LINE = re.compile(r" {0,3}\|.*\|\s*$")
 
 
 class Boundary(IntEnum):
@@ -36,12 +40,14 @@ class Unit:
     end: int
     cost: int  # tokens
     boundary: Boundary
+    block: int = 0  # the same positive number for all units of one table or code block
 
 
 def boundaries(text: str, ranges: Sequence[tuple[int, int, int]], headings: Sequence[Heading]) -> list[Unit]:
     """Units from (start, end, cost) ranges, with the boundary before each told from the text and the headings."""
     starts = sorted(h.start for h in headings)
-    next_heading = 0
+    blocks = block_spans(text)
+    next_heading = next_block = 0
     units: list[Unit] = []
     previous_end = 0
     for start, end, cost in ranges:
@@ -57,9 +63,39 @@ def boundaries(text: str, ranges: Sequence[tuple[int, int, int]], headings: Sequ
             boundary = Boundary.LINE
         if len(gap) > _MAX_GAP_CHARACTERS:
             boundary = Boundary.FORCED
-        units.append(Unit(start, end, cost, boundary))
+        while next_block < len(blocks) and blocks[next_block][1] <= start:
+            next_block += 1
+        inside = next_block < len(blocks) and blocks[next_block][0] <= start
+        units.append(Unit(start, end, cost, boundary, next_block + 1 if inside else 0))
         previous_end = end
     return units
+
+
+def block_spans(text: str) -> list[tuple[int, int]]:
+    """(start, end) of each Markdown table (two lines of cells or more) and each closed code block, in order."""
+    spans: list[tuple[int, int]] = []
+    fence, fence_start = "", 0
+    table_start, table_lines = 0, 0
+    position = 0
+    for line in text.split("\n"):
+        start, position = position, position + len(line) + 1
+        if fence:
+            if line.strip() == fence or (line.strip().startswith(fence) and not line.strip().strip(fence[0])):
+                spans.append((fence_start, position - 1))
+                fence = ""
+            continue
+        if _TABLE_LINE.match(line):
+            table_start = table_start if table_lines else start
+            table_lines += 1
+            continue
+        if table_lines > 1:
+            spans.append((table_start, start - 1))
+        table_lines = 0
+        if match := _FENCE.match(line):
+            fence, fence_start = match.group(1), start
+    if table_lines > 1:
+        spans.append((table_start, len(text)))
+    return spans
 
 
 def pack(units: Sequence[Unit], budget: int, overlap: int) -> list[tuple[int, int]]:
@@ -83,7 +119,7 @@ def pack(units: Sequence[Unit], budget: int, overlap: int) -> list[tuple[int, in
         if units[end].boundary < Boundary.HEADING:
             shared = 0
             while nxt - 1 > first and shared + units[nxt - 1].cost <= overlap:
-                if units[nxt - 1].boundary >= Boundary.HEADING:
+                if units[nxt - 1].boundary >= Boundary.HEADING or units[nxt - 1].block:
                     break
                 nxt -= 1
                 shared += units[nxt].cost
@@ -105,19 +141,29 @@ def check_budget(budget: int, overlap: int) -> None:
 def _fill(units: Sequence[Unit], first: int, budget: int) -> int:
     """One past the last unit of the chunk that begins with ``first``."""
     best = {Boundary.PARAGRAPH: 0, Boundary.LINE: 0}
+    row = block_first = 0  # in the block at hand: where its last line, and where itself begins
     cost, i = 0, first
     while i < len(units):
         unit = units[i]
         if i > first:
+            inside = unit.block > 0 and unit.block == units[i - 1].block
             if unit.boundary is Boundary.FORCED or (
-                unit.boundary is Boundary.HEADING and cost >= _HEADING_FROM * budget
+                unit.boundary is Boundary.HEADING and cost >= _HEADING_FROM * budget and not inside
             ):
                 return i
-            if unit.boundary >= Boundary.PARAGRAPH and cost >= _PARAGRAPH_FROM * budget:
+            if unit.block and not inside:
+                block_first, row = i, 0
+            if inside:
+                if unit.boundary >= Boundary.LINE and cost >= _LINE_OF_BLOCK_FROM * budget:
+                    row = i
+            elif unit.boundary >= Boundary.PARAGRAPH and cost >= _PARAGRAPH_FROM * budget:
                 best[Boundary.PARAGRAPH] = i
             elif unit.boundary is Boundary.LINE and cost >= _LINE_FROM * budget:
                 best[Boundary.LINE] = i
             if cost + unit.cost > budget:
+                if inside:
+                    begun_here = units[first].block == unit.block
+                    return (0 if begun_here else block_first) or row or i
                 return best[Boundary.PARAGRAPH] or best[Boundary.LINE] or i
         cost += unit.cost
         i += 1

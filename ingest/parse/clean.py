@@ -50,6 +50,13 @@ def plain_spaces(text: str) -> str:
     return text if text.isascii() else _SPACES.sub(" ", text)
 
 
+def plain(text: str) -> str:
+    """A piece of typeset text as it is stored: a soft hyphen that is drawn within a line is a hyphen."""
+    if text.isascii() and text.isprintable():
+        return text
+    return clean(plain_spaces(expand_ligatures(text.replace("\u00ad", "-").replace("\t", " "))))
+
+
 def one_line(text: str, limit: int = 300) -> str:
     """``text`` on one line, at most ``limit`` code points: for titles and messages."""
     line = " ".join(clean(text).split())

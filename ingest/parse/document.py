@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 # Changes whenever the same bytes would give another text: part of the pipeline's version.
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 
 
 class Page(NamedTuple):

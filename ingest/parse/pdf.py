@@ -1,6 +1,6 @@
 """PDF: text in reading order through pdfium, page by page, with headings, title, dates and what could not be read.
 
-Text on the page only: forms, annotations and attachments are not read, tables become lines (a row stays a line).
+Text on the page only: forms, annotations and attachments are not read. Tables become Markdown (see ``pdf_tables``).
 Pdfium is not thread-safe: one thread of a process may call this module. See ``pdf_page`` for pictures and boxes.
 """
 
@@ -18,13 +18,14 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge
-from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
+from ingest.parse.clean import is_title, one_line, plain, title_from_filename
 from ingest.parse.document import Page, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.pdf_headings import headings_from_lines, headings_from_outline
 from ingest.parse.pdf_hyphens import Hyphens
 from ingest.parse.pdf_lines import Line, join_lines, page_characters, page_lines
 from ingest.parse.pdf_page import render_page, text_boxes
 from ingest.parse.pdf_rtl import has_rtl, reading_order
+from ingest.parse.pdf_tables import find_tables, with_tables
 from ingest.parse.text import check_characters
 
 __all__ = ["open_pdf", "parse_pdf", "read_page", "render_page", "text_boxes"]
@@ -109,7 +110,7 @@ def _parse(document: Any, filename: str, limits: ParseLimits, progressed: Callab
     characters = 0
     for index in range(count):
         page = read_page(document, index)
-        characters += len(page.text)
+        characters += max(len(page.text), sum(len(line.text) for line in page.lines))
         check_characters(characters, filename, limits)
         pages.append(page)
         progressed()
@@ -198,8 +199,8 @@ def read_page(document: Any, index: int) -> RawPage:
         if has_rtl(text):
             text, indexes = reading_order(text, indexes, lambda i: _left(textpage, i))
         lines = page_lines(textpage, text, indexes, rotation)
-        raw = RawPage(number, text, lines)
-        visible = sum(len(line.text.strip()) for line in lines)
+        raw = RawPage(number, text, with_tables(lines, find_tables(textpage, lines, indexes, rotation)))
+        visible = sum(len(line.text.strip()) for line in raw.lines)
         if visible < _FEW_CHARACTERS:
             _look_for_images(raw, page, visible)
         share = _unmapped_share(textpage)
@@ -282,8 +283,7 @@ def _clean_page(text: str, starts: list[int]) -> tuple[str, list[int]]:
     if text.isascii() and text.isprintable():
         return text, starts
     pieces = [text[a:b] for a, b in itertools.pairwise([*starts, len(text)])]
-    # A soft hyphen that is drawn in the middle of a line is a hyphen.
-    cleaned = [clean(plain_spaces(expand_ligatures(p.replace("\u00ad", "-").replace("\t", " ")))) for p in pieces]
+    cleaned = [plain(p) for p in pieces]
     return "".join(cleaned), [0, *itertools.accumulate(map(len, cleaned))][:-1]
 
 

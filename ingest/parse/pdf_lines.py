@@ -43,6 +43,7 @@ class Line:
     size: float = 0.0
     bold: bool = False
     placed: bool = False  # whether the geometry means anything
+    is_table: bool = False  # the text is a table in Markdown, in place of the lines it was found in
 
     @property
     def height(self) -> float:
@@ -112,7 +113,7 @@ def _place(line: Line, textpage: Any, indexes: Sequence[int] | None, rotation: i
     last = line.end - 1 - (len(line.text) - len(line.text.rstrip()))
     if indexes is not None:
         first, last = indexes[first], indexes[last]
-    a, b = _box(textpage, first, rotation), _box(textpage, last, rotation)
+    a, b = char_box(textpage, first, rotation), char_box(textpage, last, rotation)
     if a is None or b is None:
         return
     line.x0, line.x1 = min(a[0], b[0]), max(a[2], b[2])
@@ -128,7 +129,8 @@ def _place(line: Line, textpage: Any, indexes: Sequence[int] | None, rotation: i
     line.bold = b"bold" in lowered or b"black" in lowered or b"heavy" in lowered or b"medi" in lowered
 
 
-def _box(textpage: Any, index: int, rotation: int) -> tuple[float, float, float, float] | None:
+def char_box(textpage: Any, index: int, rotation: int) -> tuple[float, float, float, float] | None:
+    """(x0, y0, x1, y1) of a character on the page as displayed; None if it has no place."""
     rect = pdfium_c.FS_RECTF()
     if not pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect):
         return None
@@ -181,6 +183,8 @@ def _below(a: Line, b: Line) -> bool:
 
 def _separator(lines: Sequence[Line], i: int, usual_gap: float, hyphen: Callable[[str, str], str]) -> str:
     a, b = lines[i], lines[i + 1]
+    if a.is_table or b.is_table:
+        return "\n\n"
     if a.hyphen:
         return hyphen(a.text, b.text)
     if not (a.placed and b.placed):

@@ -51,7 +51,9 @@ def text_boxes(
         textpage = pdf_page.get_textpage()
         try:
             stored = read_page_text(document, page) if page_text is None else page_text
-            return _boxes(textpage, stored, max(0, start), min(end, len(stored)))
+            return _boxes(
+                textpage, stored, max(0, start), min(end, len(stored)), pdfium_c.FPDFPage_GetRotation(pdf_page)
+            )
         finally:
             textpage.close()
             pdf_page.close()
@@ -107,14 +109,18 @@ def _pixels(page: Any, box: Box, size: tuple[int, int]) -> tuple[float, float, f
     return min(xa, xb) - 1, min(ya, yb) - 1, max(xa, xb) + 1, max(ya, yb) + 1
 
 
-def _boxes(textpage: Any, page_text: str, start: int, end: int) -> list[Box]:
-    from ingest.parse.pdf_lines import page_characters
+def _boxes(textpage: Any, page_text: str, start: int, end: int, rotation: int) -> list[Box]:
+    from ingest.parse.pdf_lines import page_characters, page_lines
     from ingest.parse.pdf_rtl import has_rtl, reading_order
+    from ingest.parse.pdf_tables import find_tables
 
     text, indexes = page_characters(textpage)
     if has_rtl(text):
         text, indexes = reading_order(text, indexes, lambda i: (_char_box(textpage, i) or (0.0,))[0])
-    places = align(page_text, text)
+    lines = page_lines(textpage, text, indexes, rotation)
+    tables = find_tables(textpage, lines, indexes, rotation) if "|-" in page_text else []
+    ranges = [[(lines[n].start, lines[n].end) for n in table.lines] for table in tables]
+    places = table_places(page_text, text, [(t.markdown, t.places, r) for t, r in zip(tables, ranges, strict=True)])
     boxes: list[Box] = []
     for offset in range(start, end):
         place = places[offset]
@@ -145,6 +151,37 @@ def _extend(boxes: list[Box], box: Box) -> None:
             boxes[-1] = (min(x0, box[0]), min(y0, box[1]), max(x1, box[2]), max(y1, box[3]))
             return
     boxes.append(box)
+
+
+def table_places(
+    stored: str,
+    raw: str,
+    tables: Sequence[tuple[str, Sequence[tuple[int, int, int]], Sequence[tuple[int, int]]]],
+) -> list[int | None]:
+    """``align`` for a page with tables, whose cells stand in another order than on the page, and some of them twice.
+
+    Args:
+        tables: for each its Markdown, the (offset, length, index in ``raw``) of its words, and the ranges of ``raw``
+            that it stands for. One that is not found in ``stored`` is aligned like other text.
+    """
+    found: list[tuple[int, Sequence[tuple[int, int, int]]]] = []
+    rest, rest_raw = list(stored), list(raw)
+    position = 0
+    for markdown, words, ranges in tables:
+        at = stored.find(markdown, position)
+        if at < 0:
+            continue
+        position = at + len(markdown)
+        found.append((at, words))
+        rest[at:position] = " " * len(markdown)
+        for a, b in ranges:
+            rest_raw[a:b] = " " * (b - a)
+    places = align("".join(rest), "".join(rest_raw))
+    for at, words in found:
+        for offset, length, index in words:
+            for k in range(length):
+                places[at + offset + k] = min(index + k, len(raw) - 1)
+    return places
 
 
 def align(stored: str, raw: str) -> list[int | None]:

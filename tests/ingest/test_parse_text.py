@@ -195,7 +195,7 @@ def test_html_becomes_text_with_blocks(parse):
     document = parse(PAGE, "a.html")
     assert document.text == (
         "Annual report\n\nFirst paragraph with bold and a line\nbreak.\n\nNumbers\n\n- one\n- two\n\n"
-        "| Year | Sales |\n| --- | --- |\n| 2021 | $ 5 |\n\n  kept\n    as is\n\nLast & least: 10² fine <tag>."
+        "| Year | Sales |\n|-|-|\n| 2021 | $ 5 |\n\n  kept\n    as is\n\nLast & least: 10² fine <tag>."
     )
     assert document.title == "Annual report"
     assert [(h.level, h.text) for h in document.headings] == [(1, "Annual report"), (2, "Numbers")]
