@@ -7,7 +7,7 @@ of an encoder in place of word counts):
 2. At each gap i the similarity sim_i = cos(E(left), E(right)), where left is the window of ``WINDOW_SENTENCES``
    sentences that ends with s_i and right the one that begins with s_{i+1}, each no longer than a chunk may be.
 3. The text breaks at gap i where sim_i < the p-th percentile of all sim of the document, and at every heading; never
-   between two rows of a table, nor between a heading and what it is over.
+   within a table or a code block, nor between a heading and what it is over.
 4. What is longer than the budget is packed to it, as ``sentence`` would.
 5. What has less than a quarter of the budget is joined to its better neighbour if both fit one chunk: the more similar
    one within its section. Only where its section is nothing else, it goes to what follows the heading, or comes before.
@@ -43,7 +43,7 @@ MIN_SHARE = 0.25  # of the budget; a chunk with less looks for a neighbour
 _DECIMALS = 4  # of a similarity: what rounding in an encoder makes of equal texts is no break
 _BLOCK_GAPS = 512  # gaps whose windows are encoded together; memory does not grow with the document
 _SECTION = -math.inf  # similarity across a heading
-_TOGETHER = math.inf  # similarity between two rows of a table, and of a heading to what it is over
+_TOGETHER = math.inf  # similarity within a table or a code block, and of a heading to what it is over
 
 
 @dataclass(slots=True)
@@ -124,10 +124,11 @@ def _similarities(text: str, units: Sequence[Unit], max_tokens: int, embed: Embe
     found = [_SECTION] * len(units)
     asked: list[int] = []
     for i in range(1, len(units)):
-        if units[i].boundary >= Boundary.HEADING:
+        inside = units[i].block > 0 and units[i].block == units[i - 1].block
+        if units[i].boundary is Boundary.FORCED or (units[i].boundary is Boundary.HEADING and not inside):
             continue
         after_heading = units[i - 1].boundary is Boundary.HEADING and units[i].boundary >= Boundary.LINE
-        if after_heading or (_is_row(text, units[i - 1]) and _is_row(text, units[i])):
+        if inside or after_heading:
             found[i] = _TOGETHER
         else:
             asked.append(i)
@@ -178,10 +179,6 @@ def _right(units: Sequence[Unit], gap: int, max_tokens: int) -> tuple[int, int]:
         last += 1
         cost += units[last].cost
     return units[gap].start, units[last].end
-
-
-def _is_row(text: str, unit: Unit) -> bool:
-    return text[unit.start] == "|" and text[unit.end - 1] == "|"
 
 
 def _pieces(units: Sequence[Unit], similarities: Sequence[float], max_tokens: int, percentile: float) -> list[_Piece]:
