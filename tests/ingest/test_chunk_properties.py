@@ -177,6 +177,23 @@ def test_a_chunk_has_the_page_of_its_first_character():
     assert [(c.text, c.page) for c in chunks] == [("aaa bbb", 1), ("ccc ddd", 2)]
 
 
+TABLE = "| year | sales |\n| --- | --- |\n| 2022 | 12 |\n| 2023 | 14 |"  # 6 + 9 + 5 + 5 tokens, as years are one piece
+CODE = "```\nfor i in range(3):\n    print(i)\n```"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    before=st.lists(st.sampled_from(["Foxes hunt mice. ", "Oaks grow. ", "Rain\n\n"]), max_size=30).map("".join),
+    block=st.sampled_from([TABLE, CODE]),
+    after=st.lists(st.sampled_from(["Foxes hunt mice. ", "Oaks grow. "]), max_size=30).map("".join),
+)
+@SETTINGS
+def test_a_table_or_code_block_that_fits_is_read_whole(kind, before, block, after):
+    assert TOKENIZER.count([block])[0] <= 40
+    made = cut(kind, document_of(f"{before}\n\n{block}\n\n{after}"), [], TOKENIZER, 40, 8, ENCODER.encode_documents)
+    assert any(block in c.text for c in made.parents or made.chunks)
+
+
 def test_an_early_paragraph_end_is_preferred_near_the_budget():
     # 8 words, a paragraph end, 8 words: a budget of 10 is 80 % full at the paragraph's end.
     text = "a b c d e f g h\n\ni j k l m n o p"
