@@ -134,7 +134,11 @@ def char_box(textpage: Any, index: int, rotation: int) -> tuple[float, float, fl
     rect = pdfium_c.FS_RECTF()
     if not pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect):
         return None
-    left, bottom, right, top = rect.left, rect.bottom, rect.right, rect.top
+    return turned(rect.left, rect.bottom, rect.right, rect.top, rotation)
+
+
+def turned(left: float, bottom: float, right: float, top: float, rotation: int) -> tuple[float, float, float, float]:
+    """(x0, y0, x1, y1) of a box of the page after ``rotation`` quarter turns clockwise."""
     match rotation:
         case 1:
             return bottom, -right, top, -left

@@ -1,0 +1,59 @@
+"""Tables and code blocks in chunks: whole if they fit, cut between lines if not, never begun in the middle by overlap."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.types import Document
+from ingest.chunk import chunker
+from ingest.chunk.pack import block_spans
+from ingest.parse.tables import markdown_table
+from tests.support.tokenizers import ToyTokenizer
+
+KINDS = ["fixed", "sentence"]
+TABLE = "| name | sum |\n|-|-|\n| one | 1 |\n| two | 2 |"
+
+
+def chunks(kind, text, max_tokens=40, overlap=8):
+    document = Document(
+        doc_id="d1", collection="c", uri="u", title="t", mime_type="text/plain", sha256="0" * 64, text=text
+    )
+    return chunker(kind)(document, (), ToyTokenizer(), max_tokens, overlap)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(before=st.integers(1, 60), after=st.integers(0, 60))
+@settings(max_examples=40, deadline=None)
+def test_a_table_that_fits_is_whole_in_one_chunk(kind, before, after):
+    text = "word " * before + "\n\n" + TABLE + "\n\n" + "word " * after
+    assert sum(TABLE in c.text for c in chunks(kind, text)) == 1
+    assert sum("| one |" in c.text for c in chunks(kind, text)) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_part_of_a_long_table_has_its_header(kind):
+    rows = [["name", "sum"], *([f"row {n}", f"{n}"] for n in range(60))]
+    for c in chunks(kind, "Some words.\n\n" + markdown_table(rows, segment_tokens=30)):
+        if "| row" in c.text:
+            assert c.text[: c.text.index("| row")].endswith("| name | sum |\n|-|-|\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_table_longer_than_a_chunk_is_cut_between_rows(kind):
+    rows = "\n".join(f"| row {n} | {n} |" for n in range(40))
+    for c in chunks(kind, rows):
+        assert c.text.startswith("| row") and c.text.endswith(" |")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_code_stays_whole(kind):
+    code = "```python\ndef f(x):\n\n    return x + 1\n```"
+    text = "word " * 30 + "\n\n" + code + "\n\n" + "word " * 30
+    assert any(code in c.text for c in chunks(kind, text))
+
+
+def test_blocks_are_tables_of_two_lines_and_closed_fences():
+    text = f"| not alone |\n\n{TABLE}\n\n```\n| in | code |\n| in | code |\n```\n~~~\nnever closed"
+    assert [text[a:b] for a, b in block_spans(text)] == [TABLE, "```\n| in | code |\n| in | code |\n```"]
