@@ -43,13 +43,15 @@ class Result:
     warnings: tuple[str, ...]
     partial: bool  # a part of the file could not be read; the warnings say which
     seconds: float
+    parents: tuple[Chunk, ...] = ()  # read in place of the chunks that name them; they have no vectors
 
 
 def pack(result: Result) -> bytes:
     header = {
         "document": dataclasses.asdict(result.document),
         # A chunk's text is a slice of the document's, so it does not travel twice.
-        "chunks": [{k: v for k, v in dataclasses.asdict(c).items() if k != "text"} for c in result.chunks],
+        "chunks": [_without_text(c) for c in result.chunks],
+        "parents": [_without_text(p) for p in result.parents],
         "encoder_revision": result.encoder_revision,
         "chunker_version": result.chunker_version,
         "warnings": list(result.warnings),
@@ -63,6 +65,10 @@ def pack(result: Result) -> bytes:
     return safetensors.numpy.save(tensors)
 
 
+def _without_text(chunk: Chunk) -> dict[str, Any]:
+    return {k: v for k, v in dataclasses.asdict(chunk).items() if k != "text"}
+
+
 def unpack(data: bytes) -> Result:
     """Raises InvalidRequest if ``data`` is not what ``pack`` makes."""
     try:
@@ -71,9 +77,12 @@ def unpack(data: bytes) -> Result:
         document = dict(header["document"])
         document["pages"] = tuple(PageSpan(**p) for p in document["pages"])
         text = document["text"]
-        chunks = tuple(
-            Chunk(**{**c, "heading_path": tuple(c["heading_path"]), "text": text[c["start"] : c["end"]]})
-            for c in header["chunks"]
+        chunks, parents = (
+            tuple(
+                Chunk(**{**c, "heading_path": tuple(c["heading_path"]), "text": text[c["start"] : c["end"]]})
+                for c in header[kind]
+            )
+            for kind in ("chunks", "parents")
         )
         vectors: Vectors = tensors["vectors"]
         if vectors.shape[0] != len(chunks):
@@ -87,6 +96,7 @@ def unpack(data: bytes) -> Result:
             warnings=tuple(header["warnings"]),
             partial=header["partial"],
             seconds=header["seconds"],
+            parents=parents,
         )
     except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as e:
         raise InvalidRequest(f"not a worker's result: {e}", code="bad-result") from e

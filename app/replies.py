@@ -71,6 +71,7 @@ class ChunkInfo(TypedDict):
     n_tokens: int
     page: int | None
     heading_path: list[str]
+    parent_id: NotRequired[str | None]  # what is read in its place
 
 
 class Part(TypedDict):
@@ -78,7 +79,15 @@ class Part(TypedDict):
     score: float
 
 
+class Matched(TypedDict):
+    chunk_id: str
+    start: int
+    end: int
+
+
 class Hit(TypedDict):
+    """``text`` is what to read; ``matched`` comes where less than that was found, and says which part."""
+
     chunk_id: str
     doc_id: str
     title: str
@@ -92,6 +101,7 @@ class Hit(TypedDict):
     source: str
     parts: dict[str, Part]
     heading_path: NotRequired[list[str]]
+    matched: NotRequired[Matched]
 
 
 class Citation(TypedDict):

@@ -23,7 +23,9 @@ Json = dict[str, Any]
 
 
 def hit_json(hit: Hit) -> Json:
-    chunk = hit.chunk
+    chunk, found = hit.chunk, hit.matched
+    # What was found, where more than that is to be read.
+    matched = {"matched": {"chunk_id": found.chunk_id, "start": found.start, "end": found.end}} if found else {}
     return {
         "chunk_id": chunk.chunk_id,
         "doc_id": chunk.doc_id,
@@ -38,6 +40,7 @@ def hit_json(hit: Hit) -> Json:
         "rank": hit.rank,
         "source": hit.source,
         "parts": {name: {"rank": part.rank, "score": part.score} for name, part in hit.parts.items()},
+        **matched,
     }
 
 

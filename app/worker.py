@@ -88,6 +88,7 @@ class Worker:
             warnings=made.warnings,
             partial=made.partial,
             seconds=time.monotonic() - begun,
+            parents=tuple(made.parents),
         )
         reply = self._http.put(f"/internal/jobs/{task.job_id}/result", content=pack(result), timeout=600)
         reply.raise_for_status()

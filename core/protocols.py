@@ -9,8 +9,8 @@ no table of names and a filter is one bitmap (``Allowed``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ class Tokenizer(Protocol):
     def count(self, texts: Sequence[str]) -> list[int]:
         """Number of word pieces of each text."""
         ...
+
+
+Embed: TypeAlias = Callable[[list[str]], Vectors]  # n texts → (n, dim), L2-normalised rows
 
 
 class Encoder(Protocol):

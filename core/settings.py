@@ -54,9 +54,11 @@ class Settings(BaseModel):
     lm_script: str = ""  # runtime "scripted": path of the script
 
     # Ingestion.
-    chunker: Literal["fixed", "sentence"] = "fixed"
+    chunker: Literal["fixed", "sentence", "semantic", "parent-child"] = "fixed"
     chunk_tokens: int = Field(200, ge=16, le=8192)
-    chunk_overlap_tokens: int = Field(40, ge=0)
+    chunk_overlap_tokens: int = Field(40, ge=0)  # of fixed and sentence; the others share nothing
+    # Chunker "semantic" breaks where adjoining windows are less alike than this percentage of the document's.
+    semantic_percentile: float = Field(20.0, gt=0, lt=100)
     # What stands before a chunk when it is embedded: nothing, its document's title, or title and headings.
     embed_context: Literal["none", "title", "headings"] = "none"
     max_upload_bytes: int = Field(100 * 2**20, ge=1)

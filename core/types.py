@@ -55,7 +55,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A passage: ``text == document.text[start:end]``."""
+    """A passage: ``text == document.text[start:end]``.
+
+    ``parent_id`` names the larger passage that is read where this one is found; None where it is read itself.
+    """
 
     chunk_id: str
     doc_id: str
@@ -115,7 +118,11 @@ class StagePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A found passage. ``source`` names the stage that gave the final order; ``pages`` are those it touches."""
+    """A found passage. ``source`` names the stage that gave the final order; ``pages`` are those it touches.
+
+    ``chunk`` is what is read. Where that is the parent of what the indexes know, ``matched`` is its child that was
+    found best, and score and parts are that child's.
+    """
 
     chunk: Chunk
     title: str
@@ -125,6 +132,7 @@ class Hit:
     source: str
     parts: Mapping[str, StagePart] = field(default_factory=dict)
     pages: tuple[PageSpan, ...] = ()
+    matched: Chunk | None = None
 
 
 # ---------------------------------------------------------------- language models

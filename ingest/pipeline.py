@@ -15,11 +15,10 @@ import numpy as np
 
 from core.errors import RunCancelled
 from core.ids import document_id
-from core.protocols import Encoder
+from core.protocols import Embed, Encoder
 from core.settings import Settings
 from core.types import Chunk, Document, PageSpan, Vectors
-from ingest.chunk.choose import ChunkerName, chunker_version
-from ingest.chunk.choose import chunker as choose_chunker
+from ingest.chunk.choose import ChunkerName, chunker_version, cut
 from ingest.embed_text import embedded_text
 from ingest.job import JobState
 from ingest.parse.document import ParsedDocument, ParseLimits
@@ -35,12 +34,13 @@ _SPECIAL_TOKENS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processed:
-    """All that is to be stored of one file. ``vectors`` has a row per chunk."""
+    """All that is to be stored of one file. ``vectors`` has a row per chunk; ``parents`` have none."""
 
     document: Document
     chunks: list[Chunk]
     vectors: Vectors  # (n_chunks, dim)
     chunker_version: str
+    parents: list[Chunk] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
     partial: bool = False  # a part of the file could not be read; the warnings say which
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage: parse, chunk, encode
@@ -96,7 +96,10 @@ def process(
     name = chunker or settings.chunker
     max_tokens, overlap = _budget(settings, encoder)
     with _timed(seconds, "chunk"):
-        chunks = choose_chunker(name)(document, parsed.headings, encoder.tokenizer, max_tokens, overlap)
+        chunks, parents = cut(
+            name, document, parsed.headings, encoder.tokenizer, max_tokens, overlap,
+            embed=_cancellable(encoder, report, cancelled), semantic_percentile=settings.semantic_percentile,
+        )  # fmt: skip
     report("encoding", _CHUNKED)
 
     with _timed(seconds, "encode"):
@@ -106,6 +109,7 @@ def process(
     return Processed(
         document=document,
         chunks=chunks,
+        parents=parents,
         vectors=vectors,
         chunker_version=version_of(settings, encoder, name),
         warnings=tuple(w.message for w in parsed.warnings),
@@ -116,7 +120,8 @@ def process(
 
 def version_of(settings: Settings, encoder: Encoder, chunker: ChunkerName | None = None) -> str:
     """The ``chunker_version`` that ``process`` gives: what has it already need not be processed again."""
-    return chunker_version(chunker or settings.chunker, *_budget(settings, encoder), settings.embed_context)
+    budget = _budget(settings, encoder)
+    return chunker_version(chunker or settings.chunker, *budget, settings.embed_context, settings.semantic_percentile)
 
 
 def _budget(settings: Settings, encoder: Encoder) -> tuple[int, int]:
@@ -144,6 +149,21 @@ def to_document(parsed: ParsedDocument, *, collection: str, uri: str, sha256: st
             "incomplete": parsed.partial,
         },
     )
+
+
+def _cancellable(encoder: Encoder, report: Callable[[JobState, float], None], cancelled: Callable[[], bool]) -> Embed:
+    """``encoder`` for chunkers: in batches, between which a cancellation is heard and a sign of life is given."""
+
+    def embed(texts: list[str]) -> Vectors:
+        vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
+        for start in range(0, len(texts), _ENCODE_BATCH):
+            _stop_if(cancelled)
+            batch = texts[start : start + _ENCODE_BATCH]
+            vectors[start : start + len(batch)] = encoder.encode_documents(batch)
+            report("parsing", _PARSED)
+        return vectors
+
+    return embed
 
 
 def _encode(

@@ -18,8 +18,8 @@ from retrieval.tables import chunks, documents, vectors
 from retrieval.texts import check_storable, write_text
 
 
-def check_fits(document: Document, chunks_: Sequence[Chunk], vectors_: Vectors) -> None:
-    """Raises InvalidRequest unless document, chunks and vectors fit together as every reader relies on."""
+def check_fits(document: Document, chunks_: Sequence[Chunk], vectors_: Vectors, parents_: Sequence[Chunk] = ()) -> None:
+    """Raises InvalidRequest unless document, chunks, parents and vectors fit together as every reader relies on."""
     check_storable(document.text)
     if vectors_.dtype != np.float32 or vectors_.ndim != 2 or len(vectors_) != len(chunks_):
         raise InvalidRequest(
@@ -27,7 +27,7 @@ def check_fits(document: Document, chunks_: Sequence[Chunk], vectors_: Vectors) 
         )
     if not np.isfinite(vectors_).all():
         raise InvalidRequest("a vector has a value that is not a number: the encoder is at fault")
-    for c in chunks_:
+    for c in (*chunks_, *parents_):
         if (
             c.doc_id != document.doc_id
             or not 0 <= c.start < c.end <= len(document.text)
@@ -36,8 +36,13 @@ def check_fits(document: Document, chunks_: Sequence[Chunk], vectors_: Vectors) 
             raise InvalidRequest(
                 f"chunk {c.chunk_id!r} [{c.start}, {c.end}) is no slice of document {document.doc_id!r}"
             )
-    if len({c.chunk_id for c in chunks_}) != len(chunks_):
+    if len({c.chunk_id for c in (*chunks_, *parents_)}) != len(chunks_) + len(parents_):
         raise InvalidRequest(f"two chunks of document {document.doc_id!r} have the same chunk_id")
+    by_id = {p.chunk_id: p for p in parents_}
+    for c in chunks_:
+        parent = by_id.get(c.parent_id) if c.parent_id is not None else c
+        if parent is None or not parent.start <= c.start <= c.end <= parent.end:
+            raise InvalidRequest(f"chunk {c.chunk_id!r} does not lie within its parent {c.parent_id!r}")
     try:
         json.dumps(dict(document.metadata), allow_nan=False)
     except (TypeError, ValueError) as e:
@@ -54,8 +59,8 @@ def insert_document(
     collection_id: int,
     number: int,
     size: int,
-) -> int:
-    """Inserts a document with text, chunks and vectors; returns the first of its rows (0 if it has none).
+) -> tuple[int, int]:
+    """Inserts a document with text, chunks and vectors; returns its number and the first of its rows (0 if it has none).
 
     Args:
         number: the change that adds it.
@@ -85,20 +90,8 @@ def insert_document(
     ).scalar_one()
     write_text(connection, doc_number, document.text)
     if not chunks_:
-        return 0
-    rows = [
-        {
-            "chunk_id": c.chunk_id,
-            "doc_number": doc_number,
-            "start": c.start,
-            "end": c.end,
-            "n_tokens": c.n_tokens,
-            "page": c.page,
-            "heading_path": list(c.heading_path),
-            "parent_id": c.parent_id,
-        }
-        for c in chunks_
-    ]
+        return doc_number, 0
+    rows = [{"chunk_id": c.chunk_id, "parent_id": c.parent_id, **place(doc_number, c)} for c in chunks_]
     # The database gives the first row id; the others follow it in one run.
     first_row: int = connection.execute(insert(chunks).values(rows[0]).returning(chunks.c.row_id)).scalar_one()
     if len(rows) > 1:
@@ -112,7 +105,33 @@ def insert_document(
             for i, v in enumerate(packed)
         ],
     )
-    return first_row
+    return doc_number, first_row
+
+
+def place(doc_number: int, chunk: Chunk) -> dict[str, Any]:
+    """What the tables of chunks and of parents have in common."""
+    return {
+        "doc_number": doc_number,
+        "start": chunk.start,
+        "end": chunk.end,
+        "n_tokens": chunk.n_tokens,
+        "page": chunk.page,
+        "heading_path": list(chunk.heading_path),
+    }
+
+
+def as_parent(row: Row[Any], doc_id: str, text: str) -> Chunk:
+    """A Chunk of a row of ``parents``."""
+    return Chunk(
+        chunk_id=row.parent_id,
+        doc_id=doc_id,
+        text=text,
+        start=row.start,
+        end=row.end,
+        n_tokens=row.n_tokens,
+        page=row.page,
+        heading_path=tuple(row.heading_path),
+    )
 
 
 def as_chunk(row: Row[Any], doc_id: str, text: str) -> Chunk:

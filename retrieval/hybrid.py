@@ -1,5 +1,7 @@
 """The retriever over the store: one moment, one person, all indexes, then the passages themselves.
 
+Where what is found is a child, its parent is read; two children of one parent are one hit, at the rank of the better.
+
 Who asks is settled before the search (which rows the indexes may return) and again when text is read, since a
 right can be taken away and a document deleted in between. A passage that vanished meanwhile is not shown with a hole
 in its place: the search is done again in one transaction with the reading, where nothing can vanish.
@@ -7,12 +9,16 @@ in its place: the search is done again in one transaction with the reading, wher
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import Connection
 
 from core.errors import IndexDamaged
 from core.types import Allowed, Hit, Where
 from retrieval.catalogue import Snapshot
+from retrieval.parents import any_parents, parent_ids
 from retrieval.ranking import RankedRow, Ranking, check_query
 from retrieval.records import Passage
 
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from retrieval.engine import SearchEngine
 
 _ATTEMPTS = 3
+_DEEPER = 4  # rows looked at per hit where children share parents; again as many times as that is not enough
 
 _Found = tuple[list[RankedRow], dict[int, Passage]]
 
@@ -65,13 +72,35 @@ class EngineRetriever:
 
     def _at_once(self, query: str, k: int, where: Where) -> _Found:
         with self.engine.snapshot() as snapshot:
-            ranked = self._ranked(query, k, where, snapshot)
+            ranked = self._distinct(query, k, where, snapshot, None)
         return ranked, self.engine.store.chunks_by_row(where.principal, [r.row for r in ranked])
 
     def _in_one_transaction(self, query: str, k: int, where: Where) -> _Found:
         with self.engine.snapshot_with_database() as (snapshot, connection):
-            ranked = self._ranked(query, k, where, snapshot)
+            ranked = self._distinct(query, k, where, snapshot, connection)
             return ranked, self.engine.store.chunks_by_row(where.principal, [r.row for r in ranked], connection)
+
+    def _distinct(
+        self, query: str, k: int, where: Where, snapshot: Snapshot, connection: Connection | None
+    ) -> list[RankedRow]:
+        """The best ``k`` rows of which no two are read as the same parent."""
+        # Nobody waits for a second connection while holding one, so each question is asked by itself.
+        reading = self.engine.store.database.read if connection is None else lambda: nullcontext(connection)
+        with reading() as reader:
+            none = not any_parents(reader)
+        if none:
+            return self._ranked(query, k, where, snapshot)
+        depth = _DEEPER * k
+        while True:
+            ranked = self._ranked(query, depth, where, snapshot)
+            with reading() as reader:
+                parent_of = parent_ids(reader, [r.row for r in ranked])
+            best: dict[str | int, RankedRow] = {}
+            for r in ranked:
+                best.setdefault(parent_of.get(r.row, r.row), r)
+            if len(best) >= k or len(ranked) < depth:
+                return list(best.values())[:k]
+            depth *= _DEEPER
 
     def _ranked(self, query: str, k: int, where: Where, snapshot: Snapshot) -> list[RankedRow]:
         engine = self.engine
@@ -104,7 +133,7 @@ class EngineRetriever:
         readable = [(r, passages[r.row]) for r in ranked if r.row in passages]
         return [
             Hit(
-                chunk=passage.chunk,
+                chunk=passage.parent or passage.chunk,
                 title=passage.title,
                 collection=passage.collection,
                 score=r.score,
@@ -112,6 +141,7 @@ class EngineRetriever:
                 source=self.ranking.source,
                 parts=r.parts,
                 pages=passage.pages,
+                matched=passage.chunk if passage.parent else None,
             )
             for rank, (r, passage) in enumerate(readable, start=1)
         ]

@@ -72,9 +72,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A chunk with what is shown beside it, and the pages that it touches."""
+    """A chunk with what is shown beside it. ``parent`` is what is read in its place; ``pages`` are those that what is
+    read touches."""
 
     chunk: Chunk
     title: str
     collection: str
+    parent: Chunk | None = None
     pages: tuple[PageSpan, ...] = ()

@@ -28,6 +28,7 @@ from core.types import Chunk, Document, PageSpan, Principal, Vectors
 from retrieval.access import may_read, readable_collections, readable_to, require_role, role_column
 from retrieval.document_rows import as_chunk, as_info, check_fits, insert_document, touched
 from retrieval.originals import Originals
+from retrieval.parents import insert_parents, parents_of_document, read_parents
 from retrieval.projection import current_change, matching_documents
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
 from retrieval.tables import changes, chunks, collections, documents, removals
@@ -129,6 +130,7 @@ class Store:
         encoder_revision: str,
         chunker_version: str,
         *,
+        parents_: Sequence[Chunk] = (),
         principal: Principal | None = None,
     ) -> Change:
         """Stores a document with its chunks and their vectors; replaces the one with the same ``doc_id``.
@@ -137,14 +139,15 @@ class Store:
 
         Args:
             vectors_: (n_chunks, dim), one row per chunk.
+            parents_: what is read where a chunk that names it is found; no index knows them.
             principal: if given, must (still) be owner or editor of the collection.
 
         Raises:
             NotFound: the collection does not exist (any more).
             Forbidden: ``principal`` may only read it.
-            InvalidRequest: chunks, text and vectors do not fit together.
+            InvalidRequest: chunks, parents, text and vectors do not fit together.
         """
-        check_fits(document, chunks_, vectors_)
+        check_fits(document, chunks_, vectors_, parents_)
         if principal is not None:
             collection_id = require_role(connection, principal, document.collection, ("owner", "editor"))
         else:
@@ -167,7 +170,7 @@ class Store:
             return Change(number=current_change(connection), kind="none")
 
         change = self._take_away(connection, "put", document.doc_id, [old] if old is not None else [])
-        first_row = insert_document(
+        doc_number, first_row = insert_document(
             connection,
             document,
             chunks_,
@@ -178,6 +181,7 @@ class Store:
             change.number,
             self.originals.size(document.sha256) or 0,
         )
+        insert_parents(connection, doc_number, parents_)
         return Change(
             number=change.number,
             kind="put",
@@ -205,7 +209,7 @@ class Store:
             connection.execute(
                 insert(removals), [{"change": number, "first_row": first, "n_rows": n} for first, n in runs]
             )
-        for row in gone:  # texts, chunks and vectors go with it
+        for row in gone:  # texts, chunks, parents and vectors go with it
             connection.execute(delete(documents).where(documents.c.doc_number == row.doc_number))
         return Change(
             number=number,
@@ -271,6 +275,13 @@ class Store:
             query = select(chunks).where(chunks.c.doc_number == row.doc_number).order_by(chunks.c.row_id)
             return [as_chunk(c, doc_id, text[c.start : c.end]) for c in connection.execute(query)]
 
+    def list_parents(self, principal: Principal, doc_id: str) -> list[Chunk]:
+        """What is read of a document in place of its chunks, in reading order; often nothing. Raises NotFound."""
+        with self.database.read() as connection:
+            row = _one_document(connection, principal, doc_id)
+            text = read_texts(connection, [row.doc_number])[row.doc_number]
+            return parents_of_document(connection, row.doc_number, doc_id, text)
+
     def text_slice(self, principal: Principal, doc_id: str, start: int, end: int) -> str:
         """Code points [start, end) of a document, without reading the rest. Raises NotFound, InvalidRequest."""
         if not 0 <= start <= end:
@@ -282,7 +293,7 @@ class Store:
     def chunks_by_row(
         self, principal: Principal, rows: Sequence[int], connection: Connection | None = None
     ) -> dict[int, Passage]:
-        """The passages behind row ids; rows that are gone, or not this principal's, are left out.
+        """The passages behind row ids, with their parents; rows that are gone, or not this principal's, are left out.
 
         Args:
             connection: the transaction to read in; None reads what is true now.
@@ -293,17 +304,21 @@ class Store:
         query = _PASSAGES[principal.is_admin]
         found = connection.execute(query, {"rows": list(rows), "me": principal.user_id}).all()
         texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
+        parent_of = read_parents(connection, {c.parent_id: c.doc_id for c in found if c.parent_id is not None})
         paged = {"numbers": list({c.doc_number for c in found if c.page is not None})}
         pages = {d.doc_number: d.pages for d in connection.execute(_PAGES, paged)} if paged["numbers"] else {}
-        return {
-            c.row_id: Passage(
+        passages = {}
+        for c in found:
+            parent = parent_of[c.parent_id] if c.parent_id is not None else None
+            read = parent or c
+            passages[c.row_id] = Passage(
                 chunk=as_chunk(c, c.doc_id, texts_[c.row_id]),
                 title=c.title,
                 collection=c.collection,
-                pages=touched(pages.get(c.doc_number, []), c.start, c.end),
+                parent=parent,
+                pages=touched(pages.get(c.doc_number, []), read.start, read.end),
             )
-            for c in found
-        }
+        return passages
 
     def matching_documents(self, filters: Mapping[str, Sequence[str]]) -> tuple[int, NDArray[np.int64]]:
         """The change that was read at, and the numbers of all documents (whosesoever) that the filters let through.

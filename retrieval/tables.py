@@ -92,9 +92,24 @@ chunks = Table(
     Column("n_tokens", Integer, nullable=False),
     Column("page", Integer),
     Column("heading_path", JSON, nullable=False),  # [heading, …], outermost first
-    Column("parent_id", String),
+    Column("parent_id", String),  # of ``parents``; null where the chunk itself is read
     Index("chunks_by_document", "doc_number"),
     sqlite_autoincrement=True,  # a row id is never given twice: indexes may still know a deleted one
+)
+
+# Passages that are read where one of their children (``chunks.parent_id``) is found. They are no chunks: no index
+# knows them and they are not counted.
+parents = Table(
+    "parents",
+    metadata,
+    Column("parent_id", String, primary_key=True),
+    Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("n_tokens", Integer, nullable=False),
+    Column("page", Integer),
+    Column("heading_path", JSON, nullable=False),
+    Index("parents_by_document", "doc_number"),
 )
 
 vectors = Table(

@@ -5,12 +5,13 @@ Offsets are code points; the blocks are cut by them, so a slice never decodes mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Column, Connection, Select, bindparam, insert, select
 
 from core.errors import InvalidRequest, NotFound
-from retrieval.tables import TEXT_BLOCK, chunks, texts
+from retrieval.tables import TEXT_BLOCK, chunks, parents, texts
 
 
 def check_storable(text: str) -> None:
@@ -49,15 +50,23 @@ def read_slice(connection: Connection, doc_number: int, start: int, end: int) ->
     return joined[start - first * TEXT_BLOCK : end - first * TEXT_BLOCK]
 
 
-_CHUNK_TEXTS = (
-    select(chunks.c.row_id, texts.c.text)
-    .join(texts, texts.c.doc_number == chunks.c.doc_number)
-    .where(
-        chunks.c.row_id.in_(bindparam("rows", expanding=True)),
-        texts.c.block.between(chunks.c.start // TEXT_BLOCK, (chunks.c.end - 1) // TEXT_BLOCK),
+def _texts_of(key: Column[Any]) -> Select[Any]:
+    """(key, block of text) of the passages in ``key``'s table whose keys are given as ``keys``."""
+    passages = key.table
+    return (
+        select(key, texts.c.text)
+        .join(texts, texts.c.doc_number == passages.c.doc_number)
+        .where(
+            key.in_(bindparam("keys", expanding=True)),
+            texts.c.block.between(passages.c.start // TEXT_BLOCK, (passages.c.end - 1) // TEXT_BLOCK),
+        )
+        .order_by(key, texts.c.block)
     )
-    .order_by(chunks.c.row_id, texts.c.block)
-)
+
+
+_CHUNK_TEXTS = _texts_of(chunks.c.row_id)
+_PARENT_TEXTS = _texts_of(parents.c.parent_id)
+_Key = TypeVar("_Key", int, str)
 
 
 def read_chunk_texts(connection: Connection, rows: Iterable[tuple[int, int, int]]) -> dict[int, str]:
@@ -66,14 +75,22 @@ def read_chunk_texts(connection: Connection, rows: Iterable[tuple[int, int, int]
     Raises:
         NotFound: a row is not there (any more).
     """
-    spans = {row: (start, end) for row, start, end in rows}
-    pieces: dict[int, list[str]] = {row: [] for row in spans}
-    for row, text in connection.execute(_CHUNK_TEXTS, {"rows": list(spans)}):
-        pieces[row].append(text)
+    return _assembled(connection, _CHUNK_TEXTS, {row: (start, end) for row, start, end in rows})
+
+
+def read_parent_texts(connection: Connection, parents_: Iterable[tuple[str, int, int]]) -> dict[str, str]:
+    """The same of parents, given as (parent_id, start, end)."""
+    return _assembled(connection, _PARENT_TEXTS, {key: (start, end) for key, start, end in parents_})
+
+
+def _assembled(connection: Connection, query: Select[Any], spans: Mapping[_Key, tuple[int, int]]) -> dict[_Key, str]:
+    pieces: dict[_Key, list[str]] = {key: [] for key in spans}
+    for key, text in connection.execute(query, {"keys": list(spans)}):
+        pieces[key].append(text)
     found = {}
-    for row, (start, end) in spans.items():
+    for key, (start, end) in spans.items():
         first = start // TEXT_BLOCK * TEXT_BLOCK
-        found[row] = "".join(pieces[row])[start - first : end - first]
-        if len(found[row]) != end - start:
-            raise NotFound(f"the text of row {row} is not stored")
+        found[key] = "".join(pieces[key])[start - first : end - first]
+        if len(found[key]) != end - start:
+            raise NotFound(f"the text of passage {key} is not stored")
     return found

@@ -10,6 +10,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 
 from app.api.guard import PrincipalHere, ServicesHere
 from core.errors import InvalidRequest, NotFound
+from core.types import Chunk
 from retrieval.records import DocumentInfo
 
 router = APIRouter(prefix="/v1", tags=["documents"])
@@ -82,8 +83,14 @@ async def get_content(
 
 @router.get("/documents/{doc_id}/chunks")
 async def get_chunks(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """The passages that are searched, and the larger ones that are read in their place, if there are any."""
     found = await services.offload(services.store.list_chunks, principal, doc_id)
-    return {"chunks": [{**dataclasses.asdict(c), "heading_path": list(c.heading_path)} for c in found]}
+    parents = await services.offload(services.store.list_parents, principal, doc_id)
+    return {"chunks": [_chunk_json(c) for c in found], "parents": [_chunk_json(p) for p in parents]}
+
+
+def _chunk_json(chunk: Chunk) -> dict[str, Any]:
+    return {**dataclasses.asdict(chunk), "heading_path": list(chunk.heading_path)}
 
 
 @router.get("/documents/{doc_id}/pages/{number}.png", response_class=Response)

@@ -41,7 +41,7 @@ async def upload(
     request: Request,
     services: ServicesHere,
     principal: PrincipalHere,
-    chunker: Literal["fixed", "sentence"] | None = None,
+    chunker: Literal["fixed", "sentence", "semantic", "parent-child"] | None = None,
 ) -> dict[str, Any]:
     """Takes files in. 202 means kept, with a job each; a job in the state `ready` is searchable."""
     accepting = accept_files(services, principal, collection, chunker)

@@ -139,6 +139,7 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
                 made.vectors,
                 encoder_revision=made.encoder_revision,
                 chunker_version=made.chunker_version,
+                parents_=made.parents,
                 principal=_owner(services, connection, job_id),
             )
         engine.publish(change)

@@ -24,6 +24,8 @@ POLL_S = 0.2
 class Chunker(enum.StrEnum):
     fixed = "fixed"
     sentence = "sentence"
+    semantic = "semantic"
+    parent_child = "parent-child"
 
 
 def ingest(

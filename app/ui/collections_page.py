@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, cast
 
 import streamlit as st
@@ -19,6 +19,16 @@ from core.errors import OpenbookError
 
 NAME_RULE = "1 to 63 of a–z, 0–9, “-” and “_”, beginning with a letter or a digit."
 BATCH_FILES = 50  # files sent in one request, so that one bad batch does not undo a whole folder
+
+
+# What each chunker is for, in the words of somebody who adds files.
+CHUNKERS: Mapping[str, str] = {
+    "": "as the server is set",
+    "fixed": "of even length",
+    "sentence": "of whole sentences",
+    "semantic": "by subject (takes three times as long)",
+    "parent-child": "small to find, larger to read",
+}
 
 
 @guarded
@@ -128,6 +138,13 @@ def _one(collection: replies.Collection) -> None:
 
 def _uploader(name: str) -> None:
     bounds = limits()
+    chunker = st.selectbox(
+        "Passages",
+        list(CHUNKERS),
+        format_func=lambda name: CHUNKERS[name],
+        key="chunker",
+        help="How the text of the files that you add is cut into the passages that are searched.",
+    )
     # Another key empties the widget after its files have been sent.
     turn = st.session_state.setdefault("upload-turn", 0)
     files = st.file_uploader(
@@ -150,7 +167,7 @@ def _uploader(name: str) -> None:
     with st.spinner(f"Sending {look.plural(len(sources), 'file')} …"):
         try:
             for first in range(0, len(sources), BATCH_FILES):
-                client().upload(name, sources[first : first + BATCH_FILES])
+                client().upload(name, sources[first : first + BATCH_FILES], chunker=chunker or None)
         except OpenbookError as e:
             notice(explain(e))
     st.rerun()

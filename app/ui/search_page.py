@@ -65,10 +65,19 @@ def _hit(hit: replies.Hit, hits: Sequence[replies.Hit]) -> None:
         st.html(
             f'<div class="ob-hit-title">{hit["rank"]}. {inert_html(hit["title"])}</div>'
             f'<div class="ob-muted">{inert_html(where)}</div>'
-            f'<div class="ob-hit-text">{inert_html(hit["text"])}</div>{_parts(hit, hits)}'
+            f'<div class="ob-hit-text">{_text(hit)}</div>{_parts(hit, hits)}'
         )
         if st.button("Open in the document", key=f"hit-{hit['rank']}", type="tertiary", icon=":material/menu_book:"):
             show_passage(from_hit(hit))
+
+
+def _text(hit: replies.Hit) -> str:
+    """What is to be read, with what was found in it marked where that is less."""
+    text, found = hit["text"], hit.get("matched")
+    if found is None:
+        return inert_html(text)
+    start, end = found["start"] - hit["start"], found["end"] - hit["start"]
+    return f"{inert_html(text[:start])}<mark>{inert_html(text[start:end])}</mark>{inert_html(text[end:])}"
 
 
 def _parts(hit: replies.Hit, hits: Sequence[replies.Hit]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.protocols import Tokenizer
+from core.protocols import Embed, Tokenizer
 from core.types import Chunk, Document
 from ingest.chunk.atoms import atoms
 from ingest.chunk.build import build_chunks
@@ -20,7 +20,12 @@ CHUNKER_VERSION = "3"
 
 
 def chunk(
-    document: Document, headings: Sequence[Heading], tokenizer: Tokenizer, max_tokens: int, overlap_tokens: int
+    document: Document,
+    headings: Sequence[Heading],
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    overlap_tokens: int,
+    embed: Embed | None = None,
 ) -> list[Chunk]:
     """The passages of ``document``.
 
@@ -29,6 +34,7 @@ def chunk(
         tokenizer: of the encoder that will read the chunks.
         max_tokens: the most word pieces of a chunk, special tokens not counted.
         overlap_tokens: the most word pieces that a chunk shares with the one before; smaller than ``max_tokens``.
+        embed: not used; for chunkers that look at meaning.
 
     Returns:
         Chunks in order. Every character that is not white space is in one or more of them; offsets slice back.

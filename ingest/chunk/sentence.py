@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from core.protocols import Tokenizer
+from core.protocols import Embed, Tokenizer
 from core.text import sentence_spans
 from core.types import Chunk, Document
 from ingest.chunk.atoms import Atom, atoms, cost_of
@@ -21,18 +21,23 @@ CHUNKER_VERSION = "3"
 
 
 def chunk(
-    document: Document, headings: Sequence[Heading], tokenizer: Tokenizer, max_tokens: int, overlap_tokens: int
+    document: Document,
+    headings: Sequence[Heading],
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    overlap_tokens: int,
+    embed: Embed | None = None,
 ) -> list[Chunk]:
     """See ``ingest.chunk.fixed.chunk``; only the places to cut differ."""
     check_budget(max_tokens, overlap_tokens)
     found = atoms(document.text, tokenizer)
-    ranges = _sentences(document.text, found, headings, max_tokens)
+    ranges = sentence_units(document.text, found, headings, max_tokens)
     units = boundaries(document.text, ranges, headings)
     packed = pack(units, max_tokens, overlap_tokens)
     return build_chunks(document, headings, packed, tokenizer, max_tokens, KIND, CHUNKER_VERSION)
 
 
-def _sentences(
+def sentence_units(
     text: str, found: Sequence[Atom], headings: Sequence[Heading], max_tokens: int
 ) -> list[tuple[int, int, int]]:
     """(start, end, cost) of each sentence, or of each of its words if it is over the budget.

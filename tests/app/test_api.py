@@ -117,6 +117,31 @@ def test_every_retriever_finds_the_passage_and_says_its_parts(client: Client, co
     assert hits[0]["parts"]
 
 
+@pytest.mark.parametrize("chunker", ["fixed", "sentence", "semantic", "parent-child"])
+def test_every_chunker_gives_passages_that_can_be_read_and_quoted(
+    client: Client, collection: str, chunker: str
+) -> None:
+    several = "\n\n".join(f"# Part {n}\n\n" + f"The store keeps {n} loaves on shelf {n}. " * 30 for n in range(3))
+    sources = [("a.md", io.BytesIO(f"{ROCKET}\n\n{several}".encode()))]
+    job = settle(client, client.upload(collection, sources, chunker=chunker))[0]
+    assert job["state"] == "ready", job
+    text = client.document_text(str(job["doc_id"]))
+    chunks = client.chunks(str(job["doc_id"]))
+    assert job["chunks"] == len(chunks) > 3
+    hits = client.search("How tall was the Saturn V?", [collection], k=3)
+    assert len(hits) == 3
+    for hit in hits:
+        assert hit["text"] == text[hit["start"] : hit["end"]]
+        assert ("matched" in hit) == (chunker == "parent-child")
+    if chunker == "parent-child":
+        found = next(c for c in chunks if c["chunk_id"] == hits[0]["matched"]["chunk_id"])
+        assert found["parent_id"] == hits[0]["chunk_id"]
+        assert found["text"] in hits[0]["text"] != found["text"]
+    answer = client.ask("How tall was the Saturn V?", [collection])
+    assert "110.6 metres" in answer["answer"]
+    assert all(text[c["start"] : c["end"]] == c["quote"] for c in answer["citations"])
+
+
 def test_a_search_over_two_collections_finds_in_both(client: Client, collection: str) -> None:
     other = f"test-{next(_numbers)}"
     client.create_collection(other)

@@ -12,11 +12,14 @@ from core.errors import InvalidRequest
 from core.types import Document, PageSpan
 from ingest.chunk import chunker, chunker_version
 from ingest.chunk.atoms import joins
+from ingest.chunk.choose import cut
 from ingest.parse import Heading
+from tests.support.hash_encoder import HashEncoder
 from tests.support.tokenizers import ToyTokenizer
 
 TOKENIZER = ToyTokenizer()
-KINDS = ["fixed", "sentence"]
+ENCODER = HashEncoder(8)
+KINDS = ["fixed", "sentence", "semantic", "parent-child"]
 
 # Any text: astral planes, marks, controls, no lone surrogates (the parsers let none through).
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
@@ -38,7 +41,7 @@ def document_of(text: str, pages: tuple[PageSpan, ...] = ()) -> Document:
 
 
 def chunk(kind, text, max_tokens=20, overlap=5, headings=()):
-    return chunker(kind)(document_of(text), headings, TOKENIZER, max_tokens, overlap)
+    return cut(kind, document_of(text), headings, TOKENIZER, max_tokens, overlap, ENCODER.encode_documents).chunks
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -104,6 +107,28 @@ def test_the_overlap_is_bounded(kind, text, size):
 
 
 @given(text=documents, size=sizes)
+@example(text="x" * 20_000, size=(20, 5))
+@example(text="漢字" * 1500, size=(20, 5))
+@example(text="a" + " " * 5000 + "b", size=(20, 5))
+@example(text="\u0301" * 500, size=(4, 1))
+@SETTINGS
+def test_every_child_lies_in_the_parent_that_it_names_and_together_they_are_the_parent(text, size):
+    children, parents = cut("parent-child", document_of(text), [], TOKENIZER, *size)
+    by_id = {p.chunk_id: p for p in parents}
+    assert len(by_id) == len(parents)
+    ends: dict[str, list[int]] = {}
+    for c in children:
+        parent = by_id[c.parent_id]
+        assert parent.start <= c.start < c.end <= parent.end
+        ends.setdefault(c.parent_id, [c.start]).append(c.end)
+    for p in parents:
+        assert (p.text, p.parent_id) == (text[p.start : p.end], None)
+        assert p.n_tokens <= size[0] or len(p.text) == 1
+        assert (ends[p.chunk_id][0], ends[p.chunk_id][-1]) == (p.start, p.end)
+    assert all(a.end <= b.start for a, b in pairwise(parents))
+
+
+@given(text=documents, size=sizes)
 @SETTINGS
 def test_no_cut_parts_a_letter_from_its_marks(text, size):
     for c in chunk("fixed", text, *size):
@@ -152,6 +177,23 @@ def test_a_chunk_has_the_page_of_its_first_character():
     assert [(c.text, c.page) for c in chunks] == [("aaa bbb", 1), ("ccc ddd", 2)]
 
 
+TABLE = "| year | sales |\n| --- | --- |\n| 2022 | 12 |\n| 2023 | 14 |"  # 6 + 9 + 5 + 5 tokens, as years are one piece
+CODE = "```\nfor i in range(3):\n    print(i)\n```"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    before=st.lists(st.sampled_from(["Foxes hunt mice. ", "Oaks grow. ", "Rain\n\n"]), max_size=30).map("".join),
+    block=st.sampled_from([TABLE, CODE]),
+    after=st.lists(st.sampled_from(["Foxes hunt mice. ", "Oaks grow. "]), max_size=30).map("".join),
+)
+@SETTINGS
+def test_a_table_or_code_block_that_fits_is_read_whole(kind, before, block, after):
+    assert TOKENIZER.count([block])[0] <= 40
+    made = cut(kind, document_of(f"{before}\n\n{block}\n\n{after}"), [], TOKENIZER, 40, 8, ENCODER.encode_documents)
+    assert any(block in c.text for c in made.parents or made.chunks)
+
+
 def test_an_early_paragraph_end_is_preferred_near_the_budget():
     # 8 words, a paragraph end, 8 words: a budget of 10 is 80 % full at the paragraph's end.
     text = "a b c d e f g h\n\ni j k l m n o p"
@@ -173,3 +215,5 @@ def test_chunk_ids_follow_from_content(kind):
 def test_the_version_names_what_decides_the_chunks():
     assert chunker_version("fixed", 200, 40) != chunker_version("sentence", 200, 40)
     assert chunker_version("fixed", 200, 40) != chunker_version("fixed", 200, 20)
+    assert chunker_version("semantic", 200, 40) != chunker_version("semantic", 200, 40, semantic_percentile=30)
+    assert len({chunker_version(kind, 200, 40) for kind in KINDS}) == len(KINDS)

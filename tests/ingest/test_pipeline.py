@@ -124,6 +124,24 @@ def test_cancelling_between_batches(run):
     assert max(encoder.batches) <= 128
 
 
+def test_cancelling_while_an_encoder_looks_for_breaks(run):
+    encoder = LetterEncoder()
+    text = "".join(f"Here is sentence {i}. " for i in range(2000))
+    with pytest.raises(RunCancelled):
+        run(text.encode(), cancelled=lambda: len(encoder.batches) >= 2, encoder=encoder, chunk_overlap_tokens=0,
+            chunker="semantic")  # fmt: skip
+    assert len(encoder.batches) == 2
+    assert max(encoder.batches) <= 128
+
+
+@pytest.mark.parametrize("chunker", ["fixed", "sentence", "semantic", "parent-child"])
+def test_every_chunker_gives_a_vector_per_chunk_and_its_own_version(run, chunker):
+    made, _ = run(b"The fox went out. The hen stayed in. " * 20, chunk_overlap_tokens=4, chunker=chunker)
+    assert made.chunker_version.startswith(chunker)
+    assert len(made.vectors) == len(made.chunks) > 1
+    assert {c.parent_id for c in made.chunks} == ({p.chunk_id for p in made.parents} or {None})
+
+
 def test_without_a_sandbox_one_is_made_and_ended(tmp_path):
     path = tmp_path / "a"
     path.write_text("a few words")

@@ -44,6 +44,7 @@ class State:
     chats: dict[str, dict[str, Any]] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    chunkers: list[str | None] = field(default_factory=list)  # as each upload asked for
     counter: int = 0
 
     def new(self, prefix: str) -> str:
@@ -118,7 +119,8 @@ def make_app(state: State) -> FastAPI:
         del state.collections[c]
 
     @app.post("/v1/collections/{c}/documents", status_code=202)
-    def upload(c: str, files: list[UploadFile] = File(...)) -> Any:  # noqa: B008
+    def upload(c: str, files: list[UploadFile] = File(...), chunker: str | None = None) -> Any:  # noqa: B008
+        state.chunkers.append(chunker)
         made = []
         for file in files:
             job = {"job_id": state.new("j"), "collection": c, "file": file.filename, "state": "queued", "reason": None,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast, get_args
 
 import httpx
 import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
+from app import replies
+from ingest.chunk.choose import ChunkerName
 from tests.support.stand_in import State, serve
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "ui" / "main.py"
@@ -119,6 +122,31 @@ def test_files_are_sent_and_a_failed_one_says_why(filled: httpx.Client, state: S
     at.button(key=f"retry-{failed['job_id']}").click().run()
     time.sleep(0.05)
     assert "3 ready" in shown(at.run())
+
+
+def test_files_are_cut_as_was_chosen(filled: httpx.Client, state: State) -> None:
+    from app.ui.collections_page import CHUNKERS, collections_page
+
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    at.run()
+    assert set(CHUNKERS) - {""} == set(get_args(ChunkerName)), "the page offers what there is"
+    at.file_uploader[0].set_value([("a.pdf", b"%PDF", "application/pdf")]).run()
+    at.selectbox(key="chunker").select("parent-child").run()
+    at.file_uploader[0].set_value([("b.pdf", b"%PDF", "application/pdf")]).run()
+    assert state.chunkers[-2:] == [None, "parent-child"]
+
+
+def test_what_was_found_is_marked_in_what_is_read() -> None:
+    from app.ui.search_page import _text
+
+    hit = {
+        "text": "one <b> two three",
+        "start": 100,
+        "end": 117,
+        "matched": {"chunk_id": "c", "start": 104, "end": 107},
+    }
+    assert _text(cast(replies.Hit, hit)) == "one <mark>&lt;b&gt;</mark> two three"
 
 
 def test_a_running_job_can_be_cancelled(filled: httpx.Client, state: State) -> None:
