@@ -28,6 +28,8 @@ from app.parent import die_with_parent
 from app.runs import Runs
 from app.services import Services
 from app.traces import Traces
+from app.upkeep.backup import sweep_leftovers
+from app.upkeep.restore import finish_restore
 from app.wiring import MIGRATIONS
 from core.database import migrate, open_database
 from core.errors import OpenbookError
@@ -47,6 +49,8 @@ OFFLOAD_THREADS = 8
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
     """Everything but the models, which load later. The caller holds the lock of the data directory."""
+    finish_restore(settings.data_dir)
+    sweep_leftovers(settings.data_dir)
     database = open_database(settings.data_dir)
     migrate(database, MIGRATIONS)
     ledger = Ledger(database, max_queued=settings.max_queued_jobs)

@@ -5,9 +5,11 @@ Each folder that owns tables declares them on ``metadata`` and is the only one t
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from core.errors import StorageFailed
 
 metadata = MetaData()
 DATABASE_FILE = "openbook.db"
+COPY_STEP_PAGES = 256  # 1 MiB between two chances for others
 
 
 class Database:
@@ -67,6 +70,34 @@ def open_database(data_dir: Path) -> Database:
             connection.execute(f"PRAGMA {pragma}")
 
     return Database(engine)
+
+
+def copy_database(connection: Connection, target: Path) -> None:
+    """Writes what ``connection`` sees (one of ``Database.read``) to a new file, while others read and write.
+
+    The open transaction is what makes the copy of one moment: without it SQLite would begin anew after each write.
+
+    Raises:
+        StorageFailed: the database could not be read, or the copy not be written.
+    """
+    source = connection.connection.driver_connection
+    if not isinstance(source, sqlite3.Connection):
+        raise StorageFailed(f"only a SQLite database can be copied, not one of {type(source).__name__}")
+    try:
+        connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # from here on the snapshot is fixed
+        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            source.backup(copy, pages=COPY_STEP_PAGES)
+            # As one file: the WAL of the copy would be a second one.
+            copy.execute("PRAGMA journal_mode=DELETE")
+        fd = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except (sqlite3.Error, OSError) as e:
+        full = "full" in str(e) or getattr(e, "errno", None) == errno.ENOSPC
+        code = "disk-full" if full else "storage-failed"
+        raise StorageFailed(f"the database could not be copied to {target}: {e}", code=code) from e
 
 
 def migrate(database: Database, scripts: Path) -> None:

@@ -327,10 +327,14 @@ class Store:
         if self._also_held is not None:
             self.originals.remove_unneeded(self.originals.stored(), self._needed_originals)
 
+    def needed_originals(self, connection: Connection) -> AbstractSet[str]:
+        """The SHA-256 of every file that a document, or whatever else was named to this store, needs."""
+        held = set(connection.scalars(select(documents.c.sha256)))
+        return held if self._also_held is None else held | self._also_held(connection)
+
     def _needed_originals(self) -> AbstractSet[str]:
         with self.database.read() as connection:
-            held = set(connection.scalars(select(documents.c.sha256)))
-            return held if self._also_held is None else held | self._also_held(connection)
+            return self.needed_originals(connection)
 
 
 _PASSAGES = readable_to(

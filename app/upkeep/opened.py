@@ -1,0 +1,70 @@
+"""A data directory opened for looking after it, by a command that found no server: the lock, the tables, no models."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.datadir import DataDirLock, find_server
+from app.upkeep.backup import sweep_leftovers
+from app.upkeep.restore import finish_restore
+from app.wiring import MIGRATIONS
+from core.database import DATABASE_FILE, Database, migrate, open_database
+from core.errors import DataDirLocked, NotFound
+from core.settings import Settings
+from ingest.ledger import Ledger
+from retrieval.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    settings: Settings
+    database: Database
+    store: Store
+    ledger: Ledger
+
+    @property
+    def data_dir(self) -> Path:
+        return self.settings.data_dir
+
+
+@contextmanager
+def locked(data_dir: Path, doing: str) -> Iterator[None]:
+    """Holds the lock of a data directory that no server uses. Raises DataDirLocked, naming who has it and the fix."""
+    running = find_server(data_dir)
+    if running is not None:
+        raise DataDirLocked(
+            f"Openbook runs on {data_dir} at {running.url}: stop it (Ctrl-C where it runs), then {doing}"
+        )
+    lock = DataDirLock(data_dir)
+    lock.acquire()
+    try:
+        finish_restore(data_dir)
+        sweep_leftovers(data_dir)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Opened]:
+    """The tables of a data directory, brought up to this version; the caller holds the lock.
+
+    Raises:
+        NotFound: there is no database in it.
+        StorageFailed: it cannot be opened.
+    """
+    if not (settings.data_dir / DATABASE_FILE).exists():
+        raise NotFound(f"{settings.data_dir} holds no {DATABASE_FILE}: is it the right --data-dir?")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    database = open_database(settings.data_dir)
+    try:
+        migrate(database, MIGRATIONS)
+        ledger = Ledger(database, max_queued=settings.max_queued_jobs)
+        store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
+        yield Opened(settings=settings, database=database, store=store, ledger=ledger)
+    finally:
+        database.close()
