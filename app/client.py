@@ -256,6 +256,11 @@ class Client:
     def system(self) -> dict[str, Any]:
         return self._json("GET", "/v1/system")
 
+    def verify(self) -> dict[str, Any]:
+        """What is wrong with what the server stores; needs the token that lies in the data directory."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        return self._json("POST", "/internal/upkeep/verify", timeout=timeout)
+
     def backup(self) -> contextlib.AbstractContextManager[Iterator[bytes]]:
         """A backup of everything as pieces of a tar; needs the token that lies in the data directory."""
         return self._pieces("POST", "/internal/upkeep/backup")

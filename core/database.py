@@ -16,7 +16,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from core.errors import StorageFailed
 
@@ -33,7 +33,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self.engine.connect() as connection, _errors():
+        with _errors(), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN DEFERRED")
             try:
                 yield connection
@@ -42,7 +42,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self.engine.connect() as connection, _errors():
+        with _errors(), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -119,3 +119,9 @@ def _errors() -> Iterator[None]:
         if "full" in text:
             raise StorageFailed(f"the disk is full: free some space and try again ({text})", code="disk-full") from e
         raise StorageFailed(f"the database failed: {text}") from e
+    except DatabaseError as e:
+        if type(e) is not DatabaseError:  # a constraint, for example: the caller's to handle
+            raise
+        raise StorageFailed(
+            f"the database is damaged ({e.orig}): run `openbook verify`, then restore a backup", code="database-damaged"
+        ) from e

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from core.errors import IndexDamaged, NotReady
+from core.findings import Finding
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
 from core.types import Allowed, Vectors
@@ -265,6 +266,35 @@ class SearchEngine:
             rebuilding=tuple(name for name, busy in building if busy),
             problems=(*self._terms.problems, *self._graph.problems),
         )
+
+    def audit(self) -> list[Finding]:
+        """What is wrong with the indexes in service: checksums, and whether they hold exactly the visible rows."""
+        found = []
+
+        def wrong(subject: str, message: str) -> None:
+            fix = "stop the server and run `openbook repair`, or restart it: it is built anew"
+            found.append(Finding(code="index-damaged", subject=subject, message=message, fix=fix))
+
+        with self._write:
+            alive = self._catalogue.newest().alive()
+            leaving = {row for _, rows in self._leaving for row in rows}
+            try:
+                self._terms.check_files()
+                manifest = self._generations.current("dense", self.encoder.revision)
+                if manifest is not None:
+                    self._generations.verify(manifest)
+            except IndexDamaged as e:
+                wrong("indexes", e.message)
+            held = {"terms": self._terms.index.rows() if self._terms.index is not None else None}
+            held["vectors"] = np.concatenate([rows for rows, _ in self._dense.parts()] or [np.empty(0, np.int64)])
+            for name, rows in held.items():
+                if rows is None:
+                    continue
+                extra = [row for row in np.setdiff1d(rows, alive).tolist() if row not in leaving]
+                lacking = np.setdiff1d(alive, rows) if name == "terms" else ()  # stale vectors are left out on purpose
+                if len(extra) or len(lacking):
+                    wrong(name, f"the index of {name} lacks {len(lacking):,} passages and has {len(extra):,} too many")
+        return found
 
     # ------------------------------------------------------------ in the background
 

@@ -101,6 +101,10 @@ class Store:
         with self.database.read() as connection:
             return [CollectionInfo(**row._mapping) for row in connection.execute(query)]
 
+    def collection_names(self, connection: Connection) -> frozenset[str]:
+        """Every name in use, whosesoever: for the service's own use."""
+        return frozenset(connection.scalars(select(collections.c.name)))
+
     def readable_collections(self, principal: Principal, names: Sequence[str] = ()) -> dict[str, int]:
         """Name → id; see ``retrieval.access.readable_collections``."""
         with self.database.read() as connection:
@@ -329,8 +333,12 @@ class Store:
 
     def needed_originals(self, connection: Connection) -> AbstractSet[str]:
         """The SHA-256 of every file that a document, or whatever else was named to this store, needs."""
-        held = set(connection.scalars(select(documents.c.sha256)))
+        held = self.document_originals(connection)
         return held if self._also_held is None else held | self._also_held(connection)
+
+    def document_originals(self, connection: Connection) -> AbstractSet[str]:
+        """The SHA-256 of every document's file."""
+        return set(connection.scalars(select(documents.c.sha256)))
 
     def _needed_originals(self) -> AbstractSet[str]:
         with self.database.read() as connection:

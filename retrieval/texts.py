@@ -5,12 +5,13 @@ Offsets are code points; the blocks are cut by them, so a slice never decodes mo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, bindparam, insert, select
 
 from core.errors import InvalidRequest, NotFound
-from retrieval.tables import TEXT_BLOCK, chunks, texts
+from retrieval.tables import TEXT_BLOCK, chunks, fingerprints, texts
 
 
 def check_storable(text: str) -> None:
@@ -30,6 +31,8 @@ def write_text(connection: Connection, doc_number: int, text: str) -> None:
     ]
     if blocks:
         connection.execute(insert(texts), blocks)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    connection.execute(insert(fingerprints).values(doc_number=doc_number, text_sha256=digest))
 
 
 def read_texts(connection: Connection, doc_numbers: Sequence[int]) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response, StreamingResponse
@@ -11,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.guard import ServicesHere, worker_only
 from app.services import Services
 from app.upkeep.backup import Backup
+from app.upkeep.verify import verify
 
 router = APIRouter(prefix="/internal/upkeep", include_in_schema=False, dependencies=[Depends(worker_only)])
 
@@ -32,6 +34,13 @@ class _BackupResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             await self._services.offload(self._services.backups.end, self._backup)
+
+
+@router.post("/verify")
+async def verify_all(services: ServicesHere) -> dict[str, Any]:
+    """Everything that is wrong, see ``app.upkeep.verify``; searches and writes go on meanwhile."""
+    found = await services.offload(verify, services.store, services.data_dir, engine=services.engine, stopped=False)
+    return found.json()
 
 
 @router.post("/backup")

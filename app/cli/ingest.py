@@ -47,8 +47,8 @@ def ingest(
         for start in range(0, len(files), FILES_PER_UPLOAD):
             part = files[start : start + FILES_PER_UPLOAD]
             jobs += [j["job_id"] for j in _upload(client, collection, part, chunker.value if chunker else None)]
-        done = _wait(client, jobs)
-    report = [_entry(job) for job in done]
+        done = wait_for_jobs(client, jobs)
+    report = [job_entry(job) for job in done]
     if as_json:
         print_json({"jobs": report})
     else:
@@ -107,7 +107,7 @@ def _upload(client: Client, collection: str, part: list[tuple[str, Path]], chunk
                 handle.close()
 
 
-def _wait(client: Client, job_ids: list[str]) -> list[Job]:
+def wait_for_jobs(client: Client, job_ids: list[str]) -> list[Job]:
     """The jobs in their order, once all have ended."""
     done: dict[str, Job] = {}
     with progress_bar("ingesting") as move:
@@ -127,6 +127,6 @@ def _wait(client: Client, job_ids: list[str]) -> list[Job]:
     return [done[job_id] for job_id in job_ids]
 
 
-def _entry(job: Job) -> dict[str, Any]:
+def job_entry(job: Job) -> dict[str, Any]:
     keys = ("job_id", "file", "state", "reason", "doc_id", "pages", "chunks", "seconds", "warnings")
     return {key: job.get(key) for key in keys}

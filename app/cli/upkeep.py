@@ -1,4 +1,4 @@
-"""``openbook backup`` and ``restore``."""
+"""``openbook verify``, ``repair``, ``backup`` and ``restore``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,108 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, DataDir, print_json, say, settings_of
+from app.cli.common import (
+    READY_TIMEOUT_S,
+    AsJson,
+    DataDir,
+    connected,
+    fail,
+    print_json,
+    progress_bar,
+    say,
+    settings_of,
+)
+from app.cli.ingest import job_entry, wait_for_jobs
 from app.client import Client
 from app.datadir import find_server
+from app.replies import Job
+from app.waiting import wait_until_ready
 from core.errors import Conflict, InvalidRequest
+from core.protocols import Encoder
 from core.settings import Settings
+
+
+def verify(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Read everything that is stored and say what is wrong with it: one line each, and exit code 1 if there is any.
+
+    Example: openbook verify
+    """
+    settings = settings_of(data_dir)
+    found = _verified(settings)
+    if as_json:
+        print_json(found)
+    else:
+        for finding in found["findings"]:
+            print(f"{finding['code']}  {finding['message']}: {finding['fix']}")
+        counts = ", ".join(f"{n:,} {name}" for name, n in found["checked"].items())
+        print(f"read {counts or 'nothing'}: {_wrong_text(found['findings'])}")
+    if not found["ok"]:
+        mendable = sum(f["repairable"] for f in found["findings"])
+        raise fail(f"{_wrong_text(found['findings'])}; `openbook repair` mends {mendable} of them")
+
+
+def _wrong_text(findings: list[dict[str, Any]]) -> str:
+    match len(findings):
+        case 0:
+            return "all is well"
+        case 1:
+            return "1 thing is wrong"
+        case n:
+            return f"{n:,} things are wrong"
+
+
+def _verified(settings: Settings) -> dict[str, Any]:
+    running = find_server(settings.data_dir)
+    if running is not None:
+        with Client(running.url, token=running.token) as client:
+            wait_until_ready(client, READY_TIMEOUT_S)
+            return client.verify()
+    from app.upkeep.opened import locked, opened
+    from app.upkeep.verify import verify as verify_all
+
+    with locked(settings.data_dir, "verify"), opened(settings, as_it_is=True) as here, progress_bar("reading") as move:
+        return verify_all(here.store, here.data_dir, stopped=True, report=move).json()
+
+
+def repair(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Mend what `openbook verify` finds, and say what cannot be mended. Stop the server first.
+
+    Example: openbook repair
+    """
+    from app.upkeep.opened import locked, opened
+    from app.upkeep.repair import repair as repair_all
+    from app.wiring import build_encoder
+
+    settings = settings_of(data_dir)
+
+    def encoder() -> Encoder:
+        built = build_encoder(settings)
+        built.load()
+        return built
+
+    with locked(settings.data_dir, "repair"), opened(settings) as here, progress_bar("reading") as move:
+        done = repair_all(here, encoder, move)
+    report = done.json()
+    ended: list[Job] = []
+    if done.jobs:
+        with connected(data_dir, worker=True) as client:
+            ended = wait_for_jobs(client, done.jobs)
+    unread = [job for job in ended if job["state"] not in ("ready", "partial")]
+    report |= {"ok": not done.left and not unread, "jobs": [job_entry(job) for job in ended]}
+    if as_json:
+        print_json(report)
+    else:
+        for finding in done.mended:
+            print(f"mended  {finding.line}")
+        for job in ended:
+            print(f"read again  {job['file']}: {job['state']} {job['reason'] or ''}".rstrip())
+        for finding in done.left:
+            print(f"left    {finding.line}")
+        if not done.mended and not done.left:
+            print("nothing to mend")
+    if not report["ok"]:
+        raise fail(f"{len(done.left) + len(unread):,} things could not be mended: see above what to do")
+
 
 BackupFile = Annotated[Path, typer.Argument(help="The backup: a tar; with .gz or .tgz at the end it is packed.")]
 

@@ -43,7 +43,9 @@ class Backup:
             self._held.callback(self._copy.unlink, missing_ok=True)
             with store.database.read() as connection:
                 change = current_change(connection)
-                needed = sorted(store.needed_originals(connection))
+                # The file of a job that has failed may be gone: it is needed only to try again.
+                stored = set(store.originals.stored())
+                needed = sorted(store.document_originals(connection) | (store.needed_originals(connection) & stored))
                 copy_database(connection, self._copy)
             files, missing = _files(store, self._copy, needed)
             self.manifest = Manifest(

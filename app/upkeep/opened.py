@@ -13,7 +13,7 @@ from app.upkeep.backup import sweep_leftovers
 from app.upkeep.restore import finish_restore
 from app.wiring import MIGRATIONS
 from core.database import DATABASE_FILE, Database, migrate, open_database
-from core.errors import DataDirLocked, NotFound
+from core.errors import DataDirLocked, NotFound, StorageFailed
 from core.settings import Settings
 from ingest.ledger import Ledger
 from retrieval.store import Store
@@ -50,8 +50,11 @@ def locked(data_dir: Path, doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Opened]:
+def opened(settings: Settings, *, as_it_is: bool = False) -> Iterator[Opened]:
     """The tables of a data directory, brought up to this version; the caller holds the lock.
+
+    Args:
+        as_it_is: a database that is too damaged to be brought up is opened nevertheless, for looking at.
 
     Raises:
         NotFound: there is no database in it.
@@ -62,7 +65,11 @@ def opened(settings: Settings) -> Iterator[Opened]:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     database = open_database(settings.data_dir)
     try:
-        migrate(database, MIGRATIONS)
+        try:
+            migrate(database, MIGRATIONS)
+        except StorageFailed:
+            if not as_it_is:
+                raise
         ledger = Ledger(database, max_queued=settings.max_queued_jobs)
         store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
         yield Opened(settings=settings, database=database, store=store, ledger=ledger)
