@@ -137,6 +137,12 @@ class Client:
     def delete_document(self, doc_id: str) -> None:
         self._send("DELETE", f"/v1/documents/{_seg(doc_id)}")
 
+    def purge_document(self, doc_id: str) -> replies.Purged:
+        """Deletes a document and takes it out of everything that quotes it; waits until its last byte is gone."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        path = f"/v1/documents/{_seg(doc_id)}"
+        return cast(replies.Purged, self._json("DELETE", path, params={"purge": "true"}, timeout=timeout))
+
     def document_text(self, doc_id: str) -> str:
         """The stored text that all offsets point into."""
         return self._send("GET", f"/v1/documents/{_seg(doc_id)}/content").content.decode("utf-8")

@@ -29,6 +29,7 @@ from app.runs import Runs
 from app.services import Services
 from app.traces import Traces
 from app.upkeep.backup import sweep_leftovers
+from app.upkeep.purge import finish_purge
 from app.upkeep.restore import finish_restore
 from app.wiring import MIGRATIONS
 from core.database import migrate, open_database
@@ -53,6 +54,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     sweep_leftovers(settings.data_dir)
     database = open_database(settings.data_dir)
     migrate(database, MIGRATIONS)
+    finish_purge(database, settings.data_dir)
     ledger = Ledger(database, max_queued=settings.max_queued_jobs)
     store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
     with database.write() as connection:

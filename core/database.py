@@ -100,6 +100,19 @@ def copy_database(connection: Connection, target: Path) -> None:
         raise StorageFailed(f"the database could not be copied to {target}: {e}", code=code) from e
 
 
+def compact(database: Database) -> None:
+    """Rewrites the database from what is in it, so that nothing deleted is left in its files.
+
+    Raises:
+        StorageFailed: the disk is full (it takes as much again), or readers stayed in the way.
+    """
+    with _errors(), database.engine.connect() as connection:
+        connection.exec_driver_sql("VACUUM")
+        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+    if busy:
+        raise StorageFailed("the write-ahead log could not be cleared, as somebody reads for long: try again later")
+
+
 def migrate(database: Database, scripts: Path) -> None:
     """Brings the schema up to the newest of the Alembic ``scripts``; each step is one transaction."""
     config = Config()

@@ -92,6 +92,7 @@ class SearchEngine:
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
         self._swept = False
         self._building_terms = False
+        self._building = threading.Lock()  # one builder of terms at a time
         # Quick steps that hold the lock must not wait for long ones, which give way to searches.
         self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
         self._builder = Background("index-builder", [self._terms_step, self._graph_step], nice=True)
@@ -140,6 +141,20 @@ class SearchEngine:
         """
         self.catch_up()
         self.store.remove_freed(change)
+
+    def forget_removed(self) -> None:
+        """Leaves nothing of what was removed in the files of the indexes: the terms are built anew before this
+        returns, the graph of vectors (which holds no words) in the background.
+
+        Raises:
+            RunCancelled: the engine is being closed.
+            StorageFailed: the database could not be read.
+        """
+        if self._on_disk:
+            with self._building:
+                self._terms.build(self._builder.stopping)
+        self._graph.renew()
+        self._builder.wake()
 
     def catch_up(self) -> bool:
         """Makes everything that is committed visible at once; False if it was."""
@@ -325,7 +340,9 @@ class SearchEngine:
             return False
         self._building_terms = True
         try:
-            self._terms.build(self._builder.stopping)
+            with self._building:
+                if self._terms.index is None:
+                    self._terms.build(self._builder.stopping)
         finally:
             self._building_terms = False
         return True

@@ -30,7 +30,7 @@ from retrieval.document_rows import as_chunk, as_info, check_fits, insert_docume
 from retrieval.originals import Originals
 from retrieval.projection import current_change, matching_documents
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
-from retrieval.tables import changes, chunks, collections, documents, removals
+from retrieval.tables import changes, chunks, collections, documents, removals, texts
 from retrieval.texts import read_chunk_texts, read_slice, read_texts
 
 MAX_PAGE = 1000  # documents per listing
@@ -317,6 +317,16 @@ class Store:
         """
         with self.database.read() as connection:
             return current_change(connection), matching_documents(connection, filters)
+
+    def says(self, word: str, *, but: str) -> bool:
+        """Whether any document but one has ``word`` in its text, in small letters or as it is; reads all of them."""
+        query = (
+            select(texts.c.doc_number)
+            .join(documents, documents.c.doc_number == texts.c.doc_number)
+            .where(documents.c.doc_id != but, func.instr(func.lower(texts.c.text), word.lower()) > 0)
+        )
+        with self.database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     # ------------------------------------------------------------ originals
 
