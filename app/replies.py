@@ -65,6 +65,7 @@ class Document(TypedDict):
     chunks: int
     created_at: str
     warnings: list[str]
+    sha256: NotRequired[str]
     collection: NotRequired[str]
     metadata: NotRequired[dict[str, Any]]
     page_spans: NotRequired[list[Span]]

@@ -124,7 +124,8 @@ class BackgroundServer:
         self._settings = settings
 
     @contextmanager
-    def run(self) -> Iterator[ServerAddress]:
+    def run(self, *, announce: bool = False) -> Iterator[ServerAddress]:
+        """Args: announce: whether other commands may find it, which is for a command that goes on for long."""
         lock = DataDirLock(self._settings.data_dir)
         lock.acquire()
         try:
@@ -134,9 +135,14 @@ class BackgroundServer:
                 server = uvicorn.Server(_uvicorn(application(services)))
                 thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
                 thread.start()
+                address = ServerAddress(url=url, token=services.worker_token, pid=os.getpid())
                 try:
-                    yield ServerAddress(url=url, token=services.worker_token, pid=os.getpid())
+                    if announce:
+                        announce_server(self._settings.data_dir, address)
+                    yield address
                 finally:
+                    if announce:
+                        withdraw_server(self._settings.data_dir)
                     server.should_exit = True
                     thread.join()
         finally:
