@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -35,10 +36,10 @@ def add(lib: Library, uri: str, text: str) -> None:
         lib.put("a", uri, text)
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three documents with originals, a term index and a vector graph, closed in good order."""
-    folder = tmp_path / "data"
+    folder = tmp_path_factory.mktemp("sound") / "data"
     with library(folder, dense="hnsw") as lib:
         lib.create("a")
         for uri, text in TEXTS.items():
@@ -46,6 +47,12 @@ def data(tmp_path: Path) -> Path:
         assert lib.engine.settle(60)
     assert {p.name.partition("-")[0] for p in (folder / "indexes").iterdir()} == {"dense", "sparse"}
     return folder
+
+
+@pytest.fixture
+def data(sound: Path, tmp_path: Path) -> Path:
+    """One's own copy, to be harmed."""
+    return Path(shutil.copytree(sound, tmp_path / "data"))
 
 
 @contextmanager
