@@ -109,7 +109,7 @@ def repair(as_json: AsJson = False, data_dir: DataDir = None) -> None:
         if not done.mended and not done.left:
             print("nothing to mend")
     if not report["ok"]:
-        raise fail(f"{len(done.left) + len(unread):,} things could not be mended: see above what to do")
+        raise fail(f"not mended: {len(done.left) + len(unread):,}; see above what to do about each")
 
 
 BackupFile = Annotated[Path, typer.Argument(help="The backup: a tar; with .gz or .tgz at the end it is packed.")]
@@ -197,7 +197,7 @@ def restore(
 
     settings = settings_of(data_dir)
     where = settings.data_dir
-    with locked(where, "restore"):
+    with locked(where, "restore", may_be_new=True):
         manifest, aside = restore_file(file, where, replace=replace)
     if manifest.missing:
         say(f"{len(manifest.missing)} originals were lost when the backup was made: `openbook verify` names them")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.datadir import DataDirLock, find_server
 from app.upkeep.backup import sweep_leftovers
-from app.upkeep.restore import finish_restore
+from app.upkeep.restore import MARKER_FILE, finish_restore
 from app.wiring import MIGRATIONS
 from core.database import DATABASE_FILE, Database, migrate, open_database
 from core.errors import DataDirLocked, NotFound, StorageFailed
@@ -32,8 +32,15 @@ class Opened:
 
 
 @contextmanager
-def locked(data_dir: Path, doing: str) -> Iterator[None]:
-    """Holds the lock of a data directory that no server uses. Raises DataDirLocked, naming who has it and the fix."""
+def locked(data_dir: Path, doing: str, *, may_be_new: bool = False) -> Iterator[None]:
+    """Holds the lock of a data directory that no server uses.
+
+    Raises:
+        DataDirLocked: somebody has it; the message names who, and the fix.
+        NotFound: there is nothing there, unless it may be new.
+    """
+    if not may_be_new and not any((data_dir / name).exists() for name in (DATABASE_FILE, MARKER_FILE)):
+        raise NotFound(f"{data_dir} holds no {DATABASE_FILE}: is it the right --data-dir?")
     running = find_server(data_dir)
     if running is not None:
         raise DataDirLocked(
