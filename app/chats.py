@@ -5,7 +5,7 @@ Every read and write names whose conversation it is; another person's is as if i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ messages = Table(
 )
 
 TITLE_CHARACTERS = 60
+PURGED = "[removed: the document was purged]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +200,41 @@ class Chats:
             Message(role="user" if m.role == "user" else "assistant", content=m.content)
             for m in self.messages(principal, chat_id)
         ]
+
+    def rewrite(
+        self,
+        connection: Connection,
+        clean_text: Callable[[str], str],
+        clean_answer: Callable[[Any], Any],
+        runs: Collection[str],
+    ) -> tuple[int, int]:
+        """Passes every title and message, whosesoever, through the two functions.
+
+        Args:
+            runs: of which a message that has no structured answer (it broke off) is emptied as a whole.
+
+        Returns:
+            How many titles and how many messages were changed.
+        """
+        n_chats = n_messages = 0
+        for row in connection.execute(select(chats.c.chat_id, chats.c.title)).all():
+            if (title := clean_text(row.title)) != row.title:
+                connection.execute(chats.update().where(chats.c.chat_id == row.chat_id).values(title=title))
+                n_chats += 1
+        for message_id in connection.scalars(select(messages.c.message_id)).all():
+            row = connection.execute(select(messages).where(messages.c.message_id == message_id)).one()
+            answer = clean_answer(row.answer) if row.answer is not None else None
+            if answer is not None and row.content == row.answer.get("answer"):
+                content = answer["answer"]
+            elif row.run_id in runs:
+                content = PURGED
+            else:
+                content = clean_text(row.content)
+            if (content, answer) != (row.content, row.answer):
+                change = messages.update().where(messages.c.message_id == message_id)
+                connection.execute(change.values(content=content, answer=answer))
+                n_messages += 1
+        return n_chats, n_messages
 
     def _get(self, connection: Connection, principal: Principal, chat_id: str) -> Chat:
         query = select(chats).where(chats.c.chat_id == chat_id, chats.c.user_id == principal.user_id)

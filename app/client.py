@@ -137,6 +137,12 @@ class Client:
     def delete_document(self, doc_id: str) -> None:
         self._send("DELETE", f"/v1/documents/{_seg(doc_id)}")
 
+    def purge_document(self, doc_id: str) -> replies.Purged:
+        """Deletes a document and takes it out of everything that quotes it; waits until its last byte is gone."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        path = f"/v1/documents/{_seg(doc_id)}"
+        return cast(replies.Purged, self._json("DELETE", path, params={"purge": "true"}, timeout=timeout))
+
     def document_text(self, doc_id: str) -> str:
         """The stored text that all offsets point into."""
         return self._send("GET", f"/v1/documents/{_seg(doc_id)}/content").content.decode("utf-8")
@@ -256,7 +262,28 @@ class Client:
     def system(self) -> dict[str, Any]:
         return self._json("GET", "/v1/system")
 
+    def verify(self) -> dict[str, Any]:
+        """What is wrong with what the server stores; needs the token that lies in the data directory."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        return self._json("POST", "/internal/upkeep/verify", timeout=timeout)
+
+    def backup(self) -> contextlib.AbstractContextManager[Iterator[bytes]]:
+        """A backup of everything as pieces of a tar; needs the token that lies in the data directory."""
+        return self._pieces("POST", "/internal/upkeep/backup")
+
     # ---------------------------------------------------------------- the wire
+
+    @contextlib.contextmanager
+    def _pieces(self, method: str, path: str) -> Iterator[Iterator[bytes]]:
+        # Copying a large database comes before the first byte.
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        headers = {"Accept-Encoding": "identity"}
+        with (
+            translated(self.base_url),
+            self._http.stream(method, path, timeout=timeout, headers=headers) as response,
+        ):
+            raise_for_problem(response)
+            yield response.iter_raw()
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         with translated(self.base_url):

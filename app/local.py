@@ -15,10 +15,10 @@ from core.settings import Settings, as_environment
 
 
 @contextmanager
-def local_server(settings: Settings, *, worker: bool) -> Iterator[ServerAddress]:
+def local_server(settings: Settings, *, worker: bool, announce: bool = False) -> Iterator[ServerAddress]:
     """Takes the data directory's lock until the end. Raises DataDirLocked if another process has it."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    with BackgroundServer(settings).run() as address:
+    with BackgroundServer(settings).run(announce=announce) as address:
         process = _start_worker(settings, address) if worker else None
         try:
             yield address

@@ -41,6 +41,18 @@ class Span(TypedDict):
     end: int
 
 
+class Purged(TypedDict):
+    """What was changed where, and where the document may still be."""
+
+    purged: str
+    chats: int
+    messages: int
+    traces: int
+    jobs: int
+    original: str
+    remains: list[str]
+
+
 class Document(TypedDict):
     """``page_spans`` and ``metadata`` come with one document, not with a list of them."""
 
@@ -53,6 +65,7 @@ class Document(TypedDict):
     chunks: int
     created_at: str
     warnings: list[str]
+    sha256: NotRequired[str]
     collection: NotRequired[str]
     metadata: NotRequired[dict[str, Any]]
     page_spans: NotRequired[list[Span]]

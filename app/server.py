@@ -28,6 +28,9 @@ from app.parent import die_with_parent
 from app.runs import Runs
 from app.services import Services
 from app.traces import Traces
+from app.upkeep.backup import sweep_leftovers
+from app.upkeep.purge import finish_purge
+from app.upkeep.restore import finish_restore
 from app.wiring import MIGRATIONS
 from core.database import migrate, open_database
 from core.errors import OpenbookError
@@ -47,8 +50,11 @@ OFFLOAD_THREADS = 8
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
     """Everything but the models, which load later. The caller holds the lock of the data directory."""
+    finish_restore(settings.data_dir)
+    sweep_leftovers(settings.data_dir)
     database = open_database(settings.data_dir)
     migrate(database, MIGRATIONS)
+    finish_purge(database, settings.data_dir)
     ledger = Ledger(database, max_queued=settings.max_queued_jobs)
     store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
     with database.write() as connection:
@@ -118,7 +124,8 @@ class BackgroundServer:
         self._settings = settings
 
     @contextmanager
-    def run(self) -> Iterator[ServerAddress]:
+    def run(self, *, announce: bool = False) -> Iterator[ServerAddress]:
+        """Args: announce: whether other commands may find it, which is for a command that goes on for long."""
         lock = DataDirLock(self._settings.data_dir)
         lock.acquire()
         try:
@@ -128,9 +135,14 @@ class BackgroundServer:
                 server = uvicorn.Server(_uvicorn(application(services)))
                 thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
                 thread.start()
+                address = ServerAddress(url=url, token=services.worker_token, pid=os.getpid())
                 try:
-                    yield ServerAddress(url=url, token=services.worker_token, pid=os.getpid())
+                    if announce:
+                        announce_server(self._settings.data_dir, address)
+                    yield address
                 finally:
+                    if announce:
+                        withdraw_server(self._settings.data_dir)
                     server.should_exit = True
                     thread.join()
         finally:

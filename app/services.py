@@ -11,6 +11,8 @@ from typing import Literal
 from app.chats import Chats
 from app.runs import Runs
 from app.traces import Traces
+from app.upkeep.backup import BackupDesk
+from app.upkeep.purge import RecentPurges
 from core.database import Database
 from core.errors import NotReady
 from core.offload import Offload
@@ -56,6 +58,8 @@ class Services:
     runs: Runs
     sandbox: Sandbox  # draws pages; a PDF that breaks the renderer breaks only this child
     worker_token: str
+    backups: BackupDesk = field(default_factory=BackupDesk)
+    purges: RecentPurges = field(default_factory=RecentPurges)
     models: Models = field(default_factory=Models)
     loading: dict[str, Loading] = field(default_factory=dict)
     # Set whenever a job was added or freed, so that a waiting worker need not poll.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import JSON, Column, ForeignKey, String, Table, Text, select
+from sqlalchemy import JSON, Column, Connection, ForeignKey, String, Table, Text, select
 
 from core.clock import now_iso
 from core.database import Database, metadata
@@ -46,6 +46,25 @@ class Traces:
             )
             if found.rowcount == 0:
                 connection.execute(traces.insert().values(run_id=trace["run_id"], created_at=now_iso(), **values))
+
+    def rewrite(
+        self, connection: Connection, clean: Callable[[Any], Any], touches: Callable[[Any], bool]
+    ) -> tuple[set[str], int]:
+        """Passes every trace, whosesoever, through ``clean``.
+
+        Returns:
+            The runs for which ``touches`` holds, and how many traces were changed.
+        """
+        touched, changed = set(), 0
+        for run_id in connection.scalars(select(traces.c.run_id)).all():
+            row = connection.execute(select(traces).where(traces.c.run_id == run_id)).one()
+            if touches(row.trace):
+                touched.add(run_id)
+            values = {"question": clean(row.question), "trace": clean(row.trace)}
+            if values != {"question": row.question, "trace": row.trace}:
+                connection.execute(traces.update().where(traces.c.run_id == run_id).values(**values))
+                changed += 1
+        return touched, changed
 
     def get(self, principal: Principal, run_id: str) -> dict[str, Any]:
         """The JSON of the trace. Raises NotFound, also for another person's run."""

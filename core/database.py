@@ -5,21 +5,24 @@ Each folder that owns tables declares them on ``metadata`` and is the only one t
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from core.errors import StorageFailed
 
 metadata = MetaData()
 DATABASE_FILE = "openbook.db"
+COPY_STEP_PAGES = 256  # 1 MiB between two chances for others
 
 
 class Database:
@@ -30,7 +33,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self.engine.connect() as connection, _errors():
+        with _errors(), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN DEFERRED")
             try:
                 yield connection
@@ -39,7 +42,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self.engine.connect() as connection, _errors():
+        with _errors(), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -69,6 +72,47 @@ def open_database(data_dir: Path) -> Database:
     return Database(engine)
 
 
+def copy_database(connection: Connection, target: Path) -> None:
+    """Writes what ``connection`` sees (one of ``Database.read``) to a new file, while others read and write.
+
+    The open transaction is what makes the copy of one moment: without it SQLite would begin anew after each write.
+
+    Raises:
+        StorageFailed: the database could not be read, or the copy not be written.
+    """
+    source = connection.connection.driver_connection
+    if not isinstance(source, sqlite3.Connection):
+        raise StorageFailed(f"only a SQLite database can be copied, not one of {type(source).__name__}")
+    try:
+        connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # from here on the snapshot is fixed
+        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            source.backup(copy, pages=COPY_STEP_PAGES)
+            # As one file: the WAL of the copy would be a second one.
+            copy.execute("PRAGMA journal_mode=DELETE")
+        fd = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except (sqlite3.Error, OSError) as e:
+        full = "full" in str(e) or getattr(e, "errno", None) == errno.ENOSPC
+        code = "disk-full" if full else "storage-failed"
+        raise StorageFailed(f"the database could not be copied to {target}: {e}", code=code) from e
+
+
+def compact(database: Database) -> None:
+    """Rewrites the database from what is in it, so that nothing deleted is left in its files.
+
+    Raises:
+        StorageFailed: the disk is full (it takes as much again), or readers stayed in the way.
+    """
+    with _errors(), database.engine.connect() as connection:
+        connection.exec_driver_sql("VACUUM")
+        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+    if busy:
+        raise StorageFailed("the write-ahead log could not be cleared, as somebody reads for long: try again later")
+
+
 def migrate(database: Database, scripts: Path) -> None:
     """Brings the schema up to the newest of the Alembic ``scripts``; each step is one transaction."""
     config = Config()
@@ -88,3 +132,9 @@ def _errors() -> Iterator[None]:
         if "full" in text:
             raise StorageFailed(f"the disk is full: free some space and try again ({text})", code="disk-full") from e
         raise StorageFailed(f"the database failed: {text}") from e
+    except DatabaseError as e:
+        if type(e) is not DatabaseError:  # a constraint, for example: the caller's to handle
+            raise
+        raise StorageFailed(
+            f"the database is damaged ({e.orig}): run `openbook verify`, then restore a backup", code="database-damaged"
+        ) from e

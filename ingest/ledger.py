@@ -332,6 +332,11 @@ class Ledger:
         query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")))
         return set(connection.execute(query).scalars())
 
+    def forget_document(self, connection: Connection, collection: str, uri: str) -> int:
+        """Deletes every job of one name, also one at work (what it makes is not wanted any more); returns how many."""
+        gone = connection.execute(delete(jobs).where(jobs.c.collection == collection, jobs.c.uri == uri))
+        return int(gone.rowcount)
+
     def forget_ended(self, connection: Connection, before: str) -> int:
         """Deletes jobs that ended before a time (as ``core.clock`` writes it), with their events."""
         gone = connection.execute(delete(jobs).where(jobs.c.state.in_(FINAL_STATES), jobs.c.updated_at < before))

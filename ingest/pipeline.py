@@ -29,7 +29,7 @@ _HEARTBEAT_S = 1.0
 # Shares of a job's progress: parsing takes little, encoding nearly all.
 _PARSED, _CHUNKED, _ENCODED = 0.10, 0.12, 0.95
 # [CLS] and [SEP] of BERT; T5, MPNet and RoBERTa add as many or fewer.
-_SPECIAL_TOKENS = 2
+SPECIAL_TOKENS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def process(
     report("encoding", _CHUNKED)
 
     with _timed(seconds, "encode"):
-        room = encoder.max_tokens - _SPECIAL_TOKENS
+        room = encoder.max_tokens - SPECIAL_TOKENS
         texts = [embedded_text(document.title, c, settings.embed_context, encoder.tokenizer, room) for c in chunks]
         vectors = _encode(texts, encoder, report, cancelled)
     return Processed(
@@ -126,7 +126,7 @@ def version_of(settings: Settings, encoder: Encoder, chunker: ChunkerName | None
 
 def _budget(settings: Settings, encoder: Encoder) -> tuple[int, int]:
     """(longest chunk, overlap) in word pieces: what the settings ask for, as far as the encoder reads."""
-    max_tokens = min(settings.chunk_tokens, encoder.max_tokens - _SPECIAL_TOKENS)
+    max_tokens = min(settings.chunk_tokens, encoder.max_tokens - SPECIAL_TOKENS)
     return max_tokens, min(settings.chunk_overlap_tokens, max_tokens // 2)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from core.errors import IndexDamaged, NotReady
+from core.findings import Finding
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
 from core.types import Allowed, Vectors
@@ -91,6 +92,7 @@ class SearchEngine:
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
         self._swept = False
         self._building_terms = False
+        self._building = threading.Lock()  # one builder of terms at a time
         # Quick steps that hold the lock must not wait for long ones, which give way to searches.
         self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
         self._builder = Background("index-builder", [self._terms_step, self._graph_step], nice=True)
@@ -139,6 +141,20 @@ class SearchEngine:
         """
         self.catch_up()
         self.store.remove_freed(change)
+
+    def forget_removed(self) -> None:
+        """Leaves nothing of what was removed in the files of the indexes: the terms are built anew before this
+        returns, the graph of vectors (which holds no words) in the background.
+
+        Raises:
+            RunCancelled: the engine is being closed.
+            StorageFailed: the database could not be read.
+        """
+        if self._on_disk:
+            with self._building:
+                self._terms.build(self._builder.stopping)
+        self._graph.renew()
+        self._builder.wake()
 
     def catch_up(self) -> bool:
         """Makes everything that is committed visible at once; False if it was."""
@@ -266,6 +282,35 @@ class SearchEngine:
             problems=(*self._terms.problems, *self._graph.problems),
         )
 
+    def audit(self) -> list[Finding]:
+        """What is wrong with the indexes in service: checksums, and whether they hold exactly the visible rows."""
+        found = []
+
+        def wrong(subject: str, message: str) -> None:
+            fix = "stop the server and run `openbook repair`, or restart it: it is built anew"
+            found.append(Finding(code="index-damaged", subject=subject, message=message, fix=fix))
+
+        with self._write:
+            alive = self._catalogue.newest().alive()
+            leaving = {row for _, rows in self._leaving for row in rows}
+            try:
+                self._terms.check_files()
+                manifest = self._generations.current("dense", self.encoder.revision)
+                if manifest is not None:
+                    self._generations.verify(manifest)
+            except IndexDamaged as e:
+                wrong("indexes", e.message)
+            held = {"terms": self._terms.index.rows() if self._terms.index is not None else None}
+            held["vectors"] = np.concatenate([rows for rows, _ in self._dense.parts()] or [np.empty(0, np.int64)])
+            for name, rows in held.items():
+                if rows is None:
+                    continue
+                extra = [row for row in np.setdiff1d(rows, alive).tolist() if row not in leaving]
+                lacking = np.setdiff1d(alive, rows) if name == "terms" else ()  # stale vectors are left out on purpose
+                if len(extra) or len(lacking):
+                    wrong(name, f"the index of {name} lacks {len(lacking):,} passages and has {len(extra):,} too many")
+        return found
+
     # ------------------------------------------------------------ in the background
 
     def _follow_step(self) -> bool:
@@ -295,7 +340,9 @@ class SearchEngine:
             return False
         self._building_terms = True
         try:
-            self._terms.build(self._builder.stopping)
+            with self._building:
+                if self._terms.index is None:
+                    self._terms.build(self._builder.stopping)
         finally:
             self._building_terms = False
         return True

@@ -132,6 +132,14 @@ class Generations:
         which = (index_manifests.c.kind == kind, index_manifests.c.generation == generation)
         connection.execute(update(index_manifests).where(*which).values(covers_change=covers_change, n_rows=n_rows))
 
+    def forget(self, connection: Connection, name: str) -> None:
+        """Takes back the manifest of one file; ``sweep`` then removes it."""
+        connection.execute(delete(index_manifests).where(index_manifests.c.name == name))
+
+    def forget_all(self, connection: Connection) -> None:
+        """Takes back every manifest: the files are gone or not to be trusted, and are built anew."""
+        connection.execute(delete(index_manifests))
+
     def sweep(self) -> None:
         """Removes every file that no manifest names."""
         if not self.folder.is_dir():

@@ -41,12 +41,17 @@ class GraphKeeper:
         self._threads = max(1, (os.cpu_count() or 2) // 2)
         self._loaded = False
         self._graph_rows = 0  # in the graph in service, dead ones included
+        self._renew = False
         self.building = False
         self.problems: list[str] = []
 
     def want(self) -> None:
         """Somebody asked for HNSW by name: have one however few rows there are."""
         self._wanted, self._never = True, False
+
+    def renew(self) -> None:
+        """Build the next generation as soon as may be, so that nothing removed is left in the file."""
+        self._renew = True
 
     def step(self, change: int, cancelled: Callable[[], bool]) -> bool:
         """Does what is due; False if nothing is.
@@ -76,6 +81,8 @@ class GraphKeeper:
         n = len(self._dense)
         if self._dense.kind == "exact":
             return n >= (1 if self._wanted else self._from_rows)
+        if self._renew:
+            return True
         beside = self._dense.delta_rows
         dead = self._graph_rows - (n - beside)
         return max(beside, dead) > max(_STALE_ROWS, _STALE_SHARE * self._graph_rows)
@@ -97,6 +104,7 @@ class GraphKeeper:
         return True
 
     def _build(self, change: int, cancelled: Callable[[], bool]) -> None:
+        self._renew = False
         graph = HnswIndex(self._dense.dim, threads=self._threads)
         graph.build(self._dense.parts(), cancelled)
         n = len(graph)

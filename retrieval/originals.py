@@ -59,6 +59,7 @@ class Originals:
         self._lock = threading.Lock()
         self._pins: dict[str, list[float]] = {}  # sha256 -> when each pin lapses (monotonic seconds)
         self._arriving: set[Path] = set()
+        self._keeping = 0  # how many want that nothing is removed
 
     def put_stream(self, chunks: Iterable[bytes], limit: int) -> tuple[str, int]:
         """Stores a stream of bytes durably and pins it; returns (sha256, size in bytes).
@@ -120,6 +121,22 @@ class Originals:
             if not pins:
                 self._pins.pop(sha256, None)
 
+    @contextmanager
+    def keeping_all(self) -> Iterator[None]:
+        """While it lasts no original is removed; afterwards the caller sweeps what was let go of meanwhile."""
+        with self._lock:
+            self._keeping += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._keeping -= 1
+
+    def is_pinned(self, sha256: str) -> bool:
+        """Whether a file is on its way in, so that no row need name it yet."""
+        with self._lock:
+            return self._pinned(sha256)
+
     def path(self, sha256: str) -> Path:
         """Where the bytes lie. Raises NotFound if there is no such original."""
         path = self._place(sha256)
@@ -142,6 +159,8 @@ class Originals:
         """
         removed = []
         with self._lock, storage_errors("remove an original"):
+            if self._keeping:
+                return []
             free = [s for s in dict.fromkeys(candidates) if not self._pinned(s)]
             kept = needed() if free else frozenset()
             for sha256 in free:

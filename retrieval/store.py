@@ -31,7 +31,7 @@ from retrieval.originals import Originals
 from retrieval.parents import insert_parents, parents_of_document, read_parents
 from retrieval.projection import current_change, matching_documents
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
-from retrieval.tables import changes, chunks, collections, documents, removals
+from retrieval.tables import changes, chunks, collections, documents, removals, texts
 from retrieval.texts import read_chunk_texts, read_slice, read_texts
 
 MAX_PAGE = 1000  # documents per listing
@@ -101,6 +101,10 @@ class Store:
         )
         with self.database.read() as connection:
             return [CollectionInfo(**row._mapping) for row in connection.execute(query)]
+
+    def collection_names(self, connection: Connection) -> frozenset[str]:
+        """Every name in use, whosesoever: for the service's own use."""
+        return frozenset(connection.scalars(select(collections.c.name)))
 
     def readable_collections(self, principal: Principal, names: Sequence[str] = ()) -> dict[str, int]:
         """Name → id; see ``retrieval.access.readable_collections``."""
@@ -329,6 +333,16 @@ class Store:
         with self.database.read() as connection:
             return current_change(connection), matching_documents(connection, filters)
 
+    def says(self, word: str, *, but: str) -> bool:
+        """Whether any document but one has ``word`` in its text, in small letters or as it is; reads all of them."""
+        query = (
+            select(texts.c.doc_number)
+            .join(documents, documents.c.doc_number == texts.c.doc_number)
+            .where(documents.c.doc_id != but, func.instr(func.lower(texts.c.text), word.lower()) > 0)
+        )
+        with self.database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     # ------------------------------------------------------------ originals
 
     def remove_freed(self, change: Change) -> None:
@@ -342,10 +356,18 @@ class Store:
         if self._also_held is not None:
             self.originals.remove_unneeded(self.originals.stored(), self._needed_originals)
 
+    def needed_originals(self, connection: Connection) -> AbstractSet[str]:
+        """The SHA-256 of every file that a document, or whatever else was named to this store, needs."""
+        held = self.document_originals(connection)
+        return held if self._also_held is None else held | self._also_held(connection)
+
+    def document_originals(self, connection: Connection) -> AbstractSet[str]:
+        """The SHA-256 of every document's file."""
+        return set(connection.scalars(select(documents.c.sha256)))
+
     def _needed_originals(self) -> AbstractSet[str]:
         with self.database.read() as connection:
-            held = set(connection.scalars(select(documents.c.sha256)))
-            return held if self._also_held is None else held | self._also_held(connection)
+            return self.needed_originals(connection)
 
 
 _PASSAGES = readable_to(

@@ -81,6 +81,14 @@ texts = Table(
     Column("text", Text, nullable=False),
 )
 
+# SQLite notices a damaged page, not a flipped bit within a value. A document from before this table has no row.
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), primary_key=True),
+    Column("text_sha256", String, nullable=False),  # of the whole text in UTF-8
+)
+
 chunks = Table(
     "chunks",
     metadata,

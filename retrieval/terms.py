@@ -31,6 +31,7 @@ from retrieval.projection import (
 )
 from retrieval.sparse.analyse import VERSION
 from retrieval.sparse.tantivy import TantivyIndex
+from retrieval.sparse.tantivy_files import check_folder
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +138,15 @@ class TermKeeper:
         index, self.index = self.index, None
         if index is not None:
             _close(index)
+
+    def check_files(self) -> None:
+        """Compares the checksums of the files in service. Raises IndexDamaged. The caller holds the lock."""
+        if self.index is None or self._path is None:
+            return
+        try:
+            check_folder(self._path)
+        except IndexDamaged:
+            check_folder(self._path)  # a merge in the background may have taken a file away while it was looked at
 
     # ------------------------------------------------------------ building
 

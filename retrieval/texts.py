@@ -5,13 +5,14 @@ Offsets are code points; the blocks are cut by them, so a slice never decodes mo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Select, bindparam, insert, select
 
 from core.errors import InvalidRequest, NotFound
-from retrieval.tables import TEXT_BLOCK, chunks, parents, texts
+from retrieval.tables import TEXT_BLOCK, chunks, fingerprints, parents, texts
 
 
 def check_storable(text: str) -> None:
@@ -31,6 +32,8 @@ def write_text(connection: Connection, doc_number: int, text: str) -> None:
     ]
     if blocks:
         connection.execute(insert(texts), blocks)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    connection.execute(insert(fingerprints).values(doc_number=doc_number, text_sha256=digest))
 
 
 def read_texts(connection: Connection, doc_numbers: Sequence[int]) -> dict[int, str]:

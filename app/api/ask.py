@@ -84,7 +84,8 @@ async def ask(body: AskRequest, request: Request, services: ServicesHere, princi
 
 
 async def keep_trace(services: Services, principal: Principal, run: Run) -> None:
-    await services.offload(services.traces.save, principal, trace_json(run.trace()))
+    trace = services.purges.clean(trace_json(run.trace()))
+    await services.offload(services.traces.save, principal, trace)
 
 
 async def run_events(run: Run) -> AsyncIterator[bytes]:

@@ -105,6 +105,9 @@ async def ask_in_chat(
         else:
             content, answer, partial = run.text, None, True
             problem = outcome.message if isinstance(outcome, RunFailed) else ""
+        content, answer = services.purges.clean(content), services.purges.clean(answer)
+        if answer is not None:
+            content = answer["answer"]
 
         def append() -> None:
             services.chats.append(

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.upkeep.purge import purge as purge_document
+from app.upkeep.purge import purged_json
 from core.errors import InvalidRequest, NotFound
 from core.types import Chunk
 from retrieval.records import DocumentInfo
@@ -44,11 +46,33 @@ async def get_document(doc_id: str, services: ServicesHere, principal: Principal
     return {**_info_json(info), "page_spans": spans}
 
 
-@router.delete("/documents/{doc_id}", status_code=204)
-async def delete_document(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
-    """Deletes a document from every search at once; quotes of it in past chats remain."""
+@router.delete("/documents/{doc_id}", status_code=204, responses={200: {"description": "What was purged where."}})
+async def delete_document(
+    doc_id: str, services: ServicesHere, principal: PrincipalHere, purge: bool = False
+) -> Response:
+    """Deletes a document from every search at once; quotes of it in past chats remain.
+
+    With `purge=true` they do not: it is taken out of everybody's chats and traces and out of the files themselves, and
+    the answer (200) says what was changed and where it may still be.
+    """
 
     engine = services.engine
+    if purge:
+        done = await services.offload(
+            purge_document,
+            principal,
+            doc_id,
+            database=services.database,
+            store=services.store,
+            ledger=services.ledger,
+            chats=services.chats,
+            traces=services.traces,
+            engine=engine,
+            recent=services.purges,
+            data_dir=services.data_dir,
+        )
+        await services.announce_jobs()
+        return JSONResponse(purged_json(done))
 
     def delete() -> None:
         with services.database.write() as connection:

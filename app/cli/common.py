@@ -46,7 +46,9 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def connected(data_dir: Path | None, *, worker: bool = False, lm: bool = False, wait: bool = True) -> Iterator[Client]:
+def connected(
+    data_dir: Path | None, *, worker: bool = False, lm: bool = False, wait: bool = True, announce: bool = False
+) -> Iterator[Client]:
     """A client of the server that holds the data directory; without one, of a server that this command is.
 
     Args:
@@ -54,6 +56,7 @@ def connected(data_dir: Path | None, *, worker: bool = False, lm: bool = False, 
         worker: whether files will be processed, which takes a worker process.
         lm: whether the language model will be asked; a server of this command's own loads it only then.
         wait: whether to wait until searching is ready.
+        announce: whether other commands may meanwhile go through a server of this command's own.
     """
     settings = load_cli_settings(data_dir=data_dir)
     running = find_server(settings.data_dir)
@@ -68,7 +71,10 @@ def connected(data_dir: Path | None, *, worker: bool = False, lm: bool = False, 
 
     if not lm:
         settings = settings.model_copy(update={"lm_runtime": "none"})
-    with local_server(settings, worker=worker) as address, Client(address.url, token=address.token) as client:
+    with (
+        local_server(settings, worker=worker, announce=announce) as address,
+        Client(address.url, token=address.token) as client,
+    ):
         if wait:
             _wait_ready(client)
         yield client

@@ -39,13 +39,28 @@ def list_documents(collection: Collection, as_json: AsJson = False, data_dir: Da
 @app.command("delete")
 def delete(
     doc_id: Annotated[str, typer.Argument(help="The document's id, from `openbook documents list`.")],
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also take it out of chats and traces, and out of the files themselves.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Delete a document. Quotes of it in past chats remain.
+    """Delete a document. Quotes of it in past chats remain, unless it is purged.
 
     Example: openbook documents delete d0123456789abcdef0123456789abcdef
     """
     with connected(data_dir) as client:
+        if purge:
+            done = client.purge_document(doc_id)
+            if as_json:
+                print_json(done)
+                return
+            print(
+                f"purged {doc_id}: changed {done['messages']} messages, {done['traces']} traces and {done['chats']} "
+                f"chat titles; its original was {done['original']}"
+            )
+            for place in done["remains"]:
+                print(f"it may still be in {place}")
+            return
         client.delete_document(doc_id)
     print_json({"deleted": doc_id}) if as_json else print(f"deleted {doc_id}")

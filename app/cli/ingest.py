@@ -32,25 +32,38 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders (folders with all below them).")],
     collection: Collection,
     chunker: Annotated[Chunker | None, typer.Option(help="How text is cut into passages.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep the collection in step with one folder, until Ctrl-C.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Take files into a collection (made if it is new) and wait until they are searchable.
 
     Example: openbook ingest reports/ notes.md --collection work
+
+    With --watch, files that are added, changed or deleted in a folder are followed until Ctrl-C; a document is deleted only
+    if it was brought in from that folder.
+
+    Example: openbook ingest --watch reports/ --collection work
     """
     check_collection_name(collection)
+    if watch:
+        from app.cli.watch import watch_folder
+
+        watch_folder(paths, collection, chunker.value if chunker else None, as_json=as_json, data_dir=data_dir)
+        return
     files = list(_files(paths))
     if not files:
         raise fail(f"no file in {', '.join(map(str, paths))}")
     with connected(data_dir, worker=True) as client:
-        _ensure_collection(client, collection)
+        ensure_collection(client, collection)
         jobs: list[str] = []
         for start in range(0, len(files), FILES_PER_UPLOAD):
             part = files[start : start + FILES_PER_UPLOAD]
             jobs += [j["job_id"] for j in _upload(client, collection, part, chunker.value if chunker else None)]
-        done = _wait(client, jobs)
-    report = [_entry(job) for job in done]
+        done = wait_for_jobs(client, jobs)
+    report = [job_entry(job) for job in done]
     if as_json:
         print_json({"jobs": report})
     else:
@@ -83,7 +96,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
             raise fail(f"no such file: {path}")
 
 
-def _ensure_collection(client: Client, name: str) -> None:
+def ensure_collection(client: Client, name: str) -> None:
     if name not in [c["name"] for c in client.collections()]:
         try:
             client.create_collection(name)
@@ -109,7 +122,7 @@ def _upload(client: Client, collection: str, part: list[tuple[str, Path]], chunk
                 handle.close()
 
 
-def _wait(client: Client, job_ids: list[str]) -> list[Job]:
+def wait_for_jobs(client: Client, job_ids: list[str]) -> list[Job]:
     """The jobs in their order, once all have ended."""
     done: dict[str, Job] = {}
     with progress_bar("ingesting") as move:
@@ -129,6 +142,6 @@ def _wait(client: Client, job_ids: list[str]) -> list[Job]:
     return [done[job_id] for job_id in job_ids]
 
 
-def _entry(job: Job) -> dict[str, Any]:
+def job_entry(job: Job) -> dict[str, Any]:
     keys = ("job_id", "file", "state", "reason", "doc_id", "pages", "chunks", "seconds", "warnings")
     return {key: job.get(key) for key in keys}

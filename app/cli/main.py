@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from app.cli import ask, collections, documents, ingest, jobs, search, serve
+from app.cli import ask, collections, documents, ingest, jobs, search, serve, upkeep
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
 from app.cli.eval import eval_app
@@ -25,6 +25,10 @@ app.command("serve")(serve.serve)
 app.command("ingest")(ingest.ingest)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
+app.command("verify")(upkeep.verify)
+app.command("repair")(upkeep.repair)
+app.command("backup")(upkeep.backup)
+app.command("restore")(upkeep.restore)
 app.command("doctor")(doctor_command.doctor)
 app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")

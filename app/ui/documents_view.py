@@ -91,12 +91,20 @@ def _delete(document: replies.Document) -> None:
 def _delete_form(document: replies.Document) -> None:
     st.html(
         f'<div class="ob-hit-title">{inert_html(document["title"])}</div><div class="ob-muted">It will be found no '
-        "more. What past conversations quoted from it stays in them.</div>"
+        "more. What past conversations quoted from it stays in them, unless it is purged.</div>"
+    )
+    purge = st.checkbox(
+        "Purge: also take it out of everybody's conversations",
+        key="delete-document-purge",
+        help="What was quoted from it, and the sentences that rest on it, are replaced by a note. Backups keep it.",
     )
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="delete-document-yes"):
             try:
-                client().delete_document(document["doc_id"])
+                if purge:
+                    client().purge_document(document["doc_id"])
+                else:
+                    client().delete_document(document["doc_id"])
             except ApiError as e:
                 if e.status != 404:
                     raise

@@ -1,0 +1,177 @@
+"""Deleting a document together with every trace of it: in conversations, in traces, in jobs, and in the files themselves.
+
+A file beside the database (``purge.pending``) is there from before the deletion until its last byte is gone, so that a
+purge that was interrupted is finished at the next start.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.chats import Chats
+from app.traces import Traces
+from app.upkeep.scrub import Scrub
+from core.database import Database, compact
+from core.protocols import Tokenizer
+from core.types import Principal
+from ingest.ledger import Ledger
+from retrieval.engine import SearchEngine
+from retrieval.files import fsync_path, storage_errors
+from retrieval.generations import Generations
+from retrieval.store import Store
+
+PENDING_FILE = "purge.pending"
+# A run that was answering while the document was purged ends within this time.
+_REMEMBERED_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """What was changed where, and where the document may still be."""
+
+    doc_id: str
+    chats: int
+    messages: int
+    traces: int
+    jobs: int
+    original: str  # "removed" or "kept: …"
+    remains: tuple[str, ...]
+
+
+class RecentPurges:
+    """Keeps what was purged out of answers that were being made meanwhile and are stored only now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._scrubs: list[tuple[float, Scrub]] = []
+
+    def add(self, scrub: Scrub) -> None:
+        with self._lock:
+            self._forget()
+            self._scrubs.append((time.monotonic() + _REMEMBERED_S, scrub))
+
+    def clean(self, value: Any) -> Any:
+        """``value``, JSON, without what was purged in the last hour."""
+        with self._lock:
+            self._forget()
+            scrubs = [scrub for _, scrub in self._scrubs]
+        for scrub in scrubs:
+            value = scrub.clean(value)
+        return value
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        self._scrubs = [(until, scrub) for until, scrub in self._scrubs if until > now]
+
+
+def purge(
+    principal: Principal,
+    doc_id: str,
+    *,
+    database: Database,
+    store: Store,
+    ledger: Ledger,
+    chats: Chats,
+    traces: Traces,
+    engine: SearchEngine,
+    recent: RecentPurges,
+    data_dir: Path,
+) -> Purged:
+    """Deletes a document for good. On return it is in no file of the data directory, but for what ``remains`` says.
+
+    Raises:
+        NotFound, Forbidden: as for deleting.
+        StorageFailed: it is deleted, but the disk failed before its bytes were overwritten; the next start goes on.
+    """
+    document = store.get_document(principal, doc_id)
+    scrub = Scrub(
+        doc_id,
+        document.text,
+        (document.title, document.uri),
+        _Peculiar(store, doc_id, engine.encoder.tokenizer),
+    )
+    pending = data_dir / PENDING_FILE
+    with storage_errors("note down the purge"):
+        pending.touch()
+        fsync_path(data_dir)
+    recent.add(scrub)
+    with database.write() as connection:
+        # First of all, for it asks who may; what is unique to the document is then what no other has.
+        change = store.delete_document(connection, principal, doc_id)
+        runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches)
+        n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs)
+        n_jobs = ledger.forget_document(connection, document.collection, document.uri)
+    engine.publish(change)
+    engine.forget_removed()
+    compact(database)
+    with storage_errors("end the purge"):
+        pending.unlink(missing_ok=True)
+    return Purged(
+        doc_id=doc_id,
+        chats=n_chats,
+        messages=n_messages,
+        traces=n_traces,
+        jobs=n_jobs,
+        original=_original(store, document.sha256),
+        remains=_remains(data_dir),
+    )
+
+
+class _Peculiar:
+    """Whether a word is one that the encoder's tokenizer has to spell out and that no other document has."""
+
+    def __init__(self, store: Store, doc_id: str, tokenizer: Tokenizer) -> None:
+        self._store = store
+        self._doc_id = doc_id
+        self._tokenizer = tokenizer
+
+    def __call__(self, word: str) -> bool:
+        if len(word) < 4 or self._tokenizer.count([word])[0] < 2:
+            return False
+        return not self._store.says(word, but=self._doc_id)
+
+
+def _original(store: Store, sha256: str) -> str:
+    if store.originals.size(sha256) is None:
+        return "removed"
+    return "kept: another document, or a file that waits, has the same bytes"
+
+
+def _remains(data_dir: Path) -> tuple[str, ...]:
+    old = sorted(path.name for path in data_dir.glob("before-restore-*"))
+    return (
+        "backups that were taken before",
+        *(f"{data_dir / name}, which a restore put aside: delete it if you need it no more" for name in old),
+    )
+
+
+def finish_purge(database: Database, data_dir: Path) -> None:
+    """Ends a purge that was interrupted; at start, before anything is open. The caller holds the lock."""
+    pending = data_dir / PENDING_FILE
+    if not pending.exists():
+        return
+    generations = Generations(database, data_dir / "indexes")
+    with database.write() as connection:
+        generations.forget_all(connection)
+    generations.sweep()
+    compact(database)
+    with storage_errors("end the purge"):
+        pending.unlink(missing_ok=True)
+
+
+def purged_json(done: Purged) -> Mapping[str, Any]:
+    remains: Sequence[str] = list(done.remains)
+    return {
+        "purged": done.doc_id,
+        "chats": done.chats,
+        "messages": done.messages,
+        "traces": done.traces,
+        "jobs": done.jobs,
+        "original": done.original,
+        "remains": remains,
+    }

@@ -1,0 +1,323 @@
+"""Keeps a collection in step with a folder: what is new or changed is taken in, what is gone is deleted.
+
+Looking is polling, which works on every file system. What was taken is remembered beside the data (``Memory``), so that a
+watch that begins again knows what is its own: it deletes no document that it did not bring in from this folder, and none
+that somebody has replaced since. It speaks HTTP only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from app.client import ApiError, Client
+from app.intake import clean_uri
+from app.replies import Job
+from core.errors import Conflict, StorageFailed
+from retrieval.files import fsync_path, make_folder, storage_errors
+
+POLL_S = 0.5
+STILL_S = 1.0  # so long a file's size and time must not have moved
+MAX_PENDING = 200  # jobs that are waited for before more is uploaded
+FILES_PER_UPLOAD = 50
+FINAL = ("ready", "partial", "failed", "cancelled")
+
+Stat = tuple[int, int]  # size in bytes, time of the last change in ns
+
+
+@dataclass(slots=True)
+class Known:
+    """What is remembered of one file. ``ours``: this watch brought the document in, and may delete it."""
+
+    size: int
+    mtime_ns: int
+    ours: bool
+    doc_id: str | None = None
+    sha256: str | None = None
+
+    @property
+    def stat(self) -> Stat:
+        return self.size, self.mtime_ns
+
+
+@dataclass(slots=True)
+class Tally:
+    ready: int = 0
+    deleted: int = 0
+    failed: dict[str, str] = field(default_factory=dict)  # file -> reason, of those that failed last
+
+
+class Memory:
+    """What a watch knows, in one file that is replaced as a whole. Held by one process at a time."""
+
+    def __init__(self, data_dir: Path, collection: str, folder: Path) -> None:
+        name = hashlib.sha256(f"{collection}\0{folder}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        self._path = data_dir / "watches" / f"{name}.json"
+        self._folder = folder
+        self.device: int | None = None  # of the file system that the folder was on
+        self.files: dict[str, Known] = {}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Raises Conflict if another watch has it."""
+        with storage_errors("remember what is watched"):
+            make_folder(self._path.parent)
+            lock = self._path.with_suffix(".lock").open("wb")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as e:
+                raise Conflict(f"another process watches {self._folder} for this collection already") from e
+            self._read()
+            yield
+
+    def _read(self) -> None:
+        try:
+            body: dict[str, Any] = json.loads(self._path.read_text("utf-8", "surrogateescape"))
+            self.device = body["device"]
+            self.files = {name: Known(**known) for name, known in body["files"].items()}
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise StorageFailed(
+                f"{self._path} cannot be read ({e!r}): delete it; then the folder is taken in again, and of what is there "
+                "already nothing is deleted"
+            ) from e
+
+    def save(self) -> None:
+        body = {
+            "folder": str(self._folder),
+            "device": self.device,
+            "files": {name: asdict(known) for name, known in self.files.items()},
+        }
+        with storage_errors("remember what is watched"):
+            temp = self._path.with_suffix(".tmp")
+            temp.write_text(json.dumps(body, ensure_ascii=False), "utf-8", "surrogateescape")
+            fsync_path(temp)
+            temp.rename(self._path)
+            fsync_path(self._path.parent)
+
+
+class Watch:
+    """One folder and one collection.
+
+    Args:
+        say: is told a line for every file that was taken, failed or deleted.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        collection: str,
+        memory: Memory,
+        say: Callable[[str], None],
+        *,
+        chunker: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._collection = collection
+        self._memory = memory
+        self._say = say
+        self._chunker = chunker
+        self._clock = clock
+        self._seen: dict[str, tuple[Stat | None, float]] = {}  # how a file looked, and since when; None: gone
+        self._jobs: dict[str, str] = {}  # file -> its newest job
+        self._said = ""
+        self.tally = Tally()
+
+    def step(self, client: Client) -> bool:
+        """Looks once and does what is due; True if everything is in step.
+
+        Raises:
+            ApiError: the server refused, for example since the collection is gone.
+            ServerUnreachable: it does not answer; nothing is lost by trying again.
+        """
+        self._finish_jobs(client)
+        now, whole = self._look()
+        if now is None:
+            return False
+        due, gone, waiting = self._due(now, whole)
+        for start in range(0, len(due), FILES_PER_UPLOAD):
+            if len(self._jobs) >= MAX_PENDING:
+                return False
+            self._take(client, due[start : start + FILES_PER_UPLOAD], now)
+        for name in gone:
+            self._delete(client, name)
+        return not (self._jobs or due or gone or waiting)
+
+    # ------------------------------------------------------------ looking
+
+    def _look(self) -> tuple[dict[str, Stat] | None, bool]:
+        """Every file by its path from the folder, and whether all of the folder could be read; None: it is not there."""
+        problems: list[OSError] = []
+        try:
+            device = self._folder.stat().st_dev
+        except OSError as e:
+            self._say_once(f"cannot look at {self._folder} ({e.strerror}): waiting for it to come back")
+            return None, False
+        if self._memory.device not in (None, device) and self._memory.files:
+            # An unmounted disk leaves an empty folder behind: that is no reason to delete what was on it.
+            problems.append(OSError(f"{self._folder} is on another file system than before"))
+        else:
+            self._memory.device = device
+        found: dict[str, Stat] = {}
+        for where, folders, names in os.walk(self._folder, onerror=problems.append):
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            for name in sorted(names):
+                path = Path(where, name)
+                if name.startswith("."):
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+                    try:
+                        info = path.stat()
+                    except PermissionError as e:
+                        problems.append(e)
+                        continue
+                    if stat.S_ISREG(info.st_mode):
+                        found[str(path.relative_to(self._folder))] = (info.st_size, info.st_mtime_ns)
+        self._say_once(f"not everything can be read ({problems[0]}): nothing is deleted meanwhile" if problems else "")
+        return found, not problems
+
+    def _say_once(self, line: str) -> None:
+        if line and line != self._said:
+            self._say(line)
+        self._said = line
+
+    def _due(self, now: dict[str, Stat], whole: bool) -> tuple[list[str], list[str], bool]:
+        """What is to be taken, what is to be deleted, and whether something is not still yet."""
+        due, gone, waiting = [], [], False
+        known = self._memory.files
+        wanted: dict[str, Stat | None] = {n: s for n, s in now.items() if n not in known or known[n].stat != s}
+        if whole:
+            wanted |= dict.fromkeys(known.keys() - now.keys())
+        self._seen = {name: seen for name, seen in self._seen.items() if name in wanted}
+        for name, looks in wanted.items():
+            before, since = self._seen.get(name, (None, 0.0))
+            if name not in self._seen or before != looks:
+                self._seen[name] = looks, self._clock()
+                waiting = True
+            elif self._clock() - since < STILL_S or (looks is None and name in self._jobs):
+                waiting = True
+            elif looks is None:
+                gone.append(name)
+            else:
+                due.append(name)
+        return due, gone, waiting
+
+    # ------------------------------------------------------------ doing
+
+    def _take(self, client: Client, names: list[str], now: dict[str, Stat]) -> None:
+        """Uploads files; that they are ours is remembered before, so that a kill does not make us forget it."""
+        with contextlib.ExitStack() as stack:
+            handles: list[tuple[str, IO[bytes]]] = []
+            for name in names:
+                size, mtime_ns = now[name]
+                known = self._memory.files.get(name) or Known(size, mtime_ns, ours=self._is_new(client, name))
+                known.size, known.mtime_ns = size, mtime_ns
+                self._memory.files[name] = known
+                try:
+                    handles.append((name, stack.enter_context((self._folder / name).open("rb"))))
+                except OSError as e:
+                    self._failed(name, f"it cannot be read: {e.strerror}")
+            self._memory.save()
+            if not handles:
+                return
+            try:
+                jobs = client.upload(self._collection, handles, chunker=self._chunker)
+            except ApiError as e:
+                self._forget([name for name, _ in handles])
+                if e.status != 429:
+                    raise
+                time.sleep(e.retry_after_s or 5)
+                return
+            except BaseException:
+                self._forget([name for name, _ in handles])
+                raise
+        self._jobs |= {name: job["job_id"] for (name, _), job in zip(handles, jobs, strict=True)}
+
+    def _forget(self, names: list[str]) -> None:
+        """They are to be taken again: nothing is remembered of how they looked."""
+        for name in names:
+            self._memory.files[name].mtime_ns = -1
+
+    def _is_new(self, client: Client, name: str) -> bool:
+        """Whether the collection has no document of this name: then what we upload is ours to delete."""
+        from core.ids import document_id
+
+        try:
+            client.document(document_id(self._collection, clean_uri(name)))
+        except ApiError as e:
+            if e.status != 404:
+                raise
+            return True
+        return False
+
+    def _finish_jobs(self, client: Client) -> None:
+        ended = False
+        for name, job_id in list(self._jobs.items()):
+            try:
+                job = client.job(job_id)
+            except ApiError as e:
+                if e.status != 404:
+                    raise
+                del self._jobs[name]
+                continue
+            if job["state"] in FINAL:
+                del self._jobs[name]
+                self._ended(client, name, job)
+                ended = True
+        if ended:
+            self._memory.save()
+
+    def _ended(self, client: Client, name: str, job: Job) -> None:
+        known = self._memory.files[name]
+        if job["state"] not in ("ready", "partial") or not job["doc_id"]:
+            self._failed(name, str(job["reason"] or job["state"]))
+            return
+        self.tally.ready += 1
+        self.tally.failed.pop(name, None)
+        before = known.sha256
+        known.doc_id = str(job["doc_id"])
+        try:
+            known.sha256 = client.document(known.doc_id).get("sha256")
+        except ApiError as e:
+            if e.status != 404:  # deleted by somebody meanwhile
+                raise
+        # What was there before us becomes ours once we have replaced it by something else.
+        known.ours = known.ours or (before is not None and before != known.sha256) or (job["seconds"] or 0) > 0
+        reason = f"  {job['reason']}" if job["reason"] else ""
+        self._say(f"{job['state']:<9}  {name}  {job['chunks']} passages{reason}")
+
+    def _failed(self, name: str, reason: str) -> None:
+        self.tally.failed[name] = reason
+        self._say(f"failed     {name}  {reason}")
+
+    def _delete(self, client: Client, name: str) -> None:
+        known = self._memory.files[name]
+        self.tally.failed.pop(name, None)
+        if known.doc_id is not None and known.ours:
+            try:
+                if client.document(known.doc_id).get("sha256") == known.sha256:
+                    client.delete_document(known.doc_id)
+                    self.tally.deleted += 1
+                    self._say(f"deleted    {name}")
+                else:
+                    self._say(f"kept       {name}  somebody has replaced the document since")
+            except ApiError as e:
+                if e.status != 404:
+                    raise
+        elif known.doc_id is not None:
+            self._say(f"kept       {name}  the document was there before this folder was watched")
+        del self._memory.files[name]
+        self._memory.save()

@@ -1,0 +1,151 @@
+"""After a purge a document is in no byte of the data directory; after a mere deletion its quotes remain."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from app.client import ApiError, Client
+from app.upkeep.purge import PENDING_FILE
+from app.upkeep.scrub import MARKER, Scrub
+from tests.app.test_api import settle
+from tests.app.test_cli import json_of, openbook
+from tests.support.servers import openbook_server
+
+CANARY = "Zwirbelkanarie-7731"
+SECRET = f"# The plan of {CANARY}\n\nThe secret codename of the harbour project is {CANARY} and nobody may say so.\n"
+OTHER = "# Bread\n\nSourdough rises slowly because wild yeast is scarce. A loaf bakes for 45 minutes.\n"
+
+
+def places_of(data_dir: Path, words: str) -> list[str]:
+    """The files that hold ``words``, whatever the case of its ASCII letters."""
+    needles = [words.lower().encode(), words.lower().encode("utf-16-le")]
+    files = [p for p in data_dir.rglob("*") if p.is_file()]
+    return [str(p.relative_to(data_dir)) for p in files if any(n in p.read_bytes().lower() for n in needles)]
+
+
+def asked(client: Client, chat_id: str, question: str) -> None:
+    with client.chat_stream(chat_id, question) as events:
+        assert [name for name, _ in events][-1] == "done"
+
+
+def test_a_canary_is_in_no_byte_after_a_purge_and_other_documents_stay(tmp_path: Path, model_cache: Path) -> None:
+    data = tmp_path / "data"
+    with openbook_server(data) as server, server.client() as client:
+        client.create_collection("c")
+        client.create_collection("d")
+        jobs = settle(
+            client,
+            client.upload(
+                "c",
+                [
+                    (f"{CANARY}.md", io.BytesIO(SECRET.replace("harbour", "quayside").encode())),
+                    ("bread.md", io.BytesIO(OTHER.encode())),
+                ],
+            ),
+        )
+        # Replaced once, so that an older version has been in the database, too.
+        jobs[0] = settle(client, client.upload("c", [(f"{CANARY}.md", io.BytesIO(SECRET.encode()))]))[0]
+        assert [j["state"] for j in jobs] == ["ready", "ready"]
+        doc_id = str(jobs[0]["doc_id"])
+        chat = client.create_chat(["c"])["chat_id"]
+        asked(client, chat, f"What do you know of {CANARY}?")
+        asked(client, chat, "What is the secret codename of the harbour project?")
+        asked(client, chat, "How long does a loaf of sourdough bake?")
+        answer = client.ask("What is the secret codename of the harbour project?", ["c"])
+        assert CANARY in answer["answer"]
+        assert {"openbook.db", "openbook.db-wal"} & set(places_of(data, CANARY))
+
+        done = json_of(openbook("documents", "delete", doc_id, "--purge", "--json", data_dir=data))
+        assert done["original"] == "removed"
+        assert done["messages"] >= 3
+        assert done["traces"] >= 2
+        assert done["chats"] == 1
+        assert done["remains"] == ["backups that were taken before"]
+        assert places_of(data, CANARY) == []
+        assert places_of(data, "7731") == []
+        assert places_of(data, "nobody may say so") == []
+
+        with pytest.raises(ApiError):
+            client.document(doc_id)
+        messages = client.chat(chat)["messages"]
+        assert len(messages) == 6
+        assert MARKER in messages[0]["content"]
+        assert "45 minutes" in messages[5]["content"]
+        assert messages[4]["content"] == "How long does a loaf of sourdough bake?"
+        for message in messages[1::2]:
+            body = message["answer"]
+            assert body is not None
+            assert message["content"] == body["answer"]
+            for sentence in body["sentences"]:
+                assert body["answer"][sentence["start"] : sentence["end"]].strip()
+        assert client.search("sourdough", ["c"], k=1)[0]["title"] == "Bread"
+        assert client.search("codename", ["c"], k=5, retriever="bm25") == []
+        assert json_of(openbook("verify", "--json", data_dir=data))["ok"]
+    assert places_of(data, CANARY) == []
+    assert not (data / PENDING_FILE).exists()
+
+
+def test_the_bytes_of_a_purged_document_stay_if_another_document_has_them(client: Client) -> None:
+    for name in ("purge-a", "purge-b"):
+        client.create_collection(name)
+    first = settle(client, client.upload("purge-a", [("x.md", io.BytesIO(SECRET.encode()))]))[0]
+    second = settle(client, client.upload("purge-b", [("y.md", io.BytesIO(SECRET.encode()))]))[0]
+    done = client.purge_document(str(first["doc_id"]))
+    assert done["original"].startswith("kept")
+    assert client.document_original(str(second["doc_id"])) == SECRET.encode()
+    client.purge_document(str(second["doc_id"]))
+
+
+def test_a_purge_of_nothing_is_not_found(client: Client) -> None:
+    with pytest.raises(ApiError, match="no document"):
+        client.purge_document("d" + "0" * 32)
+
+
+def scrub(text: str = SECRET, peculiar: tuple[str, ...] = (CANARY.lower(),)) -> Scrub:
+    return Scrub("d1", text, ("The plan", "plan.md"), lambda word: word in peculiar)
+
+
+def test_a_sentence_that_cites_the_document_is_replaced_and_the_offsets_of_the_others_still_fit() -> None:
+    text = "It is called X. Bread takes 45 minutes."
+    answer = {
+        "answer": text,
+        "sentences": [
+            {"text": "It is called X.", "start": 0, "end": 15, "citations": [1]},
+            {"text": "Bread takes 45 minutes.", "start": 16, "end": 39, "citations": [2]},
+        ],
+        "citations": [
+            {"n": 1, "doc_id": "d1", "quote": "codename X", "title": "The plan", "start": 3, "end": 9},
+            {"n": 2, "doc_id": "d2", "quote": "45 minutes", "title": "Bread", "start": 0, "end": 10},
+        ],
+        "hits": [{"doc_id": "d1", "text": "the whole passage", "heading_path": ["A", "B"], "score": 0.5}],
+    }
+    clean = scrub().clean(answer)
+    assert clean["answer"] == f"{MARKER} Bread takes 45 minutes."
+    for sentence in clean["sentences"]:
+        assert clean["answer"][sentence["start"] : sentence["end"]] == sentence["text"]
+    assert clean["citations"][0] == {"n": 1, "doc_id": "d1", "quote": MARKER, "title": MARKER, "start": 3, "end": 9}
+    assert clean["citations"][1] == answer["citations"][1]
+    assert clean["hits"] == [{"doc_id": "d1", "text": MARKER, "heading_path": [], "score": 0.5}]
+    assert scrub().clean(clean) == clean
+
+
+def test_runs_of_words_names_and_peculiar_words_are_taken_out_and_common_words_stay() -> None:
+    found = scrub()
+    assert (
+        found.text("They said: THE SECRET codename of the Harbour project, was known")
+        == f"They said: {MARKER}, was known"
+    )
+    assert found.text(f"who is {CANARY}?") == f"who is {MARKER}"
+    assert found.text("as in plan.md, page 1") == f"as in {MARKER}, page 1"
+    plain = "The codename of a project is not a secret"
+    assert found.text(plain) == plain
+
+
+def test_the_steps_of_a_run_that_read_the_document_lose_their_free_text() -> None:
+    step = {"index": 0, "kind": "act", "thought": "so it is X", "observation": "X", "error": "", "tool_call": {"a": 1}}
+    read = {"steps": [step], "answer": {"hits": [{"doc_id": "d1", "text": "t"}]}}
+    assert scrub().clean(read)["steps"] == [{**step, "thought": MARKER, "observation": MARKER, "tool_call": None}]
+    assert scrub().clean({"steps": [step], "answer": None})["steps"] == [step]
