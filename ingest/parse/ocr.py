@@ -30,7 +30,6 @@ _DOUBT = 75  # mean confidence under which a page may stand on its head
 _MIN_ORIENTATION = 2.0  # of tesseract's score; the better reading of the two decides in the end
 _MIN_SKEW = math.radians(0.75)  # less does no harm
 _SKEWED = math.radians(20)  # more is no skew
-_PASSES = 4  # a page is read at most so often: as it is, turned, straightened, and to look which way is up
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +182,7 @@ class OcrReader:
         api.SetSourceResolution(dpi)
         page = OcrPage(turned.width, turned.height, angle=angle)
         try:
-            if api.Recognize(int(1000 * self.limits.ocr_page_s / _PASSES)):
+            if api.Recognize(int(1000 * self.limits.ocr_page_s)):
                 _collect(api.GetIterator(), page, image.size)
         finally:
             api.Clear()

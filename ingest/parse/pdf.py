@@ -10,9 +10,9 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
@@ -23,20 +23,27 @@ from ingest.parse.document import Page, ParsedDocument, ParseLimits, ParseWarnin
 from ingest.parse.pdf_headings import headings_from_lines, headings_from_outline
 from ingest.parse.pdf_hyphens import Hyphens
 from ingest.parse.pdf_lines import Line, join_lines, page_characters, page_lines
-from ingest.parse.pdf_page import render_page, text_boxes
+from ingest.parse.pdf_page import render_page, table_places, text_boxes
 from ingest.parse.pdf_rtl import has_rtl, reading_order
-from ingest.parse.pdf_tables import find_tables, with_tables
+from ingest.parse.pdf_tables import Table, find_tables, with_tables
 from ingest.parse.source import File
 from ingest.parse.text import check_characters
 
+if TYPE_CHECKING:  # OCR is loaded with the first page that needs it
+    from ingest.parse.ocr import OcrReader
+    from ingest.parse.ocr_page import PlacedWord
+
 __all__ = ["open_pdf", "parse_pdf", "read_page", "render_page", "text_boxes"]
 
+# Metadata: by page, where the words that OCR read lie on it (``ocr_page.pack_words``); for page images, not for people.
+OCR_WORDS = "ocr_words"
 PAGE_SEPARATOR = "\n\n"
 _FEW_CHARACTERS = 50  # a page with fewer is looked at for images
 _SAMPLES = 48  # characters per page asked whether their font says what they are
 _MAX_OBJECTS = 2000
 _MAX_BOOKMARKS = 5000
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(Z|[+-]\d\d'?(?:\d\d'?)?)?")
+_MENDABLE = frozenset(["page-is-image", "page-unreadable", "page-is-drawing", "unmapped-font"])  # by looking at it
 _METADATA = {
     "Author": "author",
     "Subject": "subject",
@@ -55,6 +62,12 @@ class RawPage:
     lines: list[Line]
     problem: ParseWarning | None = None
     is_image: bool = False
+    # Of a page that was read by OCR: where its words lie (offsets in ``text``), its tables and the ranges of ``text``
+    # that each stands for, and how sure the reading is, of 100.
+    words: list[PlacedWord] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    table_ranges: list[list[tuple[int, int]]] = field(default_factory=list)
+    confidence: float = 0.0
 
 
 @contextmanager
@@ -91,11 +104,12 @@ def parse_pdf(
     limits: ParseLimits,
     password: str | None = None,
     progressed: Callable[[], None] = lambda: None,
+    ocr: Callable[[], OcrReader] | None = None,
 ) -> ParsedDocument:
     """See ``parse_file``; the pages of the result follow each other with ``PAGE_SEPARATOR`` between them."""
     try:
         with open_pdf(path, filename, password) as document:
-            return _parse(document, filename, limits, progressed)
+            return _parse(document, filename, limits, progressed, ocr)
     except ParseFailed as e:
         if e.code != "damaged":
             raise
@@ -104,13 +118,23 @@ def parse_pdf(
         return parse_with_pypdf(path, filename, limits, password, progressed, first_error=e)
 
 
-def _parse(document: Any, filename: str, limits: ParseLimits, progressed: Callable[[], None]) -> ParsedDocument:
+def _parse(
+    document: Any,
+    filename: str,
+    limits: ParseLimits,
+    progressed: Callable[[], None],
+    ocr: Callable[[], OcrReader] | None,
+) -> ParsedDocument:
     count = len(document)
     check_pages(count, filename, limits)
     pages: list[RawPage] = []
     characters = 0
     for index in range(count):
         page = read_page(document, index)
+        if ocr is not None and page.problem is not None and page.problem.code in _MENDABLE:
+            from ingest.parse.pdf_ocr import read_scanned
+
+            read_scanned(document, page, ocr())
         characters += max(len(page.text), sum(len(line.text) for line in page.lines))
         check_characters(characters, filename, limits)
         pages.append(page)
@@ -122,10 +146,13 @@ def _parse(document: Any, filename: str, limits: ParseLimits, progressed: Callab
     texts: list[str] = []
     spans: list[Page] = []
     line_starts: list[list[int]] = []
+    words: dict[str, str] = {}
     position = 0
     for page in pages:
         text, starts = join_lines(page.lines, hyphens)
         text, starts = _clean_page(text, starts)
+        if page.words:
+            words[str(page.number)] = _packed_words(page, text)
         spans.append(Page(page.number, position, position + len(text)))
         line_starts.append([position + s for s in starts])
         texts.append(text)
@@ -143,6 +170,9 @@ def _parse(document: Any, filename: str, limits: ParseLimits, progressed: Callab
         if key in metadata:
             metadata[key] = iso_date(metadata[key])
     metadata["page_count"] = count
+    if words:
+        metadata["ocr"] = {str(page.number): round(page.confidence) for page in pages if page.words}
+        metadata[OCR_WORDS] = words
     return ParsedDocument(
         text=text,
         title=one_line(title) if is_title(title) else title_from_filename(filename),
@@ -152,6 +182,13 @@ def _parse(document: Any, filename: str, limits: ParseLimits, progressed: Callab
         metadata=metadata,
         warnings=tuple(page.problem for page in pages if page.problem),
     )
+
+
+def _packed_words(page: RawPage, text: str) -> str:
+    from ingest.parse.ocr_page import pack_words, stored_words
+
+    tables = [(t.markdown, t.places, r) for t, r in zip(page.tables, page.table_ranges, strict=True)]
+    return pack_words(stored_words(page.words, table_places(text, page.text, tables)))
 
 
 def iso_date(text: str) -> str:
@@ -252,9 +289,9 @@ def _look_for_images(raw: RawPage, page: Any, visible: int) -> None:
     raw.is_image = pdfium_c.FPDF_PAGEOBJ_IMAGE in kinds
     n = raw.number
     if not visible and raw.is_image:
-        raw.problem = ParseWarning("page-is-image", f"page {n} is an image (scanned); OCR is not installed", n, True)
+        raw.problem = ParseWarning("page-is-image", f"page {n} is an image (scanned)", n, True)
     elif raw.is_image and covered > 0.5:
-        message = f"page {n} is mostly an image with {visible} characters of text beside it; OCR is not installed"
+        message = f"page {n} is mostly an image with {visible} characters of text beside it"
         raw.problem = ParseWarning("page-is-image", message, n, True)
     elif not visible and pdfium_c.FPDF_PAGEOBJ_TEXT in kinds:
         raw.problem = ParseWarning("page-unreadable", f"page {n} has text that could not be read", n, True)
@@ -268,11 +305,13 @@ def _refuse_empty(pages: list[RawPage], filename: str) -> None:
         raise ParseFailed(
             f"{filename}: none of its {damaged} pages could be read; it is damaged or cut off", code="damaged"
         )
-    images = sum(page.is_image for page in pages)
+    images = [page for page in pages if page.is_image]
     if images:
+        unread = next((p.problem for p in images if p.problem and p.problem.code == "page-is-image"), None)
+        reason = unread.message.partition(" is an image")[2] if unread else " in which OCR found no text"
         raise EmptyDocument(
-            f"{filename} has no text: {images} of {len(pages)} page{'s' if len(pages) > 1 else ''} "
-            f"{'are images' if images > 1 else 'is an image'} (scanned); OCR is not installed",
+            f"{filename} has no text: {len(images)} of {len(pages)} page{'s' if len(pages) > 1 else ''} "
+            f"{'are images' if len(images) > 1 else 'is an image'}{reason or ' (scanned)'}",
             code="scanned",
         )
     other = next((page.problem.message for page in pages if page.problem), "its pages are blank")
