@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 # Changes whenever the same bytes would give another text: part of the pipeline's version.
-PARSER_VERSION = "2"
+PARSER_VERSION = "3"
 
 
 class Page(NamedTuple):

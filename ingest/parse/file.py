@@ -132,7 +132,7 @@ def _parse(
         case "pdf":
             from ingest.parse.pdf import parse_pdf
 
-            return parse_pdf(path, filename, limits, password, progressed, ocr)
+            return parse_pdf(path, filename, limits, password, progressed, ocr, inner)
         case "docx":
             from ingest.parse.docx import parse_docx
 
@@ -201,3 +201,7 @@ def _parse(
             from ingest.parse.code import parse_code
 
             return parse_code(path, filename, limits)
+        case "png" | "jpeg" | "tiff" | "webp":
+            from ingest.parse.picture import parse_picture
+
+            return parse_picture(kind, path, filename, limits, progressed, ocr)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from typing import Any
 
 from ingest.parse.document import ParseLimits
 
-INSTALL = "apt install tesseract-ocr"
 _PLACES = (  # where packages put the data: Debian 12 and 13, others, Homebrew
     "/usr/share/tesseract-ocr/5/tessdata",
     "/usr/share/tessdata",
@@ -88,10 +88,7 @@ class OcrPage:
 def tessdata() -> Path | None:
     """The folder of the language data: that of TESSDATA_PREFIX and no other if it is set, else the first known one."""
     prefix = os.environ.get("TESSDATA_PREFIX")
-    if prefix:
-        folders = [Path(prefix), Path(prefix) / "tessdata"]
-    else:
-        folders = [Path(p) for p in _PLACES]
+    folders = [Path(prefix), Path(prefix) / "tessdata"] if prefix else [Path(p) for p in _PLACES]
     return next((f for f in folders if any(f.glob("*" + _ENDING))), None)
 
 
@@ -106,21 +103,34 @@ def chosen_languages(asked: str) -> list[str]:
     """Those of ``asked`` ("eng+deu") that are installed; for "" the installed ones, English first, four at most."""
     there = installed_languages()
     if asked:
-        return [name for name in dict.fromkeys(asked.replace(",", "+").split("+")) if name.strip() in there]
+        return [name for name in dict.fromkeys(n.strip() for n in asked.replace(",", "+").split("+")) if name in there]
     return sorted(there, key=lambda name: (name != "eng", name))[:_MAX_LANGUAGES]
 
 
 def missing_ocr(asked: str) -> str:
-    """Why there is no OCR, as the end of a sentence; "" if there is."""
+    """Why there is no OCR and what to do about it, as the end of a sentence; "" if there is."""
     try:
         import tesserocr  # noqa: F401
     except ImportError:
-        return "no OCR is installed"
+        return "no OCR is installed: pip install tesserocr, apt install tesseract-ocr"
     if not installed_languages():
-        return "no OCR is installed"
+        prefix = os.environ.get("TESSDATA_PREFIX")
+        if prefix:
+            return f"no OCR is installed: TESSDATA_PREFIX is {prefix}, where no language data is"
+        return "no OCR is installed: apt install tesseract-ocr"
     if not chosen_languages(asked):
-        return f"OCR has no data for the languages {asked!r} (installed: {', '.join(installed_languages())})"
+        there = ", ".join(installed_languages())
+        return f"OCR has no data for the languages {asked!r} (installed: {there}): apt install {debian_packages(asked)}"
     return ""
+
+
+def debian_packages(asked: str) -> str:
+    """Packages of the languages ``asked`` that are not installed: "tesseract-ocr-deu tesseract-ocr-chi-sim"."""
+    there = installed_languages()
+    names = [n.strip() for n in asked.replace(",", "+").split("+")]
+    return " ".join(
+        f"tesseract-ocr-{n.lower().replace('_', '-')}" for n in dict.fromkeys(names) if n and n not in there
+    )
 
 
 class OcrReader:
@@ -129,10 +139,11 @@ class OcrReader:
     def __init__(self, limits: ParseLimits, before: Callable[[int], None] = lambda _: None) -> None:
         """``before`` is called with 0, 1, … before each picture is read, and gives it its processor time."""
         self.limits = limits
-        self.missing = "OCR is off" if limits.ocr == "off" else missing_ocr(limits.ocr_languages)
+        self.missing = "OCR is off (OPENBOOK_OCR)" if limits.ocr == "off" else missing_ocr(limits.ocr_languages)
         self.languages = "+".join(chosen_languages(limits.ocr_languages))
         self._before = before
         self._count = 0
+        self._ends = 0.0  # when the time of the picture that is read is over
         self._api: Any = None
         self._osd: Any = None
 
@@ -147,10 +158,10 @@ class OcrReader:
         if self.missing:
             return self.missing
         if self._count >= self.limits.ocr_max_pages:
-            return f"of one file OCR reads {self.limits.ocr_max_pages} pages (ocr_max_pages)"
+            return f"of one file OCR reads {self.limits.ocr_max_pages} pages: raise ocr_max_pages in the settings, or split it"
         if self._count in self.limits.ocr_skip:
             self._count += 1
-            return "OCR could not cope with it"
+            return "OCR did not survive it"
         return ""
 
     def begin(self) -> None:
@@ -162,10 +173,13 @@ class OcrReader:
         """The text of a PIL image, turned and straightened as it needs; after ``begin``.
 
         Raises:
-            RuntimeError: tesseract failed on it, or could not be loaded.
+            RuntimeError: tesseract failed on it, could not be loaded, or took longer than ``ocr_page_s``.
         """
         image = image.convert("L")
+        self._ends = time.monotonic() + self.limits.ocr_page_s
         found = self._recognise(image, dpi, 0.0)
+        if found is None:
+            raise RuntimeError(f"it takes longer than {self.limits.ocr_page_s:g} seconds")
         turn = found.turn
         if not turn and found.confidence < _DOUBT:
             turn = self._orientation(image, dpi)
@@ -175,15 +189,20 @@ class OcrReader:
             found = _better(self._recognise(image, dpi, found.angle + math.degrees(found.skew)), found)
         return found
 
-    def _recognise(self, image: Any, dpi: int, angle: float) -> OcrPage:
+    def _recognise(self, image: Any, dpi: int, angle: float) -> OcrPage | None:
+        """One reading, the picture turned by ``angle`` degrees; None if the page's time is over before its end."""
+        left_ms = int(1000 * (self._ends - time.monotonic()))
+        if left_ms <= 0:
+            return None
         api = self._tesseract()
         turned = _turned(image, angle)
         api.SetImage(turned)
         api.SetSourceResolution(dpi)
         page = OcrPage(turned.width, turned.height, angle=angle)
         try:
-            if api.Recognize(int(1000 * self.limits.ocr_page_s)):
-                _collect(api.GetIterator(), page, image.size)
+            if not api.Recognize(left_ms):
+                return None
+            _collect(api.GetIterator(), page, image.size)
         finally:
             api.Clear()
         return page
@@ -215,7 +234,9 @@ class OcrReader:
         return self._api
 
 
-def _better(new: OcrPage, old: OcrPage) -> OcrPage:
+def _better(new: OcrPage | None, old: OcrPage) -> OcrPage:
+    if new is None:
+        return old
     return new if new.confidence * new.letters**0.5 >= old.confidence * old.letters**0.5 else old
 
 

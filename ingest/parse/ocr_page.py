@@ -11,7 +11,7 @@ import base64
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -58,12 +58,17 @@ def read_lines(page: OcrPage, dpi: int, size: tuple[int, int]) -> ReadPage:
         text = " ".join(texts)
         lines.append(_placed(line, text, offset, starts, page.height, _POINTS / dpi))
         for start, word in zip(starts, line.words, strict=True):
-            box = (_part(word.left, size[0]), _part(word.top, size[1]), _part(word.right, size[0]), _part(word.bottom, size[1]))
+            box = (
+                _part(word.left, size[0]),
+                _part(word.top, size[1]),
+                _part(word.right, size[0]),
+                _part(word.bottom, size[1]),
+            )
             words.append((start, start + len(word.text), *box))
         parts.append(text)
         offset += len(text) + 1
-    for line, following in zip(lines, lines[1:], strict=False):
-        _divided(line, following)
+    for upper, lower in pairwise(lines):
+        _divided(upper, lower)
     return ReadPage("\n".join(parts), lines, words)
 
 
@@ -141,7 +146,7 @@ def unpack_words(packed: str) -> list[PlacedWord]:
     table = np.cumsum(np.ascontiguousarray(data).view("<i4").reshape(_FIELDS, -1).T.astype(np.int64), axis=0)
     table[:, 4:6] += table[:, 2:4]
     table[:, 1] += table[:, 0]
-    return [tuple(row) for row in table.tolist()]  # type: ignore[misc]  # six columns
+    return [tuple(row) for row in table.tolist()]
 
 
 def passage_boxes(words: Sequence[PlacedWord], start: int, end: int) -> list[tuple[int, int, int, int]]:

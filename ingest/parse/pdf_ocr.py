@@ -1,4 +1,4 @@
-"""Pages of a PDF whose text is not in the file: rendered, read by OCR, and put in place of what pdfium gave.
+"""Pages whose text is not in the file: rendered, read by OCR, and put in place of what there was. Frames of pictures, too.
 
 A page comes here because ``read_page`` found a problem that a look at the page may mend. What is read there must be
 better than what there was: a text layer whose letters OCR does not know is kept.
@@ -7,16 +7,17 @@ better than what there was: a text layer whose letters OCR does not know is kept
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
-
-import pypdfium2 as pdfium
 
 from ingest.parse.document import ParseWarning
 from ingest.parse.ocr import OcrPage, OcrReader
 from ingest.parse.ocr_page import read_lines
+from ingest.parse.pdf_join import RawPage
 from ingest.parse.pdf_lines import Line
 from ingest.parse.pdf_tables import find_tables, with_tables
 
+WITHOUT_TEXT = "image-without-text"  # OCR looked, and there was none: nothing is lost
 _DPI = 300
 _MIN_DPI = 70
 _MAX_PIXELS = 20_000_000
@@ -25,10 +26,20 @@ _DOUBT = 70  # and under which it is said
 _SURE = 70  # to take the place of a text layer
 
 
-def read_scanned(document: Any, raw: Any, ocr: OcrReader) -> None:
-    """Reads page ``raw`` (a ``RawPage`` with a problem of those that a look may mend) anew; its problem says what came of it."""
-    problem: ParseWarning = raw.problem
-    n = raw.number
+def read_scanned(document: Any, raw: RawPage, ocr: OcrReader) -> None:
+    """Reads page ``raw`` of a pdfium document, which has a problem of those that a look may mend."""
+    read_looked_at(raw, ocr, lambda: _rendered(document, raw.number - 1))
+
+
+def read_looked_at(raw: RawPage, ocr: OcrReader, look: Callable[[], tuple[Any, int]]) -> None:
+    """Reads ``raw`` anew, whose problem says afterwards what came of it.
+
+    Args:
+        look: gives the picture of the page (PIL) and its dots per inch.
+    """
+    problem = raw.problem
+    if problem is None:
+        return
     refusal = ocr.refusal()
     if refusal:
         if problem.code == "page-is-image":
@@ -36,22 +47,22 @@ def read_scanned(document: Any, raw: Any, ocr: OcrReader) -> None:
         return
     ocr.begin()
     try:
-        image, dpi = _rendered(document, n - 1)
+        image, dpi = look()
         found = ocr.read(image, dpi)
-    except (RuntimeError, MemoryError, pdfium.PdfiumError) as e:
+    except (RuntimeError, MemoryError, OSError) as e:  # pdfium's error is a RuntimeError, Pillow's an OSError
         reason = str(e) or "it needs too much memory"
         if problem.code == "page-is-image":
             raw.problem = problem._replace(message=f"{_subject(raw)} that OCR could not read ({reason[:200]})")
         return
     if problem.code == "unmapped-font" and not _outdoes(found, raw):
         return
-    raw.problem = _judgement(found, raw)
+    raw.problem = _judgement(found, raw, problem)
     if found.confidence < _LEAST or (raw.lines and found.letters < _letters(raw.lines)):
         return
     take(raw, found, dpi, image.size)
 
 
-def take(raw: Any, found: OcrPage, dpi: int, size: tuple[int, int]) -> None:
+def take(raw: RawPage, found: OcrPage, dpi: int, size: tuple[int, int]) -> None:
     """Puts what OCR read in place of the text of ``raw``."""
     read = read_lines(found, dpi, size)
     raw.tables = find_tables(None, read.lines, None, 0)
@@ -60,31 +71,33 @@ def take(raw: Any, found: OcrPage, dpi: int, size: tuple[int, int]) -> None:
     raw.confidence = found.confidence
 
 
-def _subject(raw: Any) -> str:
+def _subject(raw: RawPage) -> str:
     visible = _letters(raw.lines)
     if visible:
         return f"page {raw.number} is mostly an image with {visible} letters of text beside it"
     return f"page {raw.number} is an image"
 
 
-def _judgement(found: OcrPage, raw: Any) -> ParseWarning | None:
+def _judgement(found: OcrPage, raw: RawPage, problem: ParseWarning) -> ParseWarning | None:
     """What is to be said of a page that was read."""
-    n, code = raw.number, raw.problem.code
+    n, code = raw.number, problem.code
     if not found.letters:
         if code != "page-is-image":
-            return raw.problem._replace(lost=code != "page-is-drawing")
-        return ParseWarning("image-without-text", f"page {n} is an image in which OCR found no text", n)
+            return problem._replace(lost=code != "page-is-drawing")
+        return ParseWarning(WITHOUT_TEXT, f"page {n} is an image in which OCR found no text", n)
     if found.confidence < _LEAST:
         return ParseWarning("ocr-failed", f"page {n} was looked at by OCR, which could make no sense of it", n, True)
     how = f"page {n} was read by OCR"
     if code == "unmapped-font":
         how = f"page {n}: the font does not say which letters it draws, so the page was read by OCR"
     if found.confidence < _DOUBT:
-        return ParseWarning("ocr-doubtful", f"{how}, with a confidence of {found.confidence:.0f} of 100: some of it may be wrong", n)
+        return ParseWarning(
+            "ocr-doubtful", f"{how}, with a confidence of {found.confidence:.0f} of 100: some of it may be wrong", n
+        )
     return ParseWarning("ocr-font", how, n) if code == "unmapped-font" else None
 
 
-def _outdoes(found: OcrPage, raw: Any) -> bool:
+def _outdoes(found: OcrPage, raw: RawPage) -> bool:
     """Whether OCR is to be believed more than a text layer that is partly wrong."""
     letters = [c for line in raw.lines for c in line.text if c.isalpha()]
     read = [c for line in found.lines for w in line.words for c in w.text if c.isalpha()]
@@ -108,7 +121,8 @@ def _rendered(document: Any, index: int) -> tuple[Any, int]:
     try:
         width, height = page.get_size()
         scale = min(_DPI / 72, (_MAX_PIXELS / max(width * height, 1.0)) ** 0.5)
-        image = page.render(scale=scale, grayscale=True).to_pil()
+        # Without forms and notes: what they say is read from them, and would stand there twice.
+        image = page.render(scale=scale, grayscale=True, may_draw_forms=False, draw_annots=False).to_pil()
         return image.copy(), max(round(72 * scale), _MIN_DPI)
     finally:
         page.close()

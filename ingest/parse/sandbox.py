@@ -108,9 +108,7 @@ class Sandbox:
         except (KeyError, TypeError) as e:
             raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
 
-    def _parse(
-        self, path: Path, filename: str, cancelled: Callable[[], bool], password: str | None
-    ) -> dict[str, Any]:
+    def _parse(self, path: Path, filename: str, cancelled: Callable[[], bool], password: str | None) -> dict[str, Any]:
         """Asks again without the pictures that the child died of while OCR looked at them; at last without OCR."""
         limits = self.limits
         while True:
@@ -358,7 +356,14 @@ def _environment() -> dict[str, str]:
     """What the child may know: how to run Python, and no secret."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     # Its processor time is counted over all threads: OCR would only wait for itself.
-    return {**kept, "OMP_THREAD_LIMIT": "1", "PYTHONPATH": str(_ROOT), "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        **kept,
+        "OMP_THREAD_LIMIT": "1",
+        "PYTHONPATH": str(_ROOT),
+        "PYTHONUTF8": "1",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _error(value: Any) -> OpenbookError:
