@@ -267,9 +267,11 @@ class Store:
             query = _select_documents(principal).where(documents.c.collection_id == collection_id)
             if cursor is not None:
                 query = query.where(documents.c.doc_number < int(cursor))
-            found = connection.execute(query.order_by(documents.c.doc_number.desc()).limit(limit + 1)).all()
-        more = str(found[limit - 1].doc_number) if len(found) > limit else None
-        return [as_info(row) for row in found[:limit]], more
+            # Row by row: metadata can be long, and infos leave the longest of it out.
+            rows = connection.execute(query.order_by(documents.c.doc_number.desc()).limit(limit + 1))
+            found = [(row.doc_number, as_info(row)) for row in rows]
+        more = str(found[limit - 1][0]) if len(found) > limit else None
+        return [info for _, info in found[:limit]], more
 
     def list_chunks(self, principal: Principal, doc_id: str) -> list[Chunk]:
         """A document's chunks in reading order. Raises NotFound."""

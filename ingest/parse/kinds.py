@@ -68,6 +68,7 @@ NAMES: dict[Kind, str] = {
     "webp": "a WebP image",
 }
 PICTURES: frozenset[Kind] = frozenset(["png", "jpeg", "tiff", "webp"])
+DRAWN: frozenset[str] = frozenset(MIME_TYPES[k] for k in ("pdf", *PICTURES))  # MIME types with images of their pages
 # Told by their names alone: any text may bear them, so content never contradicts the promise of one of these.
 TEXTUAL: frozenset[Kind] = frozenset(["html", "markdown", "rst", "csv", "json", "xml", "code", "text"])
 READS = (

@@ -99,6 +99,12 @@ def installed_languages() -> list[str]:
     return [n for n in names if n not in _NO_LANGUAGES]
 
 
+def has_orientation() -> bool:
+    """Whether there is data to tell which way is up."""
+    folder = tessdata()
+    return folder is not None and (folder / f"osd{_ENDING}").exists()
+
+
 def chosen_languages(asked: str) -> list[str]:
     """Those of ``asked`` ("eng+deu") that are installed; for "" the installed ones, English first, four at most."""
     there = installed_languages()
@@ -212,10 +218,9 @@ class OcrReader:
         import tesserocr
 
         if self._osd is None:
-            folder = tessdata()
-            if folder is None or not (folder / f"osd{_ENDING}").exists():
+            if not has_orientation():
                 return 0
-            self._osd = tesserocr.PyTessBaseAPI(path=str(folder), lang="osd", psm=tesserocr.PSM.OSD_ONLY)
+            self._osd = tesserocr.PyTessBaseAPI(path=str(tessdata()), lang="osd", psm=tesserocr.PSM.OSD_ONLY)
         self._osd.SetImage(image)
         self._osd.SetSourceResolution(dpi)
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ingest.parse.clean import plain
-from ingest.parse.document import Page, ParseWarning
+from ingest.parse.document import OCR_WORDS, Page, ParseWarning
 from ingest.parse.pdf_hyphens import Hyphens
 from ingest.parse.pdf_lines import Line, join_lines
 from ingest.parse.pdf_page import table_places
@@ -20,8 +20,6 @@ from ingest.parse.pdf_tables import Table
 if TYPE_CHECKING:  # OCR is loaded with the first page that needs it
     from ingest.parse.ocr_page import PlacedWord
 
-# Metadata: by page, where the words that OCR read lie on it (``ocr_page.pack_words``); for page images, not for people.
-OCR_WORDS = "ocr_words"
 PAGE_SEPARATOR = "\n\n"
 
 

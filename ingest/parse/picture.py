@@ -110,7 +110,7 @@ def frame_image(file: File, number: int, width_px: int) -> Any:
 
 @contextmanager
 def _opened(file: File, filename: str) -> Iterator[Any]:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     with file.open("rb") as data, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's word on sizes and on odd tags: sizes are checked here
@@ -121,6 +121,10 @@ def _opened(file: File, filename: str) -> Iterator[Any]:
             raise
         except Image.DecompressionBombError as e:
             raise TooLarge(f"{filename} is larger than pictures that are read: {e}", code="image-too-large") from e
+        except UnidentifiedImageError as e:  # its message names the file on this disk
+            raise ParseFailed(
+                f"{filename} is a picture too damaged to be opened: download it again", code="damaged"
+            ) from e
         except _BROKEN as e:
             raise ParseFailed(
                 f"{filename} is a damaged picture ({e}): save or download it again", code="damaged"
