@@ -150,7 +150,7 @@ def _ocr(settings: Settings) -> Finding:
     if absent:
         text += f"; of those asked for, data is missing: apt install {absent}"
     elif not others:
-        text += " (more: apt install tesseract-ocr-deu, -fra, …; choose with OPENBOOK_OCR_LANGUAGES=eng+deu)"
+        text += " (for German apt install tesseract-ocr-deu, and so on; choose with OPENBOOK_OCR_LANGUAGES=eng+deu)"
     if not has_orientation():
         text += "; pages on their side need apt install tesseract-ocr-osd"
     return Finding(topic="OCR", state="ok", text=text)

@@ -15,6 +15,8 @@ PARSER_VERSION = "3"
 # Metadata: by page, where the words that OCR read lie on it (``ocr_page.pack_words``). For page images, not for people:
 # a key with "_" before it stays out of what is told of a document.
 OCR_WORDS = "_ocr_words"
+# Metadata: pages that were not read since there was no OCR. With one, the same bytes are worth reading again.
+AWAITS_OCR = "awaits_ocr"
 
 
 class Page(NamedTuple):

@@ -20,7 +20,7 @@ import pypdfium2.raw as pdfium_c
 
 from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge
 from ingest.parse.clean import is_title, one_line, title_from_filename
-from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.document import AWAITS_OCR, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.figures import figures
 from ingest.parse.pdf_headings import headings_from_lines, headings_from_outline
 from ingest.parse.pdf_hyphens import Hyphens
@@ -165,6 +165,9 @@ def _parse(
             metadata[key] = iso_date(metadata[key])
     metadata["page_count"] = count
     metadata.update(joined.ocr_metadata(pages))
+    unread = [page.number for page in pages if page.problem and page.problem.code == "page-is-image"]
+    if unread and ocr is not None and ocr().missing:
+        metadata[AWAITS_OCR] = unread
     captions = figures(text, spans)
     if captions:
         metadata["figures"] = captions

@@ -52,7 +52,9 @@ def read_looked_at(raw: RawPage, ocr: OcrReader, look: Callable[[], tuple[Any, i
     except (RuntimeError, MemoryError, OSError) as e:  # pdfium's error is a RuntimeError, Pillow's an OSError
         reason = str(e) or "it needs too much memory"
         if problem.code == "page-is-image":
-            raw.problem = problem._replace(message=f"{_subject(raw)} that OCR could not read ({reason[:200]})")
+            raw.problem = problem._replace(
+                code="ocr-failed", message=f"{_subject(raw)} that OCR could not read ({reason[:200]})"
+            )
         return
     if problem.code == "unmapped-font" and not _outdoes(found, raw):
         return
