@@ -29,6 +29,7 @@ _MAX_LANGUAGES = 4  # of those installed, when none are asked for: each makes ev
 _DOUBT = 75  # mean confidence under which a page may stand on its head
 _MIN_ORIENTATION = 2.0  # of tesseract's score; the better reading of the two decides in the end
 _MIN_SKEW = math.radians(0.75)  # less does no harm
+_TOP_TO_BOTTOM = 2  # tesseract's WritingDirection
 _SKEWED = math.radians(20)  # more is no skew
 
 
@@ -187,8 +188,8 @@ class OcrReader:
         if found is None:
             raise RuntimeError(f"it takes longer than {self.limits.ocr_page_s:g} seconds")
         turn = found.turn
-        if not turn and found.confidence < _DOUBT:
-            turn = self._orientation(image, dpi)
+        if found.confidence < _DOUBT:
+            turn = self._orientation(image, dpi) or turn
         if turn:
             found = _better(self._recognise(image, dpi, 90.0 * turn), found)
         if _MIN_SKEW < abs(found.skew) < _SKEWED:
@@ -261,30 +262,44 @@ def _collect(iterator: Any, page: OcrPage, size: tuple[int, int]) -> None:
         tesserocr.PT.VERTICAL_TEXT, tesserocr.PT.CAPTION_TEXT, tesserocr.PT.EQUATION, tesserocr.PT.INLINE_EQUATION,
     }  # fmt: skip
     turns: Counter[int] = Counter()
-    skews: list[tuple[int, float]] = []
-    is_text, orientation, skew, paragraph = False, 0, 0.0, 0
+    slopes: list[tuple[float, float]] = []  # of the lines: (radians, length)
+    is_text, turn, paragraph = False, 0, 0
     if iterator is None:
         return
     while True:
         if iterator.IsAtBeginningOf(level.BLOCK):
             is_text = iterator.BlockType() in text_blocks
-            orientation, _, _, skew = iterator.Orientation()
+            _, direction, _, _ = iterator.Orientation()
+            # Lines that run down the page: the top of their letters points to the right, unless they stand that way
+            # by nature, as Chinese may. Then the turned page reads worse, and ``_better`` keeps the first reading.
+            turn = 1 if direction == _TOP_TO_BOTTOM else 0
         if iterator.IsAtBeginningOf(level.PARA):
             paragraph += 1
         if iterator.IsAtBeginningOf(level.TEXTLINE) and is_text:
             page.lines.append(_line(iterator, level.TEXTLINE, paragraph))
+            baseline = iterator.Baseline(level.TEXTLINE)
+            if baseline and not turn:
+                (x0, y0), (x1, y1) = baseline
+                slopes.append((math.atan2(y1 - y0, x1 - x0), math.hypot(x1 - x0, y1 - y0)))
         if is_text and not iterator.Empty(level.WORD):
             _add_word(iterator, level.WORD, page, size)
             letters = len(page.lines[-1].words[-1].text) if page.lines[-1].words else 0
-            turns[orientation] += letters
-            skews.append((letters, skew))
+            turns[turn] += letters
         if not iterator.Next(level.WORD):
             break
     page.lines = [line for line in page.lines if line.words]
-    # Tesseract says where the top of the text points: 1 to the right, 2 down, 3 to the left.
     page.turn = turns.most_common(1)[0][0] if turns else 0
-    weight = sum(n for n, _ in skews)
-    page.skew = sum(n * s for n, s in skews) / weight if weight else 0.0
+    page.skew = _middle(slopes)
+
+
+def _middle(weighted: list[tuple[float, float]]) -> float:
+    """The weighted median of (value, weight); 0 of nothing."""
+    half = sum(weight for _, weight in weighted) / 2
+    for value, weight in sorted(weighted):
+        half -= weight
+        if half <= 0:
+            return value
+    return 0.0
 
 
 def _line(iterator: Any, level: int, paragraph: int) -> OcrLine:

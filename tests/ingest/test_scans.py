@@ -47,7 +47,9 @@ def test_a_scanned_page_is_read(parse):
 
 
 @needs_ocr
-@pytest.mark.parametrize("degrees", [90, 180, 270, 3, -4])
+@pytest.mark.parametrize(
+    "degrees", [90, 270, 3, pytest.param(180, marks=pytest.mark.slow), pytest.param(-4, marks=pytest.mark.slow)]
+)
 def test_a_page_on_its_side_on_its_head_or_askew_is_read(degrees, parse):
     assert parse(pdf(scanned(scan(turned=degrees)))).text == TEXT
 
@@ -85,7 +87,7 @@ def test_the_confined_child_reads_within_its_memory_and_time(tmp_path):
 @needs_ocr
 def test_a_page_that_takes_too_long_is_named_and_the_others_are_kept(parse):
     document = parse(pdf(lines(PROSE), scanned(scan(LETTER * 4, height=1700))), limits=ParseLimits(ocr_page_s=0.05))
-    assert document.text == " ".join(PROSE)
+    assert document.text.strip() == " ".join(PROSE)
     assert [(w.page, w.lost, w.message) for w in document.warnings] == [
         (2, True, "page 2 is an image that OCR could not read (it takes longer than 0.05 seconds)")
     ]
@@ -119,7 +121,7 @@ def test_a_page_whose_picture_is_damaged_does_not_lose_the_others(parse):
 
 @needs_ocr
 def test_a_scan_with_a_stamp_is_read_as_a_whole(parse):
-    document = parse(pdf(both(scanned(scan()), lines(["Page 2"], y=60))))
+    document = parse(pdf(both(scanned(scan(height=1754)), lines(["Page 2"], y=60))))
     assert TEXT in document.text and "Page 2" in document.text and not document.partial
 
 
