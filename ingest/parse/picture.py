@@ -27,8 +27,11 @@ from ingest.parse.text import check_characters
 PictureKind = Literal["png", "jpeg", "tiff", "webp"]
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
-_MAX_PIXELS = 80_000_000  # of a frame: A3 at 600 dots per inch has 70 million
-_MAX_UNPACKED_BYTES = 320 * 2**20  # of a frame: 80 million pixels of four channels
+_MAX_PIXELS = 80_000_000  # of a frame in grey: A3 at 600 dots per inch has 70 million
+_MAX_UNPACKED_BYTES = 208 * 2**20  # of a frame: 54 million pixels in colour, which take four bytes each
+_ONE_BYTE = frozenset(["1", "L", "P"])
+_DEEP = frozenset(["I", "F", "I;16", "I;16B", "I;16L", "I;16N"])
+_ORIENTATION = 0x0112  # tag of Exif
 _READ_PIXELS = 20_000_000  # a larger picture is made smaller for OCR
 _DPI = 300
 _SCREEN_DPI = 150  # taken where a picture does not say: letters of screens and photographs are small
@@ -101,7 +104,11 @@ def frame_image(file: File, number: int, width_px: int) -> Any:
         except EOFError as e:
             raise NotFound(f"there is no page {number}") from e
         _check_size(image, "the picture")
-        shown = _upright(image).convert("RGB")
+        if image.format == "JPEG":
+            image.draft("RGB", (width_px, 1))
+        elif image.mode in ("RGB", "RGBA", "L") and image.width >= 4 * width_px:
+            image.thumbnail((2 * width_px, image.height), Image.Resampling.BOX)
+        shown = _upright(image, grey=False).convert("RGB")
     height = max(1, round(shown.height * width_px / shown.width))
     if height > 10 * width_px + 1000:  # a banner
         raise NotFound(f"page {number} is too long to be shown")
@@ -151,29 +158,38 @@ def _frames(image: Any, filename: str, limits: ParseLimits) -> Iterator[int]:
 
 def _check_size(image: Any, filename: str) -> None:
     pixels = image.width * image.height
-    if pixels > _MAX_PIXELS or pixels * max(len(image.getbands()), 1) > _MAX_UNPACKED_BYTES:
+    limit = min(_MAX_PIXELS, _MAX_UNPACKED_BYTES // _bytes_per_pixel(image))
+    if pixels > limit:
         raise TooLarge(
-            f"{filename} has {image.width:,} × {image.height:,} pixels, over the limit of {_MAX_PIXELS // 10**6} million: "
-            "make it smaller",
+            f"{filename} has {image.width:,} × {image.height:,} pixels, over the limit of {limit // 10**6} million: "
+            f"make it smaller{'' if image.mode in _ONE_BYTE else ', or grey'}",
             code="image-too-large",
         )
 
 
-def _upright(image: Any) -> Any:
+def _bytes_per_pixel(image: Any) -> int:
+    """At the worst moment of reading it."""
+    if image.mode in _DEEP:
+        return 10  # it passes through 32 bits twice
+    return 1 if image.mode in _ONE_BYTE and "transparency" not in image.info else 4
+
+
+def _upright(image: Any, *, grey: bool) -> Any:
     """The frame as it is to be seen: turned as its camera says, on white where it is transparent."""
     from PIL import Image, ImageOps
 
-    turned = ImageOps.exif_transpose(image)
-    if turned.mode.startswith("I") or turned.mode == "F":  # depths that Pillow would cut off at 255
+    turned = image if image.getexif().get(_ORIENTATION, 1) in (0, 1) else ImageOps.exif_transpose(image)
+    if turned.mode in _DEEP:  # Pillow would cut them off at 255
         values = turned if turned.mode == "F" else turned.convert("I").convert("F")
         low, high = (float(v) for v in values.getextrema() if not isinstance(v, tuple))
         scale = 255.0 / max(high - low, 1.0)
         return values.point(lambda v: v * scale - low * scale).convert("L")
-    if "A" in turned.getbands() or "transparency" in turned.info:
-        ground = Image.new("RGBA", turned.size, "white")
-        ground.alpha_composite(turned.convert("RGBA"))
-        return ground.convert("RGB")
-    return turned
+    if "transparency" in turned.info:
+        turned = turned.convert("RGBA")
+    if "A" in turned.getbands():
+        kind = "L" if grey or turned.mode == "LA" else "RGB"
+        return Image.composite(turned.convert(kind), Image.new(kind, turned.size, "white"), turned.getchannel("A"))
+    return turned.convert("L" if grey else "RGB")
 
 
 def _for_ocr(image: Any) -> tuple[Any, int]:
@@ -181,7 +197,9 @@ def _for_ocr(image: Any) -> tuple[Any, int]:
     from PIL import Image
 
     dpi = _dpi(image)
-    grey = _upright(image).convert("L")
+    if image.format == "JPEG":
+        image.draft("L", image.size)  # its colours are never unpacked
+    grey = _upright(image, grey=True)
     scale = min(max(_DPI / dpi, 1.0), _MAX_GROWTH)
     scale = min(scale, (_READ_PIXELS / (grey.width * grey.height)) ** 0.5)
     if abs(scale - 1.0) > 0.05:

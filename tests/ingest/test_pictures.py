@@ -98,6 +98,19 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path):
         assert time.monotonic() - begun < 10
 
 
+@needs_ocr
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["RGBA", "RGB", "L", "I;16"])
+def test_the_largest_picture_that_is_read_takes_no_more_than_half_a_gigabyte(mode, tmp_path):
+    from ingest.parse.picture import _bytes_per_pixel  # what the limit is made of
+
+    most = min(80_000_000, 208 * 2**20 // _bytes_per_pixel(Image.new(mode, (1, 1))))
+    path = tmp_path / "large.png"
+    path.write_bytes(saved(Image.new(mode, (8000, most // 8000)), "PNG", compress_level=1))
+    with Sandbox(ParseLimits(memory_bytes=640 * 2**20)) as sandbox, pytest.raises(EmptyDocument, match="no text"):
+        sandbox.parse(path, "large.png")
+
+
 def test_a_picture_that_claims_more_than_a_billion_pixels_is_refused(parse_bytes):
     head = struct.pack(">IIBBBBB", 2**20, 2**20, 8, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", zlib.compress(b"")) + _chunk(b"IEND", b"")
@@ -129,7 +142,9 @@ def test_a_picture_without_text_says_so(parse_bytes):
 def test_a_picture_without_ocr_says_what_to_do(parse_bytes, monkeypatch):
     monkeypatch.setattr("ingest.parse.ocr._PLACES", ())
     monkeypatch.delenv("TESSDATA_PREFIX", raising=False)
-    with pytest.raises(EmptyDocument, match=r"a\.png is a PNG image and no OCR is installed: apt install tesseract-ocr$"):
+    with pytest.raises(
+        EmptyDocument, match=r"a\.png is a PNG image and no OCR is installed: apt install tesseract-ocr$"
+    ):
         parse_bytes(saved(scan(), "PNG"), "a.png")
 
 
