@@ -139,7 +139,7 @@ class Store:
     ) -> Change:
         """Stores a document with its chunks and their vectors; replaces the one with the same ``doc_id``.
 
-        The same bytes, encoder and chunker as stored already change nothing.
+        The same bytes, encoder and chunker as stored already, with a text of the same length, change nothing.
 
         Args:
             vectors_: (n_chunks, dim), one row per chunk.
@@ -163,14 +163,12 @@ class Store:
 
         old = connection.execute(
             _runs(documents.c.doc_id == document.doc_id).add_columns(
-                documents.c.encoder_revision, documents.c.chunker_version
+                documents.c.encoder_revision, documents.c.chunker_version, documents.c.n_characters
             )
         ).one_or_none()
-        if old is not None and (old.sha256, old.encoder_revision, old.chunker_version) == (
-            document.sha256,
-            encoder_revision,
-            chunker_version,
-        ):
+        # The length of the text, since OCR that was missing before may have come.
+        made = (document.sha256, encoder_revision, chunker_version, len(document.text))
+        if old is not None and (old.sha256, old.encoder_revision, old.chunker_version, old.n_characters) == made:
             return Change(number=current_change(connection), kind="none")
 
         change = self._take_away(connection, "put", document.doc_id, [old] if old is not None else [])
