@@ -59,7 +59,10 @@ def test_a_figure_is_named_with_the_image_of_its_page(client: Client) -> None:
 @needs_ocr
 def test_a_document_that_lacked_ocr_is_read_anew_when_it_has_come(tmp_path, model_cache) -> None:
     data = pdf(lines(["A cover with text on it, long enough."]), scanned(scan()))
-    with openbook_server(tmp_path / "data", env={"TESSDATA_PREFIX": str(tmp_path)}) as server, server.client() as client:
+    with (
+        openbook_server(tmp_path / "data", env={"TESSDATA_PREFIX": str(tmp_path)}) as server,
+        server.client() as client,
+    ):
         client.create_collection("late")
         job = ingest(client, "late", "late.pdf", data)
         assert job["state"] == "partial" and "page 2 is an image and no OCR is installed" in job["reason"]
