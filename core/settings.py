@@ -73,7 +73,7 @@ class Settings(BaseModel):
     ocr: Literal["auto", "off"] = "auto"
     ocr_languages: str = Field("", pattern=r"^[A-Za-z_]*([+,][A-Za-z_]+)*$")
     ocr_max_pages: int = Field(200, ge=0)  # of one file
-    ocr_page_s: float = Field(60.0, gt=0)
+    ocr_page_s: float = Field(120.0, gt=0)
 
     # Retrieval.
     retriever: Literal["bm25", "tfidf", "dense", "hybrid"] = "hybrid"

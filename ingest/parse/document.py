@@ -105,7 +105,7 @@ class ParseLimits:
     ocr: Literal["auto", "off"] = "auto"
     ocr_languages: str = ""  # "eng+deu"; "": what is installed
     ocr_max_pages: int = 200  # of one file; each adds ``ocr_page_s`` to its wall clock
-    ocr_page_s: float = 60.0  # processor time of one page
+    ocr_page_s: float = 120.0  # of one page; a page takes 4 on a quiet machine, and 30 beside four other jobs
     ocr_skip: tuple[int, ...] = ()  # pictures, counted from 0, that are not read: the child died of them before
 
     def cpu_allowance(self, size_bytes: int) -> float:
