@@ -12,7 +12,9 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.upkeep.purge import purge as purge_document
 from app.upkeep.purge import purged_json
 from core.errors import InvalidRequest, NotFound
-from core.types import Chunk
+from core.types import Chunk, Document
+from ingest.parse.document import OCR_WORDS
+from ingest.parse.kinds import DRAWN
 from retrieval.records import DocumentInfo
 
 router = APIRouter(prefix="/v1", tags=["documents"])
@@ -43,7 +45,19 @@ async def get_document(doc_id: str, services: ServicesHere, principal: Principal
     info = await services.offload(services.store.get_document_info, principal, doc_id)
     document = await services.offload(services.store.get_document, principal, doc_id)
     spans = [{"number": p.number, "start": p.start, "end": p.end} for p in document.pages]
-    return {**_info_json(info), "page_spans": spans}
+    return {**_info_json(info), "page_spans": spans, "figures": _figures(document)}
+
+
+def _figures(document: Document) -> list[dict[str, Any]]:
+    """Captions of figures with the image of the page on which each stands, the caption marked."""
+    return [
+        {
+            **figure,
+            "caption": document.text[figure["start"] : figure["end"]],
+            "image": f"/v1/documents/{document.doc_id}/pages/{figure['page']}.png?highlight={figure['start']},{figure['end']}",
+        }
+        for figure in document.metadata.get("figures", [])
+    ]
 
 
 @router.delete("/documents/{doc_id}", status_code=204, responses={200: {"description": "What was purged where."}})
@@ -128,21 +142,23 @@ async def get_page_image(
     ] = None,
     width: Annotated[int, Query(ge=100, le=3000)] = PAGE_WIDTH_PX,
 ) -> Response:
-    """A page of a PDF as an image, the passage marked."""
+    """A page of a PDF, or of a picture, as an image, the passage marked."""
     document = await services.offload(services.store.get_document, principal, doc_id)
     page = next((p for p in document.pages if p.number == number), None)
-    if document.mime_type != "application/pdf":
+    if document.mime_type not in DRAWN:
         raise NotFound(f"{document.title!r} is {document.mime_type}, which has no page images", code="no-pages")
     if page is None:
         raise NotFound(f"{document.title!r} has pages 1 to {len(document.pages)}, not {number}", code="no-such-page")
     start, end = _range(highlight) if highlight else (page.start, page.start)
     path = services.store.originals.path(document.sha256)
+    words = document.metadata.get(OCR_WORDS, {}).get(str(number), "")
 
     def render() -> bytes:
         # Offsets of a document become offsets of its page; a passage may begin before it or end after it.
         low, high = max(start, page.start) - page.start, min(end, page.end) - page.start
         page_text = document.text[page.start : page.end]
-        return services.sandbox.page_image(path, number, page_text, [(low, high)] if low < high else [], width)
+        passages = [(low, high)] if low < high else []
+        return services.sandbox.page_image(path, number, page_text, passages, width, words=words)
 
     return Response(await services.offload(render), media_type="image/png")
 

@@ -92,7 +92,7 @@ def _draw(passage: Passage) -> None:
         return
     page = _page_of(document, passage)
     head(page)
-    if document["mime_type"] == PDF and page is not None:
+    if page is not None and (document["mime_type"] == PDF or document["mime_type"].startswith("image/")):
         _page_image(passage, page)
     st.download_button(
         "Download the original",
