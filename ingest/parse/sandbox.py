@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +25,7 @@ from typing import Any
 import core.errors
 from core.errors import OpenbookError, ParseFailed, RunCancelled
 from ingest.parse.document import ParsedDocument, ParseLimits
+from ingest.parse.members import Member, Survey
 from ingest.parse.wire import PREFIX_BYTES, encode_request, frame_length
 
 CHILD = "ingest.parse.child"
@@ -34,6 +35,7 @@ _START_TIMEOUT_S = 30.0
 _MAX_SAID_BYTES = 4096
 _MAX_FILES = 100  # then a fresh child: what one file left in memory shall not meet many others
 _ANSWER_BASE_BYTES = 48 * 2**20
+_MAX_PIECE_BYTES = 2**20  # of one answer of a stream
 
 
 def never() -> bool:
@@ -125,6 +127,59 @@ class Sandbox:
         }
         return base64.b64decode(self.ask(request, f"page {page}", never)["png"])
 
+    def members(self, path: Path, filename: str, cancelled: Callable[[], bool] = never) -> Survey:
+        """What is in a zip archive. Raises as ``ingest.parse.members.survey`` does, and RunCancelled."""
+        request = {"do": "members", "path": str(path.resolve()), "limits": self.limits.to_wire()}
+        answer = self.ask(request, filename, cancelled)
+        try:
+            members = tuple(Member(int(i), str(name), int(size)) for i, name, size in answer["members"])
+            return Survey(members, tuple((str(name), str(why)) for name, why in answer["skipped"]))
+        except (KeyError, TypeError, ValueError) as e:
+            raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
+
+    def member(
+        self, path: Path, filename: str, index: int, cancelled: Callable[[], bool] = never
+    ) -> Iterator[bytes]:
+        """The bytes of one member in pieces. Until it is exhausted or closed nothing else can be asked."""
+        request = {"do": "member", "path": str(path.resolve()), "limits": self.limits.to_wire(), "index": index}
+        size = 0
+        for answer in self.stream(request, filename, cancelled):
+            try:
+                piece = base64.b64decode(answer["piece"], validate=True)
+            except (KeyError, TypeError, ValueError) as e:
+                raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
+            size += len(piece)
+            if size > self.limits.max_unpacked_bytes:  # the child has counted: this is one that was taken over
+                raise ParseFailed(f"{filename}: the parser gave more than it may", code="child-failed")
+            yield piece
+
+    def stream(
+        self, request: dict[str, Any], filename: str, cancelled: Callable[[], bool]
+    ) -> Iterator[dict[str, Any]]:
+        """Like ``ask``, for an answer in many pieces. Left before its end, it takes the child with it."""
+        with self._lock:
+            deadline = time.monotonic() + self.limits.timeout_s
+            child = self._ready_child()
+            failed = True
+            error: Any = None
+            try:
+                child.send({"filename": filename, "cpu_s": self.limits.timeout_s, **request})
+                while True:
+                    answer = child.receive(deadline, _MAX_PIECE_BYTES, cancelled)
+                    if "end" in answer or "error" in answer:
+                        break
+                    yield answer
+                failed = _exhausted(answer)
+                error = answer.get("error")
+            except _Gone as e:
+                raise ParseFailed(f"{filename} could not be read: {e.reason}", code=e.code) from None
+            finally:
+                child.served += 1
+                if failed or child.served >= self._max_files:
+                    self._discard()
+        if error is not None:
+            raise _error(error)
+
     def ask(self, request: dict[str, Any], filename: str, cancelled: Callable[[], bool]) -> dict[str, Any]:
         """Sends one request and waits for its answer; errors of the child are raised here as what they were there."""
         with self._lock:
@@ -135,6 +190,7 @@ class Sandbox:
                 # Time spent waiting for the disk is not the parser's; the wall clock below bounds that too.
                 child.send({"filename": filename, "cpu_s": self.limits.timeout_s, **request})
                 answer = child.receive(deadline, self._max_answer_bytes(), cancelled)
+                child.served += 1
                 failed = _exhausted(answer)
             except _Gone as e:
                 raise ParseFailed(f"{filename} could not be read: {e.reason}", code=e.code) from None
@@ -209,7 +265,6 @@ class _Child:
         except _Gone as e:
             self.kill()
             raise ParseFailed(f"the parser could not be started: {e.reason}", code="child-failed") from None
-        self.served = 0
         self.network = str(hello.get("network", ""))
 
     def alive(self) -> bool:
@@ -230,7 +285,6 @@ class _Child:
         if length > max_bytes:
             raise _Gone(f"its text is too large ({length / 2**20:.0f} MiB)", "too-large")
         body = self._read(length, deadline, cancelled)
-        self.served += 1
         try:
             answer = json.loads(body)
         except ValueError as e:
