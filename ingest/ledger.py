@@ -125,13 +125,12 @@ class Ledger:
 
     # ------------------------------------------------------------ work
 
-    def claim(
-        self, connection: Connection, worker_id: str, lanes: Sequence[Lane] = ("members", "files")
-    ) -> Job | None:
+    def claim(self, connection: Connection, worker_id: str, lanes: Sequence[Lane] = ("members", "files")) -> Job | None:
         """The next job for a worker, now ``parsing``; None if none waits in these lanes.
 
         The owner who has been served longest ago comes first, then the oldest of their jobs, so that ten thousand
-        files of one person do not hold up the one file of another; of one owner the lanes go in their order. Jobs whose lease has lapsed are requeued first.
+        files of one person do not hold up the one file of another; of one owner the lanes go in their order. Jobs whose
+        lease has lapsed are requeued first.
         """
         now = self._clock()
         lapsed = connection.execute(
@@ -142,7 +141,7 @@ class Ledger:
         owners: dict[str, int] = {}
         for lane in reversed(lanes):
             waiting = connection.execute(_FIRST_WAITING, {"lane": lane}).all()
-            owners |= {owner: number for owner, number in waiting}
+            owners |= {row[0]: int(row[1]) for row in waiting}
         if not owners:
             return None
         served = {
@@ -218,9 +217,7 @@ class Ledger:
             warnings=json.dumps(list(warnings), ensure_ascii=False),
         )  # fmt: skip
 
-    def fetched(
-        self, connection: Connection, job_id: str, *, sha256: str, size: int, origin: Mapping[str, Any]
-    ) -> Job:
+    def fetched(self, connection: Connection, job_id: str, *, sha256: str, size: int, origin: Mapping[str, Any]) -> Job:
         """A page has come: from now on its job is that of a file, and waits for a worker."""
         job = self._row(connection, job_id)
         self._set(
@@ -248,9 +245,10 @@ class Ledger:
         return _job(row) if row is not None else None
 
     def stopped(self, connection: Connection, job_id: str) -> Job:
-        """The worker stopped because it was told to: the job is cancelled, or waits again if it was only paused."""
+        """The worker stopped because it was told to: the job is cancelled, or waits again if it was only paused (and
+        perhaps resumed since)."""
         job = self._row(connection, job_id)
-        if job.cancel_requested or not job.paused:
+        if job.cancel_requested:
             return self._end(connection, job_id, "cancelled", "cancelled")
         attempts = max(job.attempts - 1, 0)
         self._set(connection, job_id, "queued", progress=0.0, attempts=attempts, worker_id=None, lease_until=None)

@@ -43,7 +43,15 @@ _NOBODY = [
 # IPv6 forms with an IPv4 address in them, and tunnels: through them a private address could be spelled once more.
 _DISGUISES = [
     ipaddress.ip_network(text)
-    for text in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16")
+    for text in (
+        "::/96",
+        "::ffff:0:0/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2001::/23",
+        "2002::/16",
+    )
 ]
 _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
 

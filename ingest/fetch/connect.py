@@ -40,7 +40,9 @@ def checked_addresses(target: Target, resolve: Resolve, timeout_s: float, *, all
         try:
             check_address(address, allow_private=allow_private)
         except FetchFailed as e:
-            named = e.message if target.host == address else f"{target.host} is at an address that is refused: {e.message}"
+            named = (
+                e.message if target.host == address else f"{target.host} is at an address that is refused: {e.message}"
+            )
             raise FetchFailed(named, code=e.code) from None
     return list(found)
 

@@ -70,7 +70,9 @@ def survey(path: File, filename: str, limits: ParseLimits) -> Survey:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             if len(infos) > limits.max_entries:
-                raise _too_large(filename, f"{len(infos):,} entries, over the limit of {limits.max_entries:,}: split it")
+                raise _too_large(
+                    filename, f"{len(infos):,} entries, over the limit of {limits.max_entries:,}: split it"
+                )
             for index, info in enumerate(infos):
                 shown, name = _name(info)
                 if info.is_dir() or _is_ignored(shown):
@@ -146,7 +148,9 @@ def _check(info: zipfile.ZipInfo, name: str) -> None:
     if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
         raise _Skip("its name points out of the archive")
     if not name or len(name) > _MAX_NAME:
-        raise _Skip(f"its name has {len(name):,} characters, over the limit of {_MAX_NAME}" if name else "it has no name")
+        raise _Skip(
+            f"its name has {len(name):,} characters, over the limit of {_MAX_NAME}" if name else "it has no name"
+        )
 
 
 def _name(info: zipfile.ZipInfo) -> tuple[str, str]:
@@ -159,7 +163,9 @@ def _name(info: zipfile.ZipInfo) -> tuple[str, str]:
     text = _UNPRINTABLE.sub("", text).replace("\\", "/")
     shown = text if len(text) <= _MAX_NAME else "…" + text[-_MAX_NAME // 2 :]
     absolute = "/" if text.startswith("/") else ""
-    return shown or "(no name)", absolute + "/".join(p for p in (p.strip() for p in text.split("/")) if p not in ("", "."))
+    return shown or "(no name)", absolute + "/".join(
+        p for p in (p.strip() for p in text.split("/")) if p not in ("", ".")
+    )
 
 
 def _unicode_path(extra: bytes, raw: bytes) -> str | None:

@@ -137,9 +137,7 @@ class Sandbox:
         except (KeyError, TypeError, ValueError) as e:
             raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
 
-    def member(
-        self, path: Path, filename: str, index: int, cancelled: Callable[[], bool] = never
-    ) -> Iterator[bytes]:
+    def member(self, path: Path, filename: str, index: int, cancelled: Callable[[], bool] = never) -> Iterator[bytes]:
         """The bytes of one member in pieces. Until it is exhausted or closed nothing else can be asked."""
         request = {"do": "member", "path": str(path.resolve()), "limits": self.limits.to_wire(), "index": index}
         size = 0
@@ -153,9 +151,7 @@ class Sandbox:
                 raise ParseFailed(f"{filename}: the parser gave more than it may", code="child-failed")
             yield piece
 
-    def stream(
-        self, request: dict[str, Any], filename: str, cancelled: Callable[[], bool]
-    ) -> Iterator[dict[str, Any]]:
+    def stream(self, request: dict[str, Any], filename: str, cancelled: Callable[[], bool]) -> Iterator[dict[str, Any]]:
         """Like ``ask``, for an answer in many pieces. Left before its end, it takes the child with it."""
         with self._lock:
             deadline = time.monotonic() + self.limits.timeout_s
