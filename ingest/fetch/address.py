@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -30,7 +31,7 @@ _NEVER = [
         "::/128", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 ]  # fmt: skip
-# What ``url_allow_private`` allows.
+# What the setting ``url_allow`` can allow.
 _PRIVATE = [
     ipaddress.ip_network(text)
     for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7")
@@ -110,6 +111,11 @@ def parse_url(text: str) -> Target:
     return Target(target.origin + path, scheme, host, port, path)
 
 
+def shown_url(text: str) -> str:
+    """Any text that was sent as a URL, for a list of jobs: without credentials and what cannot be printed, shortened."""
+    return re.sub(r"//[^/@\s]*@", "//", _FORBIDDEN.sub("", text))[:300] or "(no URL)"
+
+
 def _host(host: str, *, bracketed: bool) -> str:
     if bracketed:
         try:
@@ -138,12 +144,58 @@ def _host(host: str, *, bracketed: bool) -> str:
     return host
 
 
-def check_address(text: str, *, allow_private: bool) -> IPAddress:
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a setting allows of this machine's and of private networks: some networks, and all of them for some hosts."""
+
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    hosts: frozenset[str] = frozenset()
+
+    def for_host(self, host: str) -> Allowed:
+        """The same as networks only, for the addresses of one host."""
+        return Allowed(networks=tuple(_PRIVATE)) if host in self.hosts else Allowed(networks=self.networks)
+
+
+NOTHING = Allowed()
+
+
+def parse_allowed(entries: Sequence[str]) -> Allowed:
+    """
+    Args:
+        entries: addresses, networks (``10.1.0.0/16``) and names of hosts.
+
+    Raises:
+        InvalidRequest: one that is none of these, or a network that may never be asked.
+    """
+    networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+    hosts: set[str] = set()
+    for entry in entries:
+        try:
+            network = ipaddress.ip_network(entry)
+        except ValueError as e:
+            if "/" in entry or ":" in entry:
+                raise InvalidRequest(
+                    f"url_allow: {entry!r} is no network ({e}): write for example 10.1.0.0/16, or a host's name",
+                    code="bad-settings",
+                ) from e
+            hosts.add(_host(entry, bracketed=False))
+            continue
+        if not any(network.version == p.version and network.subnet_of(p) for p in _PRIVATE):  # type: ignore[arg-type]
+            raise InvalidRequest(
+                f"url_allow: {entry} is not within a private network or loopback: what is public needs no permission, "
+                "and what is link-local or reserved gets none",
+                code="bad-settings",
+            )
+        networks.append(network)
+    return Allowed(tuple(networks), frozenset(hosts))
+
+
+def check_address(text: str, allowed: Allowed = NOTHING) -> IPAddress:
     """The address, if it may be connected to.
 
     Args:
-        allow_private: lets loopback, private, shared (CGNAT) and unique local addresses pass; link-local, multicast,
-            reserved and disguised ones never.
+        allowed: its networks pass, which are loopback, private, shared (CGNAT) or unique local; link-local, multicast,
+            reserved and disguised addresses never pass.
 
     Raises:
         FetchFailed: it may not; the message says what it is.
@@ -157,11 +209,11 @@ def check_address(text: str, *, allow_private: bool) -> IPAddress:
     if _within(address, _NEVER):
         raise _refused(address, "link-local, multicast or reserved")
     if _within(address, _PRIVATE):
-        if allow_private:
+        if _within(address, allowed.networks):
             return address
         raise FetchFailed(
-            f"{address} is an address of this machine or of a private network, which is not fetched from: set "
-            "url_allow_private if that is wanted",
+            f"{address} is an address of this machine or of a private network, which is not fetched from: name it, its "
+            "network or the host in the setting url_allow if that is wanted",
             code="address-refused",
         )
     if _within(address, _DISGUISES):
@@ -176,7 +228,7 @@ def check_address(text: str, *, allow_private: bool) -> IPAddress:
     return address
 
 
-def _within(address: IPAddress, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def _within(address: IPAddress, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     return any(address.version == network.version and address in network for network in networks)
 
 

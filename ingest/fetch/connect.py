@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from core.errors import FetchFailed, RunCancelled
-from ingest.fetch.address import Target, check_address
+from ingest.fetch.address import Allowed, Target, check_address
 
 Resolve: TypeAlias = Callable[[str, int], Sequence[str]]  # (host, port) -> addresses
 
 CONNECT_TIMEOUT_S = 10.0
+SILENCE_S = 20.0  # between two pieces
 _LOOK_S = 0.1
 
 
@@ -27,7 +28,7 @@ def system_resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def checked_addresses(target: Target, resolve: Resolve, timeout_s: float, *, allow_private: bool) -> list[str]:
+def checked_addresses(target: Target, resolve: Resolve, timeout_s: float, allowed: Allowed) -> list[str]:
     """All addresses of a host, each of which may be connected to.
 
     Raises:
@@ -38,7 +39,7 @@ def checked_addresses(target: Target, resolve: Resolve, timeout_s: float, *, all
         raise FetchFailed(f"{target.host} has no address", code="unknown-host")
     for address in found:
         try:
-            check_address(address, allow_private=allow_private)
+            check_address(address, allowed.for_host(target.host))
         except FetchFailed as e:
             named = (
                 e.message if target.host == address else f"{target.host} is at an address that is refused: {e.message}"
@@ -67,12 +68,8 @@ def _in_time(resolve: Callable[[], Sequence[str]], timeout_s: float, host: str) 
     return found
 
 
-def connect(addresses: Sequence[str], target: Target, tls: ssl.SSLContext | None, timeout_s: float) -> socket.socket:
-    """A socket to the first of ``addresses`` that answers, with TLS verified against the name for https.
-
-    Raises:
-        FetchFailed: none answers, or the certificate is not the host's.
-    """
+def connect(addresses: Sequence[str], target: Target, timeout_s: float) -> socket.socket:
+    """A socket to the first of ``addresses`` that answers. Raises FetchFailed if none does."""
     problem = ""
     for address in addresses:
         try:
@@ -81,18 +78,30 @@ def connect(addresses: Sequence[str], target: Target, tls: ssl.SSLContext | None
         except OSError as e:
             problem = str(e)
             continue
-        if target.scheme == "http":
-            return sock
-        try:
-            return (tls or ssl.create_default_context()).wrap_socket(sock, server_hostname=target.host)
-        except ssl.SSLCertVerificationError as e:
-            sock.close()
-            why = e.verify_message or str(e)
-            raise FetchFailed(f"{target.host} has no certificate that can be trusted: {why}", code="tls") from e
-        except (OSError, ValueError) as e:
-            sock.close()
-            problem = f"no secure connection: {e}"
+        sock.settimeout(SILENCE_S)
+        return sock
     raise FetchFailed(f"{target.host} does not answer ({problem})", code="unreachable")
+
+
+def enwrap(sock: socket.socket, target: Target, tls: ssl.SSLContext | None) -> socket.socket:
+    """TLS, whose certificate ``shake_hands`` verifies against the name of the host; nothing for http."""
+    if target.scheme == "http":
+        return sock
+    context = tls or ssl.create_default_context()
+    return context.wrap_socket(sock, server_hostname=target.host, do_handshake_on_connect=False)
+
+
+def shake_hands(sock: socket.socket, target: Target) -> None:
+    """Raises FetchFailed if the certificate is not the host's, or there is no TLS at all."""
+    if not isinstance(sock, ssl.SSLSocket):
+        return
+    try:
+        sock.do_handshake()
+    except ssl.SSLCertVerificationError as e:
+        why = e.verify_message or str(e)
+        raise FetchFailed(f"{target.host} has no certificate that can be trusted: {why}", code="tls") from e
+    except (OSError, ValueError) as e:
+        raise FetchFailed(f"{target.host} makes no secure connection ({e})", code="tls") from e
 
 
 @contextmanager

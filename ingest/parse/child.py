@@ -108,7 +108,22 @@ def member(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"piece": base64.b64encode(piece).decode("ascii")}
 
 
-HANDLERS: Mapping[str, Handler] = {"parse": parse, "page": page, "members": members, "member": member}
+def sitemap(request: dict[str, Any]) -> dict[str, Any]:
+    from ingest.parse.sitemap import read_sitemap
+
+    limits, path = ParseLimits.from_wire(request["limits"]), Path(request["path"])
+    allow_cpu(min(limits.cpu_allowance(path.stat().st_size), limits.timeout_s))
+    found = read_sitemap(path, request["filename"], limits, int(request["most"]))
+    return {"kind": found.kind, "urls": list(found.urls), "more": found.more}
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "parse": parse,
+    "page": page,
+    "members": members,
+    "member": member,
+    "sitemap": sitemap,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], HANDLERS))

@@ -26,6 +26,7 @@ import core.errors
 from core.errors import OpenbookError, ParseFailed, RunCancelled
 from ingest.parse.document import ParsedDocument, ParseLimits
 from ingest.parse.members import Member, Survey
+from ingest.parse.sitemap import Sitemap
 from ingest.parse.wire import PREFIX_BYTES, encode_request, frame_length
 
 CHILD = "ingest.parse.child"
@@ -150,6 +151,16 @@ class Sandbox:
             if size > self.limits.max_unpacked_bytes:  # the child has counted: this is one that was taken over
                 raise ParseFailed(f"{filename}: the parser gave more than it may", code="child-failed")
             yield piece
+
+    def sitemap(self, path: Path, filename: str, most: int, cancelled: Callable[[], bool] = never) -> Sitemap:
+        """The URLs of a sitemap. Raises as ``ingest.parse.sitemap.read_sitemap`` does, and RunCancelled."""
+        request = {"do": "sitemap", "path": str(path.resolve()), "limits": self.limits.to_wire(), "most": most}
+        answer = self.ask(request, filename, cancelled)
+        try:
+            urls = tuple(str(url) for url in answer["urls"][:most])
+            return Sitemap("sitemaps" if answer["kind"] == "sitemaps" else "pages", urls, int(answer["more"]))
+        except (KeyError, TypeError, ValueError) as e:
+            raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
 
     def stream(self, request: dict[str, Any], filename: str, cancelled: Callable[[], bool]) -> Iterator[dict[str, Any]]:
         """Like ``ask``, for an answer in many pieces. Left before its end, it takes the child with it."""
