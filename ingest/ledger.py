@@ -227,21 +227,24 @@ class Ledger:
         return self._row(connection, job_id)
 
     def opened(self, connection: Connection, job_id: str, origin: Mapping[str, Any]) -> Job:
-        """All that is in a container has its job by now: it waits for them, and ends at once if there are none.
+        """All that is in a container has its job by now: it waits for them, and ends at once if there are none. It lets go
+        of its own bytes, which are now its parts': so a part that is purged is nowhere else.
 
         Args:
             origin: ``container`` and what else ``ingest.ledger_family.outcome`` reads.
         """
         job = self._row(connection, job_id)
-        values = {"origin": _json(merged(job.origin, origin)), "worker_id": None, "lease_until": None}
+        values = {"origin": _json(merged(job.origin, origin)), "worker_id": None, "lease_until": None, "sha256": ""}
         self._set(connection, job_id, "indexing", progress=0.0, **values)
         self._settle(connection, job_id)
         return self._row(connection, job_id)
 
-    def part(self, connection: Connection, parent_id: str, uri: str, sha256: str) -> Job | None:
-        """The job that was made of a part before, when its container was opened and that broke off."""
-        query = select(jobs).where(jobs.c.parent_id == parent_id, jobs.c.uri == uri, jobs.c.sha256 == sha256).limit(1)
-        row = connection.execute(query).one_or_none()
+    def part(self, connection: Connection, parent_id: str, uri: str, sha256: str | None = None) -> Job | None:
+        """The job that was made of a part (with these bytes) before, when its container was opened and that broke off."""
+        query = select(jobs).where(jobs.c.parent_id == parent_id, jobs.c.uri == uri)
+        if sha256 is not None:
+            query = query.where(jobs.c.sha256 == sha256)
+        row = connection.execute(query.order_by(jobs.c.job_number.desc()).limit(1)).one_or_none()
         return _job(row) if row is not None else None
 
     def stopped(self, connection: Connection, job_id: str) -> Job:
@@ -303,7 +306,8 @@ class Ledger:
             raise Conflict(
                 f"{job.file} is {job.state}: only a failed, cancelled or partial job can be retried", code="job-state"
             )
-        if job.is_container and job.state == "partial":
+        # A sitemap that brought nothing is fetched anew; an archive that has been opened is in its parts only.
+        if job.is_container and (job.state == "partial" or job.origin["container"] == "archive"):
             return self._retry_parts(connection, principal, job)
         self.check_room(connection)
         again: dict[str, Any] = {}

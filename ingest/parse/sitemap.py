@@ -9,8 +9,6 @@ import zlib
 from dataclasses import dataclass
 from typing import Literal
 
-from lxml import etree
-
 from core.errors import ParseFailed, TooLarge
 from ingest.parse.document import ParseLimits
 from ingest.parse.source import File
@@ -46,6 +44,8 @@ def read_sitemap(path: File, filename: str, limits: ParseLimits, most: int) -> S
         ParseFailed: it is no sitemap (code ``no-sitemap``), or not well-formed.
         TooLarge: over 50 MiB.
     """
+    from lxml import etree  # only the child reads XML
+
     data = path.read_bytes()
     if data.startswith(GZIP):
         data = _gunzip(data, filename, limits)
@@ -62,7 +62,7 @@ def read_sitemap(path: File, filename: str, limits: ParseLimits, most: int) -> S
         raise ParseFailed(f"{filename} is XML, but no sitemap", code="no-sitemap")
     urls: dict[str, None] = {}
     for found in root.iterfind("{*}url/{*}loc" if name == "urlset" else "{*}sitemap/{*}loc"):
-        url = "".join(found.itertext()).strip()
+        url = "".join(map(str, found.itertext())).strip()
         if url and len(url) <= _MAX_URL:
             urls[url] = None
     kept = tuple(urls)[:most]
