@@ -122,11 +122,16 @@ class Accepting:
 
 def accept_files(services: Services, principal: Principal, collection: str, chunker: str | None) -> Accepting:
     """Raises NotFound if there is no such collection for this person."""
+    check_collection(services, principal, collection)
+    return Accepting(services, principal, collection, chunker or services.settings.chunker)
+
+
+def check_collection(services: Services, principal: Principal, collection: str) -> None:
+    """Raises NotFound if there is no such collection for this person."""
     known = [c.name for c in services.store.list_collections(principal)]
     if collection not in known:
         have = ", ".join(known) or "none yet"
         raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
-    return Accepting(services, principal, collection, chunker or services.settings.chunker)
 
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")

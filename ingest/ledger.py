@@ -34,7 +34,7 @@ __all__ = ["FINAL_STATES", "Job", "JobEvent", "Ledger"]
 
 # A step of progress smaller than this makes no event and no write: each costs a flush to the disk.
 _PROGRESS_STEP = 0.05
-_MAX_LIST = 1000
+_MAX_LIST = 1001  # a page of a thousand, and whether there is more
 _RETRY_AFTER_S = 5
 # What a container loses when it is to be opened anew.
 _CLOSED = dict.fromkeys(("container", "skipped", "more_skipped", "notes", "incomplete"))
@@ -427,13 +427,17 @@ class Ledger:
                 )
             return [_job(row) for row in connection.execute(query)]
 
-    def counts(self, principal: Principal, collection: str | None = None) -> Mapping[str, int]:
+    def counts(
+        self, principal: Principal, collection: str | None = None, parent: str | None = None
+    ) -> Mapping[str, int]:
         """How many of the principal's jobs are in each state; states without any are there with 0."""
         query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
         if not principal.is_admin:
             query = query.where(jobs.c.owner_id == principal.user_id)
         if collection is not None:
             query = query.where(jobs.c.collection == collection)
+        if parent is not None:
+            query = query.where(jobs.c.parent_id == parent)
         with self._database.read() as connection:
             found = {row[0]: int(row[1]) for row in connection.execute(query)}
         return {state: found.get(state, 0) for state in STATES}

@@ -91,13 +91,13 @@ async def opened(job_id: str, found: Opened, worker_id: WorkerId, services: Serv
         with services.database.write() as connection:
             job = _mine(services, connection, job_id, worker_id)
             skipped = list(found.skipped)
+            # One index lets in no more pages than one sitemap does.
+            each = max(1, services.settings.max_sitemap_pages // max(1, len(found.urls))) if found.is_index else None
             for url in found.urls:
                 try:
                     _add_page(services, connection, job, parse_url(url).url, each)
                 except InvalidRequest as e:
                     skipped.append((url[:300], e.message))
-            # One index lets in no more pages than one sitemap does.
-            each = max(1, services.settings.max_sitemap_pages // max(1, len(found.urls))) if found.is_index else None
             origin = {
                 "container": found.container,
                 "skipped": skipped[:_MAX_SKIPPED],

@@ -63,8 +63,14 @@ async def claim(
         # What is made can be stored only once the indexes are open; loading ends by setting work_added.
         job = await services.offload(_claim, services, worker_id, lanes) if services.search_ready else None
         if job is not None:
-            await services.announce_jobs()
-            return JSONResponse(dataclasses.asdict(_task(services, job)))
+            try:
+                task = _task(services, job)
+            except NotFound as e:  # its bytes are gone: no worker can help
+                await services.offload(_fail, services, job.job_id, worker_id, e.message, False)
+                continue
+            finally:
+                await services.announce_jobs()
+            return JSONResponse(dataclasses.asdict(task))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(services.work_added.wait(), LOOK_S)
     return Response(status_code=204)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -138,7 +138,9 @@ class Sandbox:
         except (KeyError, TypeError, ValueError) as e:
             raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
 
-    def member(self, path: Path, filename: str, index: int, cancelled: Callable[[], bool] = never) -> Iterator[bytes]:
+    def member(
+        self, path: Path, filename: str, index: int, cancelled: Callable[[], bool] = never
+    ) -> Generator[bytes, None, None]:
         """The bytes of one member in pieces. Until it is exhausted or closed nothing else can be asked."""
         request = {"do": "member", "path": str(path.resolve()), "limits": self.limits.to_wire(), "index": index}
         size = 0
