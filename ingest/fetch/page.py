@@ -128,7 +128,8 @@ class Fetching:
                     "Connection": "close",
                 }
                 connection.request("GET", target.path, headers=headers)
-                yield connection.getresponse()
+                with contextlib.closing(connection.getresponse()) as response:  # it holds the socket, too
+                    yield response
         finally:
             sock.close()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.client import ApiError, Client
+from app.client import ApiError, Client, ServerUnreachable
 from app.replies import Job
 from tests.support.servers import RunningServer, api_pid, openbook_server
 from tests.support.web import Reply, Web, web_server
@@ -125,7 +125,7 @@ def test_a_bomb_is_refused_within_ten_seconds_and_the_next_file_is_read(client: 
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for n in range(20):
-            archive.writestr(f"{n}.txt", bytes(50 * 2**20))
+            archive.writestr(f"{n}.txt", bytes(8 * 2**20))
     begun = time.monotonic()
     job = send(client, collection, "bomb.zip", out.getvalue())
     assert time.monotonic() - begun < 10
@@ -260,6 +260,7 @@ def test_a_page_that_is_being_fetched_can_be_cancelled(client: Client, collectio
 # ---------------------------------------------------------------- pausing
 
 
+@pytest.mark.slow
 def test_what_is_paused_stays_so_across_a_kill_and_goes_on_when_resumed(tmp_path: Path, model_cache: Path) -> None:
     import os
     import signal
@@ -281,7 +282,7 @@ def test_what_is_paused_stays_so_across_a_kill_and_goes_on_when_resumed(tmp_path
                 try:
                     job = client.job(jobs[1]["job_id"])
                     break
-                except Exception:
+                except (ApiError, ServerUnreachable):
                     assert time.monotonic() < deadline
                     time.sleep(0.2)
             assert (job["state"], job["paused"]) == ("queued", True)
