@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -14,7 +13,7 @@ from typing import IO
 import httpx
 
 from app.handover import ORIGIN_HEADER, Task
-from app.telling import SERVER_RETRY_S, Telling, fail
+from app.telling import SERVER_RETRY_S, Telling, deliver, fail
 from app.wire import ApiError, raise_for_problem
 from core.errors import FetchFailed, OpenbookError, RunCancelled
 from core.settings import Settings
@@ -48,9 +47,9 @@ class Fetcher:
         self._fetching = fetching
         self._permission = permission
 
-    def run(self, stop: threading.Event) -> None:
-        """Fetches until ``stop`` is set. A server that is away is asked again."""
-        while not stop.is_set():
+    def run(self) -> None:
+        """Fetches until the process ends. A server that is away is asked again."""
+        while True:
             try:
                 reply = self._http.post("/internal/claim", params={"kind": "urls"}, timeout=60)
                 reply.raise_for_status()
@@ -58,7 +57,7 @@ class Fetcher:
                     self._work(Task(**reply.json()))
             except httpx.HTTPError as e:
                 logger.warning("the server does not answer (%s); trying again", e)
-                stop.wait(SERVER_RETRY_S)
+                time.sleep(SERVER_RETRY_S)
 
     def _work(self, task: Task) -> None:
         told = Telling(self._http, task.job_id)
@@ -101,7 +100,6 @@ class Fetcher:
         raise FetchFailed(f"{url} could not be had")
 
     def _send(self, task: Task, page: Page, file: IO[bytes]) -> None:
-        file.seek(0)
         origin = {
             "name": page.name,
             "fetched_from": page.url,
@@ -109,12 +107,8 @@ class Fetcher:
             "etag": page.etag or None,
             "last_modified": page.last_modified or None,
         }
-        reply = self._http.put(
-            f"/internal/jobs/{task.job_id}/page",
-            content=_blocks(file),
-            headers={ORIGIN_HEADER: json.dumps(origin)},
-            timeout=600,
-        )
+        path, headers = f"/internal/jobs/{task.job_id}/page", {ORIGIN_HEADER: json.dumps(origin)}
+        reply = deliver(lambda: self._http.put(path, content=_blocks(file), headers=headers, timeout=600))
         try:
             raise_for_problem(reply)
         except ApiError as e:
@@ -124,6 +118,7 @@ class Fetcher:
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
     while block := file.read(_BLOCK_BYTES):
         yield block
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from app.handover import Opened, Task
+from app.telling import deliver
 from app.wire import ApiError, raise_for_problem
 from core.errors import EmptyDocument, InvalidRequest, ParseFailed, RunCancelled, UnsupportedType
 from ingest.fetch.address import parse_url, shown_url
@@ -68,16 +69,13 @@ class Opener:
         self._say(task, Opened(container="archive", skipped=skipped))
 
     def _send(self, task: Task, member: Member, cancelled: Callable[[], bool]) -> None:
-        with contextlib.closing(
-            self._sandbox.member(Path(task.path), task.filename, member.index, cancelled)
-        ) as pieces:
-            reply = self._http.put(
-                f"/internal/jobs/{task.job_id}/parts",
-                params={"name": member.name},
-                content=pieces,
-                timeout=_TIMEOUT_S,
-            )
-        _check(reply)
+        def put() -> httpx.Response:
+            found = self._sandbox.member(Path(task.path), task.filename, member.index, cancelled)
+            with contextlib.closing(found) as pieces:
+                path, name = f"/internal/jobs/{task.job_id}/parts", {"name": member.name}
+                return self._http.put(path, params=name, content=pieces, timeout=_TIMEOUT_S)
+
+        _check(deliver(put))
 
     def open_sitemap(self, task: Task, cancelled: Callable[[], bool]) -> bool:
         """Opens what a person named by its URL, or an index did, if it is a sitemap; False if it is none.
@@ -139,7 +137,8 @@ class Opener:
 
     def _say(self, task: Task, found: Opened) -> None:
         body = dataclasses.asdict(found)
-        _check(self._http.post(f"/internal/jobs/{task.job_id}/opened", json=body, timeout=_TIMEOUT_S))
+        path = f"/internal/jobs/{task.job_id}/opened"
+        _check(deliver(lambda: self._http.post(path, json=body, timeout=_TIMEOUT_S)))
 
 
 def _check(reply: httpx.Response) -> None:

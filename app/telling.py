@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
+from http import HTTPStatus
 
 import httpx
 
@@ -12,6 +15,9 @@ from ingest.job import JobState
 # Progress is told at most this often, so a small file is told of only when it is done: each telling is a commit.
 PROGRESS_EVERY_S = 0.5
 SERVER_RETRY_S = 1.0
+FULL_DISK_RETRY_S = 15.0
+
+logger = logging.getLogger("openbook.worker")
 
 
 class Telling:
@@ -31,6 +37,8 @@ class Telling:
         self._told_at = now
         body = {"state": state, "progress": round(progress, 4)}
         reply = self._http.post(f"/internal/jobs/{self._job_id}/progress", json=body, timeout=60)
+        if _disk_is_full(reply):
+            return  # how far it is need not be known; what comes of it will wait for space
         reply.raise_for_status()
         self.cancel = bool(reply.json()["cancel"])
 
@@ -40,6 +48,21 @@ class Telling:
         return self.cancel
 
 
+def deliver(request: Callable[[], httpx.Response]) -> httpx.Response:
+    """Hands over what was made. While the server's disk is full it is sent again and again: the work is not lost."""
+    pause = SERVER_RETRY_S
+    while _disk_is_full(reply := request()):
+        logger.warning("the server cannot store a result now, as its disk is full; trying again in %.0f s", pause)
+        time.sleep(pause)
+        pause = min(FULL_DISK_RETRY_S, 2 * pause)
+    return reply
+
+
 def fail(http: httpx.Client, task: Task, message: str, *, cancelled: bool = False) -> None:
+    """Says that a job has ended without a document."""
     body = {"message": message, "cancelled": cancelled}
-    http.post(f"/internal/jobs/{task.job_id}/failure", json=body, timeout=60).raise_for_status()
+    deliver(lambda: http.post(f"/internal/jobs/{task.job_id}/failure", json=body, timeout=60)).raise_for_status()
+
+
+def _disk_is_full(reply: httpx.Response) -> bool:
+    return reply.status_code == HTTPStatus.INSUFFICIENT_STORAGE and reply.json()["code"] == "disk-full"

@@ -21,7 +21,7 @@ from app.fetcher import Fetcher, fetching_of
 from app.handover import WORKER_HEADER, Result, Task, pack
 from app.opening import Opener
 from app.parent import die_with_parent
-from app.telling import SERVER_RETRY_S, Telling, fail
+from app.telling import SERVER_RETRY_S, Telling, deliver, fail
 from app.wiring import build_encoder
 from core.errors import OpenbookError, RunCancelled, UnsupportedType
 from core.protocols import Encoder
@@ -46,9 +46,9 @@ class Worker:
         self._sandbox = Sandbox(parse_limits(settings))
         self._opener = Opener(http, self._sandbox, settings.max_sitemap_pages)
 
-    def run(self, stop: threading.Event) -> None:
-        """Works until ``stop`` is set. A server that is away is asked again."""
-        while not stop.is_set():
+    def run(self) -> None:
+        """Works until the process ends. A server that is away is asked again."""
+        while True:
             try:
                 reply = self._http.post("/internal/claim", timeout=60)
                 reply.raise_for_status()
@@ -56,7 +56,7 @@ class Worker:
                     self._work(Task(**reply.json()))
             except httpx.HTTPError as e:
                 logger.warning("the server does not answer (%s); trying again", e)
-                stop.wait(SERVER_RETRY_S)
+                time.sleep(SERVER_RETRY_S)
 
     def _work(self, task: Task) -> None:
         told = Telling(self._http, task.job_id)
@@ -88,8 +88,8 @@ class Worker:
             seconds=time.monotonic() - begun,
             parents=tuple(made.parents),
         )
-        reply = self._http.put(f"/internal/jobs/{task.job_id}/result", content=pack(result), timeout=600)
-        reply.raise_for_status()
+        packed, path = pack(result), f"/internal/jobs/{task.job_id}/result"
+        deliver(lambda: self._http.put(path, content=packed, timeout=600)).raise_for_status()
 
     def _made(self, task: Task, told: Telling) -> Processed | None:
         """The document of a file; None if it was a container and has been opened."""
@@ -127,7 +127,6 @@ def main() -> int:
     os.nice(NICENESS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # nothing of a worker's needs an orderly end
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
@@ -143,9 +142,9 @@ def main() -> int:
     # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk. Pages are
     # fetched meanwhile, which takes little but waiting.
     runs: list[Callable[[httpx.Client], None]] = [
-        lambda http: Worker(settings, encoder, http).run(stop) for _ in range(settings.ingest_workers)
+        lambda http: Worker(settings, encoder, http).run() for _ in range(settings.ingest_workers)
     ]
-    runs += [lambda http: Fetcher(http, fetching, permission).run(stop) for _ in range(FETCHERS)]
+    runs += [lambda http: Fetcher(http, fetching, permission).run() for _ in range(FETCHERS)]
     threads = [
         threading.Thread(target=_run, args=(run, url, token, n), name=f"worker-{n}", daemon=True)
         for n, run in enumerate(runs)
