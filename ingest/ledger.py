@@ -466,7 +466,8 @@ class Ledger:
 
     def held_originals(self, connection: Connection) -> set[str]:
         """The SHA-256 of all uploads for which ``needs_original`` holds."""
-        query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")))
+        # A page that is yet to be fetched, a refused file and an opened archive have no bytes.
+        query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")), jobs.c.sha256 != "")
         return set(connection.execute(query).scalars())
 
     def forget_document(self, connection: Connection, collection: str, uri: str) -> int:

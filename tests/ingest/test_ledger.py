@@ -432,6 +432,7 @@ def test_a_page_waits_to_be_fetched_and_then_for_a_worker(bench):
             connection, principal=ANN, collection="c", file="http://a/", uri="http://a/", sha256="", size=0, chunker="fixed",
             lane="urls", origin={"url": "http://a/"},
         )  # fmt: skip
+    assert bench.held_originals() == set(), "there are no bytes yet"
     assert bench.claim("w") is None
     assert bench.claim("f", ("urls",)).job_id == job.job_id
     got = bench.fetched(job.job_id, sha256="22", size=7, origin={"name": "a.html", "etag": None})
