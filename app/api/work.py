@@ -115,7 +115,7 @@ def _task(services: Services, job: Job) -> Task:
         uri=job.uri,
         filename=str(job.origin.get("name") or job.file),
         sha256=job.sha256,
-        path=str(services.store.originals.path(job.sha256).absolute()) if job.sha256 else "",
+        path="" if job.lane == "urls" else str(services.store.originals.path(job.sha256).absolute()),
         chunker=cast(ChunkerName, job.chunker),
         origin=dict(job.origin),
     )

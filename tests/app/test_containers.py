@@ -293,3 +293,27 @@ def test_what_is_paused_stays_so_across_a_kill_and_goes_on_when_resumed(tmp_path
             assert settled(client, jobs[1]["job_id"])["state"] == "ready"
             with pytest.raises(ApiError, match="ready already and cannot be paused"):
                 client.pause_job(jobs[1]["job_id"])
+
+
+def test_a_refused_file_that_is_tried_again_fails_with_a_reason(client: Client, collection: str) -> None:
+    job = client.ingest_urls(collection, ["ftp://example.org/x"])[0]
+    client.retry_job(job["job_id"])
+    assert "has ftp:" in str(settled(client, job["job_id"])["reason"])
+
+
+def test_jobs_are_listed_by_pages_states_and_counts(client: Client, collection: str) -> None:
+    client.pause_collection(collection)
+    client.upload(collection, [(f"{n}.md", io.BytesIO(ROCKET.encode())) for n in range(5)])
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = client.job_page(collection=collection, states=["queued"], limit=2, cursor=cursor)
+        assert page["counts"]["queued"] == 5
+        seen += [job["file"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == ["4.md", "3.md", "2.md", "1.md", "0.md"]
+    with pytest.raises(ApiError, match="state"):
+        client.job_page(states=["done"])
+    client.delete_collection(collection)
