@@ -43,6 +43,10 @@ jobs = Table(
     Index("jobs_by_sha256", "sha256"),
     Index("jobs_waiting", "state", "paused", "lane", "owner_id", "job_number"),
     Index("jobs_by_parent", "parent_id", "state"),
+    # Lists, newest first, and counts by state: ten thousand jobs are neither sorted nor read for them.
+    Index("jobs_listed", "owner_id", "job_number"),
+    Index("jobs_listed_by_collection", "owner_id", "collection", "job_number"),
+    Index("jobs_counted", "owner_id", "collection", "state"),
     sqlite_autoincrement=True,
 )
 job_events = Table(

@@ -18,11 +18,16 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("origin", sa.String, nullable=False, server_default="{}"))
     op.create_index("jobs_waiting", "jobs", ["state", "paused", "lane", "owner_id", "job_number"])
     op.create_index("jobs_by_parent", "jobs", ["parent_id", "state"])
+    op.create_index("jobs_listed", "jobs", ["owner_id", "job_number"])
+    op.create_index("jobs_listed_by_collection", "jobs", ["owner_id", "collection", "job_number"])
+    op.create_index("jobs_counted", "jobs", ["owner_id", "collection", "state"])
     op.create_table("paused_collections", sa.Column("collection", sa.String, primary_key=True))
 
 
 def downgrade() -> None:
     op.drop_table("paused_collections")
+    for name in ("jobs_counted", "jobs_listed_by_collection", "jobs_listed"):
+        op.drop_index(name, "jobs")
     op.drop_index("jobs_by_parent", "jobs")
     op.drop_index("jobs_waiting", "jobs")
     for name in ("origin", "parent_id", "paused", "lane"):
