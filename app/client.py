@@ -100,9 +100,37 @@ class Client:
             )
         return cast("list[replies.Job]", reply["jobs"])
 
-    def jobs(self, *, collection: str | None = None, limit: int | None = None) -> list[replies.Job]:
-        reply = self._json("GET", "/v1/jobs", params=_given(collection=collection, limit=limit))
+    def ingest_urls(self, collection: str, urls: Sequence[str], *, chunker: str | None = None) -> list[replies.Job]:
+        """Lets the server fetch pages, files or sitemaps; returns a job for each."""
+        body = {"urls": list(urls)} | _given(chunker=chunker)
+        reply = self._json("POST", f"/v1/collections/{_seg(collection)}/urls", json=body)
         return cast("list[replies.Job]", reply["jobs"])
+
+    def jobs(self, *, collection: str | None = None, limit: int | None = None) -> list[replies.Job]:
+        return self.job_page(collection=collection, limit=limit)["jobs"]
+
+    def job_page(
+        self,
+        *,
+        collection: str | None = None,
+        states: Sequence[str] = (),
+        parent: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> replies.JobPage:
+        """The newest first; ``parent`` is the job of an archive or a sitemap, whose parts are meant."""
+        params = _given(collection=collection, parent=parent, limit=limit, cursor=cursor, state=list(states) or None)
+        return cast(replies.JobPage, self._json("GET", "/v1/jobs", params=params))
+
+    def job_parts(self, job_id: str) -> Iterator[replies.Job]:
+        """The jobs of all parts of an archive or a sitemap, the last one first."""
+        cursor: str | None = None
+        while True:
+            page = self.job_page(parent=job_id, limit=1000, cursor=cursor)
+            yield from page["jobs"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
 
     def job(self, job_id: str) -> replies.Job:
         return cast(replies.Job, self._json("GET", f"/v1/jobs/{_seg(job_id)}"))
@@ -120,6 +148,17 @@ class Client:
 
     def cancel_job(self, job_id: str) -> replies.Job:
         return cast(replies.Job, self._json("DELETE", f"/v1/jobs/{_seg(job_id)}"))
+
+    def pause_job(self, job_id: str) -> replies.Job:
+        return cast(replies.Job, self._json("POST", f"/v1/jobs/{_seg(job_id)}/pause"))
+
+    def resume_job(self, job_id: str) -> replies.Job:
+        return cast(replies.Job, self._json("POST", f"/v1/jobs/{_seg(job_id)}/resume"))
+
+    def pause_collection(self, collection: str, *, paused: bool = True) -> int:
+        """Pauses or resumes all jobs of a collection, and those to come; returns how many were."""
+        word = "pause" if paused else "resume"
+        return int(self._json("POST", f"/v1/collections/{_seg(collection)}/jobs/{word}")["jobs"])
 
     # ---------------------------------------------------------------- documents
 

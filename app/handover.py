@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import safetensors.numpy
@@ -18,11 +18,15 @@ from core.types import Chunk, Document, PageSpan, Vectors
 from ingest.chunk.choose import ChunkerName
 
 WORKER_HEADER = "X-Openbook-Worker"
+ORIGIN_HEADER = "X-Openbook-Origin"  # of a fetched page: JSON, ASCII
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One file to be understood. ``path`` is the stored original."""
+    """One file to be understood, or one page to be fetched. ``path`` is the stored original; of a page it is empty.
+
+    ``origin`` is the job's: see ``ingest.job.Job``.
+    """
 
     job_id: str
     collection: str
@@ -31,6 +35,20 @@ class Task:
     sha256: str
     path: str
     chunker: ChunkerName
+    origin: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a container was found to be: the members of an archive are sent one by one before, the pages of a sitemap are
+    its ``urls``. ``skipped`` are (name, reason)."""
+
+    container: Literal["archive", "sitemap"]
+    urls: list[str] = field(default_factory=list)
+    is_index: bool = False  # the URLs are those of sitemaps
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    incomplete: bool = False  # something of it was left out, as the notes say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

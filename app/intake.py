@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.api.uploads import Uploaded
 from app.services import Services
-from core.errors import NotFound
+from core.errors import InvalidRequest, NotFound
 from core.types import Principal
+from ingest.fetch.address import parse_url, shown_url
 from ingest.ledger import Job
 
 Json = dict[str, Any]
@@ -35,6 +36,12 @@ def job_json(job: Job) -> Json:
         "attempts": job.attempts,
         "created_at": job.created_at,
         "updated_at": job.updated_at,
+        "paused": job.paused,
+        "parent_id": job.parent_id,
+        "url": job.origin.get("url"),
+        # Of an archive or a sitemap that has been opened: its parts are the jobs with this parent.
+        "container": job.origin.get("container"),
+        "skipped": job.origin.get("skipped", []),
     }
 
 
@@ -63,6 +70,37 @@ class Accepting:
         self._services.work_added.set()
         await self._services.announce_jobs()
 
+    async def add_urls(self, urls: Sequence[str]) -> None:
+        """Makes a job for each page to be fetched; what is no URL gets a failed job that says why."""
+        self.jobs += await self._services.offload(self._add_urls, urls)
+        self._services.work_added.set()
+        await self._services.announce_jobs()
+
+    def _add_urls(self, urls: Sequence[str]) -> list[Job]:
+        services, ids = self._services, []
+        with services.database.write() as connection:
+            for text in urls:
+                try:
+                    url, problem = parse_url(text.strip()).url, ""
+                except InvalidRequest as e:
+                    url, problem = shown_url(text), e.message
+                job = services.ledger.add(
+                    connection,
+                    principal=self._principal,
+                    collection=self._collection,
+                    file=url,
+                    uri=url,
+                    sha256="",
+                    size=0,
+                    chunker=self._chunker,
+                    lane="urls",
+                    origin={"url": url},
+                )
+                if problem:
+                    services.ledger.fail(connection, job.job_id, problem)
+                ids.append(job.job_id)
+        return [services.ledger.get(self._principal, job_id) for job_id in ids]
+
     def _add(self, uploaded: Uploaded) -> Job:
         uri = clean_uri(uploaded.filename)
         services = self._services
@@ -84,11 +122,16 @@ class Accepting:
 
 def accept_files(services: Services, principal: Principal, collection: str, chunker: str | None) -> Accepting:
     """Raises NotFound if there is no such collection for this person."""
+    check_collection(services, principal, collection)
+    return Accepting(services, principal, collection, chunker or services.settings.chunker)
+
+
+def check_collection(services: Services, principal: Principal, collection: str) -> None:
+    """Raises NotFound if there is no such collection for this person."""
     known = [c.name for c in services.store.list_collections(principal)]
     if collection not in known:
         have = ", ".join(known) or "none yet"
         raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
-    return Accepting(services, principal, collection, chunker or services.settings.chunker)
 
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")

@@ -33,6 +33,17 @@ class Job(TypedDict):
     progress: float  # 0 to 1
     created_at: str
     warnings: list[str]
+    paused: NotRequired[bool]
+    parent_id: NotRequired[str | None]  # the archive or sitemap that it came out of
+    url: NotRequired[str | None]
+    container: NotRequired[str | None]  # "archive" or "sitemap": its parts are the jobs with this parent
+    skipped: NotRequired[list[list[str]]]  # (name, reason) of what got no job
+
+
+class JobPage(TypedDict):
+    jobs: list[Job]
+    next_cursor: str | None
+    counts: dict[JobState, int]
 
 
 class Span(TypedDict):

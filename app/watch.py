@@ -282,6 +282,12 @@ class Watch:
 
     def _ended(self, client: Client, name: str, job: Job) -> None:
         known = self._memory.files[name]
+        if job["state"] in ("ready", "partial") and job.get("container"):
+            # Its members are documents of their own; which of them are whose is not followed.
+            self.tally.ready += 1
+            self.tally.failed.pop(name, None)
+            self._say(f"{job['state']:<9}  {name}  {job['reason']}")
+            return
         if job["state"] not in ("ready", "partial") or not job["doc_id"]:
             self._failed(name, str(job["reason"] or job["state"]))
             return

@@ -1,10 +1,11 @@
-"""The worker process: parses, chunks and encodes; hands results to the server; never writes.
+"""The worker process: fetches, parses, chunks and encodes; hands results to the server; never writes.
 
 python -m app.worker      (OPENBOOK_API_URL and OPENBOOK_WORKER_TOKEN say where and as whom)
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import signal
@@ -12,28 +13,29 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 
+from app.fetcher import Fetcher, fetching_of
 from app.handover import WORKER_HEADER, Result, Task, pack
+from app.opening import Opener
 from app.parent import die_with_parent
+from app.telling import SERVER_RETRY_S, Telling, deliver, fail
 from app.wiring import build_encoder
-from core.errors import OpenbookError, RunCancelled
+from core.errors import OpenbookError, RunCancelled, UnsupportedType
 from core.protocols import Encoder
 from core.settings import Settings, load_settings
-from ingest.job import JobState
+from core.types import Document
+from ingest.fetch.permission import Permission
 from ingest.parse.sandbox import Sandbox
-from ingest.pipeline import parse_limits, process
+from ingest.parse.sniff import ZIP_ARCHIVE
+from ingest.pipeline import Processed, parse_limits, process
 
 logger = logging.getLogger("openbook.worker")
 
 NICENESS = 10
-# Progress is told at most this often, so a small file is told of only when it is done: each telling is a commit.
-PROGRESS_EVERY_S = 0.5
-SERVER_RETRY_S = 1.0
-FULL_DISK_RETRY_S = 15.0
+FETCHERS = 2
 
 
 class Worker:
@@ -42,6 +44,7 @@ class Worker:
         self._encoder = encoder
         self._http = http
         self._sandbox = Sandbox(parse_limits(settings))
+        self._opener = Opener(http, self._sandbox, settings.max_sitemap_pages)
 
     def run(self) -> None:
         """Works until the process ends. A server that is away is asked again."""
@@ -56,10 +59,44 @@ class Worker:
                 time.sleep(SERVER_RETRY_S)
 
     def _work(self, task: Task) -> None:
-        told = _Telling(self._http, task.job_id)
+        told = Telling(self._http, task.job_id)
         begun = time.monotonic()
         try:
-            made = process(
+            made = self._made(task, told)
+        except RunCancelled:
+            fail(self._http, task, "cancelled", cancelled=True)
+            return
+        except OpenbookError as e:
+            fail(self._http, task, e.message)
+            return
+        except httpx.HTTPError:
+            raise
+        except Exception:
+            logger.exception("job %s (%s) broke", task.job_id, task.filename)
+            fail(self._http, task, "Openbook broke on this file; the worker's log has the details")
+            return
+        if made is None:
+            return  # its parts have jobs of their own
+        result = Result(
+            document=_with_source(made.document, task),
+            chunks=tuple(made.chunks),
+            vectors=made.vectors,
+            encoder_revision=self._encoder.revision,
+            chunker_version=made.chunker_version,
+            warnings=made.warnings,
+            partial=made.partial,
+            seconds=time.monotonic() - begun,
+            parents=tuple(made.parents),
+        )
+        packed, path = pack(result), f"/internal/jobs/{task.job_id}/result"
+        deliver(lambda: self._http.put(path, content=packed, timeout=600)).raise_for_status()
+
+    def _made(self, task: Task, told: Telling) -> Processed | None:
+        """The document of a file; None if it was a container and has been opened."""
+        if self._opener.open_sitemap(task, told.is_stopped):
+            return None
+        try:
+            return process(
                 Path(task.path),
                 task.filename,
                 collection=task.collection,
@@ -72,68 +109,17 @@ class Worker:
                 cancelled=lambda: told.cancel,
                 sandbox=self._sandbox,
             )
-        except RunCancelled:
-            self._fail(task, "cancelled", cancelled=True)
-            return
-        except OpenbookError as e:
-            self._fail(task, e.message)
-            return
-        except Exception:
-            logger.exception("job %s (%s) broke", task.job_id, task.filename)
-            self._fail(task, "Openbook broke on this file; the worker's log has the details")
-            return
-        result = Result(
-            document=made.document,
-            chunks=tuple(made.chunks),
-            vectors=made.vectors,
-            encoder_revision=self._encoder.revision,
-            chunker_version=made.chunker_version,
-            warnings=made.warnings,
-            partial=made.partial,
-            seconds=time.monotonic() - begun,
-            parents=tuple(made.parents),
-        )
-        packed = pack(result)
-        self._say(lambda: self._http.put(f"/internal/jobs/{task.job_id}/result", content=packed, timeout=600))
-
-    def _fail(self, task: Task, message: str, *, cancelled: bool = False) -> None:
-        body = {"message": message, "cancelled": cancelled}
-        self._say(lambda: self._http.post(f"/internal/jobs/{task.job_id}/failure", json=body, timeout=60))
-
-    def _say(self, request: Callable[[], httpx.Response]) -> None:
-        """Says how a job ended. While the server's disk is full it is said again and again: the work is not lost."""
-        pause = SERVER_RETRY_S
-        while _disk_is_full(reply := request()):
-            logger.warning("the server cannot store a result now, as its disk is full; trying again in %.0f s", pause)
-            time.sleep(pause)
-            pause = min(FULL_DISK_RETRY_S, 2 * pause)
-        reply.raise_for_status()
+        except UnsupportedType as e:
+            if e.code != ZIP_ARCHIVE:
+                raise
+        self._opener.open_archive(task, lambda share: told.report("parsing", share), told.is_stopped)
+        return None
 
 
-def _disk_is_full(reply: httpx.Response) -> bool:
-    return reply.status_code == HTTPStatus.INSUFFICIENT_STORAGE and reply.json()["code"] == "disk-full"
-
-
-class _Telling:
-    """Tells the server how far a job is, and learns from its answers whether to stop."""
-
-    def __init__(self, http: httpx.Client, job_id: str) -> None:
-        self.cancel = False
-        self._http = http
-        self._job_id = job_id
-        self._told_at = time.monotonic()  # it was claimed just now, and is "parsing" since
-
-    def report(self, state: JobState, progress: float) -> None:
-        now = time.monotonic()
-        if now - self._told_at < PROGRESS_EVERY_S:
-            return
-        self._told_at = now
-        body = {"state": state, "progress": round(progress, 4)}
-        reply = self._http.post(f"/internal/jobs/{self._job_id}/progress", json=body, timeout=60)
-        if _disk_is_full(reply):
-            return  # how far it is need not be known; what comes of it will wait for space
-        reply.raise_for_status()
-        self.cancel = bool(reply.json()["cancel"])
+def _with_source(document: Document, task: Task) -> Document:
+    """Where it came from, for whoever reads it: the page it was, or the archive."""
+    source = {key: task.origin[key] for key in ("url", "fetched_from", "fetched_at", "archive") if key in task.origin}
+    return dataclasses.replace(document, metadata={**document.metadata, "source": source}) if source else document
 
 
 def main() -> int:
@@ -146,15 +132,22 @@ def main() -> int:
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
     try:
         settings = load_settings()
+        fetching = fetching_of(settings)
+        permission = Permission(fetching)
         encoder = build_encoder(settings)
         encoder.load()
     except OpenbookError as e:
         logger.error("%s", e.message)
         return 1
-    # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk.
+    # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk. Pages are
+    # fetched meanwhile, which takes little but waiting.
+    runs: list[Callable[[httpx.Client], None]] = [
+        lambda http: Worker(settings, encoder, http).run() for _ in range(settings.ingest_workers)
+    ]
+    runs += [lambda http: Fetcher(http, fetching, permission).run() for _ in range(FETCHERS)]
     threads = [
-        threading.Thread(target=_run, args=(settings, encoder, url, token, n), name=f"worker-{n}", daemon=True)
-        for n in range(settings.ingest_workers)
+        threading.Thread(target=_run, args=(run, url, token, n), name=f"worker-{n}", daemon=True)
+        for n, run in enumerate(runs)
     ]
     for thread in threads:
         thread.start()
@@ -163,12 +156,12 @@ def main() -> int:
     return 1  # a thread ends by an error alone, and has said which
 
 
-def _run(settings: Settings, encoder: Encoder, url: str, token: str, number: int) -> None:
+def _run(run: Callable[[httpx.Client], None], url: str, token: str, number: int) -> None:
     """One of several workers in this process, each with its own name and its own parsing child."""
     headers = {"Authorization": f"Bearer {token}", WORKER_HEADER: f"w{os.getpid()}.{number}"}
     try:
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
-            Worker(settings, encoder, http).run()
+            run(http)
     except Exception:
         logger.exception("a worker ended; the process is started anew")
         os._exit(1)

@@ -12,6 +12,7 @@
     │   ├── UnsupportedType           … nor will it be: not a kind that is read
     │   ├── Encrypted                 … without its password
     │   └── EmptyDocument             … because there is no text in it
+    ├── FetchFailed                   a page of the web could not be had, or may not be
     ├── StorageFailed                 disk full, I/O error, damaged database
     │   ├── DataDirLocked             another process writes to this data directory
     │   └── IndexDamaged              an index file does not match its manifest
@@ -84,6 +85,10 @@ class Encrypted(ParseFailed):
 
 class EmptyDocument(ParseFailed):
     code = "empty-document"
+
+
+class FetchFailed(OpenbookError):
+    code = "fetch-failed"
 
 
 class StorageFailed(OpenbookError):

@@ -23,6 +23,10 @@ CONFIG_FILE = "openbook.toml"
 NOT_SETTINGS = frozenset({"api_url", "api_token", "worker_token", "parent_pid", "listen_fd", "require_browser"})
 
 
+# Settings that are lists, which a variable has with commas between.
+LISTS = frozenset({"allowed_hosts", "url_allow"})
+
+
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,6 +69,10 @@ class Settings(BaseModel):
     max_batch_files: int = Field(1000, ge=1)
     max_queued_jobs: int = Field(20_000, ge=1)
     ingest_workers: int = Field(2, ge=1, le=16)  # files at work at once; encoding shares the processors
+    # Pages of the web. Hosts, addresses and networks of this machine or of private networks that may be fetched from.
+    url_allow: tuple[str, ...] = ()
+    url_timeout_s: float = Field(60.0, gt=0)  # of one page, redirects and all
+    max_sitemap_pages: int = Field(1000, ge=1)
     max_pages: int = Field(2000, ge=1)
     max_characters: int = Field(20_000_000, ge=1)
     parse_timeout_s: float = Field(120.0, gt=0)
@@ -106,7 +114,7 @@ class Settings(BaseModel):
     def digest(self) -> str:
         """A short hash of everything that can change an answer; addresses and secrets are left out."""
         kept = self.model_dump_json(
-            exclude={"data_dir", "host", "port", "ui_port", "allowed_hosts", "lm_api_key", "lm_base_url"}
+            exclude={"data_dir", "host", "port", "ui_port", "allowed_hosts", "url_allow", "lm_api_key", "lm_base_url"}
         )
         return hashlib.sha256(kept.encode()).hexdigest()[:16]
 
@@ -140,7 +148,7 @@ def load_settings(
             name = key.removeprefix(ENV_PREFIX).lower()
             if name in NOT_SETTINGS or name.startswith("test_"):
                 continue
-            values[name] = [v for v in value.split(",") if v] if name == "allowed_hosts" else value
+            values[name] = [v.strip() for v in value.split(",") if v.strip()] if name in LISTS else value
     values.update({k: v for k, v in (overrides or {}).items() if v is not None})
     try:
         return Settings(**values)

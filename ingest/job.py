@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
 
 JobState: TypeAlias = Literal["queued", "parsing", "encoding", "indexing", "ready", "partial", "failed", "cancelled"]
 WorkingState: TypeAlias = Literal["parsing", "encoding", "indexing"]
 FinalState: TypeAlias = Literal["ready", "partial", "failed", "cancelled"]
+
+# What a waiting job waits for: a worker, a worker before other files (members of an archive that has been opened, so that
+# one archive is finished before the next is opened), or to be fetched from the web.
+Lane: TypeAlias = Literal["files", "members", "urls"]
 
 STATES: tuple[JobState, ...] = get_args(JobState)
 WORKING_STATES: tuple[WorkingState, ...] = get_args(WorkingState)
@@ -41,6 +46,17 @@ class Job:
     warnings: tuple[str, ...] = ()
     created_at: str
     updated_at: str
+    lane: Lane = "files"
+    paused: bool = False
+    parent_id: str | None = None  # the job of the archive or sitemap that this came out of
+    # Where it came from, and what it became, as JSON: ``url`` with ``etag`` and ``last_modified``; ``archive`` (the uri of
+    # the archive) of a member; ``container`` ("archive" or "sitemap") with ``skipped`` and ``notes`` of what was opened.
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it has been opened and stands for the jobs that came out of it: it has no document of its own."""
+        return "container" in self.origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

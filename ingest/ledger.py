@@ -5,6 +5,9 @@
       │ └── requeue_interrupted, lapsed lease (bounded attempts)           │ retry ▶ queued
       └──request_cancel──▶ cancelled ◀──cancelled (worker saw the flag) ───┘
 
+A job may be *paused*: it is queued still, and nobody claims it. A *container* (an archive, a sitemap) is opened by a worker and
+then waits in ``indexing``, with no worker, for the jobs that came out of it: see ``ingest.ledger_family``.
+
 Methods that take a ``connection`` are part of the caller's write transaction; the others read by themselves. A job
 is seen by its owner and by administrators; to anyone else it does not exist. The ledger knows nothing of documents.
 """
@@ -16,25 +19,37 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from core.clock import now_iso
 from core.database import Database
 from core.errors import Busy, Conflict, InvalidRequest, NotFound
 from core.ids import new_id
 from core.types import Principal
-from ingest.job import FINAL_STATES, STATES, WORKING_STATES, Job, JobEvent
-from ingest.ledger_tables import job_events, jobs
+from ingest.job import FINAL_STATES, STATES, WORKING_STATES, Job, JobEvent, Lane
+from ingest.ledger_family import merged, outcome, share_done, unended_below, waits_for_its_parts
+from ingest.ledger_tables import job_events, jobs, paused_collections
 
 __all__ = ["FINAL_STATES", "Job", "JobEvent", "Ledger"]
 
 # A step of progress smaller than this makes no event and no write: each costs a flush to the disk.
 _PROGRESS_STEP = 0.05
-_MAX_LIST = 1000
+_MAX_LIST = 1001  # a page of a thousand, and whether there is more
+_RETRY_AFTER_S = 5
+# What a container loses when it is to be opened anew.
+_CLOSED = dict.fromkeys(("container", "skipped", "more_skipped", "notes", "incomplete"))
 # Built once: an upload of ten thousand files adds ten thousand jobs.
 _INSERT_JOB = insert(jobs)
 _INSERT_EVENT = insert(job_events)
 _COUNT_WAITING = select(func.count()).select_from(jobs).where(jobs.c.state == "queued")
+# The next owner in the order of ids, and the oldest of their jobs: one step in an index, where grouping reads the whole queue.
+_NEXT_WAITING = (
+    select(jobs.c.owner_id, jobs.c.job_number)
+    .where(jobs.c.state == "queued", jobs.c.paused.is_(False), jobs.c.lane == bindparam("lane"))
+    .where(jobs.c.owner_id > bindparam("after"))
+    .order_by(jobs.c.owner_id, jobs.c.job_number)
+    .limit(1)
+)
 
 
 class Ledger:
@@ -73,36 +88,52 @@ class Ledger:
         sha256: str,
         size: int,
         chunker: str,
+        lane: Lane = "files",
+        parent: Job | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> Job:
-        """A new job in the state ``queued``.
+        """A new job in the state ``queued``; paused, if its collection or its parent is.
+
+        Args:
+            parent: the archive or sitemap that it came out of. That has its place in the queue already, so that its parts are
+                never refused; a worker that opens one could not wait for room that it makes itself.
 
         Raises:
             Busy: too many are waiting.
         """
-        waiting = connection.execute(_COUNT_WAITING).scalar_one()
-        if waiting >= self._max_queued:
-            raise Busy(
-                f"{waiting:,} files are waiting already, which is the limit: try again when some are done",
-                retry_after_s=30,
-            )
+        if parent is None:
+            self.check_room(connection)
+        paused = parent.paused if parent is not None else False
         now = now_iso()
         values: dict[str, Any] = {
             "job_id": new_id("j"), "owner_id": principal.user_id, "collection": collection, "file": file, "uri": uri,
             "sha256": sha256, "size": size, "chunker": chunker, "state": "queued", "reason": "", "pages": 0, "chunks": 0,
             "seconds": 0.0, "progress": 0.0, "attempts": 0, "cancel_requested": False, "warnings": "[]",
-            "created_at": now, "updated_at": now,
+            "created_at": now, "updated_at": now, "lane": lane, "origin": _json(origin or {}),
+            "paused": paused or self.is_paused(connection, collection),
+            "parent_id": parent.job_id if parent is not None else None,
         }  # fmt: skip
         connection.execute(_INSERT_JOB, values)
         self._event(connection, values["job_id"], "queued", 0.0, "")
-        return Job(**{**values, "warnings": ()})
+        return Job(**{**values, "warnings": (), "origin": dict(origin or {})})
+
+    def check_room(self, connection: Connection) -> None:
+        """Raises Busy if too many are waiting."""
+        waiting = connection.execute(_COUNT_WAITING).scalar_one()
+        if waiting >= self._max_queued:
+            raise Busy(
+                f"{waiting:,} files are waiting already, which is the limit: try again when some are done",
+                retry_after_s=_RETRY_AFTER_S,
+            )
 
     # ------------------------------------------------------------ work
 
-    def claim(self, connection: Connection, worker_id: str) -> Job | None:
-        """The next job for a worker, now ``parsing``; None if none waits.
+    def claim(self, connection: Connection, worker_id: str, lanes: Sequence[Lane] = ("members", "files")) -> Job | None:
+        """The next job for a worker, now ``parsing``; None if none waits in these lanes.
 
         The owner who has been served longest ago comes first, then the oldest of their jobs, so that ten thousand
-        files of one person do not hold up the one file of another. Jobs whose lease has lapsed are requeued first.
+        files of one person do not hold up the one file of another; of one owner the lanes go in their order. Jobs whose
+        lease has lapsed are requeued first.
         """
         now = self._clock()
         lapsed = connection.execute(
@@ -110,19 +141,20 @@ class Ledger:
         ).scalars()
         for job_id in lapsed.all():
             self._requeue(connection, job_id, "the worker fell silent")
-        owners = connection.execute(
-            select(jobs.c.owner_id, func.min(jobs.c.job_number))
-            .where(jobs.c.state == "queued")
-            .group_by(jobs.c.owner_id)
-        ).all()
+        owners: dict[str, int] = {}
+        for lane in reversed(lanes):
+            after = ""
+            while (row := connection.execute(_NEXT_WAITING, {"lane": lane, "after": after}).one_or_none()) is not None:
+                owners[row.owner_id] = row.job_number
+                after = row.owner_id
         if not owners:
             return None
         served = {
             owner: connection.execute(select(func.max(jobs.c.claimed_at)).where(jobs.c.owner_id == owner)).scalar()
             or 0.0
-            for owner, _ in owners
+            for owner in owners
         }
-        _, number = min(owners, key=lambda row: (served[row[0]], row[1]))
+        _, number = min(owners.items(), key=lambda row: (served[row[0]], row[1]))
         job_id = connection.execute(select(jobs.c.job_id).where(jobs.c.job_number == number)).scalar_one()
         values = {"worker_id": worker_id, "claimed_at": now, "lease_until": now + self._lease_s}
         self._set(connection, job_id, "parsing", progress=0.0, attempts=jobs.c.attempts + 1, **values)
@@ -131,8 +163,8 @@ class Ledger:
     def advance(
         self, connection: Connection, job_id: str, state: str, progress: float, *, worker_id: str | None = None
     ) -> bool:
-        """Notes how far a job is. False: stop, because a person cancelled it, it has ended, or (when ``worker_id`` is
-        given) it belongs to another worker by now.
+        """Notes how far a job is. False: stop, because a person cancelled or paused it, it has ended, or (when
+        ``worker_id`` is given) it belongs to another worker by now. What comes to be stored is not paused any more.
 
         Raises:
             InvalidRequest: not a state that work can be in.
@@ -141,6 +173,8 @@ class Ledger:
             raise InvalidRequest(f"a job cannot advance to {state!r}: choose {', '.join(WORKING_STATES)}")
         job = self.peek(connection, job_id)
         if job is None or job.state not in WORKING_STATES or job.cancel_requested:
+            return False
+        if job.paused and state != "indexing":
             return False
         if worker_id is not None and not self.is_worked_on_by(connection, job_id, worker_id):
             return False
@@ -188,6 +222,46 @@ class Ledger:
             warnings=json.dumps(list(warnings), ensure_ascii=False),
         )  # fmt: skip
 
+    def fetched(self, connection: Connection, job_id: str, *, sha256: str, size: int, origin: Mapping[str, Any]) -> Job:
+        """A page has come: from now on its job is that of a file, and waits for a worker."""
+        job = self._row(connection, job_id)
+        self._set(
+            connection, job_id, "queued", lane="files", sha256=sha256, size=size, progress=0.0, attempts=0,
+            origin=_json(merged(job.origin, origin)), worker_id=None, lease_until=None,
+        )  # fmt: skip
+        return self._row(connection, job_id)
+
+    def opened(self, connection: Connection, job_id: str, origin: Mapping[str, Any]) -> Job:
+        """All that is in a container has its job by now: it waits for them, and ends at once if there are none. It lets go
+        of its own bytes, which are now its parts': so a part that is purged is nowhere else.
+
+        Args:
+            origin: ``container`` and what else ``ingest.ledger_family.outcome`` reads.
+        """
+        job = self._row(connection, job_id)
+        values = {"origin": _json(merged(job.origin, origin)), "worker_id": None, "lease_until": None, "sha256": ""}
+        self._set(connection, job_id, "indexing", progress=0.0, **values)
+        self._settle(connection, job_id)
+        return self._row(connection, job_id)
+
+    def part(self, connection: Connection, parent_id: str, uri: str, sha256: str | None = None) -> Job | None:
+        """The job that was made of a part (with these bytes) before, when its container was opened and that broke off."""
+        query = select(jobs).where(jobs.c.parent_id == parent_id, jobs.c.uri == uri)
+        if sha256 is not None:
+            query = query.where(jobs.c.sha256 == sha256)
+        row = connection.execute(query.order_by(jobs.c.job_number.desc()).limit(1)).one_or_none()
+        return _job(row) if row is not None else None
+
+    def stopped(self, connection: Connection, job_id: str) -> Job:
+        """The worker stopped because it was told to: the job is cancelled, or waits again if it was only paused (and
+        perhaps resumed since)."""
+        job = self._row(connection, job_id)
+        if job.cancel_requested:
+            return self._end(connection, job_id, "cancelled", "cancelled")
+        attempts = max(job.attempts - 1, 0)
+        self._set(connection, job_id, "queued", progress=0.0, attempts=attempts, worker_id=None, lease_until=None)
+        return self._row(connection, job_id)
+
     def fail(self, connection: Connection, job_id: str, reason: str, *, seconds: float = 0.0) -> Job:
         """Ends a job badly, with the reason that a person reads."""
         return self._end(connection, job_id, "failed", reason, seconds=seconds)
@@ -202,9 +276,10 @@ class Ledger:
         Returns:
             How many jobs there were.
         """
-        found = connection.execute(select(jobs.c.job_id).where(jobs.c.state.in_(WORKING_STATES))).scalars().all()
-        for job_id in found:
-            self._requeue(connection, job_id, "the service stopped")
+        rows = connection.execute(select(jobs).where(jobs.c.state.in_(WORKING_STATES))).all()
+        found = [job for job in map(_job, rows) if not waits_for_its_parts(job)]
+        for job in found:
+            self._requeue(connection, job.job_id, "the service stopped")
         return len(found)
 
     # ------------------------------------------------------------ people
@@ -236,14 +311,70 @@ class Ledger:
             raise Conflict(
                 f"{job.file} is {job.state}: only a failed, cancelled or partial job can be retried", code="job-state"
             )
-        waiting = connection.execute(_COUNT_WAITING).scalar_one()
-        if waiting >= self._max_queued:
-            raise Busy(f"{waiting:,} files are waiting already, which is the limit", retry_after_s=30)
+        # A sitemap that brought nothing is fetched anew; an archive that has been opened is in its parts only.
+        if job.is_container and (job.state == "partial" or job.origin["container"] == "archive"):
+            return self._retry_parts(connection, principal, job)
+        self.check_room(connection)
+        again: dict[str, Any] = {}
+        if job.is_container:
+            again["origin"] = _json(merged(job.origin, _CLOSED))
+        if "url" in job.origin and "archive" not in job.origin:
+            again |= {"lane": "urls", "sha256": "", "size": 0}  # the page may be another by now
         self._set(
             connection, job_id, "queued", reason="", progress=0.0, attempts=0, seconds=0.0, cancel_requested=False,
-            warnings="[]", worker_id=None, lease_until=None,
+            warnings="[]", worker_id=None, lease_until=None, paused=self.is_paused(connection, job.collection), **again,
         )  # fmt: skip
         return self._row(connection, job_id)
+
+    def _retry_parts(self, connection: Connection, principal: Principal, job: Job) -> Job:
+        """Of what came out of an archive, lets those wait again that have not become a document."""
+        query = select(jobs.c.job_id).where(
+            jobs.c.parent_id == job.job_id, jobs.c.state.in_(("failed", "cancelled", "partial"))
+        )
+        found = list(connection.scalars(query))
+        if not found:
+            raise Conflict(f"nothing in {job.file} can be tried again: change it and send it again", code="job-state")
+        for part in found:
+            self.retry(connection, principal, part)
+        self._set(connection, job.job_id, "indexing", reason="", progress=0.0, cancel_requested=False)
+        return self._row(connection, job.job_id)
+
+    def pause(self, connection: Connection, principal: Principal, job_id: str) -> Job:
+        """Lets a job, and all that came out of it, wait until ``resume``; one at work stops and will begin anew.
+
+        Raises:
+            NotFound: no such job, or not yours.
+            Conflict: it has ended.
+        """
+        return self._pause(connection, principal, job_id, True)
+
+    def resume(self, connection: Connection, principal: Principal, job_id: str) -> Job:
+        """Raises NotFound, Conflict as ``pause`` does."""
+        return self._pause(connection, principal, job_id, False)
+
+    def _pause(self, connection: Connection, principal: Principal, job_id: str, paused: bool) -> Job:
+        job = self._owned(connection, principal, job_id)
+        if job.state in FINAL_STATES:
+            word = "paused" if paused else "resumed"
+            raise Conflict(f"{job.file} is {job.state} already and cannot be {word}", code="job-ended")
+        for one in [job_id, *unended_below(connection, job_id)]:
+            self._update(connection, one, paused=paused)
+        return self._row(connection, job_id)
+
+    def pause_collection(self, connection: Connection, principal: Principal, collection: str, paused: bool) -> int:
+        """Pauses or resumes all of the principal's jobs of a collection, and what will be added; returns how many."""
+        connection.execute(delete(paused_collections).where(paused_collections.c.collection == collection))
+        if paused:
+            connection.execute(insert(paused_collections).values(collection=collection))
+        mine = jobs.c.collection == collection, jobs.c.state.not_in(FINAL_STATES), jobs.c.paused != paused
+        statement = update(jobs).where(*mine).values(paused=paused, updated_at=now_iso())
+        if not principal.is_admin:
+            statement = statement.where(jobs.c.owner_id == principal.user_id)
+        return int(connection.execute(statement).rowcount)
+
+    def is_paused(self, connection: Connection, collection: str) -> bool:
+        query = select(paused_collections.c.collection).where(paused_collections.c.collection == collection)
+        return connection.execute(query).first() is not None
 
     def cancel_collection(self, connection: Connection, collection: str) -> int:
         """Cancels every job of a collection that is being deleted; returns how many."""
@@ -251,7 +382,10 @@ class Ledger:
             select(jobs).where(jobs.c.collection == collection, jobs.c.state.not_in(FINAL_STATES))
         ).all()
         for row in rows:
-            self._cancel(connection, _job(row), "the collection was deleted")
+            job = self._row(connection, row.job_id)  # it may have been cancelled with its container
+            if job.state not in FINAL_STATES:
+                self._cancel(connection, job, "the collection was deleted")
+        connection.execute(delete(paused_collections).where(paused_collections.c.collection == collection))
         return len(rows)
 
     # ------------------------------------------------------------ reading
@@ -272,10 +406,12 @@ class Ledger:
         *,
         collection: str | None = None,
         states: Sequence[str] = (),
+        parent: str | None = None,
         limit: int = 200,
         before: str | None = None,
     ) -> list[Job]:
-        """The principal's jobs, newest first; ``before`` is the job_id after which the next page begins."""
+        """The principal's jobs, newest first; ``before`` is the job_id after which the next page begins, ``parent`` that of
+        the container whose parts are meant."""
         unknown = set(states) - set(STATES)
         if unknown:
             raise InvalidRequest(f"no job state {sorted(unknown)[0]!r}: there are {', '.join(STATES)}")
@@ -286,6 +422,8 @@ class Ledger:
             query = query.where(jobs.c.collection == collection)
         if states:
             query = query.where(jobs.c.state.in_(states))
+        if parent is not None:
+            query = query.where(jobs.c.parent_id == parent)
         with self._database.read() as connection:
             if before is not None:
                 self._owned(connection, principal, before)
@@ -294,13 +432,17 @@ class Ledger:
                 )
             return [_job(row) for row in connection.execute(query)]
 
-    def counts(self, principal: Principal, collection: str | None = None) -> Mapping[str, int]:
+    def counts(
+        self, principal: Principal, collection: str | None = None, parent: str | None = None
+    ) -> Mapping[str, int]:
         """How many of the principal's jobs are in each state; states without any are there with 0."""
         query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
         if not principal.is_admin:
             query = query.where(jobs.c.owner_id == principal.user_id)
         if collection is not None:
             query = query.where(jobs.c.collection == collection)
+        if parent is not None:
+            query = query.where(jobs.c.parent_id == parent)
         with self._database.read() as connection:
             found = {row[0]: int(row[1]) for row in connection.execute(query)}
         return {state: found.get(state, 0) for state in STATES}
@@ -329,7 +471,8 @@ class Ledger:
 
     def held_originals(self, connection: Connection) -> set[str]:
         """The SHA-256 of all uploads for which ``needs_original`` holds."""
-        query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")))
+        # A page that is yet to be fetched, a refused file and an opened archive have no bytes.
+        query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")), jobs.c.sha256 != "")
         return set(connection.execute(query).scalars())
 
     def forget_document(self, connection: Connection, collection: str, uri: str) -> int:
@@ -359,6 +502,10 @@ class Ledger:
     def _cancel(self, connection: Connection, job: Job, reason: str = "cancelled") -> Job:
         if job.state == "queued":
             return self._end(connection, job.job_id, "cancelled", reason)
+        if waits_for_its_parts(job):
+            self._update(connection, job.job_id, cancel_requested=True)
+            self._cancel_below(connection, job.job_id, reason)
+            return self._row(connection, job.job_id)
         if not job.cancel_requested:
             self._update(connection, job.job_id, cancel_requested=True)
             self._event(connection, job.job_id, job.state, job.progress, "cancelling")
@@ -382,7 +529,33 @@ class Ledger:
         kept = select(func.min(job_events.c.seq)).where(job_events.c.job_id == job_id).group_by(job_events.c.state)
         connection.execute(delete(job_events).where(job_events.c.job_id == job_id, job_events.c.seq.not_in(kept)))
         self._set(connection, job_id, state, reason=reason, worker_id=None, lease_until=None, **values)
+        if state == "cancelled":
+            self._cancel_below(connection, job_id, reason)
+        if job.parent_id is not None:
+            self._settle(connection, job.parent_id)
         return self._row(connection, job_id)
+
+    def _cancel_below(self, connection: Connection, job_id: str, reason: str) -> None:
+        for part_id in unended_below(connection, job_id):
+            part = self._row(connection, part_id)
+            if part.state not in FINAL_STATES:  # it may have ended with another
+                self._cancel(connection, part, reason)
+
+    def _settle(self, connection: Connection, job_id: str) -> None:
+        """Moves a container on after one of its parts has ended; the last one ends it, also when it was retried."""
+        job = self.peek(connection, job_id)
+        if job is None or not job.is_container or job.state in ("queued", "cancelled"):
+            return
+        done, parts = share_done(connection, job_id)
+        if done < parts:
+            if job.state == "indexing" and done / parts - job.progress >= _PROGRESS_STEP:
+                self._set(connection, job_id, "indexing", progress=done / parts)
+            return
+        state, reason = outcome(connection, job)
+        if job.state == "indexing":
+            self._end(connection, job_id, state, reason, progress=1.0)
+        elif (state, reason) != (job.state, job.reason):
+            self._set(connection, job_id, state, reason=reason)
 
     def _set(self, connection: Connection, job_id: str, state: str, **values: Any) -> None:
         """A change of state or progress, with its event."""
@@ -403,4 +576,8 @@ _JOB_FIELDS = tuple(Job.__dataclass_fields__)
 
 def _job(row: Any) -> Job:
     values = {name: getattr(row, name) for name in _JOB_FIELDS}
-    return Job(**{**values, "warnings": tuple(json.loads(row.warnings))})
+    return Job(**{**values, "warnings": tuple(json.loads(row.warnings)), "origin": json.loads(row.origin)})
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -47,16 +47,26 @@ def _wrong(
         return
     if not _is_list(row.warnings) or not 0 <= row.progress <= 1 or row.attempts < 0:
         yield "job-damaged", "has warnings, progress or attempts that cannot be", "they are set anew"
-    if row.state in ("ready", "partial") and not row.doc_id:
+    container = _is_container(row)
+    if row.state in ("ready", "partial") and not row.doc_id and not container:
         yield "job-state", f"is {row.state} without a document", FAIL
     if row.state not in FINAL_STATES and not has_collection(row.collection):
         yield "job-homeless", f"is {row.state} for the collection {row.collection!r}, which is gone", FAIL
-    if row.state == "queued" and not has_original(row.sha256):
+    if row.state == "queued" and row.lane != "urls" and not has_original(row.sha256):
         yield "job-without-file", "waits, but the uploaded file is not there", "it fails; upload the file again"
+    if container and row.state == "indexing":
+        return  # it waits for what came out of it; nobody works on it
     if row.state in WORKING_STATES and stopped:
         yield "job-interrupted", f"is {row.state} although nobody works", REQUEUE
     elif row.state in WORKING_STATES and (row.worker_id is None or row.lease_until is None):
         yield "job-state", f"is {row.state} without a worker", REQUEUE
+
+
+def _is_container(row: Row[Any]) -> bool:
+    try:
+        return "container" in json.loads(row.origin)
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_list(text: Any) -> bool:

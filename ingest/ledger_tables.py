@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, false
 
 from core.database import metadata
 
@@ -33,10 +33,20 @@ jobs = Table(
     Column("lease_until", Float),  # seconds of the clock; past it the worker counts as dead
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
+    Column("lane", String, nullable=False, server_default="files"),  # what it waits for: see ``ingest.job.Lane``
+    Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("parent_id", String),  # the job_id of the archive or sitemap that it came out of
+    Column("origin", String, nullable=False, server_default="{}"),  # JSON object: see ``ingest.job.Job``
     Index("jobs_by_state", "state", "owner_id", "job_number"),
     Index("jobs_by_owner", "owner_id", "claimed_at"),
     Index("jobs_by_collection", "collection", "state"),
     Index("jobs_by_sha256", "sha256"),
+    Index("jobs_waiting", "state", "paused", "lane", "owner_id", "job_number"),
+    Index("jobs_by_parent", "parent_id", "state"),
+    # Lists, newest first, and counts by state: ten thousand jobs are neither sorted nor read for them.
+    Index("jobs_listed", "owner_id", "job_number"),
+    Index("jobs_listed_by_collection", "owner_id", "collection", "job_number"),
+    Index("jobs_counted", "owner_id", "collection", "state"),
     sqlite_autoincrement=True,
 )
 job_events = Table(
@@ -51,3 +61,5 @@ job_events = Table(
     Index("job_events_by_job", "job_id", "seq"),
     sqlite_autoincrement=True,
 )
+# What is added to such a collection is paused from the first.
+paused_collections = Table("paused_collections", metadata, Column("collection", String, primary_key=True))

@@ -347,8 +347,12 @@ class Store:
 
     def remove_freed(self, change: Change) -> None:
         """Removes the files that a *committed* change let go of, unless somebody else needs them."""
-        if change.freed_originals and self._also_held is not None:
-            self.originals.remove_unneeded(change.freed_originals, self._needed_originals)
+        self.remove_originals(change.freed_originals)
+
+    def remove_originals(self, candidates: Sequence[str]) -> None:
+        """Removes files by their SHA-256 that a *committed* transaction let go of, unless somebody else needs them."""
+        if candidates and self._also_held is not None:
+            self.originals.remove_unneeded(candidates, self._needed_originals)
 
     def sweep_originals(self) -> None:
         """Removes files that nobody needs, and what interrupted uploads left. Safe at any time in the one writer."""

@@ -111,7 +111,7 @@ async def get_content(
         return FileResponse(
             services.store.originals.path(document.sha256),
             media_type="application/octet-stream",
-            filename=document.uri.rsplit("/", 1)[-1],
+            filename=document.uri.rstrip("/").rsplit("/", 1)[-1],
             content_disposition_type="attachment",
         )
     if format == "json":

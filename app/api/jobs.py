@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from starlette.responses import Response
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
 from app.api.uploads import receive_files
-from app.intake import accept_files, job_json
+from app.intake import accept_files, check_collection, job_json
 from app.services import Services
 from core.types import Principal
-from ingest.ledger import FINAL_STATES
+from ingest.job import FINAL_STATES, Job, JobState
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -55,11 +56,29 @@ async def list_jobs(
     services: ServicesHere,
     principal: PrincipalHere,
     collection: str | None = None,
+    state: Annotated[list[JobState] | None, Query()] = None,
+    parent: Annotated[str | None, Query(description="the job of an archive or sitemap: only its parts")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> dict[str, Any]:
-    """The newest first."""
-    found = await services.offload(services.ledger.list_jobs, principal, collection=collection, limit=limit)
-    return {"jobs": [job_json(j) for j in found]}
+    cursor: str | None = None,
+) -> Response:
+    """One page of the jobs, the newest first; ``next_cursor`` is null on the last.
+
+    ``counts`` says how many jobs (of this collection, or of this parent) are in each state, whatever the page shows.
+    """
+
+    def read() -> dict[str, Any]:
+        ledger = services.ledger
+        found = ledger.list_jobs(
+            principal, collection=collection, states=state or (), parent=parent, limit=limit + 1, before=cursor
+        )
+        return {
+            "jobs": [job_json(j) for j in found[:limit]],
+            "next_cursor": found[limit - 1].job_id if len(found) > limit else None,
+            "counts": ledger.counts(principal, collection, parent),
+        }
+
+    # As it is: the framework's own way to JSON looks at every value, which takes longer than reading them.
+    return JSONResponse(await services.offload(read))
 
 
 @router.get("/jobs/{job_id}")
@@ -98,24 +117,58 @@ async def _follow(services: Services, principal: Principal, job_id: str, after: 
 
 @router.post("/jobs/{job_id}/retry")
 async def retry_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    def retry() -> None:
-        with services.database.write() as connection:
-            services.ledger.retry(connection, principal, job_id)
+    """Lets a failed, cancelled or partial job wait again; of an archive, those of its parts. A page is fetched anew."""
+    return await _change(services, principal, job_id, services.ledger.retry)
 
-    await services.offload(retry)
+
+@router.post("/jobs/{job_id}/pause")
+async def pause_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Lets a job, with all parts of it, wait until it is resumed; one at work stops, and begins anew then."""
+    return await _change(services, principal, job_id, services.ledger.pause)
+
+
+@router.post("/jobs/{job_id}/resume")
+async def resume_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    return await _change(services, principal, job_id, services.ledger.resume)
+
+
+@router.post("/collections/{collection}/jobs/pause")
+async def pause_collection(collection: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Pauses all jobs of a collection, and those that are added until it is resumed; survives a restart."""
+    return await _pause_all(services, principal, collection, True)
+
+
+@router.post("/collections/{collection}/jobs/resume")
+async def resume_collection(collection: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    return await _pause_all(services, principal, collection, False)
+
+
+async def _pause_all(services: Services, principal: Principal, collection: str, paused: bool) -> dict[str, Any]:
+    def change() -> int:
+        check_collection(services, principal, collection)
+        with services.database.write() as connection:
+            return services.ledger.pause_collection(connection, principal, collection, paused)
+
+    n = await services.offload(change)
     services.work_added.set()
     await services.announce_jobs()
-    return job_json(await services.offload(services.ledger.get, principal, job_id))
+    return {"collection": collection, "paused": paused, "jobs": n}
 
 
 @router.delete("/jobs/{job_id}")
 async def cancel_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """Cancels a job that has not ended; what it was about to add is not added."""
+    """Cancels a job that has not ended, with all parts of it; what it was about to add is not added."""
+    return await _change(services, principal, job_id, services.ledger.request_cancel)
 
-    def cancel() -> None:
+
+async def _change(
+    services: Services, principal: Principal, job_id: str, change: Callable[[Connection, Principal, str], Job]
+) -> dict[str, Any]:
+    def apply() -> Job:
         with services.database.write() as connection:
-            services.ledger.request_cancel(connection, principal, job_id)
+            return change(connection, principal, job_id)
 
-    await services.offload(cancel)
+    job = await services.offload(apply)
+    services.work_added.set()
     await services.announce_jobs()
-    return job_json(await services.offload(services.ledger.get, principal, job_id))
+    return job_json(job)

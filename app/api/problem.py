@@ -15,6 +15,7 @@ from core.errors import (
     Busy,
     Conflict,
     DataDirLocked,
+    FetchFailed,
     Forbidden,
     InvalidRequest,
     ModelUnavailable,
@@ -39,6 +40,7 @@ STATUS: tuple[tuple[type[OpenbookError], int], ...] = (
     (NotReady, 503),
     (ModelUnavailable, 503),
     (ParseFailed, 422),
+    (FetchFailed, 422),
     (DataDirLocked, 503),
     (StorageFailed, 507),
 )

@@ -73,6 +73,18 @@ async def receive_files(request: Request, keep: Keep, offload: Offload, max_file
             await offload(writer.abort)
 
 
+async def receive_body(request: Request, filename: str, keep: Keep, offload: Offload) -> Uploaded:
+    """The whole body as one file."""
+    writer = _Writer(filename, keep)
+    try:
+        async for piece in _body(request):
+            await offload(writer.put, piece)
+    except BaseException:
+        await offload(writer.abort)
+        raise
+    return await offload(writer.finish)
+
+
 async def _body(request: Request) -> AsyncIterator[bytes]:
     async for piece in request.stream():
         if piece:

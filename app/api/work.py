@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
@@ -22,7 +22,7 @@ from core.errors import NotFound, OpenbookError
 from core.ids import document_id
 from core.types import Principal
 from ingest.chunk.choose import ChunkerName
-from ingest.job import WORKING_STATES
+from ingest.job import WORKING_STATES, Lane
 from ingest.ledger import Job
 from ingest.parse.document import AWAITS_OCR
 from ingest.parse.ocr import missing_ocr
@@ -53,26 +53,36 @@ class Failure(BaseModel):
 
 
 @router.post("/claim")
-async def claim(worker_id: WorkerId, request: Request, services: ServicesHere) -> Response:
-    """The next task; 204 if there is none for a while, or if the worker has gone meanwhile."""
+async def claim(
+    worker_id: WorkerId, request: Request, services: ServicesHere, kind: Literal["files", "urls"] = "files"
+) -> Response:
+    """The next task, a file to be understood or a page to be fetched; 204 if there is none for a while, or if the worker
+    has gone meanwhile."""
+    lanes: tuple[Lane, ...] = ("members", "files") if kind == "files" else ("urls",)
     deadline = time.monotonic() + CLAIM_WAIT_S
     while time.monotonic() < deadline and not await request.is_disconnected():
         services.work_added.clear()
         # What is made can be stored only once the indexes are open; loading ends by setting work_added.
-        job = await services.offload(_claim, services, worker_id) if services.search_ready else None
+        job = await services.offload(_claim, services, worker_id, lanes) if services.search_ready else None
         if job is not None:
-            await services.announce_jobs()
-            return JSONResponse(dataclasses.asdict(_task(services, job)))
+            try:
+                task = _task(services, job)
+            except NotFound as e:  # its bytes are gone: no worker can help
+                await services.offload(_fail, services, job.job_id, worker_id, e.message, False)
+                continue
+            finally:
+                await services.announce_jobs()
+            return JSONResponse(dataclasses.asdict(task))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(services.work_added.wait(), LOOK_S)
     return Response(status_code=204)
 
 
-def _claim(services: Services, worker_id: str) -> Job | None:
+def _claim(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> Job | None:
     """The next job that needs work; files that are stored already, made the same way, are ready at once."""
     while True:
         with services.database.write() as connection:
-            job = services.ledger.claim(connection, worker_id)
+            job = services.ledger.claim(connection, worker_id, lanes)
         if job is None or (stored := _stored_already(services, job)) is None:
             return job
         with services.database.write() as connection:
@@ -109,10 +119,11 @@ def _task(services: Services, job: Job) -> Task:
         job_id=job.job_id,
         collection=job.collection,
         uri=job.uri,
-        filename=job.file,
+        filename=str(job.origin.get("name") or job.file),
         sha256=job.sha256,
-        path=str(services.store.originals.path(job.sha256).absolute()),
+        path="" if job.lane == "urls" else str(services.store.originals.path(job.sha256).absolute()),
         chunker=cast(ChunkerName, job.chunker),
+        origin=dict(job.origin),
     )
 
 
@@ -184,7 +195,7 @@ def _not_wanted(services: Services, connection: Connection, job_id: str) -> str:
     """A result that came too late: the job was cancelled, or the server began anew and the job waits again."""
     job = services.ledger.peek(connection, job_id)
     if job is not None and job.state in WORKING_STATES and job.cancel_requested:
-        services.ledger.cancelled(connection, job_id)
+        services.ledger.stopped(connection, job_id)
         return "cancelled"
     return "stale"
 
@@ -201,6 +212,6 @@ def _fail(services: Services, job_id: str, worker_id: str, message: str, cancell
         if not services.ledger.is_worked_on_by(connection, job_id, worker_id):
             return  # it was given to be done anew meanwhile, and that will have an end of its own
         if cancelled:
-            services.ledger.cancelled(connection, job_id)
+            services.ledger.stopped(connection, job_id)
         else:
             services.ledger.fail(connection, job_id, message)

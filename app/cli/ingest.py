@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +14,13 @@ import typer
 from app.cli.common import AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
 from app.client import ApiError, Client
 from app.replies import Job
+from core.errors import InvalidRequest
 from core.ids import check_collection_name
 
 FINAL = ("ready", "partial", "failed", "cancelled")
 # One request carries at most this many files, so that a folder of any size is taken in parts.
 FILES_PER_UPLOAD = 50
+URLS_PER_REQUEST = 500
 POLL_S = 0.2
 
 
@@ -29,8 +32,17 @@ class Chunker(enum.StrEnum):
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders (folders with all below them).")],
     collection: Collection,
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders (with all below them), archives (.zip), and URLs of pages, files or sitemaps."
+        ),
+    ] = None,
+    urls_from: Annotated[
+        Path | None,
+        typer.Option("--urls", help="A file with a URL in each line; lines that begin with # are left out."),
+    ] = None,
     chunker: Annotated[Chunker | None, typer.Option(help="How text is cut into passages.")] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the collection in step with one folder, until Ctrl-C.")
@@ -42,27 +54,43 @@ def ingest(
 
     Example: openbook ingest reports/ notes.md --collection work
 
+    A URL is fetched by the server's worker; the same URL again replaces its document. A sitemap brings all its pages.
+
+    Example: openbook ingest https://example.org/sitemap.xml --collection site
+
     With --watch, files that are added, changed or deleted in a folder are followed until Ctrl-C; a document is deleted only
     if it was brought in from that folder.
 
     Example: openbook ingest --watch reports/ --collection work
     """
     check_collection_name(collection)
+    urls = [source for source in sources or () if _is_url(source)]
+    paths = [Path(source) for source in sources or () if not _is_url(source)]
     if watch:
         from app.cli.watch import watch_folder
 
+        if urls or urls_from is not None:
+            raise fail("a URL cannot be watched: give --watch one folder, and fetch the page again when it has changed")
         watch_folder(paths, collection, chunker.value if chunker else None, as_json=as_json, data_dir=data_dir)
         return
+    if urls_from is not None:
+        urls += _listed(urls_from)
     files = list(_files(paths))
-    if not files:
+    if not files and not urls:
+        if not paths:
+            raise InvalidRequest("name files, folders or URLs to take in", code="usage")
         raise fail(f"no file in {', '.join(map(str, paths))}")
     with connected(data_dir, worker=True) as client:
         ensure_collection(client, collection)
         jobs: list[str] = []
+        for start in range(0, len(urls), URLS_PER_REQUEST):
+            part_urls = urls[start : start + URLS_PER_REQUEST]
+            jobs += [j["job_id"] for j in _add_urls(client, collection, part_urls, chunker.value if chunker else None)]
         for start in range(0, len(files), FILES_PER_UPLOAD):
             part = files[start : start + FILES_PER_UPLOAD]
             jobs += [j["job_id"] for j in _upload(client, collection, part, chunker.value if chunker else None)]
         done = wait_for_jobs(client, jobs)
+        done = [one for job in done for one in _with_parts(client, job)]
     report = [job_entry(job) for job in done]
     if as_json:
         print_json({"jobs": report})
@@ -80,6 +108,40 @@ def ingest(
             )
     if not any(entry["state"] in ("ready", "partial") for entry in report):
         raise fail("no file became searchable")
+
+
+def _is_url(source: str) -> bool:
+    return source.lower().startswith(("http://", "https://"))
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as e:
+        raise fail(f"{path} cannot be read as a list of URLs: {e}") from e
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _with_parts(client: Client, job: Job) -> Iterator[Job]:
+    """The job and, if it is an archive or a sitemap, what became of each part of it."""
+    yield job
+    if job.get("container"):
+        for part in reversed(list(client.job_parts(job["job_id"]))):
+            yield from _with_parts(client, part)
+        for name, reason in job.get("skipped", []):
+            yield {
+                **job,
+                "job_id": "",
+                "file": name,
+                "state": "failed",
+                "reason": reason,
+                "warnings": [],
+                "container": None,
+            }
+
+
+def _add_urls(client: Client, collection: str, urls: list[str], chunker: str | None) -> list[Job]:
+    return _patiently(lambda: client.ingest_urls(collection, urls, chunker=chunker))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
@@ -108,18 +170,24 @@ def ensure_collection(client: Client, name: str) -> None:
 
 
 def _upload(client: Client, collection: str, part: list[tuple[str, Path]], chunker: str | None) -> list[Job]:
-    """Uploads, waiting and trying again while the queue is full."""
-    while True:
-        handles = [(name, path.open("rb")) for name, path in part]
-        try:
+
+    def upload() -> list[Job]:
+        with contextlib.ExitStack() as stack:
+            handles = [(name, stack.enter_context(path.open("rb"))) for name, path in part]
             return client.upload(collection, handles, chunker=chunker)
+
+    return _patiently(upload)
+
+
+def _patiently(send: Callable[[], list[Job]]) -> list[Job]:
+    """Sends, waiting and trying again while the queue is full."""
+    while True:
+        try:
+            return send()
         except ApiError as e:
             if e.status != 429:
                 raise
             time.sleep(e.retry_after_s or 5)
-        finally:
-            for _, handle in handles:
-                handle.close()
 
 
 def wait_for_jobs(client: Client, job_ids: list[str]) -> list[Job]:

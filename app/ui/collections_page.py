@@ -132,6 +132,7 @@ def _one(collection: replies.Collection) -> None:
         _delete(collection)
     look.muted(f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}")
     _uploader(name)
+    _fetcher(name)
     draw_jobs(name)
     draw_documents(name)
 
@@ -148,7 +149,7 @@ def _uploader(name: str) -> None:
     # Another key empties the widget after its files have been sent.
     turn = st.session_state.setdefault("upload-turn", 0)
     files = st.file_uploader(
-        "Drop files here: PDF, Word, Excel, PowerPoint, e-mail, EPUB, OpenDocument, HTML, Markdown, CSV, text, scans …",
+        "Drop files here: PDF, Word, Excel, PowerPoint, e-mail, EPUB, OpenDocument, HTML, Markdown, CSV, text, scans, or a zip of these …",
         accept_multiple_files=True,
         key=f"upload-{name}-{turn}",
         max_upload_size=max(1, bounds.max_upload_bytes // 2**20),
@@ -171,6 +172,25 @@ def _uploader(name: str) -> None:
         except OpenbookError as e:
             notice(explain(e))
     st.rerun()
+
+
+def _fetcher(name: str) -> None:
+    with (
+        st.form(f"fetch-{name}", border=False, clear_on_submit=True),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        st.text_input("Or the address of a page, a file or a sitemap", key="fetch-url", placeholder="https://…")
+        st.form_submit_button("Fetch", on_click=_fetch, args=(name,))
+
+
+def _fetch(name: str) -> None:
+    urls = (st.session_state.get("fetch-url") or "").split()
+    if not urls:
+        return
+    try:
+        client().ingest_urls(name, urls, chunker=st.session_state.get("chunker") or None)
+    except OpenbookError as e:
+        notice(explain(e))
 
 
 @st.dialog("Delete the collection?")

@@ -36,7 +36,7 @@ def draw_jobs(collection: str) -> None:
     if not jobs:
         return
     st.subheader("Files", anchor=False)
-    if any(job["state"] in ACTIVE_STATES for job in jobs):
+    if any(map(_moves, jobs)):
         _moving(collection)
     else:
         _rows(jobs)
@@ -46,9 +46,18 @@ def draw_jobs(collection: str) -> None:
 @guarded
 def _moving(collection: str) -> None:
     jobs = client().jobs(collection=collection, limit=LISTED)
-    if not any(job["state"] in ACTIVE_STATES for job in jobs):
+    if not any(map(_moves, jobs)):
         st.rerun()  # the whole page: its documents have changed, and this need not ask again
     _rows(jobs)
+
+
+def _moves(job: replies.Job) -> bool:
+    """Whether it changes by itself."""
+    return job["state"] in ACTIVE_STATES and not _is_paused(job)
+
+
+def _is_paused(job: replies.Job) -> bool:
+    return bool(job.get("paused")) and job["state"] == "queued"
 
 
 def _rows(jobs: Sequence[replies.Job]) -> None:
@@ -84,6 +93,12 @@ def _row(job: replies.Job) -> None:
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.html(_line(job))
         if job["state"] in ACTIVE_STATES:
+            paused = bool(job.get("paused"))
+            st.button(
+                "", key=f"pause-{job['job_id']}", icon=":material/play_arrow:" if paused else ":material/pause:",
+                type="tertiary", help="Go on with this file" if paused else "Let this file wait",
+                on_click=_pause, args=(job["job_id"], not paused),
+            )  # fmt: skip
             st.button(
                 "", key=f"cancel-{job['job_id']}", icon=":material/close:", type="tertiary", help="Cancel this file",
                 on_click=_cancel, args=(job["job_id"],),
@@ -97,7 +112,7 @@ def _row(job: replies.Job) -> None:
 
 def _line(job: replies.Job) -> str:
     state = job["state"]
-    detail = STATE_WORDS[state]
+    detail = "paused" if _is_paused(job) else STATE_WORDS[state]
     if state == "ready" and job["pages"]:
         detail = f"{look.plural(job['pages'], 'page')}, {look.plural(job['chunks'] or 0, 'passage')}"
     elif state in ACTIVE_STATES and state != "queued":
@@ -123,6 +138,13 @@ def _bar(share: float, label: str) -> str:
 def _cancel(job_id: str) -> None:
     try:
         client().cancel_job(job_id)
+    except OpenbookError as e:
+        notice(explain(e))
+
+
+def _pause(job_id: str, paused: bool) -> None:
+    try:
+        client().pause_job(job_id) if paused else client().resume_job(job_id)
     except OpenbookError as e:
         notice(explain(e))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,7 +19,9 @@ from ingest.parse.document import ParseLimits
 from ingest.parse.wire import encode_frame
 
 Tell: TypeAlias = Callable[[dict[str, Any]], None]  # sends the parent a note, before the answer
-Handler: TypeAlias = Callable[[dict[str, Any], Tell], dict[str, Any]]
+# One answer, or a stream of pieces: each goes out as it is made, and ``{"end": true}`` after the last.
+Answer: TypeAlias = dict[str, Any]
+Handler: TypeAlias = Callable[[dict[str, Any], Tell], Answer | Iterator[Answer]]
 
 
 def main(arguments: Sequence[str], handlers: Mapping[str, Handler]) -> int:
@@ -33,7 +35,8 @@ def main(arguments: Sequence[str], handlers: Mapping[str, Handler]) -> int:
             _send(answers, {"note": note})
 
         for line in sys.stdin.buffer:
-            _send(answers, _answer(json.loads(line), handlers, tell))
+            for answer in _answers(json.loads(line), handlers, tell):
+                _send(answers, answer)
     return 0
 
 
@@ -43,19 +46,24 @@ def _send(stream: Any, answer: dict[str, Any]) -> None:
         view = view[stream.write(view) :]
 
 
-def _answer(request: dict[str, Any], handlers: Mapping[str, Handler], tell: Tell) -> dict[str, Any]:
+def _answers(request: dict[str, Any], handlers: Mapping[str, Handler], tell: Tell) -> Iterator[Answer]:
     name = request.get("filename", "the file")
     try:
         allow_cpu(float(request["cpu_s"]))
-        return handlers[request["do"]](request, tell)
+        answer = handlers[request["do"]](request, tell)
+        if isinstance(answer, dict):
+            yield answer
+        else:
+            yield from answer
+            yield {"end": True}
     except OpenbookError as e:
-        return {"error": {"type": type(e).__name__, "code": e.code, "message": e.message}}
+        yield {"error": {"type": type(e).__name__, "code": e.code, "message": e.message}}
     except MemoryError:
         message = f"{name} could not be read: it needs more memory than a file may take"
-        return {"error": {"type": "ParseFailed", "code": "too-complex", "message": message}}
+        yield {"error": {"type": "ParseFailed", "code": "too-complex", "message": message}}
     except Exception as e:  # noqa: BLE001  the parent turns it into a ParseFailed with this reason
         message = f"{name} could not be read ({type(e).__name__}: {e})"
-        return {"error": {"type": "ParseFailed", "code": "parse-failed", "message": message[:2000]}}
+        yield {"error": {"type": "ParseFailed", "code": "parse-failed", "message": message[:2000]}}
 
 
 def parse(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
@@ -95,7 +103,40 @@ def page(request: dict[str, Any], _: Tell) -> dict[str, Any]:
     return {"png": base64.b64encode(png).decode("ascii")}
 
 
-HANDLERS: Mapping[str, Handler] = {"parse": parse, "page": page}
+def members(request: dict[str, Any], _tell: Tell) -> dict[str, Any]:
+    from ingest.parse.members import survey
+
+    limits, path = ParseLimits.from_wire(request["limits"]), Path(request["path"])
+    allow_cpu(min(limits.cpu_allowance(path.stat().st_size), limits.timeout_s))
+    found = survey(path, request["filename"], limits)
+    return {"members": [[m.index, m.name, m.size] for m in found.members], "skipped": [list(s) for s in found.skipped]}
+
+
+def member(request: dict[str, Any], _tell: Tell) -> Iterator[dict[str, Any]]:
+    from ingest.parse.members import read_member
+
+    limits, path = ParseLimits.from_wire(request["limits"]), Path(request["path"])
+    allow_cpu(min(limits.cpu_allowance(path.stat().st_size), limits.timeout_s))
+    for piece in read_member(path, request["filename"], int(request["index"]), limits):
+        yield {"piece": base64.b64encode(piece).decode("ascii")}
+
+
+def sitemap(request: dict[str, Any], _tell: Tell) -> dict[str, Any]:
+    from ingest.parse.sitemap import read_sitemap
+
+    limits, path = ParseLimits.from_wire(request["limits"]), Path(request["path"])
+    allow_cpu(min(limits.cpu_allowance(path.stat().st_size), limits.timeout_s))
+    found = read_sitemap(path, request["filename"], limits, int(request["most"]))
+    return {"kind": found.kind, "urls": list(found.urls), "more": found.more}
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "parse": parse,
+    "page": page,
+    "members": members,
+    "member": member,
+    "sitemap": sitemap,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], HANDLERS))

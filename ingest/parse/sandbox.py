@@ -8,39 +8,27 @@ that says so. It can still read files that its user may read; that is the operat
 from __future__ import annotations
 
 import base64
-import contextlib
-import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import core.errors
-from core.errors import OpenbookError, ParseFailed, RunCancelled
+from core.errors import OpenbookError, ParseFailed
+from ingest.parse.child_process import ChildProcess, Gone, never
 from ingest.parse.document import ParsedDocument, ParseLimits
-from ingest.parse.wire import PREFIX_BYTES, encode_request, frame_length
+from ingest.parse.members import Member, Survey
+from ingest.parse.sitemap import Sitemap
 
 CHILD = "ingest.parse.child"
-_ROOT = Path(__file__).resolve().parents[2]
-_POLL_S = 0.05
-_START_TIMEOUT_S = 30.0
-_MAX_SAID_BYTES = 4096
 _MAX_FILES = 100  # then a fresh child: what one file left in memory shall not meet many others
 _DEATHS = ("timeout", "child-failed")
 _MAX_SKIPPED = 2  # pictures that a file may kill the child with before it is read without OCR
 _ANSWER_BASE_BYTES = 48 * 2**20
-
-
-def never() -> bool:
-    return False
+_MAX_PIECE_BYTES = 2**20  # of one answer of a stream
 
 
 def _ignore(_: dict[str, Any]) -> None:
@@ -79,7 +67,7 @@ class Sandbox:
         self.network = ""  # how the child's network is shut off, once one has started: see ``confine``
         self._max_files = max_files
         self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._child: ChildProcess | None = None
 
     def __enter__(self) -> Sandbox:
         return self
@@ -152,6 +140,67 @@ class Sandbox:
         }
         return base64.b64decode(self.ask(request, f"page {page}", never)["png"])
 
+    def members(self, path: Path, filename: str, cancelled: Callable[[], bool] = never) -> Survey:
+        """What is in a zip archive. Raises as ``ingest.parse.members.survey`` does, and RunCancelled."""
+        request = {"do": "members", "path": str(path.resolve()), "limits": self.limits.to_wire()}
+        answer = self.ask(request, filename, cancelled)
+        try:
+            members = tuple(Member(int(i), str(name), int(size)) for i, name, size in answer["members"])
+            return Survey(members, tuple((str(name), str(why)) for name, why in answer["skipped"]))
+        except (KeyError, TypeError, ValueError) as e:
+            raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
+
+    def member(
+        self, path: Path, filename: str, index: int, cancelled: Callable[[], bool] = never
+    ) -> Generator[bytes, None, None]:
+        """The bytes of one member in pieces. Until it is exhausted or closed nothing else can be asked."""
+        request = {"do": "member", "path": str(path.resolve()), "limits": self.limits.to_wire(), "index": index}
+        size = 0
+        for answer in self.stream(request, filename, cancelled):
+            try:
+                piece = base64.b64decode(answer["piece"], validate=True)
+            except (KeyError, TypeError, ValueError) as e:
+                raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
+            size += len(piece)
+            if size > self.limits.max_unpacked_bytes:  # the child has counted: this is one that was taken over
+                raise ParseFailed(f"{filename}: the parser gave more than it may", code="child-failed")
+            yield piece
+
+    def sitemap(self, path: Path, filename: str, most: int, cancelled: Callable[[], bool] = never) -> Sitemap:
+        """The URLs of a sitemap. Raises as ``ingest.parse.sitemap.read_sitemap`` does, and RunCancelled."""
+        request = {"do": "sitemap", "path": str(path.resolve()), "limits": self.limits.to_wire(), "most": most}
+        answer = self.ask(request, filename, cancelled)
+        try:
+            urls = tuple(str(url) for url in answer["urls"][:most])
+            return Sitemap("sitemaps" if answer["kind"] == "sitemaps" else "pages", urls, int(answer["more"]))
+        except (KeyError, TypeError, ValueError) as e:
+            raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
+
+    def stream(self, request: dict[str, Any], filename: str, cancelled: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+        """Like ``ask``, for an answer in many pieces. Left before its end, it takes the child with it."""
+        with self._lock:
+            deadline = time.monotonic() + self.limits.timeout_s
+            child = self._ready_child()
+            failed = True
+            error: Any = None
+            try:
+                child.send({"filename": filename, "cpu_s": self.limits.timeout_s, **request})
+                while True:
+                    answer = child.receive(deadline, _MAX_PIECE_BYTES, cancelled)
+                    if "end" in answer or "error" in answer:
+                        break
+                    yield answer
+                failed = _exhausted(answer)
+                error = answer.get("error")
+            except Gone as e:
+                raise ParseFailed(f"{filename} could not be read: {e.reason}", code=e.code) from None
+            finally:
+                child.served += 1
+                if failed or child.served >= self._max_files:
+                    self._discard()
+        if error is not None:
+            raise _error(error)
+
     def ask(
         self,
         request: dict[str, Any],
@@ -175,13 +224,14 @@ class Sandbox:
                 answer = child.receive(deadline, self._max_answer_bytes(), cancelled)
                 while "note" in answer:
                     if more <= 0:
-                        raise _Gone("the parser did not keep to what OCR may take")
+                        raise Gone("the parser did not keep to what OCR may take")
                     more -= 1
                     deadline += self.limits.ocr_page_s
                     heard(answer["note"])
                     answer = child.receive(deadline, self._max_answer_bytes(), cancelled)
+                child.served += 1
                 failed = _exhausted(answer)
-            except _Gone as e:
+            except Gone as e:
                 raise ParseFailed(f"{filename} could not be read: {e.reason}", code=e.code) from None
             finally:
                 # Also on KeyboardInterrupt and RunCancelled: its answer would be taken for that to the next request.
@@ -194,11 +244,11 @@ class Sandbox:
     def _max_answer_bytes(self) -> int:
         return _ANSWER_BASE_BYTES + 6 * self.limits.max_characters
 
-    def _ready_child(self) -> _Child:
+    def _ready_child(self) -> ChildProcess:
         if self._child is not None and not self._child.alive():
             self._discard()
         if self._child is None:
-            self._child = _Child(self.limits.memory_bytes, self._module)
+            self._child = ChildProcess(self.limits.memory_bytes, self._module)
             self.network = self._child.network
         return self._child
 
@@ -212,158 +262,6 @@ def _exhausted(answer: dict[str, Any]) -> bool:
     """Whether the child answered, but from its last breath: it ran out of memory or of stack."""
     error = answer.get("error")
     return isinstance(error, dict) and error.get("code") == "too-complex"
-
-
-class _Gone(Exception):
-    """The child will not answer."""
-
-    def __init__(self, reason: str, code: str = "child-failed") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.code = code
-
-
-class _Child:
-    def __init__(self, memory_bytes: int, module: str) -> None:
-        self.served = 0
-        self._mute = False  # standard error is closed
-        self._said = b""  # the end of what it wrote to standard error
-        read_fd, write_fd = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", module, str(memory_bytes), str(write_fd)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(write_fd,),
-                env=_environment(),
-                close_fds=True,
-                start_new_session=True,  # Ctrl-C is the parent's to handle
-            )
-        except BaseException:
-            os.close(read_fd)
-            raise
-        finally:
-            os.close(write_fd)
-        self._answers = read_fd
-        os.set_blocking(read_fd, False)
-        if self._process.stderr is not None:
-            os.set_blocking(self._process.stderr.fileno(), False)
-        try:
-            hello = self.receive(time.monotonic() + _START_TIMEOUT_S, 1000, never)
-        except _Gone as e:
-            self.kill()
-            raise ParseFailed(f"the parser could not be started: {e.reason}", code="child-failed") from None
-        self.served = 0
-        self.network = str(hello.get("network", ""))
-
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def send(self, request: dict[str, Any]) -> None:
-        stdin = self._process.stdin
-        try:
-            if stdin is not None:
-                stdin.write(encode_request(request))
-                stdin.flush()
-        except OSError as e:
-            raise _Gone(self._cause()) from e
-
-    def receive(self, deadline: float, max_bytes: int, cancelled: Callable[[], bool]) -> dict[str, Any]:
-        prefix = self._read(PREFIX_BYTES, deadline, cancelled)
-        length = frame_length(prefix)
-        if length > max_bytes:
-            raise _Gone(f"its text is too large ({length / 2**20:.0f} MiB)", "too-large")
-        body = self._read(length, deadline, cancelled)
-        self.served += 1
-        try:
-            answer = json.loads(body)
-        except ValueError as e:
-            raise _Gone("the parser gave an answer without sense") from e
-        if not isinstance(answer, dict):
-            raise _Gone("the parser gave an answer without sense")
-        return answer
-
-    def _read(self, size: int, deadline: float, cancelled: Callable[[], bool]) -> bytes:
-        data = bytearray()
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._answers, selectors.EVENT_READ)
-            if self._process.stderr is not None and not self._mute:
-                selector.register(self._process.stderr, selectors.EVENT_READ)
-            while len(data) < size:
-                if cancelled():
-                    raise RunCancelled("cancelled while the file was read")
-                if time.monotonic() > deadline:
-                    raise _Gone("it took too long; the parser was stopped", "timeout")
-                ready = {key.fd for key, _ in selector.select(_POLL_S)}
-                if ready - {self._answers} and not self._listen():
-                    selector.unregister(self._process.stderr or -1)
-                if self._answers not in ready:
-                    continue
-                piece = os.read(self._answers, min(2**20, size - len(data)))
-                if not piece:
-                    raise _Gone(self._cause(), self._cause_code())
-                data += piece
-        return bytes(data)
-
-    def _listen(self) -> bool:
-        """Reads what it said on standard error, so that it never waits for us; False when that has ended."""
-        try:
-            said = os.read(self._process.stderr.fileno(), 2**16) if self._process.stderr is not None else b""
-        except BlockingIOError:  # nothing now, though someone still holds the other end
-            return False
-        self._said = (self._said + said)[-_MAX_SAID_BYTES:]
-        self._mute = not said
-        return not self._mute
-
-    def _returncode(self) -> int | None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(timeout=5)
-        return None
-
-    def _cause_code(self) -> str:
-        return {-signal.SIGXCPU: "timeout"}.get(self._returncode() or 0, "child-failed")
-
-    def _cause(self) -> str:
-        code = self._returncode()
-        if code == -signal.SIGXCPU:
-            return "it needed too much processor time; the parser was stopped"
-        if code == -signal.SIGKILL:
-            return "the parser was killed, perhaps because the machine is short of memory"
-        if code is not None and code < 0:
-            return f"the parser crashed on it ({signal.Signals(-code).name})"
-        while not self._mute and self._listen():
-            pass  # it is dead: what is in the pipe is all there is
-        last = self._said.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1]
-        return f"the parser ended with status {code}: {last[:300]}"
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone, and so is its group
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stderr):
-            with contextlib.suppress(OSError):  # what was not sent will not be
-                if stream is not None:
-                    stream.close()
-        os.close(self._answers)
-
-
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "TZ", "SYSTEMROOT", "TESSDATA_PREFIX")
-
-
-def _environment() -> dict[str, str]:
-    """What the child may know: how to run Python, and no secret."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    # Its processor time is counted over all threads: OCR would only wait for itself.
-    return {
-        **kept,
-        "OMP_THREAD_LIMIT": "1",
-        "PYTHONPATH": str(_ROOT),
-        "PYTHONUTF8": "1",
-        "LC_ALL": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
 
 
 def _error(value: Any) -> OpenbookError:

@@ -17,6 +17,7 @@ from ingest.parse.kinds import BINARY_EXTENSIONS, EXTENSIONS, NAMES, READS, TEXT
 from ingest.parse.source import File
 
 HEAD_BYTES = 8192
+ZIP_ARCHIVE = "zip-archive"  # the code of the error for an archive of other files: whoever gets it may open that
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"GIF87a", "a GIF image"), (b"GIF89a", "a GIF image"),
@@ -199,14 +200,16 @@ def _zip_kind(path: File, filename: str) -> Kind:
         raise _unsupported(filename, "an OpenDocument file that holds neither text, sheets nor slides")
     if "xl/workbook.bin" in names:
         raise _unsupported(filename, "a binary Excel workbook (.xlsb)", "save it as .xlsx")
-    if any(n.startswith("xl/") for n in names):
+    # A folder that somebody packed may be called xl or ppt, too: an office file says what its parts are.
+    parts = "[Content_Types].xml" in names
+    if "xl/workbook.xml" in names or (parts and any(n.startswith("xl/") for n in names)):
         return "xlsx"
-    if any(n.startswith("ppt/") for n in names):
+    if "ppt/presentation.xml" in names or (parts and any(n.startswith("ppt/") for n in names)):
         return "pptx"
     for prefix, name in _ZIP_KINDS:
         if any(n.startswith(prefix) for n in names):
             raise _unsupported(filename, name)
-    raise _unsupported(filename, "a zip archive")
+    raise UnsupportedType(f"{filename} is a zip archive: {READS}", code=ZIP_ARCHIVE)
 
 
 def _small(archive: zipfile.ZipFile, member: str) -> bool:

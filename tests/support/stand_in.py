@@ -65,7 +65,7 @@ def make_app(state: State) -> FastAPI:
     app = FastAPI()
 
     def seen(job: dict[str, Any]) -> dict[str, Any]:
-        if job["state"] in ("failed", "cancelled", "ready"):
+        if job["state"] in ("failed", "cancelled", "ready") or job.get("paused"):
             return job
         share = (time.monotonic() - job["began"]) / state.job_s
         if share >= 1 and "bad" in job["file"]:
@@ -129,6 +129,27 @@ def make_app(state: State) -> FastAPI:
             state.jobs[job["job_id"]] = job
             made.append(job)
         return {"jobs": made}
+
+    @app.post("/v1/collections/{c}/urls", status_code=202)
+    def fetch(c: str, body: dict[str, Any]) -> Any:
+        made = []
+        for url in body["urls"]:
+            job = {"job_id": state.new("j"), "collection": c, "file": url, "state": "queued", "reason": None, "url": url,
+                   "doc_id": None, "pages": None, "chunks": None, "seconds": None, "progress": 0.0, "created_at": NOW,
+                   "warnings": [], "began": time.monotonic()}  # fmt: skip
+            state.jobs[job["job_id"]] = job
+            made.append(job)
+        return {"jobs": made}
+
+    @app.post("/v1/jobs/{j}/pause")
+    def pause(j: str) -> Any:
+        state.jobs[j] |= {"paused": True, "state": "queued"}
+        return state.jobs[j]
+
+    @app.post("/v1/jobs/{j}/resume")
+    def resume(j: str) -> Any:
+        state.jobs[j] |= {"paused": False, "began": time.monotonic()}
+        return state.jobs[j]
 
     @app.get("/v1/jobs")
     def jobs(collection: str | None = None) -> Any:

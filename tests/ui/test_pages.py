@@ -162,6 +162,23 @@ def test_a_running_job_can_be_cancelled(filled: httpx.Client, state: State) -> N
     assert state.jobs[job["job_id"]]["state"] == "cancelled"
 
 
+def test_a_page_is_fetched_and_its_job_can_be_paused_and_resumed(filled: httpx.Client, state: State) -> None:
+    from app.ui.collections_page import collections_page
+
+    state.job_s = 60
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    at.run()
+    at.text_input(key="fetch-url").set_value("https://example.org/a")
+    next(b for b in at.button if b.label == "Fetch").click().run()
+    job = next(j for j in state.jobs.values() if j.get("url") == "https://example.org/a")
+    at.button(key=f"pause-{job['job_id']}").click().run()
+    assert job["paused"]
+    assert "paused" in shown(at.run())
+    at.button(key=f"pause-{job['job_id']}").click().run()
+    assert not job["paused"]
+
+
 def test_a_question_is_answered_with_verdicts_and_sources(filled: httpx.Client, state: State) -> None:
     from app.ui.chat_page import chat_page
 
