@@ -11,6 +11,7 @@ of hybrid search, and both are built anew in the background. ``status()`` says s
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from retrieval.records import Change
 from retrieval.sparse_kinds import CommittedIndex, SparseKind, new_sparse
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
+
+_PATIENCE_S = 0.002  # between two looks whether the searches of before have ended
 
 DenseKind = Literal["auto", "exact", "hnsw"]
 
@@ -92,6 +95,7 @@ class SearchEngine:
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
         self._swept = False
         self._building_terms = False
+        self._renew_terms = False  # half of what the index counts is gone, and counts until it is built anew
         self._building = threading.Lock()  # one builder of terms at a time
         # Quick steps that hold the lock must not wait for long ones, which give way to searches.
         self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
@@ -140,6 +144,9 @@ class SearchEngine:
             StorageFailed: the database could not be read; the background, or the next publish, catches up.
         """
         self.catch_up()
+        if change.kind == "switch":
+            self._renew_terms = True
+            self._builder.wake()
         self.store.remove_freed(change)
 
     def forget_removed(self) -> None:
@@ -158,18 +165,29 @@ class SearchEngine:
 
     def catch_up(self) -> bool:
         """Makes everything that is committed visible at once; False if it was."""
-        with self.store.database.read() as connection:
-            if current_change(connection) <= self._catalogue.change:
-                return False
-        with self._write, self.store.database.read() as connection:
-            return self._follow(connection)
+        while True:
+            with self.store.database.read() as connection:
+                if current_change(connection) <= self._catalogue.change:
+                    return False
+            with self._write, self.store.database.read() as connection:
+                followed = self._follow(connection)
+            if followed is not None:
+                return followed
+            time.sleep(_PATIENCE_S)
 
-    def _follow(self, connection: Connection) -> bool:
-        """Moves the indexes and the catalogue on to what ``connection`` sees. The caller holds the write lock."""
+    def _follow(self, connection: Connection) -> bool | None:
+        """Moves the indexes and the catalogue on to what ``connection`` sees. The caller holds the write lock.
+
+        Returns:
+            Whether there was anything; None to be asked again, without the lock: passages come back that a search
+            under way still sees as they were before they went.
+        """
         visible, target = self._catalogue.change, current_change(connection)
         if target <= visible:
             return False
         added = read_documents(connection, visible)
+        if not self._catalogue.may_apply(added):
+            return None
         removed = read_removals(connection, visible)
         runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
         for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim, runs):
@@ -222,10 +240,14 @@ class SearchEngine:
     def snapshot_with_database(self) -> Iterator[tuple[Snapshot, Connection]]:
         """One moment to search in, and a transaction that sees the same moment; waits for a change under way."""
         with ExitStack() as held:
-            with self._write:  # so that nobody moves the catalogue past what the transaction sees
-                connection = held.enter_context(self.store.database.read())
-                self._follow(connection)
-                snapshot = held.enter_context(self._catalogue.snapshot())
+            while True:
+                self.catch_up()
+                with self._write:  # so that nobody moves the catalogue past what the transaction sees
+                    connection = held.enter_context(self.store.database.read())
+                    if self._follow(connection) is not None:
+                        snapshot = held.enter_context(self._catalogue.snapshot())
+                        break
+                held.close()
             yield snapshot, connection
 
     def sparse_index(self, kind: SparseKind, *, needed: bool = True) -> SparseIndex | None:
@@ -268,7 +290,7 @@ class SearchEngine:
     def status(self) -> IndexStatus:
         newest = self._catalogue.newest()
         rows = len(newest.alive())
-        building = [("terms", self._building_terms), ("vectors", self._graph.building)]
+        building = [("terms", self._building_terms or self._renew_terms), ("vectors", self._graph.building)]
         sparse = self._settings.sparse
         return IndexStatus(
             change=newest.change,
@@ -321,7 +343,8 @@ class SearchEngine:
         """Takes removed rows out of the indexes once no search can still be looking at them."""
         with self._write:
             oldest = self._catalogue.oldest_in_use()
-            gone = [row for number, rows in self._leaving if number <= oldest for row in rows]
+            # One that came back meanwhile, with an earlier edition of its collection, stays.
+            gone = [row for number, rows in self._leaving if number <= oldest for row in self._catalogue.dead(rows)]
             self._leaving = [(number, rows) for number, rows in self._leaving if number > oldest]
             if gone:
                 self._terms.remove(gone)
@@ -336,16 +359,20 @@ class SearchEngine:
             return True
 
     def _terms_step(self) -> bool:
-        if not self._on_disk or self._terms.index is not None:
+        if not self._on_disk or (self._terms.index is not None and not self._terms_due()):
             return False
         self._building_terms = True
         try:
             with self._building:
-                if self._terms.index is None:
+                if self._terms.index is None or self._terms_due():
+                    self._renew_terms = False
                     self._terms.build(self._builder.stopping)
         finally:
             self._building_terms = False
         return True
+
+    def _terms_due(self) -> bool:
+        return self._renew_terms and not self._leaving
 
     def _graph_step(self) -> bool:
         return self._graph.step(self._catalogue.change, self._builder.stopping)

@@ -8,7 +8,7 @@ from typing import Literal
 from core.types import Chunk, Metadata, PageSpan
 
 Role = Literal["owner", "editor", "reader"]
-ChangeKind = Literal["put", "delete-document", "delete-collection", "none"]
+ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

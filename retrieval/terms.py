@@ -77,8 +77,10 @@ class TermKeeper:
             self.index = TantivyIndex(path)  # which compares checksums
             held, wanted = self.index.rows(), runs.rows
             missing, extra = _without(wanted, held), _without(held, wanted)
-            if len(missing) > REPLAY_ROWS:
-                logger.info("the term index lacks %d rows: it is built anew", len(missing))
+            if max(len(missing), len(extra)) > REPLAY_ROWS:
+                logger.info(
+                    "the term index lacks %d rows and has %d too many: it is built anew", len(missing), len(extra)
+                )
                 self.close()
                 return
             if len(missing) or len(extra):

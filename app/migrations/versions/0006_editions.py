@@ -106,7 +106,9 @@ def _chunks() -> None:
         sa.Column("parent_id", sa.String),
         sqlite_autoincrement=True,
     )
-    _copy("chunks", 'row_id, chunk_id, doc_number, start, "end", n_tokens, page, heading_path, parent_id', numbered=True)
+    _copy(
+        "chunks", 'row_id, chunk_id, doc_number, start, "end", n_tokens, page, heading_path, parent_id', numbered=True
+    )
     op.create_index("chunks_by_document", "chunks", ["doc_number"])
 
 
@@ -128,12 +130,12 @@ def _parents() -> None:
 
 def _copy(table: str, columns: str, *, numbered: bool) -> None:
     """Everything into ``<table>_new``, which then takes its place; numbers that were given stay given."""
-    op.execute(f"INSERT INTO {table}_new ({columns}) SELECT {columns} FROM {table}")  # noqa: S608
+    op.execute(f"INSERT INTO {table}_new ({columns}) SELECT {columns} FROM {table}")
     if numbered:
-        op.execute(f"DELETE FROM sqlite_sequence WHERE name = '{table}_new'")  # noqa: S608
+        op.execute(f"DELETE FROM sqlite_sequence WHERE name = '{table}_new'")
         op.execute(
             "INSERT INTO sqlite_sequence (name, seq)"
-            f" SELECT '{table}_new', seq FROM sqlite_sequence WHERE name = '{table}'"  # noqa: S608
+            f" SELECT '{table}_new', seq FROM sqlite_sequence WHERE name = '{table}'"
         )
     op.drop_table(table)
     op.rename_table(f"{table}_new", table)
