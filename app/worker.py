@@ -28,7 +28,7 @@ from ingest.pipeline import parse_limits, process
 logger = logging.getLogger("openbook.worker")
 
 NICENESS = 10
-# Progress is told at most this often; a state change is told at once.
+# Progress is told at most this often, so a small file is told of only when it is done: each telling is a commit.
 PROGRESS_EVERY_S = 0.5
 SERVER_RETRY_S = 1.0
 
@@ -105,14 +105,13 @@ class _Telling:
         self.cancel = False
         self._http = http
         self._job_id = job_id
-        self._state = ""
-        self._told_at = 0.0
+        self._told_at = time.monotonic()  # it was claimed just now, and is "parsing" since
 
     def report(self, state: JobState, progress: float) -> None:
         now = time.monotonic()
-        if state == self._state and now - self._told_at < PROGRESS_EVERY_S:
+        if now - self._told_at < PROGRESS_EVERY_S:
             return
-        self._state, self._told_at = state, now
+        self._told_at = now
         body = {"state": state, "progress": round(progress, 4)}
         reply = self._http.post(f"/internal/jobs/{self._job_id}/progress", json=body, timeout=60)
         reply.raise_for_status()
@@ -135,10 +134,27 @@ def main() -> int:
     except OpenbookError as e:
         logger.error("%s", e.message)
         return 1
-    headers = {"Authorization": f"Bearer {token}", WORKER_HEADER: f"w{os.getpid()}"}
-    with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
-        Worker(settings, encoder, http).run(stop)
-    return 0
+    # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk.
+    threads = [
+        threading.Thread(target=_run, args=(settings, encoder, url, token, n, stop), name=f"worker-{n}", daemon=True)
+        for n in range(settings.ingest_workers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return 1  # a thread ends by an error alone, and has said which
+
+
+def _run(settings: Settings, encoder: Encoder, url: str, token: str, number: int, stop: threading.Event) -> None:
+    """One of several workers in this process, each with its own name and its own parsing child."""
+    headers = {"Authorization": f"Bearer {token}", WORKER_HEADER: f"w{os.getpid()}.{number}"}
+    try:
+        with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
+            Worker(settings, encoder, http).run(stop)
+    except Exception:
+        logger.exception("a worker ended; the process is started anew")
+        os._exit(1)
 
 
 if __name__ == "__main__":

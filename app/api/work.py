@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere, worker_only
 from app.handover import WORKER_HEADER, Task, unpack
+from app.publishing import Stored
 from app.services import Services
 from core.errors import NotFound, OpenbookError
 from core.ids import document_id
@@ -24,7 +25,7 @@ from ingest.chunk.choose import ChunkerName
 from ingest.job import WORKING_STATES
 from ingest.ledger import Job
 from ingest.pipeline import version_of
-from retrieval.records import DocumentInfo
+from retrieval.records import Change, DocumentInfo
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])
@@ -124,15 +125,14 @@ async def progress(job_id: str, body: Progress, worker_id: WorkerId, services: S
 
 @router.put("/jobs/{job_id}/result")
 async def result(job_id: str, request: Request, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
-    """Commits the document, makes it searchable, then says that the job is ready."""
+    """Commits the document. It is made searchable, and its job ready, with whatever else waits for that."""
     made = unpack(await request.body())
-    engine = services.engine
 
-    def store() -> str:
+    def store() -> tuple[str, Change | None]:
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
-                return _not_wanted(services, connection, job_id)
-            change = services.store.put_document(
+                return _not_wanted(services, connection, job_id), None
+            return "stored", services.store.put_document(
                 connection,
                 made.document,
                 made.chunks,
@@ -142,11 +142,18 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
                 parents_=made.parents,
                 principal=_owner(services, connection, job_id),
             )
-        engine.publish(change)
-        with services.database.write() as connection:
-            services.ledger.finish(
-                connection,
-                job_id,
+
+    try:
+        outcome, change = await services.offload(store)
+    except OpenbookError as e:
+        logger.error("job %s could not be stored: %s", job_id, e.message)
+        await services.offload(_fail, services, job_id, worker_id, e.message, False)
+        outcome, change = "failed", None
+    if change is not None:
+        await services.publisher.submit(
+            Stored(
+                job_id=job_id,
+                change=change,
                 state="partial" if made.partial else "ready",
                 doc_id=made.document.doc_id,
                 pages=len(made.document.pages),
@@ -154,14 +161,7 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
                 seconds=made.seconds,
                 warnings=made.warnings,
             )
-        return "stored"
-
-    try:
-        outcome = await services.offload(store)
-    except OpenbookError as e:
-        logger.error("job %s could not be stored: %s", job_id, e.message)
-        await services.offload(_fail, services, job_id, worker_id, e.message, False)
-        outcome = "failed"
+        )
     await services.announce_jobs()
     return {"outcome": outcome}
 
