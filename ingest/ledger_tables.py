@@ -33,6 +33,7 @@ jobs = Table(
     Column("lease_until", Float),  # seconds of the clock; past it the worker counts as dead
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
+    Column("kind", String, nullable=False, server_default="ingest"),  # or "reindex": see ``ingest.ledger_reindex``
     Index("jobs_by_state", "state", "owner_id", "job_number"),
     Index("jobs_by_owner", "owner_id", "claimed_at"),
     Index("jobs_by_collection", "collection", "state"),

@@ -34,7 +34,7 @@ from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
 from retrieval.projection import current_change, read_chunks, read_documents, read_removals, read_vectors
-from retrieval.ranking import Ranking, check_ranker
+from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change
 from retrieval.sparse_kinds import CommittedIndex, SparseKind, new_sparse
 from retrieval.store import Store
@@ -75,7 +75,7 @@ class SearchEngine:
     """One per data directory, in the process that writes to it. All methods may be called from any thread.
 
     Args:
-        encoder: loaded; its ``revision`` decides which vectors are searched.
+        encoder: loaded; what it made is searched. Further ones come by ``add_encoder``.
         data_dir: index files lie in ``indexes/`` under it.
     """
 
@@ -88,12 +88,14 @@ class SearchEngine:
         self._generations = Generations(store.database, data_dir / "indexes")
         self._dense = AutoIndex(encoder.dim)
         self._exact = _Exact(self._dense)
+        # Beside the settings' encoder those that made some collections: always searched exactly, for they are few.
+        self._others: dict[str, tuple[Encoder, AutoIndex]] = {}
         self._graph = GraphKeeper(self._dense, store.database, self._generations, encoder.revision, settings)
         self._terms = TermKeeper(store.database, self._generations, self._write)
         self._on_disk = settings.sparse == "tantivy"
         self._memory: dict[SparseKind, CommittedIndex] = {}  # term indexes that somebody asked for by name
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
-        self._swept = False
+        self._opened = self._swept = False
         self._building_terms = False
         self._renew_terms = False  # half of what the index counts is gone, and counts until it is built anew
         self._building = threading.Lock()  # one builder of terms at a time
@@ -109,11 +111,13 @@ class SearchEngine:
             with self.store.database.read() as connection:
                 change = current_change(connection)
                 runs = read_documents(connection)
-                for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim):
-                    self._dense.add(rows, vectors)
+                for encoder, index in self._spaces():
+                    for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim):
+                        index.add(rows, vectors)
                 if self._on_disk:
                     self._terms.open(connection, runs)
             self._catalogue.load(change, runs)
+            self._opened = True
         if len(runs.rows) <= REPLAY_ROWS:
             self._terms_step()
         self._keeper.start()
@@ -195,16 +199,17 @@ class SearchEngine:
             return None
         removed = read_removals(connection, visible)
         runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
-        for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim, runs):
-            self._dense.add(rows, vectors)
+        for encoder, index in self._spaces():
+            for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim, runs):
+                index.add(rows, vectors)
         for batch in read_chunks(connection, added.doc_number.tolist()):
             self._terms.add(batch)
-            for index in self._memory.values():
-                index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+            for terms in self._memory.values():
+                terms.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
         if len(added):
             self._terms.commit()
-            for index in self._memory.values():
-                index.commit()
+            for terms in self._memory.values():
+                terms.commit()
         self._catalogue.apply(target, added, removed)
         self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
         self._keeper.wake()
@@ -278,6 +283,33 @@ class SearchEngine:
             self._graph.want()
         return self._exact if kind == "exact" else self._dense
 
+    def add_encoder(self, encoder: Encoder) -> None:
+        """From now on what this encoder made is searched by it, too. Before or after ``open``; twice does no harm."""
+        with self._write:
+            if encoder.revision == self.encoder.revision or encoder.revision in self._others:
+                return
+            index = AutoIndex(encoder.dim)
+            if self._opened:
+                with self.store.database.read() as connection:
+                    for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim):
+                        index.add(rows, vectors)
+            self._others = {**self._others, encoder.revision: (encoder, index)}
+
+    def vector_spaces(self, kind: DenseKind, allowed: Allowed) -> list[VectorSpace]:
+        """The encoders that made any of the allowed rows, each with its index."""
+        found, rest = [], allowed.count
+        for encoder, index in self._others.values():
+            inside = sum(_count(rows, allowed) for rows, _ in index.parts())
+            rest -= inside
+            if inside:
+                found.append(VectorSpace(encoder=encoder, index=_Exact(index) if kind == "exact" else index))
+        if rest > 0 or not found:
+            found.insert(0, VectorSpace(encoder=self.encoder, index=self.dense_index(kind)))
+        return found
+
+    def _spaces(self) -> list[tuple[Encoder, AutoIndex]]:
+        return [(self.encoder, self._dense), *self._others.values()]
+
     def term_index_failed(self, error: IndexDamaged) -> None:
         """A search ran into a damaged term index: it is built anew, and searches go on without it."""
         with self._write:
@@ -303,7 +335,7 @@ class SearchEngine:
             sparse_kind=sparse if not self._on_disk or self._terms.index is not None else "rebuilding",
             dense_kind=self._dense.kind,
             dense_delta=self._dense.delta_rows if self._dense.kind == "hnsw" else 0,
-            stale_rows=max(0, rows - len(self._dense)),
+            stale_rows=max(0, rows - sum(len(index) for _, index in self._spaces())),
             encoder_revision=self.encoder.revision,
             rebuilding=tuple(name for name, busy in building if busy),
             problems=(*self._terms.problems, *self._graph.problems),
@@ -328,7 +360,8 @@ class SearchEngine:
             except IndexDamaged as e:
                 wrong("indexes", e.message)
             held = {"terms": self._terms.index.rows() if self._terms.index is not None else None}
-            held["vectors"] = np.concatenate([rows for rows, _ in self._dense.parts()] or [np.empty(0, np.int64)])
+            parts = [rows for _, index in self._spaces() for rows, _ in index.parts()]
+            held["vectors"] = np.concatenate(parts or [np.empty(0, np.int64)])
             for name, rows in held.items():
                 if rows is None:
                     continue
@@ -353,7 +386,8 @@ class SearchEngine:
             self._leaving = [(number, rows) for number, rows in self._leaving if number > oldest]
             if gone:
                 self._terms.remove(gone)
-                self._dense.remove(gone)
+                for _, vectors in self._spaces():
+                    vectors.remove(gone)
                 for index in self._memory.values():
                     index.remove(gone)
                     index.commit()
@@ -390,6 +424,10 @@ class SearchEngine:
             self._swept = True
             return True
         return False
+
+
+def _count(rows: NDArray[np.int64], allowed: Allowed) -> int:
+    return int(np.count_nonzero(allowed.rows[rows[rows < len(allowed.rows)]]))
 
 
 class _Exact:

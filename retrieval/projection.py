@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, String, cast, func, insert, select
+from sqlalchemy import Connection, String, cast, exists, func, insert, select
 
 from core.clock import now_iso
 from core.errors import InvalidRequest
@@ -163,9 +163,14 @@ def read_vectors(
     """Vectors of one encoder revision, in order of their rows, some thousands at a time.
 
     Args:
-        runs: (first row, number of rows) to read; None reads all. A row without a vector of this revision and
-            dimension is left out.
+        runs: (first row, number of rows) to read; None reads those of all documents that are searched. A row without a
+            vector of this revision and dimension is left out.
     """
+    searched = (
+        select(chunks.c.row_id)
+        .join(documents, documents.c.doc_number == chunks.c.doc_number)
+        .where(chunks.c.row_id == vectors.c.row_id, documents.c.edition_id.is_(None))
+    )
     for first, n in [(0, 1 << 62)] if runs is None else runs:
         last = first - 1
         while True:
@@ -180,6 +185,8 @@ def read_vectors(
                 .order_by(vectors.c.row_id)
                 .limit(_BATCH_VECTORS)
             )
+            if runs is None:
+                query = query.where(exists(searched))
             found = connection.execute(query).all()
             if found:
                 rows = np.array([row for row, _ in found], dtype=np.int64)

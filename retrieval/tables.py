@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
-    Boolean,
     CheckConstraint,
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -36,7 +34,7 @@ collections = Table(
     Column("name", String, nullable=False, unique=True),
     Column("owner_id", String, nullable=False),
     Column("created_at", String, nullable=False),  # ISO 8601, UTC, as every *_at
-    Column("pipeline", JSON),  # how its documents are made, in words of ingest/; null until the first one comes
+    Column("pipeline", JSON),  # how its documents are made, as settings; null until it is said: as the settings say
     sqlite_autoincrement=True,
 )
 
@@ -51,22 +49,20 @@ members = Table(
 )
 
 # A collection's documents a second time, beside those that are searched: being made by another pipeline (``building``),
-# or those that were searched before the switch (``kept``). At most one per collection is not being thrown away.
+# or those that were searched before the switch (``kept``). At most one of each per collection; ``leaving`` ones are being
+# thrown away. Of every document in the first two the same bytes are searched under the same ``doc_id``.
 editions = Table(
     "editions",
     metadata,
     Column("edition_id", Integer, primary_key=True, autoincrement=True),
     Column("collection_id", Integer, ForeignKey("collections.collection_id", ondelete="CASCADE"), nullable=False),
     Column("state", String, nullable=False),  # building | kept | leaving
-    Column("paused", Boolean, nullable=False),
-    Column("pipeline", JSON),  # as of ``collections``
-    Column("chunker_version", String, nullable=False),
+    Column("pipeline", JSON, nullable=False),  # as of ``collections``
+    Column("chunker_version", String, nullable=False),  # that ``pipeline`` makes; "" where nobody asks
     Column("encoder_revision", String, nullable=False),
-    Column("characters", Integer, nullable=False),  # of the documents that were made
-    Column("seconds", Float, nullable=False),  # of work on them
-    Column("estimate_s", Float, nullable=False),  # of all of it, from before it began
+    Column("job_id", String),  # that builds it
     Column("created_at", String, nullable=False),
-    Index("editions_by_collection", "collection_id"),
+    Index("editions_by_collection", "collection_id", "state"),
     sqlite_autoincrement=True,
 )
 
@@ -78,8 +74,7 @@ edition_attempts = Table(
     Column("doc_id", String, primary_key=True),
     Column("sha256", String, nullable=False),  # other bytes are tried anew
     Column("attempts", Integer, nullable=False),
-    Column("failed", Boolean, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("reason", String, nullable=False),  # why it is not tried any more; "" while it is
 )
 
 _SERVED = text("edition_id IS NULL")

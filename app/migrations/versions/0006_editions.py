@@ -1,7 +1,9 @@
 """Editions: a collection's documents a second time, as another pipeline makes them; declared in ``retrieval.tables``.
 
 One document may now be stored once per edition, so its id, its chunks' ids and its parents' ids name it no longer alone.
-SQLite cannot drop a UNIQUE of a table: the three tables are copied, with the numbers that they have given away.
+SQLite cannot drop a UNIQUE of a table: the three tables are copied, with the numbers that they have given away. That is
+safe only because ``core.database.migrate`` holds foreign keys off meanwhile: a table that is dropped empties itself first,
+and what refers to it would go with it.
 """
 
 from __future__ import annotations
@@ -24,26 +26,23 @@ def upgrade() -> None:
             "collection_id", sa.Integer, sa.ForeignKey("collections.collection_id", ondelete="CASCADE"), nullable=False
         ),
         sa.Column("state", sa.String, nullable=False),
-        sa.Column("paused", sa.Boolean, nullable=False),
-        sa.Column("pipeline", sa.JSON),
+        sa.Column("pipeline", sa.JSON, nullable=False),
         sa.Column("chunker_version", sa.String, nullable=False),
         sa.Column("encoder_revision", sa.String, nullable=False),
-        sa.Column("characters", sa.Integer, nullable=False),
-        sa.Column("seconds", sa.Float, nullable=False),
-        sa.Column("estimate_s", sa.Float, nullable=False),
+        sa.Column("job_id", sa.String),
         sa.Column("created_at", sa.String, nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index("editions_by_collection", "editions", ["collection_id"])
+    op.create_index("editions_by_collection", "editions", ["collection_id", "state"])
     op.create_table(
         "edition_attempts",
         sa.Column("edition_id", sa.Integer, sa.ForeignKey("editions.edition_id", ondelete="CASCADE"), primary_key=True),
         sa.Column("doc_id", sa.String, primary_key=True),
         sa.Column("sha256", sa.String, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("failed", sa.Boolean, nullable=False),
         sa.Column("reason", sa.String, nullable=False),
     )
+    op.add_column("jobs", sa.Column("kind", sa.String, nullable=False, server_default="ingest"))
     _documents()
     _chunks()
     _parents()
