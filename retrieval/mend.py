@@ -53,6 +53,13 @@ def mark_damaged(connection: Connection, doc_id: str) -> Marked | None:
     )
 
 
+def drop_copy(connection: Connection, doc_number: int) -> None:
+    """Throws the copy of a document away that an edition has; never what is searched."""
+    connection.execute(
+        delete(documents).where(documents.c.doc_number == doc_number, documents.c.edition_id.is_not(None))
+    )
+
+
 def encode_again(
     connection: Connection, doc_id: str, encoder: Encoder, text_of: Callable[[str, Chunk, str], str]
 ) -> bool:

@@ -107,7 +107,7 @@ def read_removals(connection: Connection, after_change: int) -> list[tuple[int, 
 def next_change(connection: Connection, kind: ChangeKind, subject: str) -> int:
     """Takes the next number: what is written under it becomes visible at once."""
     values = {"kind": kind, "subject": subject, "at": now_iso()}
-    return connection.execute(insert(changes).values(values).returning(changes.c.number)).scalar_one()
+    return int(connection.execute(insert(changes).values(values).returning(changes.c.number)).scalar_one())
 
 
 def record_removals(connection: Connection, number: int, runs: Sequence[tuple[int, int]]) -> None:
