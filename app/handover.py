@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,16 @@ WORKER_HEADER = "X-Openbook-Worker"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One file to be understood. ``path`` is the stored original."""
+    """One file to be understood. ``path`` is the stored original, ``address`` where progress and result are told."""
 
-    job_id: str
+    address: str
     collection: str
     uri: str
     filename: str
     sha256: str
     path: str
     chunker: ChunkerName
+    pipeline: Mapping[str, Any] = field(default_factory=dict)  # settings of the collection, in place of the worker's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

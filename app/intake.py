@@ -22,6 +22,7 @@ Json = dict[str, Any]
 def job_json(job: Job) -> Json:
     return {
         "job_id": job.job_id,
+        "kind": job.kind,
         "collection": job.collection,
         "file": job.file,
         "state": job.state,
@@ -88,7 +89,7 @@ def accept_files(services: Services, principal: Principal, collection: str, chun
     if collection not in known:
         have = ", ".join(known) or "none yet"
         raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
-    return Accepting(services, principal, collection, chunker or services.settings.chunker)
+    return Accepting(services, principal, collection, chunker or "")
 
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")

@@ -18,6 +18,7 @@ class Collection(TypedDict):
     documents: int
     chunks: int
     created_at: str
+    pipeline: NotRequired[dict[str, Any] | None]  # how its documents are made; None: as the settings say
 
 
 class Job(TypedDict):
@@ -33,6 +34,8 @@ class Job(TypedDict):
     progress: float  # 0 to 1
     created_at: str
     warnings: list[str]
+    kind: NotRequired[Literal["ingest", "reindex"]]
+    remaining_s: NotRequired[float | None]  # of a reindex: how long it will still take, once that can be said
 
 
 class Span(TypedDict):

@@ -17,9 +17,8 @@ import httpx
 
 from app.handover import WORKER_HEADER, Result, Task, pack
 from app.parent import die_with_parent
-from app.wiring import build_encoder
+from app.pipelines import Encoders, with_pipeline
 from core.errors import OpenbookError, RunCancelled
-from core.protocols import Encoder
 from core.settings import Settings, load_settings
 from ingest.job import JobState
 from ingest.parse.sandbox import Sandbox
@@ -34,9 +33,9 @@ SERVER_RETRY_S = 1.0
 
 
 class Worker:
-    def __init__(self, settings: Settings, encoder: Encoder, http: httpx.Client) -> None:
+    def __init__(self, settings: Settings, encoders: Encoders, http: httpx.Client) -> None:
         self._settings = settings
-        self._encoder = encoder
+        self._encoders = encoders
         self._http = http
         self._sandbox = Sandbox(parse_limits(settings))
 
@@ -53,9 +52,11 @@ class Worker:
                 stop.wait(SERVER_RETRY_S)
 
     def _work(self, task: Task) -> None:
-        told = _Telling(self._http, task.job_id)
+        told = _Telling(self._http, task.address)
         begun = time.monotonic()
         try:
+            settings = with_pipeline(self._settings, task.pipeline)
+            encoder = self._encoders.get(settings)
             made = process(
                 Path(task.path),
                 task.filename,
@@ -63,8 +64,8 @@ class Worker:
                 uri=task.uri,
                 sha256=task.sha256,
                 chunker=task.chunker,
-                settings=self._settings,
-                encoder=self._encoder,
+                settings=settings,
+                encoder=encoder,
                 report=told.report,
                 cancelled=lambda: told.cancel,
                 sandbox=self._sandbox,
@@ -76,35 +77,35 @@ class Worker:
             self._fail(task, e.message)
             return
         except Exception:
-            logger.exception("job %s (%s) broke", task.job_id, task.filename)
+            logger.exception("%s (%s) broke", task.address, task.filename)
             self._fail(task, "Openbook broke on this file; the worker's log has the details")
             return
         result = Result(
             document=made.document,
             chunks=tuple(made.chunks),
             vectors=made.vectors,
-            encoder_revision=self._encoder.revision,
+            encoder_revision=encoder.revision,
             chunker_version=made.chunker_version,
             warnings=made.warnings,
             partial=made.partial,
             seconds=time.monotonic() - begun,
             parents=tuple(made.parents),
         )
-        reply = self._http.put(f"/internal/jobs/{task.job_id}/result", content=pack(result), timeout=600)
+        reply = self._http.put(f"{task.address}/result", content=pack(result), timeout=600)
         reply.raise_for_status()
 
     def _fail(self, task: Task, message: str, *, cancelled: bool = False) -> None:
         body = {"message": message, "cancelled": cancelled}
-        self._http.post(f"/internal/jobs/{task.job_id}/failure", json=body, timeout=60).raise_for_status()
+        self._http.post(f"{task.address}/failure", json=body, timeout=60).raise_for_status()
 
 
 class _Telling:
     """Tells the server how far a job is, and learns from its answers whether to stop."""
 
-    def __init__(self, http: httpx.Client, job_id: str) -> None:
+    def __init__(self, http: httpx.Client, address: str) -> None:
         self.cancel = False
         self._http = http
-        self._job_id = job_id
+        self._address = address
         self._told_at = time.monotonic()  # it was claimed just now, and is "parsing" since
 
     def report(self, state: JobState, progress: float) -> None:
@@ -113,7 +114,7 @@ class _Telling:
             return
         self._told_at = now
         body = {"state": state, "progress": round(progress, 4)}
-        reply = self._http.post(f"/internal/jobs/{self._job_id}/progress", json=body, timeout=60)
+        reply = self._http.post(f"{self._address}/progress", json=body, timeout=60)
         reply.raise_for_status()
         self.cancel = bool(reply.json()["cancel"])
 
@@ -129,14 +130,14 @@ def main() -> int:
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
     try:
         settings = load_settings()
-        encoder = build_encoder(settings)
-        encoder.load()
+        encoders = Encoders()
+        encoders.get(settings)
     except OpenbookError as e:
         logger.error("%s", e.message)
         return 1
     # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk.
     threads = [
-        threading.Thread(target=_run, args=(settings, encoder, url, token, n, stop), name=f"worker-{n}", daemon=True)
+        threading.Thread(target=_run, args=(settings, encoders, url, token, n, stop), name=f"worker-{n}", daemon=True)
         for n in range(settings.ingest_workers)
     ]
     for thread in threads:
@@ -146,12 +147,12 @@ def main() -> int:
     return 1  # a thread ends by an error alone, and has said which
 
 
-def _run(settings: Settings, encoder: Encoder, url: str, token: str, number: int, stop: threading.Event) -> None:
+def _run(settings: Settings, encoders: Encoders, url: str, token: str, number: int, stop: threading.Event) -> None:
     """One of several workers in this process, each with its own name and its own parsing child."""
     headers = {"Authorization": f"Bearer {token}", WORKER_HEADER: f"w{os.getpid()}.{number}"}
     try:
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
-            Worker(settings, encoder, http).run(stop)
+            Worker(settings, encoders, http).run(stop)
     except Exception:
         logger.exception("a worker ended; the process is started anew")
         os._exit(1)

@@ -76,6 +76,9 @@ class Ledger:
     ) -> Job:
         """A new job in the state ``queued``.
 
+        Args:
+            chunker: "" as the collection has it when the job is worked on.
+
         Raises:
             Busy: too many are waiting.
         """
@@ -188,6 +191,14 @@ class Ledger:
             warnings=json.dumps(list(warnings), ensure_ascii=False),
         )  # fmt: skip
 
+    def again(self, connection: Connection, job_id: str) -> None:
+        """What was made of it is not wanted any more, through no fault of the file: it waits to be made anew."""
+        job = self._row(connection, job_id)
+        self._set(
+            connection, job_id, "queued", progress=0.0, attempts=max(job.attempts - 1, 0), worker_id=None,
+            lease_until=None,
+        )  # fmt: skip
+
     def fail(self, connection: Connection, job_id: str, reason: str, *, seconds: float = 0.0) -> Job:
         """Ends a job badly, with the reason that a person reads."""
         return self._end(connection, job_id, "failed", reason, seconds=seconds)
@@ -202,7 +213,8 @@ class Ledger:
         Returns:
             How many jobs there were.
         """
-        found = connection.execute(select(jobs.c.job_id).where(jobs.c.state.in_(WORKING_STATES))).scalars().all()
+        at_work = jobs.c.state.in_(WORKING_STATES) & (jobs.c.kind == "ingest")
+        found = connection.execute(select(jobs.c.job_id).where(at_work)).scalars().all()
         for job_id in found:
             self._requeue(connection, job_id, "the service stopped")
         return len(found)
@@ -232,6 +244,11 @@ class Ledger:
             Busy: too many are waiting.
         """
         job = self._owned(connection, principal, job_id)
+        if job.kind == "reindex":
+            raise Conflict(
+                f"what {job.file} made is thrown away: begin again with `openbook reindex {job.collection}`",
+                code="job-state",
+            )
         if job.state not in ("failed", "cancelled", "partial"):
             raise Conflict(
                 f"{job.file} is {job.state}: only a failed, cancelled or partial job can be retried", code="job-state"
@@ -329,7 +346,8 @@ class Ledger:
 
     def held_originals(self, connection: Connection) -> set[str]:
         """The SHA-256 of all uploads for which ``needs_original`` holds."""
-        query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")))
+        query = select(jobs.c.sha256).distinct()
+        query = query.where(jobs.c.state.not_in(("ready", "partial")), jobs.c.kind == "ingest")
         return set(connection.execute(query).scalars())
 
     def forget_document(self, connection: Connection, collection: str, uri: str) -> int:

@@ -54,7 +54,6 @@ class Unmade:
     doc_id: str
     uri: str
     sha256: str
-    characters: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,22 +112,26 @@ def begin(
     return int(connection.execute(insert(editions).values(values).returning(editions.c.edition_id)).scalar_one())
 
 
-def unmade(connection: Connection, edition: Edition, but: Collection[str] = ()) -> Unmade | None:
-    """The next document to be copied, the one that was tried least; None if all are there or not tried any more.
+def unmade(connection: Connection, edition: Edition, limit: int, but: Collection[str] = ()) -> list[Unmade]:
+    """The next documents to be copied, those first that were tried least; none if all are there or not tried any more.
 
     Args:
         but: documents that are being worked on.
     """
-    query = (
-        _wanting(edition, documents.c.doc_id, documents.c.uri, documents.c.sha256, documents.c.n_characters)
-        .where(func.coalesce(edition_attempts.c.reason, "") == "", documents.c.doc_id.not_in(list(but)))
-        .order_by(func.coalesce(edition_attempts.c.attempts, 0), documents.c.doc_number)
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    return Unmade(doc_id=row.doc_id, uri=row.uri, sha256=row.sha256, characters=row.n_characters)
+    query = _to_try(edition).where(documents.c.doc_id.not_in(list(but))).limit(limit)
+    query = query.order_by(func.coalesce(edition_attempts.c.attempts, 0), documents.c.doc_number)
+    return [Unmade(**row._mapping) for row in connection.execute(query)]
+
+
+def is_unmade(connection: Connection, edition: Edition, document: Unmade) -> bool:
+    """Whether it still is to be copied, of the same bytes."""
+    same = (documents.c.doc_id == document.doc_id) & (documents.c.sha256 == document.sha256)
+    return connection.execute(_to_try(edition).where(same)).first() is not None
+
+
+def _to_try(edition: Edition) -> Select[Any]:
+    fields = (documents.c.doc_id, documents.c.uri, documents.c.sha256)
+    return _wanting(edition, *fields).where(func.coalesce(edition_attempts.c.reason, "") == "")
 
 
 def note_attempt(connection: Connection, edition: Edition, document: Unmade) -> bool:
@@ -260,7 +263,7 @@ def switch(connection: Connection, edition: Edition) -> Change | None:
 
     Part of one transaction: before COMMIT nobody sees any of it, and after ``publish`` everybody all of it.
     """
-    if unmade(connection, edition) is not None:
+    if unmade(connection, edition, 1):
         return None
     connection.execute(
         update(editions)
@@ -340,6 +343,11 @@ def forget(connection: Connection, collection: str) -> None:
     if edition is None:
         raise NotFound(f"of {collection} no earlier generation is kept", code="nothing-kept")
     abandon(connection, edition.edition_id)
+
+
+def any_left(connection: Connection) -> bool:
+    """Whether any edition is being built or thrown away."""
+    return connection.execute(select(editions.c.edition_id).where(editions.c.state != "kept")).first() is not None
 
 
 def sweep(connection: Connection) -> bool:

@@ -64,7 +64,13 @@ async def list_jobs(
 
 @router.get("/jobs/{job_id}")
 async def get_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    return job_json(await services.offload(services.ledger.get, principal, job_id))
+    return await services.offload(_shown, services, principal, job_id)
+
+
+def _shown(services: Services, principal: Principal, job_id: str) -> dict[str, Any]:
+    job = services.ledger.get(principal, job_id)
+    estimate = {"remaining_s": services.reindexing.remaining_s(job_id)} if job.kind == "reindex" else {}
+    return {**job_json(job), **estimate}
 
 
 @router.get("/jobs/{job_id}/events")
@@ -82,9 +88,12 @@ async def job_events(
 async def _follow(services: Services, principal: Principal, job_id: str, after: int) -> AsyncIterator[bytes]:
     while True:
         job = await services.offload(services.ledger.get, principal, job_id)
+        estimate = {}
+        if job.kind == "reindex":
+            estimate["remaining_s"] = await services.offload(services.reindexing.remaining_s, job_id)
         for event in await services.offload(services.ledger.events_since, principal, job_id, after):
             after = event.seq
-            shown = {**job_json(job), "state": event.state, "progress": event.progress}
+            shown = {**job_json(job), **estimate, "state": event.state, "progress": event.progress}
             yield event_bytes("job", shown, event.seq)
         if job.state in FINAL_STATES:
             return
@@ -115,6 +124,7 @@ async def cancel_job(job_id: str, services: ServicesHere, principal: PrincipalHe
     def cancel() -> None:
         with services.database.write() as connection:
             services.ledger.request_cancel(connection, principal, job_id)
+        services.reindexing.tidy()  # nobody is at work on such a job who would end it
 
     await services.offload(cancel)
     await services.announce_jobs()

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
@@ -16,15 +16,17 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere, worker_only
 from app.handover import WORKER_HEADER, Task, unpack
+from app.pipelines import with_pipeline
 from app.publishing import Stored
 from app.services import Services
 from core.errors import NotFound, OpenbookError
 from core.ids import document_id
+from core.settings import Settings
 from core.types import Principal
-from ingest.chunk.choose import ChunkerName
 from ingest.job import WORKING_STATES
 from ingest.ledger import Job
 from ingest.pipeline import version_of
+from retrieval.editions import pipeline_of
 from retrieval.records import Change, DocumentInfo
 
 logger = logging.getLogger(__name__)
@@ -57,13 +59,23 @@ async def claim(worker_id: WorkerId, request: Request, services: ServicesHere) -
     while time.monotonic() < deadline and not await request.is_disconnected():
         services.work_added.clear()
         # What is made can be stored only once the indexes are open; loading ends by setting work_added.
-        job = await services.offload(_claim, services, worker_id) if services.search_ready else None
-        if job is not None:
+        task = await services.offload(_next_task, services, worker_id) if services.search_ready else None
+        if task is not None:
             await services.announce_jobs()
-            return JSONResponse(dataclasses.asdict(_task(services, job)))
+            return JSONResponse(dataclasses.asdict(task))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(services.work_added.wait(), LOOK_S)
     return Response(status_code=204)
+
+
+def _next_task(services: Services, worker_id: str) -> Task | None:
+    """An uploaded file, or where none waits, a document that is to be made anew."""
+    while (job := _claim(services, worker_id)) is not None:
+        try:
+            return _task(services, job)
+        except OpenbookError as e:  # its collection wants an encoder that cannot be loaded
+            _fail(services, job.job_id, worker_id, e.message, False)
+    return services.reindexing.next_task()
 
 
 def _claim(services: Services, worker_id: str) -> Job | None:
@@ -93,20 +105,44 @@ def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
         found = services.store.get_document_info(principal, document_id(job.collection, job.uri))
     except NotFound:
         return None
-    version = version_of(services.settings, services.encoder, cast(ChunkerName, job.chunker))
     made = (found.sha256, found.encoder_revision, found.chunker_version)
-    return found if made == (job.sha256, services.encoder.revision, version) else None
+    try:
+        return found if made == (job.sha256, *_wanted(services, job)) else None
+    except OpenbookError:
+        return None  # which is said when the task is made
+
+
+def _settings_of(services: Services, job: Job, connection: Connection) -> Settings:
+    """Under which a file of this job is made now: those of its collection, and of the upload."""
+    found = with_pipeline(services.settings, pipeline_of(connection, job.collection))
+    return with_pipeline(found, {"chunker": job.chunker or None})
+
+
+def _wanted(services: Services, job: Job, connection: Connection | None = None) -> tuple[str, str]:
+    """(encoder revision, chunker version) that a file of this job is to have."""
+    if connection is None:
+        with services.database.read() as connection:
+            return _wanted(services, job, connection)
+    settings = _settings_of(services, job, connection)
+    encoder = services.models.encoders.get(settings)
+    return encoder.revision, version_of(settings, encoder)
 
 
 def _task(services: Services, job: Job) -> Task:
+    """Raises OpenbookError if the encoder cannot be loaded."""
+    with services.database.read() as connection:
+        settings = _settings_of(services, job, connection)
+        pipeline = pipeline_of(connection, job.collection)
+    services.engine.add_encoder(services.models.encoders.get(settings))
     return Task(
-        job_id=job.job_id,
+        address=f"/internal/jobs/{job.job_id}",
         collection=job.collection,
         uri=job.uri,
         filename=job.file,
         sha256=job.sha256,
         path=str(services.store.originals.path(job.sha256).absolute()),
-        chunker=cast(ChunkerName, job.chunker),
+        chunker=settings.chunker,
+        pipeline=pipeline,
     )
 
 
@@ -132,6 +168,11 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
                 return _not_wanted(services, connection, job_id), None
+            job = services.ledger.peek(connection, job_id)
+            if job is not None and (made.encoder_revision, made.chunker_version) != _wanted(services, job, connection):
+                # The collection was switched to another pipeline while this file was read.
+                services.ledger.again(connection, job_id)
+                return "stale", None
             return "stored", services.store.put_document(
                 connection,
                 made.document,
@@ -179,6 +220,30 @@ def _not_wanted(services: Services, connection: Connection, job_id: str) -> str:
         services.ledger.cancelled(connection, job_id)
         return "cancelled"
     return "stale"
+
+
+@router.post("/editions/{edition_id}/documents/{doc_id}/progress")
+async def copy_progress(edition_id: int, doc_id: str, body: Progress, services: ServicesHere) -> dict[str, Any]:
+    """A sign of life of a worker that makes a document anew."""
+    return {"cancel": not await services.offload(services.reindexing.go_on, edition_id, doc_id)}
+
+
+@router.put("/editions/{edition_id}/documents/{doc_id}/result")
+async def copy_result(edition_id: int, doc_id: str, request: Request, services: ServicesHere) -> dict[str, Any]:
+    """Keeps what was made anew, seen by nobody until the switch."""
+    made = unpack(await request.body())
+    outcome = await services.offload(services.reindexing.store, edition_id, doc_id, made)
+    await services.announce_jobs()
+    return {"outcome": outcome}
+
+
+@router.post("/editions/{edition_id}/documents/{doc_id}/failure")
+async def copy_failure(edition_id: int, doc_id: str, body: Failure, services: ServicesHere) -> dict[str, Any]:
+    def fail() -> None:
+        services.reindexing.fail(edition_id, doc_id, body.message, cancelled=body.cancelled)
+
+    await services.offload(fail)
+    return {}
 
 
 @router.post("/jobs/{job_id}/failure")

@@ -140,8 +140,8 @@ def test_it_is_not_switched_to_before_every_document_is_made(bench):
     assert bench.switch() is None
     with bench.lib.database.read() as connection:
         edition = bench.get(connection)
-        assert editions.unmade(connection, edition).uri == "b"
-        assert editions.unmade(connection, edition, {document_id("c", "b")}).uri == "c"
+        assert [d.uri for d in editions.unmade(connection, edition, 9)] == ["b", "c"]
+        assert [d.uri for d in editions.unmade(connection, edition, 9, {document_id("c", "b")})] == ["c"]
         found = editions.progress(connection, edition)
     lengths = {uri: len(text) for uri, text in TEXTS.items()}
     assert (found.documents, found.done) == (3, 1)
@@ -224,7 +224,7 @@ def test_a_document_that_cannot_be_made_stays_searched_as_it_is(bench):
     bench.copy("b", TEXTS["b"])
     with bench.lib.database.write() as connection:
         edition = bench.get(connection)
-        c = editions.unmade(connection, edition)
+        (c,) = editions.unmade(connection, edition, 9)
         assert editions.note_attempt(connection, edition, c)
         editions.note_failure(connection, edition.edition_id, c.doc_id, "it is broken")
     with bench.lib.database.read() as connection:
@@ -238,9 +238,9 @@ def test_a_document_that_stops_its_worker_is_given_up_after_three_attempts(bench
     bench.begin()
     with bench.lib.database.write() as connection:
         edition = bench.get(connection)
-        a = editions.unmade(connection, edition)
+        (a,) = editions.unmade(connection, edition, 1)
         assert [editions.note_attempt(connection, edition, a) for _ in range(4)] == [True, True, True, False]
-        assert editions.unmade(connection, edition).uri == "b"
+        assert [d.uri for d in editions.unmade(connection, edition, 9)] == ["b", "c"]
         assert "3 attempts" in dict(editions.progress(connection, edition).failures)["a"]
 
 
