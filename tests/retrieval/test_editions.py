@@ -7,17 +7,19 @@ import pytest
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import document_id
 from retrieval import editions
-from retrieval.audit import audit_documents, audit_editions, audit_vectors
+from retrieval.audit import audit_editions
+from retrieval.mend import drop_copy
+from tests.support import edition_steps as steps
+from tests.support.edition_steps import NEW
 from tests.support.hash_encoder import HashEncoder
 from tests.support.library import LOCAL, make_document, open_library
 
-OLD, NEW = HashEncoder(8), HashEncoder(16, "hash-2")
+OLD = HashEncoder(16)
 TEXTS = {
     "a": "red round things roll down the green hill and stop at the blue wall of the old mill",
     "b": "square boxes stand in the yellow yard behind the mill where nobody looks at them",
     "c": "nothing here but sand",
 }
-VERSION = "words-new"
 
 
 class Bench:
@@ -36,63 +38,34 @@ class Bench:
         self.lib.engine.add_encoder(NEW)
 
     def begin(self, encoder=NEW):
-        with self.lib.database.write() as connection:
-            self.encoder = encoder
-            self.edition_id = editions.begin(
-                connection, "c", serving={"chunker": "old"}, pipeline={"chunker": "new"},
-                chunker_version=VERSION, encoder_revision=encoder.revision, job_id="j1",
-            )  # fmt: skip
+        self.encoder = encoder
+        self.edition_id = steps.begin(self.lib, encoder)
 
     def get(self, connection):
         return editions.get(connection, self.edition_id)
 
-    def copy(self, uri, text, words=3):
-        document, chunks = make_document("c", uri, text, words_per_chunk=words)
-        vectors = self.encoder.encode_documents([c.text for c in chunks])
-        with self.lib.database.write() as connection:
-            return editions.put_copy(
-                connection, self.get(connection), document, chunks, vectors, (),
-                encoder_revision=self.encoder.revision, chunker_version=VERSION,
-            )  # fmt: skip
+    def copy(self, uri, text):
+        return steps.copy(self.lib, self.edition_id, uri, text, self.encoder)
 
     def copy_all(self):
-        for uri, text in TEXTS.items():
-            assert self.copy(uri, text)
+        steps.copy_all(self.lib, self.edition_id, TEXTS, self.encoder)
 
     def switch(self):
-        self.lib.engine.add_encoder(self.encoder)
-        with self.lib.database.write() as connection:
-            change = editions.switch(connection, self.get(connection))
-        if change is not None:
-            self.lib.engine.publish(change)
-        return change
+        return steps.switch(self.lib, self.edition_id, self.encoder)
 
     def roll_back(self):
-        with self.lib.database.write() as connection:
-            change = editions.roll_back(connection, "c")
-        self.lib.engine.publish(change)
+        steps.roll_back(self.lib)
 
     def sweep(self):
-        n = 0
-        while True:
-            with self.lib.database.write() as connection:
-                if not editions.sweep(connection):
-                    return n
-            n += 1
+        return steps.sweep(self.lib)
+
+    def check(self):
+        steps.check(self.lib)
 
     def seen(self, retriever="dense", query="red", k=100):
         """{(uri, words of the passage)}"""
         hits = self.lib.search(query, k, retriever=retriever)
         return {(h.title, len(h.chunk.text.split())) for h in hits}
-
-    def check(self):
-        """Nothing is wrong, in the database or in the indexes."""
-        assert self.lib.engine.settle(30)
-        assert self.lib.engine.audit() == []
-        with self.lib.database.read() as connection:
-            assert [f for _, wrong in audit_documents(connection) for f in wrong] == []
-            assert audit_vectors(connection)[1] == []
-            assert audit_editions(connection)[1] == []
 
 
 @pytest.fixture
@@ -313,4 +286,19 @@ def test_deleting_the_collection_takes_every_edition_with_it(bench):
     with bench.lib.database.read() as connection:
         for table in ("documents", "editions", "chunks", "vectors", "texts"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0
+    bench.check()
+
+
+def test_a_stray_copy_is_found_and_thrown_away(bench):
+    bench.begin()
+    bench.copy_all()
+    with bench.lib.database.write() as connection:
+        connection.exec_driver_sql("UPDATE documents SET sha256 = 'other' WHERE uri = 'a' AND edition_id IS NOT NULL")
+        (found,) = audit_editions(connection)[1]
+        assert found.code == "copy-damaged"
+        drop_copy(connection, int(found.subject))
+    bench.check()
+    assert bench.switch() is None  # it is made again first
+    assert bench.copy("a", TEXTS["a"])
+    assert bench.switch() is not None
     bench.check()
