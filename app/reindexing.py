@@ -18,7 +18,7 @@ from typing import Any
 from app.handover import Result, Task
 from app.pipelines import Encoders, described, pipeline_of, with_pipeline
 from core.database import Database
-from core.errors import OpenbookError
+from core.errors import NotFound, OpenbookError
 from core.settings import Settings
 from core.types import Principal
 from ingest.job import FINAL_STATES, Job
@@ -173,9 +173,15 @@ class Reindexing:
                     # What waits in memory may have been deleted, changed or made meanwhile.
                     wanted = editions.is_unmade(connection, edition, document)
                     tried = wanted and editions.note_attempt(connection, edition, document)
-                if tried:
-                    building.at_work[document.doc_id] = self._clock() + LEASE_S
-                    return self._task(edition, document)
+                if not tried:
+                    continue
+                try:
+                    task = self._task(edition, document)
+                except NotFound as e:  # its original is lost, which must not hold up the others
+                    self.fail(edition.edition_id, document.doc_id, e.message)
+                    continue
+                building.at_work[document.doc_id] = self._clock() + LEASE_S
+                return task
             idle = not building.at_work
         if idle:
             self._end(edition)

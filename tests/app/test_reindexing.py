@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.handover import Result
@@ -38,7 +40,7 @@ class Office:
         self.start()
         self.lib.create("c")
         for uri, text in TEXTS.items():
-            self.lib.put("c", uri, text)
+            self.put(uri, text)
 
     def start(self):
         # The settings' own encoder and every other one that is named.
@@ -53,6 +55,10 @@ class Office:
         self.lib.engine.add_encoder(Loadable(8, "hash-new"))
         self.lib.engine.open()
         self.encoders = encoders
+
+    def put(self, uri, text):
+        self.lib.store.originals.put_stream([text.encode()], 1000)
+        self.lib.put("c", uri, text)
 
     def restart(self):
         self.lib.close()
@@ -193,6 +199,16 @@ def test_a_document_that_cannot_be_made_is_named_and_stays(office):
     steps.check(office.lib)
 
 
+def test_a_lost_original_does_not_hold_up_the_others(office):
+    job_id = office.begin()
+    task = office.work.next_task()
+    office.work.fail(*place(task), "", cancelled=True)
+    Path(task.path).unlink()
+    assert sorted(office.work_off()) == ["b", "c"]
+    assert "upload the file again" in office.job(job_id).reason
+    assert office.words() == {8, 2, 3, 1}
+
+
 def test_a_document_that_stops_its_worker_every_time_is_given_up(office):
     job_id = office.begin()
     for _ in range(3):
@@ -240,9 +256,9 @@ def test_what_is_deleted_added_or_changed_meanwhile_is_heeded(office):
     office.lib.delete("c", "a")
     assert office.do(late) == "stale"
     task = office.work.next_task()
-    office.lib.put("c", "b", "entirely other words")
+    office.put("b", "entirely other words")
     assert office.do(task) == "stale"
-    office.lib.put("c", "d", "one more")
+    office.put("d", "one more")
     new = TEXTS | {"b": "entirely other words", "d": "one more"}
     done = []
     while (task := office.work.next_task()) is not None:
