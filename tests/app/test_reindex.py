@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from app.client import ApiError
+from app.client import ApiError, Client
+from app.datadir import find_server
 
 TEXT = "# {name}\n\n" + "\n\n".join(
     f"Paragraph {i} of {{name}} tells of a lighthouse, its keeper and the {{name}} that passes at night."
@@ -21,6 +22,14 @@ def wait(client, job_id, *, states=("ready", "partial", "failed", "cancelled"), 
         assert time.monotonic() < deadline, job
         time.sleep(0.05)
     return job
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_wrong_afterwards(server):
+    yield
+    with Client(server.api_url, token=find_server(server.data_dir).token) as client:
+        found = client.verify()
+    assert found["findings"] == []
 
 
 def fill(client, collection, names=("ship", "train")):
@@ -114,7 +123,6 @@ def test_what_cannot_be_is_said_at_once(client):
     for change, said in (
         ({"chunker": "words"}, "chunker"),
         ({"chunk_tokens": 3}, "16"),
-        ({"encoder": "no such model"}, "no such model"),
         ({"colour": "red"}, "colour"),
     ):
         with pytest.raises(ApiError, match=said):
@@ -142,3 +150,11 @@ def test_deleting_the_collection_ends_its_job(client):
     client.delete_collection("gone")
     ended = wait(client, job["job_id"])
     assert ended["state"] in ("cancelled", "ready")
+
+
+@pytest.mark.slow
+def test_an_encoder_that_there_is_not_is_said_at_once(client):
+    fill(client, "unsaid", names=("ship",))
+    with pytest.raises(ApiError, match="no such model"):
+        client.reindex("unsaid", encoder="no such model")
+    assert [j["kind"] for j in client.jobs(collection="unsaid")] == ["ingest"]
