@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from core.database import Database
-from core.errors import OpenbookError
+from core.errors import OpenbookError, StorageFailed
 from core.offload import Offload
 from ingest.job import WORKING_STATES, JobState
 from ingest.ledger import Ledger
@@ -75,13 +75,22 @@ class Publisher:
             begun = time.monotonic()
             problem = await self._publish(engine(), batch, offload)
             pause = min(_MAX_PAUSE_S, _PAUSE * (time.monotonic() - begun))
-            try:
-                await offload(_finish, database, ledger, batch, problem)
-            except OpenbookError as e:  # the disk is full: the jobs' leases run out, and they are tried again
-                logger.error("the end of %d jobs could not be noted: %s", len(batch), e.message)
+            while not await self._finished(database, ledger, batch, problem, offload):
+                await asyncio.sleep(_RETRY_S)
             await announce()
             # While many come, the next commit is for more of them; one that comes alone has nothing to wait for.
             await asyncio.sleep(pause)
+
+    async def _finished(
+        self, database: Database, ledger: Ledger, batch: list[Stored], problem: str | None, offload: Offload
+    ) -> bool:
+        """Notes the jobs' ends; False if that has to wait, as nothing else can be noted either."""
+        try:
+            await offload(_finish, database, ledger, batch, problem)
+        except StorageFailed as e:
+            logger.error("the end of %d jobs could not be noted: %s", len(batch), e.message)
+            return False
+        return True
 
     async def _publish(self, engine: SearchEngine, batch: list[Stored], offload: Offload) -> str | None:
         """Why the batch could not be made searchable; None if it is."""

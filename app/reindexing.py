@@ -235,6 +235,8 @@ class Reindexing:
                     chunker_version=made.chunker_version,
                 )
         except OpenbookError as e:
+            if e.code == "disk-full":
+                raise  # the worker keeps it, and says it again
             logger.error("the copy of %s could not be stored: %s", doc_id, e.message)
             self.fail(edition_id, doc_id, e.message)
             return "failed"
@@ -344,6 +346,8 @@ class Reindexing:
                 self._known.pop(edition.edition_id, None)
         except OpenbookError as e:
             logger.error("%s could not be switched: %s", edition.collection, e.message)
+            if e.code == "disk-full":
+                return  # tried again when a worker asks next
             with self._database.write() as connection:
                 if edition.job_id is not None and self._wanted(edition.edition_id, connection) is not None:
                     editions.abandon(connection, edition.edition_id)

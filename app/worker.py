@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
@@ -30,6 +32,7 @@ NICENESS = 10
 # Progress is told at most this often, so a small file is told of only when it is done: each telling is a commit.
 PROGRESS_EVERY_S = 0.5
 SERVER_RETRY_S = 1.0
+FULL_DISK_RETRY_S = 15.0
 
 
 class Worker:
@@ -39,9 +42,9 @@ class Worker:
         self._http = http
         self._sandbox = Sandbox(parse_limits(settings))
 
-    def run(self, stop: threading.Event) -> None:
-        """Works until ``stop`` is set. A server that is away is asked again."""
-        while not stop.is_set():
+    def run(self) -> None:
+        """Works until the process ends. A server that is away is asked again."""
+        while True:
             try:
                 reply = self._http.post("/internal/claim", timeout=60)
                 reply.raise_for_status()
@@ -49,7 +52,7 @@ class Worker:
                     self._work(Task(**reply.json()))
             except httpx.HTTPError as e:
                 logger.warning("the server does not answer (%s); trying again", e)
-                stop.wait(SERVER_RETRY_S)
+                time.sleep(SERVER_RETRY_S)
 
     def _work(self, task: Task) -> None:
         told = _Telling(self._http, task.address)
@@ -91,12 +94,25 @@ class Worker:
             seconds=time.monotonic() - begun,
             parents=tuple(made.parents),
         )
-        reply = self._http.put(f"{task.address}/result", content=pack(result), timeout=600)
-        reply.raise_for_status()
+        packed = pack(result)
+        self._say(lambda: self._http.put(f"{task.address}/result", content=packed, timeout=600))
 
     def _fail(self, task: Task, message: str, *, cancelled: bool = False) -> None:
         body = {"message": message, "cancelled": cancelled}
-        self._http.post(f"{task.address}/failure", json=body, timeout=60).raise_for_status()
+        self._say(lambda: self._http.post(f"{task.address}/failure", json=body, timeout=60))
+
+    def _say(self, request: Callable[[], httpx.Response]) -> None:
+        """Says how a job ended. While the server's disk is full it is said again and again: the work is not lost."""
+        pause = SERVER_RETRY_S
+        while _disk_is_full(reply := request()):
+            logger.warning("the server cannot store a result now, as its disk is full; trying again in %.0f s", pause)
+            time.sleep(pause)
+            pause = min(FULL_DISK_RETRY_S, 2 * pause)
+        reply.raise_for_status()
+
+
+def _disk_is_full(reply: httpx.Response) -> bool:
+    return reply.status_code == HTTPStatus.INSUFFICIENT_STORAGE and reply.json()["code"] == "disk-full"
 
 
 class _Telling:
@@ -115,6 +131,8 @@ class _Telling:
         self._told_at = now
         body = {"state": state, "progress": round(progress, 4)}
         reply = self._http.post(f"{self._address}/progress", json=body, timeout=60)
+        if _disk_is_full(reply):
+            return  # how far it is need not be known; what comes of it will wait for space
         reply.raise_for_status()
         self.cancel = bool(reply.json()["cancel"])
 
@@ -124,7 +142,6 @@ def main() -> int:
     os.nice(NICENESS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # nothing of a worker's needs an orderly end
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
@@ -137,7 +154,7 @@ def main() -> int:
         return 1
     # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk.
     threads = [
-        threading.Thread(target=_run, args=(settings, encoders, url, token, n, stop), name=f"worker-{n}", daemon=True)
+        threading.Thread(target=_run, args=(settings, encoders, url, token, n), name=f"worker-{n}", daemon=True)
         for n in range(settings.ingest_workers)
     ]
     for thread in threads:
@@ -147,12 +164,12 @@ def main() -> int:
     return 1  # a thread ends by an error alone, and has said which
 
 
-def _run(settings: Settings, encoders: Encoders, url: str, token: str, number: int, stop: threading.Event) -> None:
+def _run(settings: Settings, encoders: Encoders, url: str, token: str, number: int) -> None:
     """One of several workers in this process, each with its own name and its own parsing child."""
     headers = {"Authorization": f"Bearer {token}", WORKER_HEADER: f"w{os.getpid()}.{number}"}
     try:
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
-            Worker(settings, encoders, http).run(stop)
+            Worker(settings, encoders, http).run()
     except Exception:
         logger.exception("a worker ended; the process is started anew")
         os._exit(1)

@@ -188,6 +188,8 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
         outcome, change = await services.offload(store)
     except OpenbookError as e:
         logger.error("job %s could not be stored: %s", job_id, e.message)
+        if e.code == "disk-full":
+            raise  # nothing is wrong with the file: its worker waits for space
         await services.offload(_fail, services, job_id, worker_id, e.message, False)
         outcome, change = "failed", None
     if change is not None:
