@@ -125,11 +125,15 @@ class Reindexing:
             kept = editions.kept(connection, collection)
         if kept is not None:
             self._search_with(kept.pipeline)
-        with self._database.write() as connection:
-            require_role(connection, principal, collection, ("owner", "editor"))
-            change = editions.roll_back(connection, collection)
-            pipeline = editions.pipeline_of(connection, collection)
-        self._engine().publish(change)
+            self._engine().prepare(kept.edition_id)
+        try:
+            with self._database.write() as connection:
+                require_role(connection, principal, collection, ("owner", "editor"))
+                change = editions.roll_back(connection, collection)
+                pipeline = editions.pipeline_of(connection, collection)
+            self._engine().publish(change)
+        finally:
+            self._engine().unprepare()  # nothing is left if it was switched to
         self.sweep()
         return pipeline
 
@@ -325,6 +329,7 @@ class Reindexing:
             return
         try:
             self._search_with(edition.pipeline)
+            self._engine().prepare(edition.edition_id)
             with self._database.write() as connection:
                 if self._wanted(edition.edition_id, connection) is None or edition.job_id is None:
                     return
@@ -353,6 +358,7 @@ class Reindexing:
                     editions.abandon(connection, edition.edition_id)
                     self._ledger.fail(connection, edition.job_id, e.message)
         finally:
+            self._engine().unprepare()  # nothing is left if it was switched to
             self._ending.release()
         self.sweep()
 

@@ -42,8 +42,9 @@ class _Random:
         self._random = np.random.default_rng(1)
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
-        found = self._random.standard_normal((len(texts), self.dim)).astype(np.float32)
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        found: Vectors = self._random.standard_normal((len(texts), self.dim)).astype(np.float32)
+        found /= np.linalg.norm(found, axis=1, keepdims=True)
+        return found
 
     encode_queries = encode_documents
 
@@ -97,6 +98,8 @@ def _measure(folder: Path, n_documents: int, n_passages: int, dim: int) -> None:
                     editions.put_copy(
                         connection, edition, document, chunks, vectors, (), encoder_revision="new", chunker_version="2"
                     )
+    with _timed(engine, took, "give it to the indexes"):
+        engine.prepare(edition_id)
     with _timed(engine, took, "switch: the transaction"), database.write() as connection:
         edition = editions.get(connection, edition_id)
         switched = editions.switch(connection, edition) if edition is not None else None
@@ -105,6 +108,11 @@ def _measure(folder: Path, n_documents: int, n_passages: int, dim: int) -> None:
             engine.publish(switched)
     with _timed(engine, took, "afterwards, in the background"):
         engine.settle(600)
+    with database.read() as connection:
+        kept = editions.kept(connection, "c")
+    with _timed(engine, took, "give the earlier one to the indexes"):
+        if kept is not None:
+            engine.prepare(kept.edition_id)
     with _timed(engine, took, "roll back: the transaction"), database.write() as connection:
         back = editions.roll_back(connection, "c")
     with _timed(engine, took, "roll back: until it is searched"):

@@ -33,13 +33,15 @@ from retrieval.dense.auto import AutoIndex
 from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
-from retrieval.projection import current_change, read_chunks, read_documents, read_removals, read_vectors
+from retrieval.prepared import Prepared
+from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals, read_vectors
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change
 from retrieval.sparse_kinds import CommittedIndex, SparseKind, new_sparse
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
 
+_AT_ONCE = 16  # documents that the indexes are given without a chance for others
 _PATIENCE_S = 0.002  # between two looks whether the searches of before have ended
 
 DenseKind = Literal["auto", "exact", "hnsw"]
@@ -95,6 +97,7 @@ class SearchEngine:
         self._on_disk = settings.sparse == "tantivy"
         self._memory: dict[SparseKind, CommittedIndex] = {}  # term indexes that somebody asked for by name
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
+        self._prepared = Prepared()
         self._opened = self._swept = False
         self._building_terms = False
         self._renew_terms = False  # half of what the index counts is gone, and counts until it is built anew
@@ -153,6 +156,7 @@ class SearchEngine:
         """
         self.catch_up()
         if any(change.kind == "switch" for change in changes):
+            self.unprepare()
             self._renew_terms = True
             self._builder.wake()
         for change in changes:
@@ -198,6 +202,42 @@ class SearchEngine:
         if not self._catalogue.may_apply(added):
             return None
         removed = read_removals(connection, visible)
+        self._take_in(connection, self._prepared.lacking(added, self._indexes()))
+        if len(added):
+            self._commit()
+        self._prepared.forget(added)
+        self._catalogue.apply(target, added, removed)
+        self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
+        self._keeper.wake()
+        self._builder.wake()
+        return True
+
+    def prepare(self, edition_id: int) -> None:
+        """Gives the indexes all that an edition has, found by nobody yet, so that switching to it takes but a moment.
+
+        Raises:
+            StorageFailed: the database could not be read.
+        """
+        with self.store.database.read() as connection:
+            runs = read_documents(connection, edition_id=edition_id)
+        for start in range(0, len(runs), _AT_ONCE):
+            with self._write, self.store.database.read() as connection:
+                some = self._prepared.lacking(runs.only(slice(start, start + _AT_ONCE)), self._indexes())
+                self._take_in(connection, some)
+                self._prepared.add(some, self._indexes())
+        with self._write:
+            self._commit()
+
+    def unprepare(self) -> None:
+        """Lets go of what was prepared and was not switched to."""
+        with self._write:
+            self._leaving += [(self._catalogue.change, rows) for rows in self._prepared.drain()]
+        self._keeper.wake()
+
+    def _indexes(self) -> list[object]:
+        return [self._terms.index, *self._others, *self._memory.values()]
+
+    def _take_in(self, connection: Connection, added: DocumentRuns) -> None:
         runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
         for encoder, index in self._spaces():
             for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim, runs):
@@ -206,15 +246,11 @@ class SearchEngine:
             self._terms.add(batch)
             for terms in self._memory.values():
                 terms.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
-        if len(added):
-            self._terms.commit()
-            for terms in self._memory.values():
-                terms.commit()
-        self._catalogue.apply(target, added, removed)
-        self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
-        self._keeper.wake()
-        self._builder.wake()
-        return True
+
+    def _commit(self) -> None:
+        self._terms.commit()
+        for terms in self._memory.values():
+            terms.commit()
 
     # ------------------------------------------------------------ searching
 
@@ -327,6 +363,7 @@ class SearchEngine:
     def status(self) -> IndexStatus:
         newest = self._catalogue.newest()
         rows = len(newest.alive())
+        hidden = sum(map(len, self._prepared.rows))
         building = [("terms", self._building_terms or self._renew_terms), ("vectors", self._graph.building)]
         sparse = self._settings.sparse
         return IndexStatus(
@@ -335,7 +372,7 @@ class SearchEngine:
             sparse_kind=sparse if not self._on_disk or self._terms.index is not None else "rebuilding",
             dense_kind=self._dense.kind,
             dense_delta=self._dense.delta_rows if self._dense.kind == "hnsw" else 0,
-            stale_rows=max(0, rows - sum(len(index) for _, index in self._spaces())),
+            stale_rows=max(0, rows + hidden - sum(len(index) for _, index in self._spaces())),
             encoder_revision=self.encoder.revision,
             rebuilding=tuple(name for name, busy in building if busy),
             problems=(*self._terms.problems, *self._graph.problems),
@@ -351,7 +388,7 @@ class SearchEngine:
 
         with self._write:
             alive = self._catalogue.newest().alive()
-            leaving = {row for _, rows in self._leaving for row in rows}
+            leaving = {row for rows in (*(r for _, r in self._leaving), *self._prepared.rows) for row in rows}
             try:
                 self._terms.check_files()
                 manifest = self._generations.current("dense", self.encoder.revision)
@@ -382,7 +419,9 @@ class SearchEngine:
         with self._write:
             oldest = self._catalogue.oldest_in_use()
             # One that came back meanwhile, with an earlier edition of its collection, stays.
-            gone = [row for number, rows in self._leaving if number <= oldest for row in self._catalogue.dead(rows)]
+            back = {row for rows in self._prepared.rows for row in rows}  # or is about to come back
+            gone = [r for number, rows in self._leaving if number <= oldest for r in self._catalogue.dead(rows)]
+            gone = [row for row in gone if row not in back]
             self._leaving = [(number, rows) for number, rows in self._leaving if number > oldest]
             if gone:
                 self._terms.remove(gone)

@@ -57,12 +57,16 @@ class DocumentRuns:
         at = np.searchsorted(self.first_row[order], rows, side="right") - 1
         found[order[np.unique(at[at >= 0])]] = True
         found &= self.n_rows > 0
+        return self.only(found)
+
+    def only(self, which: NDArray[np.bool_] | slice) -> DocumentRuns:
+        """Some of the documents."""
         return DocumentRuns(
-            self.doc_number[found],
-            self.collection_id[found],
-            self.first_row[found],
-            self.n_rows[found],
-            self.added_change[found],
+            self.doc_number[which],
+            self.collection_id[which],
+            self.first_row[which],
+            self.n_rows[which],
+            self.added_change[which],
         )
 
 
@@ -81,8 +85,12 @@ def current_change(connection: Connection) -> int:
     return connection.execute(select(func.max(changes.c.number))).scalar() or 0
 
 
-def read_documents(connection: Connection, after_change: int = 0) -> DocumentRuns:
-    """The documents that are searched, and were added (or came back) by a change later than ``after_change``."""
+def read_documents(connection: Connection, after_change: int = 0, edition_id: int | None = None) -> DocumentRuns:
+    """The documents that are searched, and were added (or came back) by a change later than ``after_change``.
+
+    Args:
+        edition_id: those that wait in this edition instead.
+    """
     query = (
         select(
             documents.c.doc_number,
@@ -91,7 +99,7 @@ def read_documents(connection: Connection, after_change: int = 0) -> DocumentRun
             documents.c.n_chunks,
             documents.c.added_change,
         )
-        .where(documents.c.added_change > after_change, documents.c.edition_id.is_(None))
+        .where(documents.c.added_change > after_change, documents.c.edition_id.is_not_distinct_from(edition_id))
         .order_by(documents.c.doc_number)
     )
     found = np.array([tuple(row) for row in connection.execute(query)], dtype=np.int64).reshape(-1, 5)

@@ -50,7 +50,7 @@ def found(client: Client, word: str) -> set[str]:
 def all_found(client: Client, n: int) -> None:
     """Every passage by its vector, as many as one search may ask for."""
     assert len(client.search("keeper of the light", ["c"], k=1000, retriever="dense")) == min(n, 1000)
-    assert client.system()["indexes"]["stale_rows"] == 0
+    assert client.system()["index"]["stale_rows"] == 0
 
 
 def verified(data: Path) -> list:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from core.database import open_database
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import document_id
 from retrieval import editions
 from retrieval.audit import audit_editions
+from retrieval.generations import Generations
+from retrieval.index_audit import audit_indexes
 from retrieval.mend import drop_copy
 from tests.support import edition_steps as steps
 from tests.support.edition_steps import NEW
@@ -287,6 +290,68 @@ def test_deleting_the_collection_takes_every_edition_with_it(bench):
         for table in ("documents", "editions", "chunks", "vectors", "texts"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0
     bench.check()
+
+
+@pytest.mark.parametrize("between", ["nothing", "terms built anew", "another index", "deleted", "not prepared"])
+def test_what_was_prepared_is_found_after_the_switch_whatever_happened_between(bench, between):
+    bench.begin()
+    bench.copy_all()
+    engine = bench.lib.engine
+    engine.add_encoder(NEW)
+    if between != "not prepared":
+        engine.prepare(bench.edition_id)
+    assert engine.settle(30)
+    assert bench.seen() == OLD_SEEN
+    assert bench.seen("bm25", "mill") == {("a", 2), ("b", 7)}
+    assert engine.audit() == []
+    match between:
+        case "terms built anew":
+            engine.forget_removed()
+        case "another index":
+            bench.lib.search("mill", 9, retriever="tfidf")
+        case "deleted":
+            bench.lib.delete("c", "a")
+    with bench.lib.database.write() as connection:
+        change = editions.switch(connection, bench.get(connection))
+    engine.publish(change)
+    expected = {hit for hit in NEW_SEEN if hit[0] != "a" or between != "deleted"}
+    assert bench.seen() == expected
+    for retriever in ("bm25", "tfidf"):
+        with_mill = {title for title, _ in bench.seen(retriever, "mill")}
+        assert with_mill == ({"b"} if between == "deleted" else {"a", "b"})
+    bench.check()
+    steps.roll_back(bench.lib, prepared=between != "not prepared")
+    assert bench.seen() == {hit for hit in OLD_SEEN if hit[0] != "a" or between != "deleted"}
+    bench.check()
+
+
+def test_what_was_prepared_in_vain_leaves_the_indexes(bench):
+    bench.begin()
+    bench.copy_all()
+    bench.lib.engine.add_encoder(NEW)
+    bench.lib.engine.prepare(bench.edition_id)
+    bench.lib.engine.unprepare()
+    bench.check()
+    assert len(bench.lib.engine.sparse_index("tantivy")) == 6
+    bench.reopen()
+    bench.check()
+    assert bench.seen() == OLD_SEEN
+
+
+def test_a_stop_after_preparing_leaves_nothing_in_the_indexes(bench):
+    bench.begin()
+    bench.copy_all()
+    bench.lib.engine.prepare(bench.edition_id)
+    bench.lib.close()
+    database = open_database(bench.folder)
+    with database.read() as connection:
+        assert audit_indexes(connection, Generations(database, bench.folder / "indexes"))[1] == []
+    database.close()
+    bench.lib = open_library(bench.folder, OLD)
+    bench.lib.engine.add_encoder(NEW)
+    assert bench.seen() == OLD_SEEN
+    bench.check()
+    assert len(bench.lib.engine.sparse_index("tantivy")) == 6
 
 
 def test_a_stray_copy_is_found_and_thrown_away(bench):

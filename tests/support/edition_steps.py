@@ -52,15 +52,21 @@ def copy_all(lib: Library, edition_id: int, texts: Mapping[str, str], encoder: H
 
 def switch(lib: Library, edition_id: int, encoder: HashEncoder = NEW) -> Change | None:
     lib.engine.add_encoder(encoder)
+    lib.engine.prepare(edition_id)
     with lib.database.write() as connection:
         edition = editions.get(connection, edition_id)
         change = editions.switch(connection, edition) if edition is not None else None
     if change is not None:
         lib.engine.publish(change)
+    lib.engine.unprepare()
     return change
 
 
-def roll_back(lib: Library) -> None:
+def roll_back(lib: Library, *, prepared: bool = True) -> None:
+    with lib.database.read() as connection:
+        kept = editions.kept(connection, "c")
+    if prepared and kept is not None:
+        lib.engine.prepare(kept.edition_id)
     with lib.database.write() as connection:
         change = editions.roll_back(connection, "c")
     lib.engine.publish(change)
