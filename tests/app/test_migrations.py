@@ -128,7 +128,8 @@ def test_documents_of_before_editions_are_all_there_afterwards(tmp_path):
             None,
             11,
         )
-        sequences = dict(connection.execute(text("SELECT name, seq FROM sqlite_sequence")).tuples())
+        rows = connection.execute(text("SELECT name, seq FROM sqlite_sequence"))
+        sequences = {row.name: row.seq for row in rows}
         assert (sequences["documents"], sequences["chunks"]) == (90, 90)
         assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
     with pytest.raises(IntegrityError), database.write() as connection:
