@@ -61,6 +61,7 @@ class TermKeeper:
         self.index: TantivyIndex | None = None
         self.moved = False  # since the manifest was written
         self._buffered = False  # since the last commit
+        self._filling = False
         self.problems: list[str] = []
 
     # ------------------------------------------------------------ opening
@@ -132,7 +133,8 @@ class TermKeeper:
         with self._database.write() as connection:
             if self._generation:
                 self._generations.cover(connection, "sparse", self._generation, change, n_rows)
-            forget_removals(connection, change)
+            if not self._filling:  # else the index that is being built would not hear of them
+                forget_removals(connection, change)
         self.moved = False
 
     def give_up(self, error: Exception) -> None:
@@ -171,6 +173,7 @@ class TermKeeper:
             generation, path = (0, None) if self._disk_failed else self._generations.new_path("sparse")
             index = TantivyIndex(path)
             try:
+                self._filling = True
                 since = self._fill(index, cancelled)
                 self._switch(index, generation, path, since)
             except BaseException:
@@ -178,6 +181,8 @@ class TermKeeper:
                 if path is not None:
                     shutil.rmtree(path, ignore_errors=True)  # what stays is swept at the next start
                 raise
+            finally:
+                self._filling = False
         except RunCancelled:
             raise
         except _FAILURES as e:

@@ -103,7 +103,7 @@ def test_a_reindex_that_is_killed_twice_finishes_with_all_that_came_and_without_
         assert revision not in old
         assert found(client, words[9]) == {words[9]}
         assert found(client, "changed1word") == {words[6]}
-        assert found(client, words[6]) == set()
+        assert words[6] not in client.document_text(ids[words[6]])
         all_found(client, done["chunks"])
 
     with openbook_server(data) as server, server.client() as client:  # with the encoder of the collection
