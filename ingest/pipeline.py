@@ -6,7 +6,7 @@ file ─parse (child process)─▶ Document ─chunk─▶ Chunk … ─encode�
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from core.errors import RunCancelled
 from core.ids import document_id
-from core.protocols import Embed, Encoder
+from core.protocols import Embed, Encoder, Tokenizer
 from core.settings import Settings
 from core.types import Chunk, Document, PageSpan, Vectors
 from ingest.chunk.choose import ChunkerName, chunker_version, cut
@@ -97,7 +97,7 @@ def process(
     max_tokens, overlap = _budget(settings, encoder)
     with _timed(seconds, "chunk"):
         chunks, parents = cut(
-            name, document, parsed.headings, encoder.tokenizer, max_tokens, overlap,
+            name, document, parsed.headings, _Listening(encoder.tokenizer, report, cancelled), max_tokens, overlap,
             embed=_cancellable(encoder, report, cancelled), semantic_percentile=settings.semantic_percentile,
         )  # fmt: skip
     report("encoding", _CHUNKED)
@@ -164,6 +164,24 @@ def _cancellable(encoder: Encoder, report: Callable[[JobState, float], None], ca
         return vectors
 
     return embed
+
+
+class _Listening:
+    """A tokenizer that hears of a cancellation and gives a sign of life: a long text is cut into tokens by blocks."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, report: Callable[[JobState, float], None], cancelled: Callable[[], bool]
+    ) -> None:
+        self._tokenizer, self._report, self._cancelled = tokenizer, report, cancelled
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        self._report("parsing", _PARSED)
+        _stop_if(self._cancelled)
+        return self._tokenizer.spans(text)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        _stop_if(self._cancelled)
+        return self._tokenizer.count(texts)
 
 
 def _encode(
