@@ -86,7 +86,8 @@ def _read_all(
         documents, passages = documents + 1, passages + row.n_chunks
         found.findings += wrong
     found.checked |= {"documents": documents, "passages": passages}
-    found.checked["generations"], wrong = audit_editions(connection)
+    generations, wrong = audit_editions(connection)
+    found.checked |= {"other generations": generations} if generations else {}
     found.findings += wrong
     report(0.7, "vectors")
     found.checked["vectors"], wrong = audit_vectors(connection)
