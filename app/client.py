@@ -81,6 +81,24 @@ class Client:
     def delete_collection(self, name: str) -> None:
         self._send("DELETE", f"/v1/collections/{_seg(name)}")
 
+    def reindex(self, collection: str, **changes: Any) -> replies.Job:
+        """Begins to make every document anew, as ``changes`` (of the route's body) say; the old ones are searched meanwhile."""
+        # An encoder is loaded before the answer, so that one that cannot be is said at once.
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        reply = self._json(
+            "POST", f"/v1/collections/{_seg(collection)}/reindex", json=_given(**changes), timeout=timeout
+        )
+        return cast(replies.Job, reply["job"])
+
+    def rollback(self, collection: str) -> dict[str, Any]:
+        """Switches back to what was searched before the last reindex."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        return self._json("POST", f"/v1/collections/{_seg(collection)}/rollback", timeout=timeout)
+
+    def delete_previous(self, collection: str) -> None:
+        """Gives up what is kept for a way back."""
+        self._send("DELETE", f"/v1/collections/{_seg(collection)}/previous")
+
     # ---------------------------------------------------------------- files and jobs
 
     def upload(self, collection: str, files: Sequence[FileSource], *, chunker: str | None = None) -> list[replies.Job]:

@@ -60,7 +60,7 @@ class Fetcher:
                 time.sleep(SERVER_RETRY_S)
 
     def _work(self, task: Task) -> None:
-        told = Telling(self._http, task.job_id)
+        told = Telling(self._http, task.address)
         try:
             with tempfile.TemporaryFile(prefix="openbook-page-") as file:
                 page = self._fetch(str(task.origin["url"]), file, told, crawled="sitemap" in task.origin)
@@ -72,7 +72,7 @@ class Fetcher:
         except httpx.HTTPError:
             raise
         except Exception:
-            logger.exception("job %s (%s) broke", task.job_id, task.filename)
+            logger.exception("%s (%s) broke", task.address, task.filename)
             fail(self._http, task, "Openbook broke on this page; the worker's log has the details")
 
     def _fetch(self, url: str, file: IO[bytes], told: Telling, *, crawled: bool) -> Page:
@@ -107,7 +107,7 @@ class Fetcher:
             "etag": page.etag or None,
             "last_modified": page.last_modified or None,
         }
-        path, headers = f"/internal/jobs/{task.job_id}/page", {ORIGIN_HEADER: json.dumps(origin)}
+        path, headers = f"{task.address}/page", {ORIGIN_HEADER: json.dumps(origin)}
         reply = deliver(lambda: self._http.put(path, content=_blocks(file), headers=headers, timeout=600))
         try:
             raise_for_problem(reply)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,10 +26,10 @@ ORIGIN_HEADER = "X-Openbook-Origin"  # of a fetched page: JSON, ASCII
 class Task:
     """One file to be understood, or one page to be fetched. ``path`` is the stored original; of a page it is empty.
 
-    ``origin`` is the job's: see ``ingest.job.Job``.
+    ``address`` is where progress and result are told; ``origin`` is the job's: see ``ingest.job.Job``.
     """
 
-    job_id: str
+    address: str
     collection: str
     uri: str
     filename: str
@@ -36,6 +37,7 @@ class Task:
     path: str
     chunker: ChunkerName
     origin: dict[str, Any] = field(default_factory=dict)
+    pipeline: Mapping[str, Any] = field(default_factory=dict)  # settings of the collection, in place of the worker's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

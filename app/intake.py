@@ -23,6 +23,7 @@ Json = dict[str, Any]
 def job_json(job: Job) -> Json:
     return {
         "job_id": job.job_id,
+        "kind": job.kind,
         "collection": job.collection,
         "file": job.file,
         "state": job.state,
@@ -123,7 +124,7 @@ class Accepting:
 def accept_files(services: Services, principal: Principal, collection: str, chunker: str | None) -> Accepting:
     """Raises NotFound if there is no such collection for this person."""
     check_collection(services, principal, collection)
-    return Accepting(services, principal, collection, chunker or services.settings.chunker)
+    return Accepting(services, principal, collection, chunker or "")
 
 
 def check_collection(services: Services, principal: Principal, collection: str) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from app.reindexing import load_other_encoders
 from app.services import Loading, Services
 from app.wiring import LoadableLM, build_encoder, build_lm, build_queue
 from core.errors import OpenbookError
@@ -26,12 +27,14 @@ async def load_models(services: Services) -> None:
     def encoder() -> Encoder:
         found = build_encoder(services.settings, _progress(services, ENCODER))
         found.load()
+        services.models.encoders.keep(services.settings, found)
         return found
 
     def engine() -> SearchEngine:
         if services.models.encoder is None:
             raise OpenbookError("the encoder did not load")
         found = SearchEngine(services.store, services.models.encoder, services.data_dir, services.settings)
+        load_other_encoders(services.database, services.settings, services.models.encoders, found)
         found.open()
         return found
 

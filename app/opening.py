@@ -72,7 +72,7 @@ class Opener:
         def put() -> httpx.Response:
             found = self._sandbox.member(Path(task.path), task.filename, member.index, cancelled)
             with contextlib.closing(found) as pieces:
-                path, name = f"/internal/jobs/{task.job_id}/parts", {"name": member.name}
+                path, name = f"{task.address}/parts", {"name": member.name}
                 return self._http.put(path, params=name, content=pieces, timeout=_TIMEOUT_S)
 
         _check(deliver(put))
@@ -137,7 +137,7 @@ class Opener:
 
     def _say(self, task: Task, found: Opened) -> None:
         body = dataclasses.asdict(found)
-        path = f"/internal/jobs/{task.job_id}/opened"
+        path = f"{task.address}/opened"
         _check(deliver(lambda: self._http.post(path, json=body, timeout=_TIMEOUT_S)))
 
 

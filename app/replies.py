@@ -18,6 +18,7 @@ class Collection(TypedDict):
     documents: int
     chunks: int
     created_at: str
+    pipeline: NotRequired[dict[str, Any] | None]  # how its documents are made; None: as the settings say
 
 
 class Job(TypedDict):
@@ -38,6 +39,8 @@ class Job(TypedDict):
     url: NotRequired[str | None]
     container: NotRequired[str | None]  # "archive" or "sitemap": its parts are the jobs with this parent
     skipped: NotRequired[list[list[str]]]  # (name, reason) of what got no job
+    kind: NotRequired[Literal["ingest", "reindex"]]
+    remaining_s: NotRequired[float | None]  # of a reindex: how long it will still take, once that can be said
 
 
 class JobPage(TypedDict):

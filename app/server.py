@@ -25,8 +25,9 @@ from app.chats import Chats
 from app.datadir import DataDirLock, ServerAddress, announce_server, withdraw_server
 from app.loading import load_models
 from app.parent import die_with_parent
+from app.reindexing import Reindexing
 from app.runs import Runs
-from app.services import Services
+from app.services import Models, Services
 from app.traces import Traces
 from app.upkeep.backup import sweep_leftovers
 from app.upkeep.purge import finish_purge
@@ -59,6 +60,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
     with database.write() as connection:
         ledger.requeue_interrupted(connection)
+    models = Models()
     services = Services(
         settings=settings,
         database=database,
@@ -68,6 +70,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
         traces=Traces(database),
         offload=Offload(OFFLOAD_THREADS),
         runs=Runs(),
+        models=models,
+        reindexing=Reindexing(settings, database, store, ledger, models.engine_now, lambda: models.encoders),
         sandbox=Sandbox(parse_limits(settings)),
         worker_token=secrets.token_urlsafe(32),
     )

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from app.chats import Chats
+from app.pipelines import Encoders
 from app.publishing import Publisher
+from app.reindexing import Reindexing
 from app.runs import Runs
 from app.traces import Traces
 from app.upkeep.backup import BackupDesk
@@ -39,12 +41,19 @@ class Loading:
 
 @dataclass(slots=True)
 class Models:
-    """What takes time to load; None until it is there."""
+    """What takes time to load; None until it is there. ``encoder`` is the settings' own, ``encoders`` has all."""
 
     encoder: Encoder | None = None
+    encoders: Encoders = field(default_factory=Encoders)
     engine: SearchEngine | None = None
     lm: LMQueue | None = None
     close_lm: Callable[[], None] | None = None
+
+    def engine_now(self) -> SearchEngine:
+        """Raises NotReady while it loads."""
+        if self.engine is None:
+            raise NotReady("the indexes are still loading; try again in a moment", code="loading")
+        return self.engine
 
 
 @dataclass(slots=True)
@@ -57,12 +66,13 @@ class Services:
     traces: Traces
     offload: Offload
     runs: Runs
+    models: Models
+    reindexing: Reindexing
     sandbox: Sandbox  # draws pages; a PDF that breaks the renderer breaks only this child
     worker_token: str
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
     publisher: Publisher = field(default_factory=Publisher)
-    models: Models = field(default_factory=Models)
     loading: dict[str, Loading] = field(default_factory=dict)
     # Set whenever a job was added or freed, so that a waiting worker need not poll.
     work_added: asyncio.Event = field(default_factory=asyncio.Event)

@@ -23,10 +23,10 @@ logger = logging.getLogger("openbook.worker")
 class Telling:
     """Tells the server how far a job is, and learns from its answers whether to stop."""
 
-    def __init__(self, http: httpx.Client, job_id: str) -> None:
+    def __init__(self, http: httpx.Client, address: str) -> None:
         self.cancel = False
         self._http = http
-        self._job_id = job_id
+        self._address = address
         self._told_at = time.monotonic()  # it was claimed just now, and is "parsing" since
         self._progress = 0.0
 
@@ -36,7 +36,7 @@ class Telling:
             return
         self._told_at = now
         body = {"state": state, "progress": round(progress, 4)}
-        reply = self._http.post(f"/internal/jobs/{self._job_id}/progress", json=body, timeout=60)
+        reply = self._http.post(f"{self._address}/progress", json=body, timeout=60)
         if _disk_is_full(reply):
             return  # how far it is need not be known; what comes of it will wait for space
         reply.raise_for_status()
@@ -61,7 +61,7 @@ def deliver(request: Callable[[], httpx.Response]) -> httpx.Response:
 def fail(http: httpx.Client, task: Task, message: str, *, cancelled: bool = False) -> None:
     """Says that a job has ended without a document."""
     body = {"message": message, "cancelled": cancelled}
-    deliver(lambda: http.post(f"/internal/jobs/{task.job_id}/failure", json=body, timeout=60)).raise_for_status()
+    deliver(lambda: http.post(f"{task.address}/failure", json=body, timeout=60)).raise_for_status()
 
 
 def _disk_is_full(reply: httpx.Response) -> bool:

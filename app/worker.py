@@ -21,8 +21,8 @@ from app.fetcher import Fetcher, fetching_of
 from app.handover import WORKER_HEADER, Result, Task, pack
 from app.opening import Opener
 from app.parent import die_with_parent
+from app.pipelines import Encoders, with_pipeline
 from app.telling import SERVER_RETRY_S, Telling, deliver, fail
-from app.wiring import build_encoder
 from core.errors import OpenbookError, RunCancelled, UnsupportedType
 from core.protocols import Encoder
 from core.settings import Settings, load_settings
@@ -39,9 +39,9 @@ FETCHERS = 2
 
 
 class Worker:
-    def __init__(self, settings: Settings, encoder: Encoder, http: httpx.Client) -> None:
+    def __init__(self, settings: Settings, encoders: Encoders, http: httpx.Client) -> None:
         self._settings = settings
-        self._encoder = encoder
+        self._encoders = encoders
         self._http = http
         self._sandbox = Sandbox(parse_limits(settings))
         self._opener = Opener(http, self._sandbox, settings.max_sitemap_pages)
@@ -59,10 +59,12 @@ class Worker:
                 time.sleep(SERVER_RETRY_S)
 
     def _work(self, task: Task) -> None:
-        told = Telling(self._http, task.job_id)
+        told = Telling(self._http, task.address)
         begun = time.monotonic()
         try:
-            made = self._made(task, told)
+            settings = with_pipeline(self._settings, task.pipeline)
+            encoder = self._encoders.get(settings)
+            made = self._made(task, told, settings, encoder)
         except RunCancelled:
             fail(self._http, task, "cancelled", cancelled=True)
             return
@@ -72,7 +74,7 @@ class Worker:
         except httpx.HTTPError:
             raise
         except Exception:
-            logger.exception("job %s (%s) broke", task.job_id, task.filename)
+            logger.exception("%s (%s) broke", task.address, task.filename)
             fail(self._http, task, "Openbook broke on this file; the worker's log has the details")
             return
         if made is None:
@@ -81,17 +83,17 @@ class Worker:
             document=_with_source(made.document, task),
             chunks=tuple(made.chunks),
             vectors=made.vectors,
-            encoder_revision=self._encoder.revision,
+            encoder_revision=encoder.revision,
             chunker_version=made.chunker_version,
             warnings=made.warnings,
             partial=made.partial,
             seconds=time.monotonic() - begun,
             parents=tuple(made.parents),
         )
-        packed, path = pack(result), f"/internal/jobs/{task.job_id}/result"
-        deliver(lambda: self._http.put(path, content=packed, timeout=600)).raise_for_status()
+        packed = pack(result)
+        deliver(lambda: self._http.put(f"{task.address}/result", content=packed, timeout=600)).raise_for_status()
 
-    def _made(self, task: Task, told: Telling) -> Processed | None:
+    def _made(self, task: Task, told: Telling, settings: Settings, encoder: Encoder) -> Processed | None:
         """The document of a file; None if it was a container and has been opened."""
         if self._opener.open_sitemap(task, told.is_stopped):
             return None
@@ -103,8 +105,8 @@ class Worker:
                 uri=task.uri,
                 sha256=task.sha256,
                 chunker=task.chunker,
-                settings=self._settings,
-                encoder=self._encoder,
+                settings=settings,
+                encoder=encoder,
                 report=told.report,
                 cancelled=lambda: told.cancel,
                 sandbox=self._sandbox,
@@ -118,7 +120,9 @@ class Worker:
 
 def _with_source(document: Document, task: Task) -> Document:
     """Where it came from, for whoever reads it: the page it was, or the archive."""
-    source = {key: task.origin[key] for key in ("url", "fetched_from", "fetched_at", "archive") if key in task.origin}
+    source = {
+        key: task.origin[key] for key in ("url", "name", "fetched_from", "fetched_at", "archive") if key in task.origin
+    }
     return dataclasses.replace(document, metadata={**document.metadata, "source": source}) if source else document
 
 
@@ -134,15 +138,15 @@ def main() -> int:
         settings = load_settings()
         fetching = fetching_of(settings)
         permission = Permission(fetching)
-        encoder = build_encoder(settings)
-        encoder.load()
+        encoders = Encoders()
+        encoders.get(settings)
     except OpenbookError as e:
         logger.error("%s", e.message)
         return 1
     # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk. Pages are
     # fetched meanwhile, which takes little but waiting.
     runs: list[Callable[[httpx.Client], None]] = [
-        lambda http: Worker(settings, encoder, http).run() for _ in range(settings.ingest_workers)
+        lambda http: Worker(settings, encoders, http).run() for _ in range(settings.ingest_workers)
     ]
     runs += [lambda http: Fetcher(http, fetching, permission).run() for _ in range(FETCHERS)]
     threads = [

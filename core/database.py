@@ -114,13 +114,22 @@ def compact(database: Database) -> None:
 
 
 def migrate(database: Database, scripts: Path) -> None:
-    """Brings the schema up to the newest of the Alembic ``scripts``; each step is one transaction."""
+    """Brings the schema up to the newest of the Alembic ``scripts``, in one transaction."""
     config = Config()
     config.set_main_option("script_location", str(scripts))
     config.set_main_option("path_separator", "os")
-    with database.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    with _errors(), database.engine.connect() as connection:
+        # A table that others point at can only be made anew while SQLite does not follow the pointers, and that can
+        # only be said outside of a transaction.
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+        finally:
+            connection.rollback()
+            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A job: what happens to one uploaded file, from the queue to its end."""
+"""A job: what happens to one uploaded file, or to a collection that is indexed anew, from the queue to its end."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Job:
     warnings: tuple[str, ...] = ()
     created_at: str
     updated_at: str
+    kind: Literal["ingest", "reindex"] = "ingest"
     lane: Lane = "files"
     paused: bool = False
     parent_id: str | None = None  # the job of the archive or sitemap that this came out of

@@ -97,6 +97,7 @@ class Ledger:
         Args:
             parent: the archive or sitemap that it came out of. That has its place in the queue already, so that its parts are
                 never refused; a worker that opens one could not wait for room that it makes itself.
+            chunker: "" as the collection has it when the job is worked on.
 
         Raises:
             Busy: too many are waiting.
@@ -262,6 +263,14 @@ class Ledger:
         self._set(connection, job_id, "queued", progress=0.0, attempts=attempts, worker_id=None, lease_until=None)
         return self._row(connection, job_id)
 
+    def again(self, connection: Connection, job_id: str) -> None:
+        """What was made of it is not wanted any more, through no fault of the file: it waits to be made anew."""
+        job = self._row(connection, job_id)
+        self._set(
+            connection, job_id, "queued", progress=0.0, attempts=max(job.attempts - 1, 0), worker_id=None,
+            lease_until=None,
+        )  # fmt: skip
+
     def fail(self, connection: Connection, job_id: str, reason: str, *, seconds: float = 0.0) -> Job:
         """Ends a job badly, with the reason that a person reads."""
         return self._end(connection, job_id, "failed", reason, seconds=seconds)
@@ -276,7 +285,8 @@ class Ledger:
         Returns:
             How many jobs there were.
         """
-        rows = connection.execute(select(jobs).where(jobs.c.state.in_(WORKING_STATES))).all()
+        at_work = jobs.c.state.in_(WORKING_STATES) & (jobs.c.kind == "ingest")
+        rows = connection.execute(select(jobs).where(at_work)).all()
         found = [job for job in map(_job, rows) if not waits_for_its_parts(job)]
         for job in found:
             self._requeue(connection, job.job_id, "the service stopped")
@@ -307,6 +317,11 @@ class Ledger:
             Busy: too many are waiting.
         """
         job = self._owned(connection, principal, job_id)
+        if job.kind == "reindex":
+            raise Conflict(
+                f"what {job.file} made is thrown away: begin again with `openbook reindex {job.collection}`",
+                code="job-state",
+            )
         if job.state not in ("failed", "cancelled", "partial"):
             raise Conflict(
                 f"{job.file} is {job.state}: only a failed, cancelled or partial job can be retried", code="job-state"
@@ -471,7 +486,7 @@ class Ledger:
 
     def held_originals(self, connection: Connection) -> set[str]:
         """The SHA-256 of all uploads for which ``needs_original`` holds."""
-        # A page that is yet to be fetched, a refused file and an opened archive have no bytes.
+        # A page that is yet to be fetched, a refused file, an opened archive and a reindex have no bytes.
         query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")), jobs.c.sha256 != "")
         return set(connection.execute(query).scalars())
 

@@ -48,10 +48,12 @@ def _wrong(
     if not _is_list(row.warnings) or not 0 <= row.progress <= 1 or row.attempts < 0:
         yield "job-damaged", "has warnings, progress or attempts that cannot be", "they are set anew"
     container = _is_container(row)
-    if row.state in ("ready", "partial") and not row.doc_id and not container:
+    if row.kind == "ingest" and row.state in ("ready", "partial") and not row.doc_id and not container:
         yield "job-state", f"is {row.state} without a document", FAIL
     if row.state not in FINAL_STATES and not has_collection(row.collection):
         yield "job-homeless", f"is {row.state} for the collection {row.collection!r}, which is gone", FAIL
+    if row.kind != "ingest":
+        return  # it has no file, and needs neither a worker nor anybody at work
     if row.state == "queued" and row.lane != "urls" and not has_original(row.sha256):
         yield "job-without-file", "waits, but the uploaded file is not there", "it fails; upload the file again"
     if container and row.state == "indexing":

@@ -33,6 +33,7 @@ jobs = Table(
     Column("lease_until", Float),  # seconds of the clock; past it the worker counts as dead
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
+    Column("kind", String, nullable=False, server_default="ingest"),  # or "reindex": see ``ingest.ledger_reindex``
     Column("lane", String, nullable=False, server_default="files"),  # what it waits for: see ``ingest.job.Lane``
     Column("paused", Boolean, nullable=False, server_default=false()),
     Column("parent_id", String),  # the job_id of the archive or sitemap that it came out of

@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.types import Allowed, Chunk, Hit, Where
 from retrieval.dense.auto import AutoIndex
 from retrieval.dense.hnsw import HnswIndex
-from retrieval.ranking import Ranking, check_query, check_ranker
+from retrieval.ranking import Ranking, VectorSpace, check_query, check_ranker
 from retrieval.sparse_kinds import SparseKind, new_sparse
 from retrieval.vector_cache import encode_cached
 
@@ -52,7 +52,8 @@ class AdhocRetriever:
         allowed = self._allowed(where)
         if not allowed.count:
             return []
-        found = self.ranking.rank(query, k, allowed, sparse=self.sparse, dense=self.dense, encoder=self.encoder)
+        spaces = () if self.dense is None else (VectorSpace(encoder=self.encoder, index=self.dense),)
+        found = self.ranking.rank(query, k, allowed, sparse=self.sparse, dense=spaces)
         return [
             Hit(
                 chunk=self.chunks[r.row],

@@ -22,7 +22,7 @@ from core.ids import chunk_id
 from retrieval.files import sha256_of
 from retrieval.originals import Originals
 from retrieval.store import Store
-from retrieval.tables import TEXT_BLOCK, chunks, collections, documents, fingerprints, texts, vectors
+from retrieval.tables import TEXT_BLOCK, chunks, collections, documents, editions, fingerprints, texts, vectors
 
 # A unit vector of float32, of any encoder, is nearer to 1 than this.
 NORM_TOLERANCE = 1e-3
@@ -36,6 +36,7 @@ _KINDS = ("fixed", "sentence", "semantic", "parent", "child", "parent-child", "w
 DAMAGED = "damaged"
 
 READ_AGAIN = "the document is read again from its original"
+DROP_COPY = "the copy is thrown away; the document that is searched takes its place, or it is made again"
 ENCODE_AGAIN = "they are encoded again from the text"
 
 
@@ -115,7 +116,48 @@ def audit_documents(connection: Connection) -> Iterator[tuple[Row[Any], list[Fin
 
 
 def _document_finding(row: Row[Any], code: str, what: str) -> Finding:
+    if row.edition_id is not None:
+        return _copy_finding(row, what)
     return Finding(code=code, subject=row.doc_id, message=f"{row.uri!r} ({row.doc_id}): {what}", fix=READ_AGAIN)
+
+
+def _copy_finding(row: Row[Any], what: str) -> Finding:
+    """Of a document that is not searched: it can be made again, and until then the searched one takes its place."""
+    message = f"the copy of {row.uri!r} ({row.doc_id}) in generation {row.edition_id}: {what}"
+    return Finding(code="copy-damaged", subject=str(row.doc_number), message=message, fix=DROP_COPY)
+
+
+def audit_editions(connection: Connection) -> tuple[int, list[Finding]]:
+    """Every copy is of a document that is searched, of the same bytes, and no two editions claim the same part.
+
+    Returns:
+        How many editions there are, and what is wrong.
+    """
+    found: list[Finding] = []
+    served = documents.alias()
+    stray = (
+        select(documents)
+        .join(editions, editions.c.edition_id == documents.c.edition_id)
+        .outerjoin(
+            served,
+            (served.c.doc_id == documents.c.doc_id)
+            & served.c.edition_id.is_(None)
+            & (served.c.sha256 == documents.c.sha256),
+        )
+        .where(editions.c.state != "leaving", served.c.doc_number.is_(None))
+        .order_by(documents.c.doc_number)
+    )
+    found += [_copy_finding(row, "no document with these bytes is searched") for row in connection.execute(stray)]
+    seen = set()
+    rows = connection.execute(select(editions).order_by(editions.c.edition_id.desc())).all()
+    for row in rows:
+        part = (row.collection_id, row.state)
+        if row.state not in ("building", "kept", "leaving") or (row.state != "leaving" and part in seen):
+            message = f"generation {row.edition_id} is {row.state!r}, which it cannot be"
+            fix = "it is thrown away; what is searched stays"
+            found.append(Finding(code="edition-state", subject=str(row.edition_id), message=message, fix=fix))
+        seen.add(part)
+    return len(rows), found
 
 
 def _wrong_text(connection: Connection, row: Row[Any]) -> tuple[str, str] | None:
@@ -225,6 +267,9 @@ def _vector_findings(connection: Connection, wrong: dict[int, str]) -> list[Find
         if doc is None:
             raise StorageFailed(f"passages of document number {number} have no document")
         what = f"{len(rows):,} of its passages have wrong vectors (the first: {wrong[min(rows)]})"
+        if doc.edition_id is not None:
+            found.append(_copy_finding(doc, what))
+            continue
         found.append(
             Finding(
                 code="vectors-damaged",

@@ -4,8 +4,9 @@ The indexes are told of a new row before the catalogue and of a removed one afte
 is in all of them. A search takes one ``Snapshot`` and hands its ``Allowed`` to every index: a document is then in
 all of their answers or in none.
 
-Multi-version without copying: rows are only appended, and a snapshot knows how many there were; a removal writes the
-change's number beside the row, and a snapshot that is older does not heed it.
+Multi-version without copying: rows are appended, and a snapshot knows how many there were; a removal writes the
+change's number beside the row, and a snapshot that is older does not heed it. Rows of an earlier edition of a
+collection come back when a person switches back to it: the change that brought them is written beside them, too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _CACHED_FILTERS = 64
 class _Columns:
     """By row id; longer than what is used, so that appending copies nothing."""
 
+    added: NDArray[np.int64]  # change that added the row, or brought it back
     removed: NDArray[np.int64]  # change that removed the row, _ALIVE, or _NEVER
     collection: NDArray[np.int32]
     document: NDArray[np.int64]  # doc_number
@@ -65,6 +67,7 @@ class Snapshot:
             return found
         n = self.n_rows
         rows = self._columns.removed[:n] > self.change
+        rows &= self._columns.added[:n] <= self.change
         # A look-up table beats np.isin: ids are small and dense.
         wanted = np.zeros(int(self._columns.collection[:n].max(initial=0)) + 1, dtype=np.bool_)
         ids = np.array([c for c in collection_ids if c < len(wanted)], dtype=np.int64)
@@ -86,7 +89,8 @@ class Snapshot:
 
     def alive(self) -> NDArray[np.int64]:
         """Every visible row, ascending."""
-        return np.flatnonzero(self._columns.removed[: self.n_rows] > self.change)
+        n = self.n_rows
+        return np.flatnonzero((self._columns.removed[:n] > self.change) & (self._columns.added[:n] <= self.change))
 
 
 class Catalogue:
@@ -123,16 +127,31 @@ class Catalogue:
         if n > len(columns.removed):
             columns = _room(max(n, 2 * len(columns.removed)))
             for old, new in (
+                (now._columns.added, columns.added),
                 (now._columns.removed, columns.removed),
                 (now._columns.collection, columns.collection),
                 (now._columns.document, columns.document),
             ):
                 new[: now.n_rows] = old[: now.n_rows]
         _write(columns, added, rows)
+        back = np.zeros(n, dtype=np.bool_)  # what was removed and came back is there
+        back[rows] = True
         for number, first, count in removed:
-            run = columns.removed[first : min(first + count, n)]
-            run[run == _ALIVE] = number
+            run = slice(first, min(first + count, n))
+            columns.removed[run][(columns.removed[run] == _ALIVE) & ~back[run]] = number
         self._now = Snapshot(change, n, columns)
+
+    def may_apply(self, added: DocumentRuns) -> bool:
+        """Whether no search looks at a moment from before the removal of a row that is to come back."""
+        rows = added.rows
+        removed = self._now._columns.removed
+        gone = removed[rows[rows < len(removed)]]
+        return int(gone[gone != _ALIVE].max(initial=_NEVER)) <= self.oldest_in_use()
+
+    def dead(self, rows: range) -> list[int]:
+        """Those of ``rows``, which a change removed, that have not come back."""
+        run = self._now._columns.removed[rows.start : rows.stop]
+        return [row for row in rows if row - rows.start >= len(run) or run[row - rows.start] != _ALIVE]
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -160,6 +179,7 @@ class Catalogue:
 
 def _room(capacity: int) -> _Columns:
     return _Columns(
+        np.zeros(capacity, dtype=np.int64),
         np.full(capacity, _NEVER, dtype=np.int64),
         np.zeros(capacity, dtype=np.int32),
         np.zeros(capacity, dtype=np.int64),
@@ -169,4 +189,7 @@ def _room(capacity: int) -> _Columns:
 def _write(columns: _Columns, runs: DocumentRuns, rows: NDArray[np.int64]) -> None:
     columns.collection[rows] = np.repeat(runs.collection_id, runs.n_rows)
     columns.document[rows] = np.repeat(runs.doc_number, runs.n_rows)
+    # What was never seen to go did not come back: it stays as old as it is.
+    new = columns.removed[rows] != _ALIVE
+    columns.added[rows[new]] = np.repeat(runs.added_change, runs.n_rows)[new]
     columns.removed[rows] = _ALIVE

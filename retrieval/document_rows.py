@@ -59,17 +59,23 @@ def insert_document(
     collection_id: int,
     number: int,
     size: int,
+    *,
+    edition_id: int | None = None,
+    created_at: str | None = None,
 ) -> tuple[int, int]:
     """Inserts a document with text, chunks and vectors; returns its number and the first of its rows (0 if it has none).
 
     Args:
         number: the change that adds it.
         size: bytes of its original.
+        edition_id: in which it waits; None: it is searched from now on.
+        created_at: None is now.
     """
     doc_number = connection.execute(
         insert(documents)
         .values(
             doc_id=document.doc_id,
+            edition_id=edition_id,
             collection_id=collection_id,
             uri=document.uri,
             title=document.title,
@@ -84,7 +90,7 @@ def insert_document(
             first_row=0,
             n_chunks=len(chunks_),
             added_change=number,
-            created_at=now_iso(),
+            created_at=created_at or now_iso(),
         )
         .returning(documents.c.doc_number)
     ).scalar_one()

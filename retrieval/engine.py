@@ -11,6 +11,7 @@ of hybrid search, and both are built anew in the background. ``status()`` says s
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,12 +33,16 @@ from retrieval.dense.auto import AutoIndex
 from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
-from retrieval.projection import current_change, read_chunks, read_documents, read_removals, read_vectors
-from retrieval.ranking import Ranking, check_ranker
+from retrieval.prepared import Prepared
+from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals, read_vectors
+from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change
 from retrieval.sparse_kinds import CommittedIndex, SparseKind, new_sparse
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
+
+_AT_ONCE = 16  # documents that the indexes are given without a chance for others
+_PATIENCE_S = 0.002  # between two looks whether the searches of before have ended
 
 DenseKind = Literal["auto", "exact", "hnsw"]
 
@@ -72,7 +77,7 @@ class SearchEngine:
     """One per data directory, in the process that writes to it. All methods may be called from any thread.
 
     Args:
-        encoder: loaded; its ``revision`` decides which vectors are searched.
+        encoder: loaded; what it made is searched. Further ones come by ``add_encoder``.
         data_dir: index files lie in ``indexes/`` under it.
     """
 
@@ -85,13 +90,17 @@ class SearchEngine:
         self._generations = Generations(store.database, data_dir / "indexes")
         self._dense = AutoIndex(encoder.dim)
         self._exact = _Exact(self._dense)
+        # Beside the settings' encoder those that made some collections: always searched exactly, for they are few.
+        self._others: dict[str, tuple[Encoder, AutoIndex]] = {}
         self._graph = GraphKeeper(self._dense, store.database, self._generations, encoder.revision, settings)
         self._terms = TermKeeper(store.database, self._generations, self._write)
         self._on_disk = settings.sparse == "tantivy"
         self._memory: dict[SparseKind, CommittedIndex] = {}  # term indexes that somebody asked for by name
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
-        self._swept = False
+        self._prepared = Prepared()
+        self._opened = self._swept = False
         self._building_terms = False
+        self._renew_terms = False  # half of what the index counts is gone, and counts until it is built anew
         self._building = threading.Lock()  # one builder of terms at a time
         # Quick steps that hold the lock must not wait for long ones, which give way to searches.
         self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
@@ -105,11 +114,13 @@ class SearchEngine:
             with self.store.database.read() as connection:
                 change = current_change(connection)
                 runs = read_documents(connection)
-                for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim):
-                    self._dense.add(rows, vectors)
+                for encoder, index in self._spaces():
+                    for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim):
+                        index.add(rows, vectors)
                 if self._on_disk:
                     self._terms.open(connection, runs)
             self._catalogue.load(change, runs)
+            self._opened = True
         if len(runs.rows) <= REPLAY_ROWS:
             self._terms_step()
         self._keeper.start()
@@ -144,6 +155,10 @@ class SearchEngine:
             StorageFailed: the database could not be read; the background, or the next publish, catches up.
         """
         self.catch_up()
+        if any(change.kind == "switch" for change in changes):
+            self.unprepare()
+            self._renew_terms = True
+            self._builder.wake()
         for change in changes:
             self.store.remove_freed(change)
 
@@ -163,35 +178,79 @@ class SearchEngine:
 
     def catch_up(self) -> bool:
         """Makes everything that is committed visible at once; False if it was."""
-        with self.store.database.read() as connection:
-            if current_change(connection) <= self._catalogue.change:
-                return False
-        with self._write, self.store.database.read() as connection:
-            return self._follow(connection)
+        while True:
+            with self.store.database.read() as connection:
+                if current_change(connection) <= self._catalogue.change:
+                    return False
+            with self._write, self.store.database.read() as connection:
+                followed = self._follow(connection)
+            if followed is not None:
+                return followed
+            time.sleep(_PATIENCE_S)
 
-    def _follow(self, connection: Connection) -> bool:
-        """Moves the indexes and the catalogue on to what ``connection`` sees. The caller holds the write lock."""
+    def _follow(self, connection: Connection) -> bool | None:
+        """Moves the indexes and the catalogue on to what ``connection`` sees. The caller holds the write lock.
+
+        Returns:
+            Whether there was anything; None to be asked again, without the lock: passages come back that a search
+            under way still sees as they were before they went.
+        """
         visible, target = self._catalogue.change, current_change(connection)
         if target <= visible:
             return False
         added = read_documents(connection, visible)
+        if not self._catalogue.may_apply(added):
+            return None
         removed = read_removals(connection, visible)
-        runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
-        for rows, vectors in read_vectors(connection, self.encoder.revision, self.encoder.dim, runs):
-            self._dense.add(rows, vectors)
-        for batch in read_chunks(connection, added.doc_number.tolist()):
-            self._terms.add(batch)
-            for index in self._memory.values():
-                index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+        self._take_in(connection, self._prepared.lacking(added, self._indexes()))
         if len(added):
-            self._terms.commit()
-            for index in self._memory.values():
-                index.commit()
+            self._commit()
+        self._prepared.forget(added)
         self._catalogue.apply(target, added, removed)
         self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
         self._keeper.wake()
         self._builder.wake()
         return True
+
+    def prepare(self, edition_id: int) -> None:
+        """Gives the indexes all that an edition has, found by nobody yet, so that switching to it takes but a moment.
+
+        Raises:
+            StorageFailed: the database could not be read.
+        """
+        with self.store.database.read() as connection:
+            runs = read_documents(connection, edition_id=edition_id)
+        for start in range(0, len(runs), _AT_ONCE):
+            with self._write, self.store.database.read() as connection:
+                some = self._prepared.lacking(runs.only(slice(start, start + _AT_ONCE)), self._indexes())
+                self._take_in(connection, some)
+                self._prepared.add(some, self._indexes())
+        with self._write:
+            self._commit()
+
+    def unprepare(self) -> None:
+        """Lets go of what was prepared and was not switched to."""
+        with self._write:
+            self._leaving += [(self._catalogue.change, rows) for rows in self._prepared.drain()]
+        self._keeper.wake()
+
+    def _indexes(self) -> list[object]:
+        return [self._terms.index, *self._others, *self._memory.values()]
+
+    def _take_in(self, connection: Connection, added: DocumentRuns) -> None:
+        runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
+        for encoder, index in self._spaces():
+            for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim, runs):
+                index.add(rows, vectors)
+        for batch in read_chunks(connection, added.doc_number.tolist()):
+            self._terms.add(batch)
+            for terms in self._memory.values():
+                terms.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+
+    def _commit(self) -> None:
+        self._terms.commit()
+        for terms in self._memory.values():
+            terms.commit()
 
     # ------------------------------------------------------------ searching
 
@@ -227,10 +286,14 @@ class SearchEngine:
     def snapshot_with_database(self) -> Iterator[tuple[Snapshot, Connection]]:
         """One moment to search in, and a transaction that sees the same moment; waits for a change under way."""
         with ExitStack() as held:
-            with self._write:  # so that nobody moves the catalogue past what the transaction sees
-                connection = held.enter_context(self.store.database.read())
-                self._follow(connection)
-                snapshot = held.enter_context(self._catalogue.snapshot())
+            while True:
+                self.catch_up()
+                with self._write:  # so that nobody moves the catalogue past what the transaction sees
+                    connection = held.enter_context(self.store.database.read())
+                    if self._follow(connection) is not None:
+                        snapshot = held.enter_context(self._catalogue.snapshot())
+                        break
+                held.close()
             yield snapshot, connection
 
     def sparse_index(self, kind: SparseKind, *, needed: bool = True) -> SparseIndex | None:
@@ -256,6 +319,33 @@ class SearchEngine:
             self._graph.want()
         return self._exact if kind == "exact" else self._dense
 
+    def add_encoder(self, encoder: Encoder) -> None:
+        """From now on what this encoder made is searched by it, too. Before or after ``open``; twice does no harm."""
+        with self._write:
+            if encoder.revision == self.encoder.revision or encoder.revision in self._others:
+                return
+            index = AutoIndex(encoder.dim)
+            if self._opened:
+                with self.store.database.read() as connection:
+                    for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim):
+                        index.add(rows, vectors)
+            self._others = {**self._others, encoder.revision: (encoder, index)}
+
+    def vector_spaces(self, kind: DenseKind, allowed: Allowed) -> list[VectorSpace]:
+        """The encoders that made any of the allowed rows, each with its index."""
+        found, rest = [], allowed.count
+        for encoder, index in self._others.values():
+            inside = sum(_count(rows, allowed) for rows, _ in index.parts())
+            rest -= inside
+            if inside:
+                found.append(VectorSpace(encoder=encoder, index=_Exact(index) if kind == "exact" else index))
+        if rest > 0 or not found:
+            found.insert(0, VectorSpace(encoder=self.encoder, index=self.dense_index(kind)))
+        return found
+
+    def _spaces(self) -> list[tuple[Encoder, AutoIndex]]:
+        return [(self.encoder, self._dense), *self._others.values()]
+
     def term_index_failed(self, error: IndexDamaged) -> None:
         """A search ran into a damaged term index: it is built anew, and searches go on without it."""
         with self._write:
@@ -273,7 +363,8 @@ class SearchEngine:
     def status(self) -> IndexStatus:
         newest = self._catalogue.newest()
         rows = len(newest.alive())
-        building = [("terms", self._building_terms), ("vectors", self._graph.building)]
+        hidden = sum(map(len, self._prepared.rows))
+        building = [("terms", self._building_terms or self._renew_terms), ("vectors", self._graph.building)]
         sparse = self._settings.sparse
         return IndexStatus(
             change=newest.change,
@@ -281,7 +372,7 @@ class SearchEngine:
             sparse_kind=sparse if not self._on_disk or self._terms.index is not None else "rebuilding",
             dense_kind=self._dense.kind,
             dense_delta=self._dense.delta_rows if self._dense.kind == "hnsw" else 0,
-            stale_rows=max(0, rows - len(self._dense)),
+            stale_rows=max(0, rows + hidden - sum(len(index) for _, index in self._spaces())),
             encoder_revision=self.encoder.revision,
             rebuilding=tuple(name for name, busy in building if busy),
             problems=(*self._terms.problems, *self._graph.problems),
@@ -297,7 +388,7 @@ class SearchEngine:
 
         with self._write:
             alive = self._catalogue.newest().alive()
-            leaving = {row for _, rows in self._leaving for row in rows}
+            leaving = {row for rows in (*(r for _, r in self._leaving), *self._prepared.rows) for row in rows}
             try:
                 self._terms.check_files()
                 manifest = self._generations.current("dense", self.encoder.revision)
@@ -306,7 +397,8 @@ class SearchEngine:
             except IndexDamaged as e:
                 wrong("indexes", e.message)
             held = {"terms": self._terms.index.rows() if self._terms.index is not None else None}
-            held["vectors"] = np.concatenate([rows for rows, _ in self._dense.parts()] or [np.empty(0, np.int64)])
+            parts = [rows for _, index in self._spaces() for rows, _ in index.parts()]
+            held["vectors"] = np.concatenate(parts or [np.empty(0, np.int64)])
             for name, rows in held.items():
                 if rows is None:
                     continue
@@ -326,11 +418,15 @@ class SearchEngine:
         """Takes removed rows out of the indexes once no search can still be looking at them."""
         with self._write:
             oldest = self._catalogue.oldest_in_use()
-            gone = [row for number, rows in self._leaving if number <= oldest for row in rows]
+            # One that came back meanwhile, with an earlier edition of its collection, stays.
+            back = {row for rows in self._prepared.rows for row in rows}  # or is about to come back
+            gone = [r for number, rows in self._leaving if number <= oldest for r in self._catalogue.dead(rows)]
+            gone = [row for row in gone if row not in back]
             self._leaving = [(number, rows) for number, rows in self._leaving if number > oldest]
             if gone:
                 self._terms.remove(gone)
-                self._dense.remove(gone)
+                for _, vectors in self._spaces():
+                    vectors.remove(gone)
                 for index in self._memory.values():
                     index.remove(gone)
                     index.commit()
@@ -342,16 +438,20 @@ class SearchEngine:
             return True
 
     def _terms_step(self) -> bool:
-        if not self._on_disk or self._terms.index is not None:
+        if not self._on_disk or (self._terms.index is not None and not self._terms_due()):
             return False
         self._building_terms = True
         try:
             with self._building:
-                if self._terms.index is None:
+                if self._terms.index is None or self._terms_due():
+                    self._renew_terms = False
                     self._terms.build(self._builder.stopping)
         finally:
             self._building_terms = False
         return True
+
+    def _terms_due(self) -> bool:
+        return self._renew_terms and not self._leaving
 
     def _graph_step(self) -> bool:
         return self._graph.step(self._catalogue.change, self._builder.stopping)
@@ -364,6 +464,10 @@ class SearchEngine:
             self._swept = True
             return True
         return False
+
+
+def _count(rows: NDArray[np.int64], allowed: Allowed) -> int:
+    return int(np.count_nonzero(allowed.rows[rows[rows < len(allowed.rows)]]))
 
 
 class _Exact:

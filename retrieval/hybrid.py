@@ -114,8 +114,7 @@ class EngineRetriever:
             k,
             allowed,
             sparse=None if name == "dense" else engine.sparse_index(self.sparse, needed=name != "hybrid"),
-            dense=engine.dense_index(self.dense) if name in ("dense", "hybrid") else None,
-            encoder=engine.encoder,
+            dense=engine.vector_spaces(self.dense, allowed) if name in ("dense", "hybrid") else (),
         )
 
     def _allowed(self, snapshot: Snapshot, collection_ids: tuple[int, ...], where: Where) -> Allowed:

@@ -18,7 +18,7 @@ from retrieval.dense.hnsw import HnswIndex
 from retrieval.generations import Generations, Manifest
 from retrieval.projection import read_documents, read_removals, read_vectors
 from retrieval.sparse.tantivy import TantivyIndex
-from retrieval.tables import index_manifests
+from retrieval.tables import editions, index_manifests
 from retrieval.terms import REVISION
 
 REBUILD = "it is removed, and built anew from the database at the next start"
@@ -70,7 +70,9 @@ def _check_sparse(connection: Connection, path: Path, manifest: Manifest) -> Non
     if len(lost := np.setdiff1d(_covered(connection, manifest.covers_change), held)):
         raise IndexDamaged(f"{path} lacks {len(lost):,} passages that its manifest says are in it")
     leaving = [np.arange(first, first + n) for _, first, n in read_removals(connection, manifest.covers_change)]
-    explained = np.concatenate([read_documents(connection).rows, *leaving])
+    # What was prepared for a switch that a crash prevented is taken out at the next start.
+    waiting = [read_documents(connection, edition_id=e).rows for e in connection.scalars(select(editions.c.edition_id))]
+    explained = np.concatenate([read_documents(connection).rows, *waiting, *leaving])
     if len(extra := np.setdiff1d(held, explained)):
         raise IndexDamaged(f"{path} holds {len(extra):,} passages that are in no document")
 

@@ -34,12 +34,14 @@ def mark_damaged(connection: Connection, doc_id: str) -> Marked | None:
     query = (
         select(documents, collections.c.name.label("collection"), collections.c.owner_id)
         .join(collections, collections.c.collection_id == documents.c.collection_id)
-        .where(documents.c.doc_id == doc_id)
+        .where(documents.c.doc_id == doc_id, documents.c.edition_id.is_(None))
     )
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    connection.execute(update(documents).where(documents.c.doc_id == doc_id).values(chunker_version=DAMAGED))
+    connection.execute(
+        update(documents).where(documents.c.doc_number == row.doc_number).values(chunker_version=DAMAGED)
+    )
     return Marked(
         doc_id=doc_id,
         collection=row.collection,
@@ -48,6 +50,13 @@ def mark_damaged(connection: Connection, doc_id: str) -> Marked | None:
         sha256=row.sha256,
         size=row.size,
         chunker_version=row.chunker_version,
+    )
+
+
+def drop_copy(connection: Connection, doc_number: int) -> None:
+    """Throws the copy of a document away that an edition has; never what is searched."""
+    connection.execute(
+        delete(documents).where(documents.c.doc_number == doc_number, documents.c.edition_id.is_not(None))
     )
 
 
@@ -62,7 +71,8 @@ def encode_again(
     Returns:
         False if another encoder made them, which this one cannot do again.
     """
-    row = connection.execute(select(documents).where(documents.c.doc_id == doc_id)).one_or_none()
+    query = select(documents).where(documents.c.doc_id == doc_id, documents.c.edition_id.is_(None))
+    row = connection.execute(query).one_or_none()
     if row is None:
         return True  # deleted meanwhile
     if row.encoder_revision != encoder.revision:

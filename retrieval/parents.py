@@ -41,23 +41,25 @@ def parent_ids(connection: Connection, rows: Sequence[int]) -> dict[int, str]:
     return found
 
 
-def read_parents(connection: Connection, doc_ids: Mapping[str, str]) -> dict[str, Chunk]:
+def read_parents(connection: Connection, of: Mapping[str, tuple[int, str]]) -> dict[str, Chunk]:
     """Parents by their ids.
 
     Args:
-        doc_ids: the id of the document that each parent is of.
+        of: number and id of the document that each parent is of (another edition of it may have the same parent).
 
     Raises:
         NotFound: one of them is not stored.
     """
-    if not doc_ids:
+    if not of:
         return {}
-    found = connection.execute(select(parents).where(parents.c.parent_id.in_(list(doc_ids)))).all()
-    missing = set(doc_ids) - {p.parent_id for p in found}
+    numbers = list({number for number, _ in of.values()})
+    query = select(parents).where(parents.c.doc_number.in_(numbers), parents.c.parent_id.in_(list(of)))
+    found = [p for p in connection.execute(query) if p.doc_number == of[p.parent_id][0]]
+    missing = set(of) - {p.parent_id for p in found}
     if missing:
         raise NotFound(f"passage {min(missing)} is not stored: ingest its document again")
-    texts_ = read_parent_texts(connection, [(p.parent_id, p.start, p.end) for p in found])
-    return {p.parent_id: as_parent(p, doc_ids[p.parent_id], texts_[p.parent_id]) for p in found}
+    texts_ = read_parent_texts(connection, [(p.parent_id, p.start, p.end) for p in found], numbers)
+    return {p.parent_id: as_parent(p, of[p.parent_id][1], texts_[p.parent_id]) for p in found}
 
 
 def parents_of_document(connection: Connection, doc_number: int, doc_id: str, text: str) -> list[Chunk]:

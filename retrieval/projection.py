@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, String, cast, func, select
+from sqlalchemy import Connection, String, cast, exists, func, insert, select
 
+from core.clock import now_iso
 from core.errors import InvalidRequest
 from core.types import Chunk, Vectors
 from retrieval.document_rows import as_chunk
+from retrieval.records import ChangeKind
 from retrieval.tables import changes, chunks, documents, removals, vectors
 from retrieval.texts import read_texts
 
@@ -35,6 +37,7 @@ class DocumentRuns:
     collection_id: NDArray[np.int64]
     first_row: NDArray[np.int64]
     n_rows: NDArray[np.int64]
+    added_change: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.doc_number)
@@ -54,8 +57,16 @@ class DocumentRuns:
         at = np.searchsorted(self.first_row[order], rows, side="right") - 1
         found[order[np.unique(at[at >= 0])]] = True
         found &= self.n_rows > 0
+        return self.only(found)
+
+    def only(self, which: NDArray[np.bool_] | slice) -> DocumentRuns:
+        """Some of the documents."""
         return DocumentRuns(
-            self.doc_number[found], self.collection_id[found], self.first_row[found], self.n_rows[found]
+            self.doc_number[which],
+            self.collection_id[which],
+            self.first_row[which],
+            self.n_rows[which],
+            self.added_change[which],
         )
 
 
@@ -74,21 +85,43 @@ def current_change(connection: Connection) -> int:
     return connection.execute(select(func.max(changes.c.number))).scalar() or 0
 
 
-def read_documents(connection: Connection, after_change: int = 0) -> DocumentRuns:
-    """The documents that were added by a change later than ``after_change``."""
+def read_documents(connection: Connection, after_change: int = 0, edition_id: int | None = None) -> DocumentRuns:
+    """The documents that are searched, and were added (or came back) by a change later than ``after_change``.
+
+    Args:
+        edition_id: those that wait in this edition instead.
+    """
     query = (
-        select(documents.c.doc_number, documents.c.collection_id, documents.c.first_row, documents.c.n_chunks)
-        .where(documents.c.added_change > after_change)
+        select(
+            documents.c.doc_number,
+            documents.c.collection_id,
+            documents.c.first_row,
+            documents.c.n_chunks,
+            documents.c.added_change,
+        )
+        .where(documents.c.added_change > after_change, documents.c.edition_id.is_not_distinct_from(edition_id))
         .order_by(documents.c.doc_number)
     )
-    found = np.array([tuple(row) for row in connection.execute(query)], dtype=np.int64).reshape(-1, 4)
-    return DocumentRuns(found[:, 0], found[:, 1], found[:, 2], found[:, 3])
+    found = np.array([tuple(row) for row in connection.execute(query)], dtype=np.int64).reshape(-1, 5)
+    return DocumentRuns(*found.T)
 
 
 def read_removals(connection: Connection, after_change: int) -> list[tuple[int, int, int]]:
     """(change, first row, number of rows) that were removed by a change later than ``after_change``, in its order."""
     query = select(removals.c.change, removals.c.first_row, removals.c.n_rows).where(removals.c.change > after_change)
     return [(c, first, n) for c, first, n in connection.execute(query.order_by(removals.c.change))]
+
+
+def next_change(connection: Connection, kind: ChangeKind, subject: str) -> int:
+    """Takes the next number: what is written under it becomes visible at once."""
+    values = {"kind": kind, "subject": subject, "at": now_iso()}
+    return int(connection.execute(insert(changes).values(values).returning(changes.c.number)).scalar_one())
+
+
+def record_removals(connection: Connection, number: int, runs: Sequence[tuple[int, int]]) -> None:
+    """Says which runs (first row, number of rows) a change takes away."""
+    if runs:
+        connection.execute(insert(removals), [{"change": number, "first_row": first, "n_rows": n} for first, n in runs])
 
 
 def forget_removals(connection: Connection, up_to_change: int) -> None:
@@ -138,9 +171,14 @@ def read_vectors(
     """Vectors of one encoder revision, in order of their rows, some thousands at a time.
 
     Args:
-        runs: (first row, number of rows) to read; None reads all. A row without a vector of this revision and
-            dimension is left out.
+        runs: (first row, number of rows) to read; None reads those of all documents that are searched. A row without a
+            vector of this revision and dimension is left out.
     """
+    searched = (
+        select(chunks.c.row_id)
+        .join(documents, documents.c.doc_number == chunks.c.doc_number)
+        .where(chunks.c.row_id == vectors.c.row_id, documents.c.edition_id.is_(None))
+    )
     for first, n in [(0, 1 << 62)] if runs is None else runs:
         last = first - 1
         while True:
@@ -155,6 +193,8 @@ def read_vectors(
                 .order_by(vectors.c.row_id)
                 .limit(_BATCH_VECTORS)
             )
+            if runs is None:
+                query = query.where(exists(searched))
             found = connection.execute(query).all()
             if found:
                 rows = np.array([row for row, _ in found], dtype=np.int64)
@@ -171,7 +211,7 @@ def matching_documents(connection: Connection, filters: Mapping[str, Sequence[st
     Raises:
         InvalidRequest: a field that cannot be filtered by.
     """
-    query = select(documents.c.doc_number)
+    query = select(documents.c.doc_number).where(documents.c.edition_id.is_(None))
     for field, accepted in filters.items():
         if field in FILTER_FIELDS:
             query = query.where(documents.c[field].in_(list(accepted)))

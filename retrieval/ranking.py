@@ -27,6 +27,14 @@ class RankedRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VectorSpace:
+    """An encoder with the index of what it encoded."""
+
+    encoder: Encoder
+    index: DenseIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
     """How rows are ranked. ``depth`` is how many rows of each list are fused; ``alpha`` the weight of dense."""
 
@@ -48,21 +56,20 @@ class Ranking:
         allowed: Allowed,
         *,
         sparse: SparseIndex | None,
-        dense: DenseIndex | None,
-        encoder: Encoder,
+        dense: Sequence[VectorSpace] = (),
     ) -> list[RankedRow]:
         """The best ``k`` allowed rows, best first.
 
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
-            dense: needed by dense and hybrid.
+            dense: needed by dense and hybrid; more than one where documents were encoded by different encoders.
         """
         depth = max(k, self.depth) if self.name == "hybrid" else k
         found: dict[str, Sequence[tuple[int, float]]] = {}
         if sparse is not None and self.name != "dense":
             found["tfidf" if self.name == "tfidf" else "bm25"] = sparse.search(query, depth, allowed)
-        if dense is not None and self.name in ("dense", "hybrid"):
-            found["dense"] = dense.search(encoder.encode_queries([query]), depth, allowed)[0]
+        if dense and self.name in ("dense", "hybrid"):
+            found["dense"] = _nearest(query, depth, allowed, dense)
         if self.name != "hybrid":
             return [
                 RankedRow(row, score, {self.name: StagePart(rank=rank, score=score)})
@@ -80,6 +87,14 @@ class Ranking:
                 if row in parts:
                     parts[row][stage] = StagePart(rank=rank, score=score)
         return [RankedRow(row, score, parts[row]) for row, score in top]
+
+
+def _nearest(query: str, k: int, allowed: Allowed, spaces: Sequence[VectorSpace]) -> list[tuple[int, float]]:
+    """(row, cosine), best first. Cosines of two encoders are compared as they are, for want of anything better."""
+    found = [hit for s in spaces for hit in s.index.search(s.encoder.encode_queries([query]), k, allowed)[0]]
+    if len(spaces) > 1:
+        found.sort(key=lambda hit: (-hit[1], hit[0]))
+    return found[:k]
 
 
 def check_query(query: str, k: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from core.types import Chunk, Metadata, PageSpan
 
 Role = Literal["owner", "editor", "reader"]
-ChangeKind = Literal["put", "delete-document", "delete-collection", "none"]
+ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class CollectionInfo:
     created_at: str  # ISO 8601, UTC
     owner_id: str
     role: Role
+    pipeline: Mapping[str, Any] | None = None  # how its documents are made; None: as the settings say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,9 @@ from retrieval.access import may_read, readable_collections, readable_to, requir
 from retrieval.document_rows import as_chunk, as_info, check_fits, insert_document, touched
 from retrieval.originals import Originals
 from retrieval.parents import insert_parents, parents_of_document, read_parents
-from retrieval.projection import current_change, matching_documents
+from retrieval.projection import current_change, matching_documents, next_change, record_removals
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
-from retrieval.tables import changes, chunks, collections, documents, removals, texts
+from retrieval.tables import chunks, collections, documents, edition_attempts, texts
 from retrieval.texts import read_chunk_texts, read_slice, read_texts
 
 MAX_PAGE = 1000  # documents per listing
@@ -85,6 +85,7 @@ class Store:
                 func.count().label("documents"),
                 func.sum(documents.c.n_chunks).label("chunks"),
             )
+            .where(documents.c.edition_id.is_(None))
             .group_by(documents.c.collection_id)
             .subquery()
         )
@@ -162,7 +163,7 @@ class Store:
             collection_id = found
 
         old = connection.execute(
-            _runs(documents.c.doc_id == document.doc_id).add_columns(
+            _runs((documents.c.doc_id == document.doc_id) & documents.c.edition_id.is_(None)).add_columns(
                 documents.c.encoder_revision, documents.c.chunker_version, documents.c.n_characters
             )
         ).one_or_none()
@@ -172,6 +173,9 @@ class Store:
             return Change(number=current_change(connection), kind="none")
 
         change = self._take_away(connection, "put", document.doc_id, [old] if old is not None else [])
+        # Of other bytes no edition keeps what was made: going back to it must not bring them back.
+        outdated = (documents.c.doc_id == document.doc_id) & (documents.c.sha256 != document.sha256)
+        connection.execute(delete(documents).where(outdated))
         doc_number, first_row = insert_document(
             connection,
             document,
@@ -195,22 +199,20 @@ class Store:
     def delete_document(self, connection: Connection, principal: Principal, doc_id: str) -> Change:
         """Raises NotFound, or Forbidden for a reader."""
         query = select(collections.c.name).join(documents, documents.c.collection_id == collections.c.collection_id)
-        name = connection.execute(query.where(documents.c.doc_id == doc_id, may_read(principal))).scalar_one_or_none()
+        this = (documents.c.doc_id == doc_id, documents.c.edition_id.is_(None))
+        name = connection.execute(query.where(*this, may_read(principal))).scalar_one_or_none()
         if name is None:
             raise _no_document(doc_id)
         require_role(connection, principal, name, ("owner", "editor"))
-        found = connection.execute(_runs(documents.c.doc_id == doc_id)).all()
+        found = connection.execute(_runs(documents.c.doc_id == doc_id)).all()  # in every edition
+        connection.execute(delete(edition_attempts).where(edition_attempts.c.doc_id == doc_id))
         return self._take_away(connection, "delete-document", doc_id, found)
 
     def _take_away(self, connection: Connection, kind: ChangeKind, subject: str, gone: Sequence[Row[Any]]) -> Change:
         """Takes the next change number and removes documents with everything that hangs on them."""
-        values = {"kind": kind, "subject": subject, "at": now_iso()}
-        number = connection.execute(insert(changes).values(values).returning(changes.c.number)).scalar_one()
-        runs = [(row.first_row, row.n_chunks) for row in gone if row.n_chunks]
-        if runs:
-            connection.execute(
-                insert(removals), [{"change": number, "first_row": first, "n_rows": n} for first, n in runs]
-            )
+        number = next_change(connection, kind, subject)
+        runs = [(row.first_row, row.n_chunks) for row in gone if row.n_chunks and row.edition_id is None]
+        record_removals(connection, number, runs)
         for row in gone:  # texts, chunks, parents and vectors go with it
             connection.execute(delete(documents).where(documents.c.doc_number == row.doc_number))
         return Change(
@@ -308,7 +310,9 @@ class Store:
         query = _PASSAGES[principal.is_admin]
         found = connection.execute(query, {"rows": list(rows), "me": principal.user_id}).all()
         texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
-        parent_of = read_parents(connection, {c.parent_id: c.doc_id for c in found if c.parent_id is not None})
+        parent_of = read_parents(
+            connection, {c.parent_id: (c.doc_number, c.doc_id) for c in found if c.parent_id is not None}
+        )
         paged = {"numbers": list({c.doc_number for c in found if c.page is not None})}
         pages = {d.doc_number: d.pages for d in connection.execute(_PAGES, paged)} if paged["numbers"] else {}
         passages = {}
@@ -388,16 +392,15 @@ _PAGES = select(documents.c.doc_number, documents.c.pages).where(
 
 
 def _runs(condition: Any) -> Select[Any]:
-    return select(documents.c.doc_number, documents.c.sha256, documents.c.first_row, documents.c.n_chunks).where(
-        condition
-    )
+    fields = (documents.c.doc_number, documents.c.edition_id, documents.c.sha256)
+    return select(*fields, documents.c.first_row, documents.c.n_chunks).where(condition)
 
 
 def _select_documents(principal: Principal) -> Select[Any]:
     return (
         select(documents, collections.c.name.label("collection"))
         .join(collections, collections.c.collection_id == documents.c.collection_id)
-        .where(may_read(principal))
+        .where(may_read(principal), documents.c.edition_id.is_(None))
     )
 
 

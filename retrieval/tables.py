@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from core.database import metadata
@@ -33,6 +34,7 @@ collections = Table(
     Column("name", String, nullable=False, unique=True),
     Column("owner_id", String, nullable=False),
     Column("created_at", String, nullable=False),  # ISO 8601, UTC, as every *_at
+    Column("pipeline", JSON),  # how its documents are made, as settings; null until it is said: as the settings say
     sqlite_autoincrement=True,
 )
 
@@ -46,12 +48,45 @@ members = Table(
     Index("members_by_user", "user_id"),
 )
 
+# A collection's documents a second time, beside those that are searched: being made by another pipeline (``building``),
+# or those that were searched before the switch (``kept``). At most one of each per collection; ``leaving`` ones are being
+# thrown away. Of every document in the first two the same bytes are searched under the same ``doc_id``.
+editions = Table(
+    "editions",
+    metadata,
+    Column("edition_id", Integer, primary_key=True, autoincrement=True),
+    Column("collection_id", Integer, ForeignKey("collections.collection_id", ondelete="CASCADE"), nullable=False),
+    Column("state", String, nullable=False),  # building | kept | leaving
+    Column("pipeline", JSON, nullable=False),  # as of ``collections``
+    Column("chunker_version", String, nullable=False),  # that ``pipeline`` makes; "" where nobody asks
+    Column("encoder_revision", String, nullable=False),
+    Column("job_id", String),  # that builds it
+    Column("created_at", String, nullable=False),
+    Index("editions_by_collection", "collection_id", "state"),
+    sqlite_autoincrement=True,
+)
+
+# Documents that an edition tried to make and has not made (yet).
+edition_attempts = Table(
+    "edition_attempts",
+    metadata,
+    Column("edition_id", Integer, ForeignKey("editions.edition_id", ondelete="CASCADE"), primary_key=True),
+    Column("doc_id", String, primary_key=True),
+    Column("sha256", String, nullable=False),  # other bytes are tried anew
+    Column("attempts", Integer, nullable=False),
+    Column("reason", String, nullable=False),  # why it is not tried any more; "" while it is
+)
+
+_SERVED = text("edition_id IS NULL")
+
 documents = Table(
     "documents",
     metadata,
     # A replaced document gets a new number, so that what is said of a number never changes.
     Column("doc_number", Integer, primary_key=True, autoincrement=True),
-    Column("doc_id", String, nullable=False, unique=True),
+    Column("doc_id", String, nullable=False),
+    # Null: it is searched. Else it waits in this edition, seen by nobody.
+    Column("edition_id", Integer, ForeignKey("editions.edition_id", ondelete="CASCADE")),
     Column("collection_id", Integer, ForeignKey("collections.collection_id", ondelete="CASCADE"), nullable=False),
     Column("uri", String, nullable=False),
     Column("title", String, nullable=False),
@@ -67,6 +102,8 @@ documents = Table(
     Column("n_chunks", Integer, nullable=False),
     Column("added_change", Integer, ForeignKey("changes.number"), nullable=False),
     Column("created_at", String, nullable=False),
+    Index("documents_served", "doc_id", unique=True, sqlite_where=_SERVED, postgresql_where=_SERVED),
+    Index("documents_by_edition", "edition_id", "doc_id", unique=True),
     Index("documents_by_collection", "collection_id", "doc_number"),
     Index("documents_by_change", "added_change"),
     Index("documents_by_sha256", "sha256"),
@@ -93,7 +130,7 @@ chunks = Table(
     "chunks",
     metadata,
     Column("row_id", Integer, primary_key=True, autoincrement=True),
-    Column("chunk_id", String, nullable=False, unique=True),
+    Column("chunk_id", String, nullable=False),  # two editions of a document may cut the same chunk
     Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), nullable=False),
     Column("start", Integer, nullable=False),
     Column("end", Integer, nullable=False),
@@ -110,14 +147,13 @@ chunks = Table(
 parents = Table(
     "parents",
     metadata,
+    Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), primary_key=True),
     Column("parent_id", String, primary_key=True),
-    Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), nullable=False),
     Column("start", Integer, nullable=False),
     Column("end", Integer, nullable=False),
     Column("n_tokens", Integer, nullable=False),
     Column("page", Integer),
     Column("heading_path", JSON, nullable=False),
-    Index("parents_by_document", "doc_number"),
 )
 
 vectors = Table(
@@ -132,7 +168,7 @@ changes = Table(
     "changes",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("kind", String, nullable=False),  # put | delete-document | delete-collection
+    Column("kind", String, nullable=False),  # put | delete-document | delete-collection | switch
     Column("subject", String, nullable=False),
     Column("at", String, nullable=False),
     sqlite_autoincrement=True,

@@ -61,6 +61,7 @@ class TermKeeper:
         self.index: TantivyIndex | None = None
         self.moved = False  # since the manifest was written
         self._buffered = False  # since the last commit
+        self._filling = False
         self.problems: list[str] = []
 
     # ------------------------------------------------------------ opening
@@ -78,8 +79,10 @@ class TermKeeper:
             self.index = TantivyIndex(path)  # which compares checksums
             held, wanted = self.index.rows(), runs.rows
             missing, extra = _without(wanted, held), _without(held, wanted)
-            if len(missing) > REPLAY_ROWS:
-                logger.info("the term index lacks %d rows: it is built anew", len(missing))
+            if max(len(missing), len(extra)) > REPLAY_ROWS:
+                logger.info(
+                    "the term index lacks %d rows and has %d too many: it is built anew", len(missing), len(extra)
+                )
                 self.close()
                 return
             if len(missing) or len(extra):
@@ -130,7 +133,8 @@ class TermKeeper:
         with self._database.write() as connection:
             if self._generation:
                 self._generations.cover(connection, "sparse", self._generation, change, n_rows)
-            forget_removals(connection, change)
+            if not self._filling:  # else the index that is being built would not hear of them
+                forget_removals(connection, change)
         self.moved = False
         return True
 
@@ -170,6 +174,7 @@ class TermKeeper:
             generation, path = (0, None) if self._disk_failed else self._generations.new_path("sparse")
             index = TantivyIndex(path)
             try:
+                self._filling = True
                 since = self._fill(index, cancelled)
                 self._switch(index, generation, path, since)
             except BaseException:
@@ -177,6 +182,8 @@ class TermKeeper:
                 if path is not None:
                     shutil.rmtree(path, ignore_errors=True)  # what stays is swept at the next start
                 raise
+            finally:
+                self._filling = False
         except RunCancelled:
             raise
         except _FAILURES as e:

@@ -68,7 +68,7 @@ def _texts_of(key: Column[Any]) -> Select[Any]:
 
 
 _CHUNK_TEXTS = _texts_of(chunks.c.row_id)
-_PARENT_TEXTS = _texts_of(parents.c.parent_id)
+_PARENT_TEXTS = _texts_of(parents.c.parent_id).where(parents.c.doc_number.in_(bindparam("numbers", expanding=True)))
 _Key = TypeVar("_Key", int, str)
 
 
@@ -81,14 +81,19 @@ def read_chunk_texts(connection: Connection, rows: Iterable[tuple[int, int, int]
     return _assembled(connection, _CHUNK_TEXTS, {row: (start, end) for row, start, end in rows})
 
 
-def read_parent_texts(connection: Connection, parents_: Iterable[tuple[str, int, int]]) -> dict[str, str]:
-    """The same of parents, given as (parent_id, start, end)."""
-    return _assembled(connection, _PARENT_TEXTS, {key: (start, end) for key, start, end in parents_})
+def read_parent_texts(
+    connection: Connection, parents_: Iterable[tuple[str, int, int]], doc_numbers: Sequence[int]
+) -> dict[str, str]:
+    """The same of parents, given as (parent_id, start, end), of these documents, no two of which are one document's."""
+    spans = {key: (start, end) for key, start, end in parents_}
+    return _assembled(connection, _PARENT_TEXTS, spans, numbers=list(doc_numbers))
 
 
-def _assembled(connection: Connection, query: Select[Any], spans: Mapping[_Key, tuple[int, int]]) -> dict[_Key, str]:
+def _assembled(
+    connection: Connection, query: Select[Any], spans: Mapping[_Key, tuple[int, int]], **bound: Any
+) -> dict[_Key, str]:
     pieces: dict[_Key, list[str]] = {key: [] for key in spans}
-    for key, text in connection.execute(query, {"keys": list(spans)}):
+    for key, text in connection.execute(query, {"keys": list(spans), **bound}):
         pieces[key].append(text)
     found = {}
     for key, (start, end) in spans.items():

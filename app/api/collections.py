@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.intake import job_json
+from app.pipelines import encoder_choice
 from core.ids import check_collection_name
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
@@ -18,6 +20,20 @@ class NewCollection(BaseModel):
     name: str = Field(
         examples=["filings"], description="1 to 63 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
     )
+
+
+class Reindex(BaseModel):
+    """What is to be other than now; nothing said is to be as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    chunker: Literal["fixed", "sentence", "semantic", "parent-child"] | None = None
+    chunk_tokens: int | None = Field(None, ge=16, le=8192)
+    chunk_overlap_tokens: int | None = Field(None, ge=0)
+    semantic_percentile: float | None = Field(None, gt=0, lt=100)
+    embed_context: Literal["none", "title", "headings"] | None = None
+    encoder: str | None = Field(None, min_length=1, description='"packaged", or a model of sentence-transformers')
+    encoder_precision: Literal["auto", "fp32", "bf16"] | None = None
 
 
 @router.post("", status_code=201)
@@ -37,9 +53,47 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
     found = await services.offload(services.store.list_collections, principal)
     return {
         "collections": [
-            {"name": c.name, "documents": c.documents, "chunks": c.chunks, "created_at": c.created_at} for c in found
+            {
+                "name": c.name,
+                "documents": c.documents,
+                "chunks": c.chunks,
+                "created_at": c.created_at,
+                "pipeline": c.pipeline,
+            }
+            for c in found
         ]
     }
+
+
+@router.post("/{collection}/reindex", status_code=202)
+async def reindex(collection: str, body: Reindex, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Makes every document anew beside what is searched, then switches to all of them at once.
+
+    The answer is a job, whose `remaining_s` says how long it will still take. What was searched before is kept until the
+    next reindex, or until it is deleted, for a way back.
+    """
+    changes = body.model_dump(exclude_none=True, exclude={"encoder"})
+    if body.encoder is not None:
+        changes |= encoder_choice(services.settings, body.encoder)
+    _ = services.engine  # says so while it loads
+    job = await services.offload(services.reindexing.start, principal, collection, changes)
+    services.work_added.set()
+    await services.announce_jobs()
+    return {"job": job_json(job)}
+
+
+@router.post("/{collection}/rollback")
+async def rollback(collection: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Switches back, at once, to what was searched before the last reindex; again, and it is undone."""
+    pipeline = await services.offload(services.reindexing.roll_back, principal, collection)
+    return {"collection": collection, "pipeline": pipeline}
+
+
+@router.delete("/{collection}/previous", status_code=204)
+async def delete_previous(collection: str, services: ServicesHere, principal: PrincipalHere) -> Response:
+    """Gives up what is kept for a way back, and the room that it takes."""
+    await services.offload(services.reindexing.forget, principal, collection)
+    return Response(status_code=204)
 
 
 @router.delete("/{collection}", status_code=204)
@@ -52,6 +106,7 @@ async def delete_collection(collection: str, services: ServicesHere, principal: 
         with services.database.write() as connection:
             change = services.store.delete_collection(connection, principal, collection)
             services.ledger.cancel_collection(connection, collection)
+        services.reindexing.tidy()
         engine.publish(change)
 
     await services.offload(delete)

@@ -83,7 +83,13 @@ async def list_jobs(
 
 @router.get("/jobs/{job_id}")
 async def get_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    return job_json(await services.offload(services.ledger.get, principal, job_id))
+    return await services.offload(_shown, services, principal, job_id)
+
+
+def _shown(services: Services, principal: Principal, job_id: str) -> dict[str, Any]:
+    job = services.ledger.get(principal, job_id)
+    estimate = {"remaining_s": services.reindexing.remaining_s(job_id)} if job.kind == "reindex" else {}
+    return {**job_json(job), **estimate}
 
 
 @router.get("/jobs/{job_id}/events")
@@ -101,9 +107,12 @@ async def job_events(
 async def _follow(services: Services, principal: Principal, job_id: str, after: int) -> AsyncIterator[bytes]:
     while True:
         job = await services.offload(services.ledger.get, principal, job_id)
+        estimate = {}
+        if job.kind == "reindex":
+            estimate["remaining_s"] = await services.offload(services.reindexing.remaining_s, job_id)
         for event in await services.offload(services.ledger.events_since, principal, job_id, after):
             after = event.seq
-            shown = {**job_json(job), "state": event.state, "progress": event.progress}
+            shown = {**job_json(job), **estimate, "state": event.state, "progress": event.progress}
             yield event_bytes("job", shown, event.seq)
         if job.state in FINAL_STATES:
             return
@@ -166,7 +175,9 @@ async def _change(
 ) -> dict[str, Any]:
     def apply() -> Job:
         with services.database.write() as connection:
-            return change(connection, principal, job_id)
+            change(connection, principal, job_id)
+        services.reindexing.tidy()  # nobody is at work on a reindex who would end it
+        return services.ledger.get(principal, job_id)
 
     job = await services.offload(apply)
     services.work_added.set()

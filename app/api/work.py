@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
@@ -16,17 +16,19 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere, worker_only
 from app.handover import WORKER_HEADER, Task, unpack
+from app.pipelines import with_pipeline
 from app.publishing import Stored
 from app.services import Services
 from core.errors import NotFound, OpenbookError
 from core.ids import document_id
+from core.settings import Settings
 from core.types import Principal
-from ingest.chunk.choose import ChunkerName
 from ingest.job import WORKING_STATES, Lane
 from ingest.ledger import Job
 from ingest.parse.document import AWAITS_OCR
 from ingest.parse.ocr import missing_ocr
 from ingest.pipeline import version_of
+from retrieval.editions import pipeline_of
 from retrieval.records import Change, DocumentInfo
 
 logger = logging.getLogger(__name__)
@@ -63,19 +65,23 @@ async def claim(
     while time.monotonic() < deadline and not await request.is_disconnected():
         services.work_added.clear()
         # What is made can be stored only once the indexes are open; loading ends by setting work_added.
-        job = await services.offload(_claim, services, worker_id, lanes) if services.search_ready else None
-        if job is not None:
-            try:
-                task = _task(services, job)
-            except NotFound as e:  # its bytes are gone: no worker can help
-                await services.offload(_fail, services, job.job_id, worker_id, e.message, False)
-                continue
-            finally:
-                await services.announce_jobs()
+        task = await services.offload(_next_task, services, worker_id, lanes) if services.search_ready else None
+        if task is not None:
+            await services.announce_jobs()
             return JSONResponse(dataclasses.asdict(task))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(services.work_added.wait(), LOOK_S)
     return Response(status_code=204)
+
+
+def _next_task(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> Task | None:
+    """An uploaded file, or where none waits, a document that is to be made anew; or a page to be fetched."""
+    while (job := _claim(services, worker_id, lanes)) is not None:
+        try:
+            return _task(services, job)
+        except OpenbookError as e:  # its bytes are gone, or its collection wants an encoder that cannot be loaded
+            _fail(services, job.job_id, worker_id, e.message, False)
+    return services.reindexing.next_task() if "files" in lanes else None
 
 
 def _claim(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> Job | None:
@@ -105,25 +111,49 @@ def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
         found = services.store.get_document_info(principal, document_id(job.collection, job.uri))
     except NotFound:
         return None
-    version = version_of(services.settings, services.encoder, cast(ChunkerName, job.chunker))
     made = (found.sha256, found.encoder_revision, found.chunker_version)
-    if made != (job.sha256, services.encoder.revision, version):
-        return None
+    try:
+        if made != (job.sha256, *_wanted(services, job)):
+            return None
+    except OpenbookError:
+        return None  # which is said when the task is made
     if found.metadata.get(AWAITS_OCR) and services.settings.ocr == "auto":
         return None if not missing_ocr(services.settings.ocr_languages) else found
     return found
 
 
+def _settings_of(services: Services, job: Job, connection: Connection) -> Settings:
+    """Under which a file of this job is made now: those of its collection, and of the upload."""
+    found = with_pipeline(services.settings, pipeline_of(connection, job.collection))
+    return with_pipeline(found, {"chunker": job.chunker or None})
+
+
+def _wanted(services: Services, job: Job, connection: Connection | None = None) -> tuple[str, str]:
+    """(encoder revision, chunker version) that a file of this job is to have."""
+    if connection is None:
+        with services.database.read() as connection:
+            return _wanted(services, job, connection)
+    settings = _settings_of(services, job, connection)
+    encoder = services.models.encoders.get(settings)
+    return encoder.revision, version_of(settings, encoder)
+
+
 def _task(services: Services, job: Job) -> Task:
+    """Raises OpenbookError if the encoder cannot be loaded."""
+    with services.database.read() as connection:
+        settings = _settings_of(services, job, connection)
+        pipeline = pipeline_of(connection, job.collection)
+    services.engine.add_encoder(services.models.encoders.get(settings))
     return Task(
-        job_id=job.job_id,
+        address=f"/internal/jobs/{job.job_id}",
         collection=job.collection,
         uri=job.uri,
         filename=str(job.origin.get("name") or job.file),
         sha256=job.sha256,
         path="" if job.lane == "urls" else str(services.store.originals.path(job.sha256).absolute()),
-        chunker=cast(ChunkerName, job.chunker),
+        chunker=settings.chunker,
         origin=dict(job.origin),
+        pipeline=pipeline,
     )
 
 
@@ -149,6 +179,11 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
                 return _not_wanted(services, connection, job_id), None
+            job = services.ledger.peek(connection, job_id)
+            if job is not None and (made.encoder_revision, made.chunker_version) != _wanted(services, job, connection):
+                # The collection was switched to another pipeline while this file was read.
+                services.ledger.again(connection, job_id)
+                return "stale", None
             return "stored", services.store.put_document(
                 connection,
                 made.document,
@@ -198,6 +233,30 @@ def _not_wanted(services: Services, connection: Connection, job_id: str) -> str:
         services.ledger.stopped(connection, job_id)
         return "cancelled"
     return "stale"
+
+
+@router.post("/editions/{edition_id}/documents/{doc_id}/progress")
+async def copy_progress(edition_id: int, doc_id: str, body: Progress, services: ServicesHere) -> dict[str, Any]:
+    """A sign of life of a worker that makes a document anew."""
+    return {"cancel": not await services.offload(services.reindexing.go_on, edition_id, doc_id)}
+
+
+@router.put("/editions/{edition_id}/documents/{doc_id}/result")
+async def copy_result(edition_id: int, doc_id: str, request: Request, services: ServicesHere) -> dict[str, Any]:
+    """Keeps what was made anew, seen by nobody until the switch."""
+    made = unpack(await request.body())
+    outcome = await services.offload(services.reindexing.store, edition_id, doc_id, made)
+    await services.announce_jobs()
+    return {"outcome": outcome}
+
+
+@router.post("/editions/{edition_id}/documents/{doc_id}/failure")
+async def copy_failure(edition_id: int, doc_id: str, body: Failure, services: ServicesHere) -> dict[str, Any]:
+    def fail() -> None:
+        services.reindexing.fail(edition_id, doc_id, body.message, cancelled=body.cancelled)
+
+    await services.offload(fail)
+    return {}
 
 
 @router.post("/jobs/{job_id}/failure")

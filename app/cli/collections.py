@@ -57,3 +57,14 @@ def delete(
     with connected(data_dir) as client:
         client.delete_collection(name)
     print_json({"deleted": name}) if as_json else print(f"deleted {name}")
+
+
+@app.command("drop-previous")
+def drop_previous(name: Name, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Give up what `openbook rollback` would go back to, and the room that it takes.
+
+    Example: openbook collections drop-previous filings
+    """
+    with connected(data_dir) as client:
+        client.delete_previous(name)
+    print_json({"dropped": name}) if as_json else print(f"{name} has no way back any more")

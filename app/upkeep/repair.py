@@ -22,9 +22,10 @@ from ingest.chunk.choose import ChunkerName
 from ingest.embed_text import EmbedContext, embedded_text
 from ingest.ledger_audit import repair_job
 from ingest.pipeline import SPECIAL_TOKENS
+from retrieval.editions import abandon
 from retrieval.files import sha256_of
 from retrieval.generations import Generations
-from retrieval.mend import encode_again, mark_damaged
+from retrieval.mend import drop_copy, encode_again, mark_damaged
 
 BuildEncoder = Callable[[], Encoder]
 
@@ -108,6 +109,12 @@ def _mend_one(here: Opened, finding: Finding, encoder: BuildEncoder, done: Repai
             with here.database.write() as connection:
                 made = encode_again(connection, finding.subject, encoder(), _text_of(encoder()))
             return made or _read_again(here, finding, done)
+        case "copy-damaged":
+            with here.database.write() as connection:
+                drop_copy(connection, int(finding.subject))
+        case "edition-state":
+            with here.database.write() as connection:
+                abandon(connection, int(finding.subject))
         case "text-damaged" | "chunks-damaged" | "document-damaged":
             return _read_again(here, finding, done)
         case code if code.startswith("job-"):

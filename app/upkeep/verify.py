@@ -13,7 +13,7 @@ from core.errors import StorageFailed
 from core.findings import Finding
 from core.integrity import check_database
 from ingest.ledger_audit import audit_jobs
-from retrieval.audit import audit_documents, audit_originals, audit_vectors
+from retrieval.audit import audit_documents, audit_editions, audit_originals, audit_vectors
 from retrieval.engine import SearchEngine
 from retrieval.generations import Generations
 from retrieval.index_audit import audit_indexes
@@ -86,6 +86,9 @@ def _read_all(
         documents, passages = documents + 1, passages + row.n_chunks
         found.findings += wrong
     found.checked |= {"documents": documents, "passages": passages}
+    generations, wrong = audit_editions(connection)
+    found.checked |= {"other generations": generations} if generations else {}
+    found.findings += wrong
     report(0.7, "vectors")
     found.checked["vectors"], wrong = audit_vectors(connection)
     found.findings += wrong

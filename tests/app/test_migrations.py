@@ -7,9 +7,12 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from core.database import metadata, migrate, open_database
 from core.errors import StorageFailed
@@ -89,3 +92,46 @@ def test_a_migration_that_fails_leaves_the_schema_as_it_was(tmp_path):
         names = set(connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")))
     database.close()
     assert "users" not in names
+
+
+def test_documents_of_before_editions_are_all_there_afterwards(tmp_path):
+    """0006 drops tables that others refer to: with foreign keys followed, texts and vectors would go with them."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    database = open_database(tmp_path)
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        for statement in (
+            "INSERT INTO collections VALUES (7, 'c', 'local', 'now')",
+            "INSERT INTO changes VALUES (3, 'put', 'd1', 'now')",
+            "INSERT INTO documents (doc_number, doc_id, collection_id, uri, title, mime_type, sha256, size, n_characters, pages,"
+            " metadata, encoder_revision, chunker_version, first_row, n_chunks, added_change, created_at)"
+            " VALUES (5, 'd1', 7, 'u', 't', 'text/plain', 's', 1, 4, '[]', '{}', 'e', 'v', 11, 1, 3, 'now')",
+            "INSERT INTO texts VALUES (5, 0, 'text')",
+            "INSERT INTO fingerprints VALUES (5, 'f')",
+            'INSERT INTO chunks (row_id, chunk_id, doc_number, start, "end", n_tokens, heading_path, parent_id)'
+            " VALUES (11, 'k', 5, 0, 4, 1, '[]', 'p')",
+            "INSERT INTO parents (parent_id, doc_number, start, \"end\", n_tokens, heading_path) VALUES ('p', 5, 0, 4, 1, '[]')",
+            "INSERT INTO vectors VALUES (11, 'e', x'00')",
+            # Numbers that were given and are free again must not be given a second time.
+            "UPDATE sqlite_sequence SET seq = 90 WHERE name IN ('documents', 'chunks')",
+        ):
+            connection.execute(text(statement))
+    migrate(database, MIGRATIONS)
+    with database.read() as connection:
+        for table in ("collections", "documents", "texts", "fingerprints", "chunks", "parents", "vectors"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 1, table
+        assert connection.execute(text("SELECT doc_number, edition_id, first_row FROM documents")).one() == (
+            5,
+            None,
+            11,
+        )
+        rows = connection.execute(text("SELECT name, seq FROM sqlite_sequence"))
+        sequences = {row.name: row.seq for row in rows}
+        assert (sequences["documents"], sequences["chunks"]) == (90, 90)
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    with pytest.raises(IntegrityError), database.write() as connection:
+        connection.execute(text("INSERT INTO texts VALUES (6, 0, 'of no document')"))
+    database.close()

@@ -18,10 +18,13 @@ from typing import Any
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
+from retrieval import editions  # noqa: E402
+from tests.support import edition_steps as steps  # noqa: E402
 from tests.support.library import library_parts, open_library  # noqa: E402
 
 WATCHED = (str(REPO / "retrieval"), str(REPO / "core"))
 NEW_TEXT = "replaced with other words entirely and then some more of them"
+FIRST = "some words of file number1 and a few more words to make two passages"
 KILLED = 42
 
 
@@ -67,6 +70,17 @@ def operate(data_dir: Path, operation: str, counter: Counter) -> None:
             lib.delete("a", "f1")
         case "drop":
             lib.drop("a")
+        case "copy":
+            steps.copy(lib, steps.begin(lib), "f1", FIRST)
+        case "switch":  # all the copies are there
+            steps.switch(lib, 1)
+        case "roll-back":  # after the switch
+            lib.engine.add_encoder(steps.NEW)
+            steps.roll_back(lib)
+        case "abandon":
+            with lib.database.write() as connection:
+                editions.abandon(connection, 1)
+            steps.sweep(lib)
         case "close":
             lib.delete("a", "f1")
             lib.engine.close()

@@ -13,7 +13,7 @@ from retrieval.projection import DocumentRuns
 def runs(*entries: tuple[int, int, int, int]) -> DocumentRuns:
     """(doc_number, collection_id, first_row, n_rows) of each document."""
     columns = np.array(entries, dtype=np.int64).reshape(-1, 4)
-    return DocumentRuns(columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3])
+    return DocumentRuns(*columns.T, added_change=np.zeros(len(columns), dtype=np.int64))
 
 
 def rows(allowed):

@@ -1,0 +1,107 @@
+"""``openbook reindex`` and ``openbook rollback``."""
+
+from __future__ import annotations
+
+import enum
+import time
+from typing import Annotated
+
+import typer
+
+from app.cli.common import AsJson, DataDir, connected, fail, print_json, progress_bar
+from app.cli.ingest import FINAL, POLL_S, Chunker
+from app.client import Client
+from app.replies import Job
+
+Name = Annotated[str, typer.Argument(help="The collection's name.")]
+
+
+class Context(enum.StrEnum):
+    nothing = "none"
+    its_title = "title"
+    title_and_headings = "headings"
+
+
+class Precision(enum.StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+def reindex(
+    name: Name,
+    chunker: Annotated[Chunker | None, typer.Option(help="How text is cut into passages.")] = None,
+    chunk_tokens: Annotated[int | None, typer.Option(help="Longest passage, in word pieces.")] = None,
+    chunk_overlap_tokens: Annotated[int | None, typer.Option(help="What two passages share.")] = None,
+    embed_context: Annotated[
+        Context | None, typer.Option(help="What stands before a passage when it is embedded.")
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help='"packaged", or a model of sentence-transformers.')] = None,
+    encoder_precision: Annotated[Precision | None, typer.Option(help="Of the encoder's numbers.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has switched.")] = True,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make every document of a collection anew, with another chunker or encoder; what is not said stays as it is.
+
+    The old passages are searched until all the new ones are there; then all of them are switched to at once. `openbook
+    rollback` goes back. Ctrl-C ends the waiting, not the work (if a server runs): see `openbook jobs cancel`.
+
+    Example: openbook reindex filings --chunker sentence --chunk-tokens 300
+    """
+    with connected(data_dir, worker=True) as client:
+        job = client.reindex(
+            name,
+            chunker=chunker and chunker.value,
+            chunk_tokens=chunk_tokens,
+            chunk_overlap_tokens=chunk_overlap_tokens,
+            embed_context=embed_context and embed_context.value,
+            encoder=encoder,
+            encoder_precision=encoder_precision and encoder_precision.value,
+        )
+        if wait:
+            job = _wait(client, job["job_id"])
+    if as_json:
+        print_json({"job": job})
+    elif not wait:
+        print(f"{job['job_id']}  {job['state']}  {job['file']}")
+    elif job["state"] in ("ready", "partial"):
+        print(f"{name}: {job['file']}: {job['chunks']:,} passages; go back with `openbook rollback {name}`")
+        if job["reason"]:
+            print(job["reason"])
+    if wait and job["state"] not in ("ready", "partial"):
+        raise fail(f"{job['state']}: {job['reason']}; {name} is searched as it was")
+
+
+def _wait(client: Client, job_id: str) -> Job:
+    with progress_bar("reindexing") as move:
+        while True:
+            job = client.job(job_id)
+            move(job["progress"], left(job.get("remaining_s")))
+            if job["state"] in FINAL:
+                return job
+            time.sleep(POLL_S)
+
+
+def left(remaining_s: float | None) -> str:
+    """How long it will still take, for people."""
+    if remaining_s is None:
+        return ""
+    minutes = remaining_s / 60
+    return f"{remaining_s:.0f} s left" if minutes < 2 else f"{minutes:.0f} min left"
+
+
+def rollback(name: Name, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Search a collection again as it was before the last reindex. A second rollback undoes the first.
+
+    Documents that were added or changed since stay; those that were deleted since do not come back.
+
+    Example: openbook rollback filings
+    """
+    with connected(data_dir) as client:
+        done = client.rollback(name)
+    if as_json:
+        print_json(done)
+        return
+    made = done["pipeline"]
+    print(f"{name} is searched as before: {made.get('chunker')}, {made.get('chunk_tokens')} word pieces")
