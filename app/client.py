@@ -151,6 +151,20 @@ class Client:
         """The file as it was uploaded."""
         return self._send("GET", f"/v1/documents/{_seg(doc_id)}/content", params={"format": "original"}).content
 
+    def preview(self, file: FileSource, *, chunker: str | None = None, limit: int | None = None) -> replies.Preview:
+        """What would become of a file; nothing is stored."""
+        with contextlib.ExitStack() as stack:
+            named = (file.name, stack.enter_context(file.open("rb"))) if isinstance(file, Path) else file
+            timeout = httpx.Timeout(STREAM_SILENCE_S, connect=CONNECT_TIMEOUT_S)
+            asked = _given(chunker=chunker, limit=limit)
+            found = self._json("POST", "/v1/preview", files=[("files", named)], params=asked, timeout=timeout)
+        return cast(replies.Preview, found)
+
+    def chunk_page(self, doc_id: str, *, offset: int, limit: int) -> replies.ChunkPage:
+        """Some passages of a document with their parents, and how many there are."""
+        asked = {"offset": offset, "limit": limit}
+        return cast(replies.ChunkPage, self._json("GET", f"/v1/documents/{_seg(doc_id)}/chunks", params=asked))
+
     def chunks(self, doc_id: str) -> list[replies.ChunkInfo]:
         return cast("list[replies.ChunkInfo]", self._json("GET", f"/v1/documents/{_seg(doc_id)}/chunks")["chunks"])
 

@@ -87,6 +87,36 @@ class ChunkInfo(TypedDict):
     parent_id: NotRequired[str | None]  # what is read in its place
 
 
+class ChunkPage(TypedDict):
+    """``parents`` are those that the chunks name."""
+
+    chunks: list[ChunkInfo]
+    parents: list[ChunkInfo]
+    offset: int
+    total: int
+
+
+class Preview(TypedDict):
+    """What would become of a file. ``chunks`` are the first of ``total``."""
+
+    file: str
+    size: int
+    chunker: str
+    title: str
+    mime_type: str
+    characters: int
+    pages: int
+    metadata: dict[str, Any]
+    headings: int
+    warnings: list[str]
+    partial: bool
+    total: int
+    total_parents: int
+    tokens: dict[str, int]  # word pieces per chunk: min, median, max, sum
+    chunks: list[ChunkInfo]
+    parents: list[ChunkInfo]
+
+
 class Part(TypedDict):
     rank: int
     score: float

@@ -60,6 +60,7 @@ class Services:
     worker_token: str
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
+    previews: int = 0  # files that are being looked at before they are stored
     models: Models = field(default_factory=Models)
     loading: dict[str, Loading] = field(default_factory=dict)
     # Set whenever a job was added or freed, so that a waiting worker need not poll.

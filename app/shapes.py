@@ -17,7 +17,7 @@ from core.events import (
     TokenSaid,
     UsageCounted,
 )
-from core.types import Answer, Citation, Hit, Sentence, Trace, Usage
+from core.types import Answer, Chunk, Citation, Hit, Sentence, Trace, Usage
 
 Json = dict[str, Any]
 
@@ -42,6 +42,10 @@ def hit_json(hit: Hit) -> Json:
         "parts": {name: {"rank": part.rank, "score": part.score} for name, part in hit.parts.items()},
         **matched,
     }
+
+
+def chunk_json(chunk: Chunk) -> Json:
+    return {**dataclasses.asdict(chunk), "heading_path": list(chunk.heading_path)}
 
 
 def citation_json(citation: Citation) -> Json:

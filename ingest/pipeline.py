@@ -56,6 +56,60 @@ def parse_limits(settings: Settings) -> ParseLimits:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """A file as it was read and cut, before anything is encoded."""
+
+    document: Document
+    chunks: list[Chunk]
+    parents: list[Chunk]
+    warnings: tuple[str, ...]
+    partial: bool
+
+
+def understand(
+    path: Path,
+    filename: str,
+    *,
+    collection: str,
+    uri: str,
+    sha256: str,
+    settings: Settings,
+    encoder: Encoder,
+    report: Callable[[JobState, float], None],
+    cancelled: Callable[[], bool],
+    chunker: ChunkerName | None = None,
+    sandbox: Sandbox | None = None,
+    seconds: dict[str, float] | None = None,
+) -> Understood:
+    """Parses the file at ``path`` and cuts it. Nothing is encoded, but that ``semantic`` looks at vectors to cut.
+
+    Arguments and errors as of ``process``; ``seconds`` is given the time of each stage.
+    """
+    seconds = {} if seconds is None else seconds
+    report("parsing", 0.0)
+    with _timed(seconds, "parse"), ExitStack() as stack:
+        used = sandbox or stack.enter_context(Sandbox(parse_limits(settings)))
+        parsed = used.parse(path, filename, _beating(report, cancelled))
+    report("parsing", _PARSED)
+    _stop_if(cancelled)
+
+    document = to_document(parsed, collection=collection, uri=uri, sha256=sha256)
+    max_tokens, overlap = _budget(settings, encoder)
+    with _timed(seconds, "chunk"):
+        chunks, parents = cut(
+            chunker or settings.chunker, document, parsed.headings, encoder.tokenizer, max_tokens, overlap,
+            embed=_cancellable(encoder, report, cancelled), semantic_percentile=settings.semantic_percentile,
+        )  # fmt: skip
+    return Understood(
+        document=document,
+        chunks=chunks,
+        parents=parents,
+        warnings=tuple(w.message for w in parsed.warnings),
+        partial=parsed.partial,
+    )
+
+
 def process(
     path: Path,
     filename: str,
@@ -85,21 +139,21 @@ def process(
         ParseFailed and its kin, TooLarge: the file could not be taken in; the message says why.
     """
     seconds: dict[str, float] = {}
-    report("parsing", 0.0)
-    with _timed(seconds, "parse"), ExitStack() as stack:
-        used = sandbox or stack.enter_context(Sandbox(parse_limits(settings)))
-        parsed = used.parse(path, filename, _beating(report, cancelled))
-    report("parsing", _PARSED)
-    _stop_if(cancelled)
-
-    document = to_document(parsed, collection=collection, uri=uri, sha256=sha256)
-    name = chunker or settings.chunker
-    max_tokens, overlap = _budget(settings, encoder)
-    with _timed(seconds, "chunk"):
-        chunks, parents = cut(
-            name, document, parsed.headings, encoder.tokenizer, max_tokens, overlap,
-            embed=_cancellable(encoder, report, cancelled), semantic_percentile=settings.semantic_percentile,
-        )  # fmt: skip
+    read = understand(
+        path,
+        filename,
+        collection=collection,
+        uri=uri,
+        sha256=sha256,
+        settings=settings,
+        encoder=encoder,
+        report=report,
+        cancelled=cancelled,
+        chunker=chunker,
+        sandbox=sandbox,
+        seconds=seconds,
+    )
+    document, chunks = read.document, read.chunks
     report("encoding", _CHUNKED)
 
     with _timed(seconds, "encode"):
@@ -109,11 +163,11 @@ def process(
     return Processed(
         document=document,
         chunks=chunks,
-        parents=parents,
+        parents=read.parents,
         vectors=vectors,
-        chunker_version=version_of(settings, encoder, name),
-        warnings=tuple(w.message for w in parsed.warnings),
-        partial=parsed.partial,
+        chunker_version=version_of(settings, encoder, chunker),
+        warnings=read.warnings,
+        partial=read.partial,
         seconds=seconds,
     )
 

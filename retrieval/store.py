@@ -279,6 +279,23 @@ class Store:
             query = select(chunks).where(chunks.c.doc_number == row.doc_number).order_by(chunks.c.row_id)
             return [as_chunk(c, doc_id, text[c.start : c.end]) for c in connection.execute(query)]
 
+    def page_of_chunks(self, principal: Principal, doc_id: str, offset: int, limit: int) -> tuple[list[Chunk], int]:
+        """``limit`` chunks of a document from the ``offset``-th on, and how many it has. Raises NotFound."""
+        with self.database.read() as connection:
+            row = _one_document(connection, principal, doc_id)
+            first = row.first_row + offset
+            wanted = chunks.c.row_id.between(first, first + limit - 1), chunks.c.doc_number == row.doc_number
+            found = connection.execute(select(chunks).where(*wanted).order_by(chunks.c.row_id)).all()
+            texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
+            return [as_chunk(c, doc_id, texts_[c.row_id]) for c in found], row.n_chunks
+
+    def parents_by_id(self, principal: Principal, doc_id: str, parent_ids: Sequence[str]) -> list[Chunk]:
+        """Those of a document's parents that are named, in reading order. Raises NotFound."""
+        with self.database.read() as connection:
+            _one_document(connection, principal, doc_id)
+            found = read_parents(connection, dict.fromkeys(parent_ids, doc_id))
+        return sorted(found.values(), key=lambda p: p.start)
+
     def list_parents(self, principal: Principal, doc_id: str) -> list[Chunk]:
         """What is read of a document in place of its chunks, in reading order; often nothing. Raises NotFound."""
         with self.database.read() as connection:

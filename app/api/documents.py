@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.shapes import chunk_json
 from app.upkeep.purge import purge as purge_document
 from app.upkeep.purge import purged_json
 from core.errors import InvalidRequest, NotFound
@@ -18,6 +19,7 @@ from retrieval.records import DocumentInfo
 router = APIRouter(prefix="/v1", tags=["documents"])
 
 PAGE_WIDTH_PX = 1000
+MAX_CHUNKS = 1000  # passages in one answer, if an offset is asked for without a limit
 
 
 @router.get("/collections/{collection}/documents")
@@ -106,15 +108,33 @@ async def get_content(
 
 
 @router.get("/documents/{doc_id}/chunks")
-async def get_chunks(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """The passages that are searched, and the larger ones that are read in their place, if there are any."""
-    found = await services.offload(services.store.list_chunks, principal, doc_id)
-    parents = await services.offload(services.store.list_parents, principal, doc_id)
-    return {"chunks": [_chunk_json(c) for c in found], "parents": [_chunk_json(p) for p in parents]}
+async def get_chunks(
+    doc_id: str,
+    services: ServicesHere,
+    principal: PrincipalHere,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+) -> dict[str, Any]:
+    """The passages that are searched, and the larger ones that are read in their place, if there are any.
 
+    With a `limit`: so many from the `offset`-th on, with their parents alone. `total` counts all passages.
+    """
 
-def _chunk_json(chunk: Chunk) -> dict[str, Any]:
-    return {**dataclasses.asdict(chunk), "heading_path": list(chunk.heading_path)}
+    def read() -> tuple[list[Chunk], list[Chunk], int]:
+        if limit is None and not offset:
+            found = services.store.list_chunks(principal, doc_id)
+            return found, services.store.list_parents(principal, doc_id), len(found)
+        some, total = services.store.page_of_chunks(principal, doc_id, offset, limit or MAX_CHUNKS)
+        named = list(dict.fromkeys(c.parent_id for c in some if c.parent_id is not None))
+        return some, services.store.parents_by_id(principal, doc_id, named), total
+
+    found, parents, total = await services.offload(read)
+    return {
+        "chunks": [chunk_json(c) for c in found],
+        "parents": [chunk_json(p) for p in parents],
+        "offset": offset,
+        "total": total,
+    }
 
 
 @router.get("/documents/{doc_id}/pages/{number}.png", response_class=Response)

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
-from app.api import ask, chats, collections, documents, jobs, problem, search, system, upkeep, work
+from app.api import ask, chats, collections, documents, jobs, preview, problem, search, system, upkeep, work
 from app.api.guard import HostAndOrigin
 from app.services import Services
 
@@ -31,7 +31,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     )
     app.state.services = services
     problem.install(app)
-    for room in (collections, documents, jobs, search, ask, chats, system, work, upkeep):
+    for room in (collections, documents, jobs, preview, search, ask, chats, system, work, upkeep):
         app.include_router(room.router)
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
