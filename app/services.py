@@ -18,6 +18,7 @@ from core.errors import NotReady
 from core.offload import Offload
 from core.protocols import Encoder
 from core.settings import Settings
+from ingest.language import LanguageGuesser
 from ingest.ledger import Ledger
 from ingest.parse.sandbox import Sandbox
 from lm.queue import LMQueue
@@ -60,6 +61,7 @@ class Services:
     worker_token: str
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
+    languages: LanguageGuesser = field(default_factory=LanguageGuesser)
     previews: int = 0  # files that are being looked at before they are stored
     models: Models = field(default_factory=Models)
     loading: dict[str, Loading] = field(default_factory=dict)

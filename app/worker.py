@@ -22,7 +22,9 @@ from core.errors import OpenbookError, RunCancelled
 from core.protocols import Encoder
 from core.settings import Settings, load_settings
 from ingest.job import JobState
+from ingest.language import LanguageGuesser
 from ingest.parse.sandbox import Sandbox
+from ingest.pii import redact_text
 from ingest.pipeline import parse_limits, process
 
 logger = logging.getLogger("openbook.worker")
@@ -39,6 +41,7 @@ class Worker:
         self._encoder = encoder
         self._http = http
         self._sandbox = Sandbox(parse_limits(settings))
+        self._languages = LanguageGuesser()
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set. A server that is away is asked again."""
@@ -63,20 +66,26 @@ class Worker:
                 uri=task.uri,
                 sha256=task.sha256,
                 chunker=task.chunker,
+                pii=task.pii,
                 settings=self._settings,
                 encoder=self._encoder,
                 report=told.report,
                 cancelled=lambda: told.cancel,
                 sandbox=self._sandbox,
+                languages=self._languages,
             )
         except RunCancelled:
             self._fail(task, "cancelled", cancelled=True)
             return
         except OpenbookError as e:
-            self._fail(task, e.message)
+            # A parser may quote what it stumbled over.
+            self._fail(task, redact_text(e.message, self._settings.phone_regions) if task.pii == "redact" else e.message)
             return
-        except Exception:
-            logger.exception("job %s (%s) broke", task.job_id, task.filename)
+        except Exception as e:
+            if task.pii == "redact":
+                logger.error("job %s broke (%s); details are not logged where data are redacted", task.job_id, type(e))
+            else:
+                logger.exception("job %s (%s) broke", task.job_id, task.filename)
             self._fail(task, "Openbook broke on this file; the worker's log has the details")
             return
         result = Result(
@@ -89,6 +98,8 @@ class Worker:
             partial=made.partial,
             seconds=time.monotonic() - begun,
             parents=tuple(made.parents),
+            signature=made.signature,
+            pii=made.pii,
         )
         reply = self._http.put(f"/internal/jobs/{task.job_id}/result", content=pack(result), timeout=600)
         reply.raise_for_status()

@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,8 @@ ENV_PREFIX = "OPENBOOK_"
 CONFIG_FILE = "openbook.toml"
 # Variables with our prefix that one process of ours hands to another; they are no settings.
 NOT_SETTINGS = frozenset({"api_url", "api_token", "worker_token", "parent_pid", "listen_fd", "require_browser"})
+
+LISTS = frozenset({"allowed_hosts", "phone_regions"})  # written with commas in a variable
 
 
 class Settings(BaseModel):
@@ -61,6 +63,8 @@ class Settings(BaseModel):
     semantic_percentile: float = Field(20.0, gt=0, lt=100)
     # What stands before a chunk when it is embedded: nothing, its document's title, or title and headings.
     embed_context: Literal["none", "title", "headings"] = "none"
+    # Where phone numbers without a country code are taken to be from, where a collection asks for them to be found.
+    phone_regions: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ("US",)
     max_upload_bytes: int = Field(100 * 2**20, ge=1)
     max_batch_files: int = Field(1000, ge=1)
     max_queued_jobs: int = Field(20_000, ge=1)
@@ -79,6 +83,8 @@ class Settings(BaseModel):
     rrf_k: int = Field(60, ge=1)
     fusion_depth: int = Field(1000, ge=1)
     k: int = Field(8, ge=1, le=1000)
+    # Leaves out passages that a better one has said, of a near-duplicate of its document.
+    collapse_duplicates: bool = False
 
     # Answers.
     strategy: str = "extract"
@@ -134,7 +140,7 @@ def load_settings(
             name = key.removeprefix(ENV_PREFIX).lower()
             if name in NOT_SETTINGS or name.startswith("test_"):
                 continue
-            values[name] = [v for v in value.split(",") if v] if name == "allowed_hosts" else value
+            values[name] = [v for v in value.split(",") if v] if name in LISTS else value
     values.update({k: v for k, v in (overrides or {}).items() if v is not None})
     try:
         return Settings(**values)

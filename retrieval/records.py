@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.types import Chunk, Metadata, PageSpan
+from core.types import Chunk, Metadata, PageSpan, PiiMode
 
 Role = Literal["owner", "editor", "reader"]
 ChangeKind = Literal["put", "delete-document", "delete-collection", "none"]
@@ -13,7 +13,10 @@ ChangeKind = Literal["put", "delete-document", "delete-collection", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionInfo:
-    """``role`` is what the asking person is in this collection; an administrator counts as owner."""
+    """``role`` is what the asking person is in this collection; an administrator counts as owner.
+
+    ``pii`` is what is done about personal data in what is added from now on.
+    """
 
     collection_id: int
     name: str
@@ -22,6 +25,7 @@ class CollectionInfo:
     created_at: str  # ISO 8601, UTC
     owner_id: str
     role: Role
+    pii: PiiMode = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +82,6 @@ class Passage:
     chunk: Chunk
     title: str
     collection: str
+    doc_number: int
     parent: Chunk | None = None
     pages: tuple[PageSpan, ...] = ()

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
-from app.shapes import chunk_json
+from app.shapes import chunk_json, facts_json
 from app.upkeep.purge import purge as purge_document
 from app.upkeep.purge import purged_json
-from core.errors import InvalidRequest, NotFound
-from core.types import Chunk
+from core.errors import Forbidden, InvalidRequest, NotFound
+from core.types import Chunk, Document
+from retrieval.near import NearDuplicate, count_near, near_duplicates
 from retrieval.records import DocumentInfo
 
 router = APIRouter(prefix="/v1", tags=["documents"])
@@ -29,23 +30,67 @@ async def list_documents(
     principal: PrincipalHere,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
+    near: bool = False,
 ) -> dict[str, Any]:
-    """One page of the documents of a collection; ``next_cursor`` is null on the last."""
-    found, following = await services.offload(services.store.list_documents, principal, collection, limit, cursor)
-    return {"documents": [_info_json(d) for d in found], "next_cursor": following}
+    """One page of the documents of a collection; ``next_cursor`` is null on the last.
+
+    With `near=true` each says how many `near_duplicates` it has among all that you may read.
+    """
+
+    def read() -> tuple[list[DocumentInfo], str | None, dict[str, int] | None]:
+        found, following = services.store.list_documents(principal, collection, limit, cursor)
+        if not near:
+            return found, following, None
+        with services.database.read() as connection:
+            return found, following, count_near(connection, principal, [d.doc_id for d in found])
+
+    found, following, counts = await services.offload(read)
+    listed = [_info_json(d) for d in found]
+    if counts is not None:
+        listed = [{**d, "near_duplicates": counts.get(d["doc_id"], 0)} for d in listed]
+    return {"documents": listed, "next_cursor": following}
 
 
 def _info_json(info: DocumentInfo) -> dict[str, Any]:
     metadata = dict(info.metadata)
-    return {**dataclasses.asdict(info), "metadata": metadata, "warnings": metadata.get("warnings", [])}
+    told = {"language": metadata.get("language"), "pii": metadata.get("pii")}
+    return {**dataclasses.asdict(info), "metadata": metadata, "warnings": metadata.get("warnings", []), **told}
 
 
 @router.get("/documents/{doc_id}")
 async def get_document(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """What is known of a document; `outline` has its headings with their places, `authors` and dates are as it says."""
     info = await services.offload(services.store.get_document_info, principal, doc_id)
     document = await services.offload(services.store.get_document, principal, doc_id)
+    facts = facts_json(info.title, info.metadata, document.pages)
     spans = [{"number": p.number, "start": p.start, "end": p.end} for p in document.pages]
-    return {**_info_json(info), "page_spans": spans}
+    return {**facts, **_info_json(info), "page_spans": spans}
+
+
+@router.get("/documents/{doc_id}/near-duplicates")
+async def get_near_duplicates(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Documents that you may read and whose text is nearly the same, the most alike first.
+
+    `similarity` estimates which share of all runs of five words the two have in common.
+    """
+
+    def read() -> list[NearDuplicate]:
+        with services.database.read() as connection:
+            return near_duplicates(connection, principal, doc_id)
+
+    found = await services.offload(read)
+    return {
+        "near_duplicates": [
+            {
+                "doc_id": n.document.doc_id,
+                "collection": n.document.collection,
+                "title": n.document.title,
+                "uri": n.document.uri,
+                "similarity": round(n.similarity, 3),
+            }
+            for n in found
+        ]
+    }
 
 
 @router.delete("/documents/{doc_id}", status_code=204, responses={200: {"description": "What was purged where."}})
@@ -95,6 +140,7 @@ async def get_content(
     """The stored text, which offsets point into; or, with ``format=original``, the file as it came."""
     document = await services.offload(services.store.get_document, principal, doc_id)
     if format == "original":
+        _may_show_original(document)
         # Never shown in place: a stored HTML page must not run as a page of this server.
         return FileResponse(
             services.store.originals.path(document.sha256),
@@ -150,6 +196,7 @@ async def get_page_image(
 ) -> Response:
     """A page of a PDF as an image, the passage marked."""
     document = await services.offload(services.store.get_document, principal, doc_id)
+    _may_show_original(document)
     page = next((p for p in document.pages if p.number == number), None)
     if document.mime_type != "application/pdf":
         raise NotFound(f"{document.title!r} is {document.mime_type}, which has no page images", code="no-pages")
@@ -165,6 +212,15 @@ async def get_page_image(
         return services.sandbox.page_image(path, number, page_text, [(low, high)] if low < high else [], width)
 
     return Response(await services.offload(render), media_type="image/png")
+
+
+def _may_show_original(document: Document) -> None:
+    """The file as it came, and pictures of its pages, hold what was taken out of the text."""
+    if dict(document.metadata.get("pii") or {}).get("mode") == "redact":
+        raise Forbidden(
+            f"{document.title!r} was redacted: its original is kept on the server to be read again, and not shown",
+            code="redacted",
+        )
 
 
 def _range(text: str) -> tuple[int, int]:

@@ -17,12 +17,13 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.api.uploads import receive_files
 from app.intake import clean_uri
 from app.services import Services
-from app.shapes import chunk_json
+from app.shapes import chunk_json, facts_json
 from core.errors import Busy, StorageFailed, TooLarge
-from core.types import Chunk
+from core.settings import Settings
+from core.types import Chunk, PiiMode
 from ingest.chunk.choose import ChunkerName
 from ingest.parse.sandbox import Sandbox
-from ingest.pipeline import Understood, parse_limits, understand
+from ingest.pipeline import Understood, chunk_budget, parse_limits, understand
 
 router = APIRouter(prefix="/v1", tags=["documents"])
 
@@ -51,12 +52,18 @@ async def preview(
     services: ServicesHere,
     _principal: PrincipalHere,
     chunker: ChunkerName | None = None,
+    tokens: Annotated[int | None, Query(ge=16, le=8192)] = None,
+    overlap: Annotated[int | None, Query(ge=0, le=4096)] = None,
+    pii: PiiMode = "off",
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> dict[str, Any]:
     """Reads one file and cuts it as an upload would, and stores nothing. `chunks` are the first `limit` of `total`.
 
-    It stops when the request is dropped, and answers 429 while two others are under way.
+    `tokens` and `overlap` try other sizes than the server's. It stops when the request is dropped, and answers 429
+    while two others are under way.
     """
+    sizes = {"chunk_tokens": tokens, "chunk_overlap_tokens": overlap}
+    settings = services.settings.model_copy(update={k: v for k, v in sizes.items() if v is not None})
     with tempfile.TemporaryDirectory(prefix="openbook-preview-") as folder:
         path = Path(folder) / "file"
 
@@ -68,12 +75,21 @@ async def preview(
         if uploaded.error is not None:
             raise uploaded.error
         name = clean_uri(uploaded.filename)
-        found = await _understood(request, services, path, name, uploaded.sha256, chunker)
-    return _json(found, name, chunker or services.settings.chunker, uploaded.size, limit)
+        found = await _understood(request, services, settings, path, name, uploaded.sha256, chunker, pii)
+    most, shared = chunk_budget(settings, services.encoder)
+    cut = {"chunker": chunker or settings.chunker, "chunk_tokens": most, "overlap_tokens": shared}
+    return _json(found, name, cut, uploaded.size, limit)
 
 
 async def _understood(
-    request: Request, services: Services, path: Path, name: str, sha256: str, chunker: ChunkerName | None
+    request: Request,
+    services: Services,
+    settings: Settings,
+    path: Path,
+    name: str,
+    sha256: str,
+    chunker: ChunkerName | None,
+    pii: PiiMode,
 ) -> Understood:
     if services.previews >= MAX_PREVIEWS:
         raise Busy("other files are being looked at just now: try again in a moment")
@@ -87,12 +103,14 @@ async def _understood(
                 collection="preview",
                 uri=name,
                 sha256=sha256,
-                settings=services.settings,
+                settings=settings,
                 encoder=services.encoder,
                 report=lambda _state, _progress: None,
                 cancelled=left.is_set,
                 chunker=chunker,
+                pii=pii,
                 sandbox=sandbox,
+                languages=services.languages,
             )
 
     services.previews += 1
@@ -124,19 +142,18 @@ def _write(path: Path, pieces: Iterator[bytes], limit: int) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _json(found: Understood, name: str, chunker: str, size: int, limit: int) -> dict[str, Any]:
+def _json(found: Understood, name: str, cut: dict[str, Any], size: int, limit: int) -> dict[str, Any]:
     document, shown = found.document, found.chunks[:limit]
     named = {c.parent_id for c in shown}
     return {
         "file": name,
         "size": size,
-        "chunker": chunker,
+        **cut,
         "title": document.title,
         "mime_type": document.mime_type,
         "characters": len(document.text),
         "pages": len(document.pages),
-        "metadata": {k: v for k, v in document.metadata.items() if k not in ("headings", "warnings", "incomplete")},
-        "headings": len(document.metadata["headings"]),
+        **facts_json(document.title, document.metadata, document.pages),
         "warnings": list(found.warnings),
         "partial": found.partial,
         "total": len(found.chunks),
