@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.api.uploads import Uploaded
@@ -15,6 +15,7 @@ from app.services import Services
 from core.errors import NotFound
 from core.types import Principal
 from ingest.ledger import Job
+from ingest.pii import redact_text
 
 Json = dict[str, Any]
 
@@ -64,9 +65,11 @@ class Accepting:
         await self._services.announce_jobs()
 
     def _add(self, uploaded: Uploaded) -> Job:
-        uri = clean_uri(uploaded.filename)
         services = self._services
         with services.database.write() as connection:
+            uri = clean_uri(uploaded.filename)
+            if services.store.pii_of(connection, self._collection) == "redact":
+                uri = redacted_name(uri, uploaded.sha256, services.settings.phone_regions)
             job = services.ledger.add(
                 connection,
                 principal=self._principal,
@@ -89,6 +92,19 @@ def accept_files(services: Services, principal: Principal, collection: str, chun
         have = ", ".join(known) or "none yet"
         raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
     return Accepting(services, principal, collection, chunker or services.settings.chunker)
+
+
+def redacted_name(uri: str, sha256: str, regions: Sequence[str]) -> str:
+    """The name without personal data. Two people's files must not become one, so the file's own hash stands in."""
+    redacted = redact_text(uri, regions)
+    if redacted == uri:
+        return uri
+    # "jo@example.com.eml": the ending tells the file's kind, though a domain could end in it.
+    stem, dot, ending = uri.rpartition(".")
+    if (cleaned := redact_text(stem, regions)) != stem and "/" not in ending:
+        whole = redact_text(f"{cleaned}{dot}{ending}", regions)
+        redacted = whole if whole.endswith(f".{ending}") else redacted
+    return f"{sha256[:12]} {redacted}"
 
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from core.types import VerdictLabel
+from core.types import PiiMode, VerdictLabel
 
 JobState = Literal["queued", "parsing", "encoding", "indexing", "ready", "partial", "failed", "cancelled"]
 ACTIVE_STATES: frozenset[JobState] = frozenset({"queued", "parsing", "encoding", "indexing"})
@@ -18,6 +18,52 @@ class Collection(TypedDict):
     documents: int
     chunks: int
     created_at: str
+    pii: NotRequired[PiiMode]
+
+
+class ChangedCollection(TypedDict):
+    """``unlike`` counts the documents that were added under another setting and stay as they are."""
+
+    name: str
+    pii: PiiMode
+    unlike: int
+
+
+class Pii(TypedDict):
+    """How many of each were found in a text, or taken out of it."""
+
+    mode: PiiMode
+    email: int
+    phone: int
+    iban: int
+
+
+class Heading(TypedDict):
+    level: int
+    text: str
+    start: int
+    page: int | None
+
+
+class Facts(TypedDict):
+    """What a document says of itself; ``language`` is an ISO 639-1 code."""
+
+    language: str | None
+    title: str
+    authors: list[str]
+    created: str | None
+    modified: str | None
+    outline: list[Heading]
+    pii: Pii | None
+    metadata: dict[str, Any]
+
+
+class NearDuplicate(TypedDict):
+    doc_id: str
+    collection: str
+    title: str
+    uri: str
+    similarity: float
 
 
 class Job(TypedDict):
@@ -54,7 +100,7 @@ class Purged(TypedDict):
 
 
 class Document(TypedDict):
-    """``page_spans`` and ``metadata`` come with one document, not with a list of them."""
+    """``page_spans``, ``authors``, dates and ``outline`` come with one document, not with a list of them."""
 
     doc_id: str
     title: str
@@ -69,6 +115,13 @@ class Document(TypedDict):
     collection: NotRequired[str]
     metadata: NotRequired[dict[str, Any]]
     page_spans: NotRequired[list[Span]]
+    language: NotRequired[str | None]
+    pii: NotRequired[Pii | None]
+    near_duplicates: NotRequired[int]
+    authors: NotRequired[list[str]]
+    created: NotRequired[str | None]
+    modified: NotRequired[str | None]
+    outline: NotRequired[list[Heading]]
 
 
 class DocumentPage(TypedDict):
@@ -96,18 +149,17 @@ class ChunkPage(TypedDict):
     total: int
 
 
-class Preview(TypedDict):
+class Preview(Facts):
     """What would become of a file. ``chunks`` are the first of ``total``."""
 
     file: str
     size: int
     chunker: str
-    title: str
+    chunk_tokens: int
+    overlap_tokens: int
     mime_type: str
     characters: int
     pages: int
-    metadata: dict[str, Any]
-    headings: int
     warnings: list[str]
     partial: bool
     total: int
@@ -145,6 +197,8 @@ class Hit(TypedDict):
     parts: dict[str, Part]
     heading_path: NotRequired[list[str]]
     matched: NotRequired[Matched]
+    stands_for: NotRequired[int]  # near-duplicate documents that say this, its own counted
+    duplicates: NotRequired[list[str]]  # the ids of the others
 
 
 class Citation(TypedDict):

@@ -87,12 +87,22 @@ def application(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(load_models(services))
+        publishing = asyncio.create_task(
+            services.publisher.run(
+                lambda: services.engine,
+                services.database,
+                services.ledger,
+                services.offload,
+                services.announce_jobs,
+            )
+        )
         try:
             yield
         finally:
-            loading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await loading
+            for task in (loading, publishing):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await services.runs.close()
             if services.models.close_lm is not None:
                 await services.offload(services.models.close_lm)

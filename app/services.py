@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.chats import Chats
+from app.publishing import Publisher
 from app.runs import Runs
 from app.traces import Traces
 from app.upkeep.backup import BackupDesk
@@ -63,6 +64,7 @@ class Services:
     purges: RecentPurges = field(default_factory=RecentPurges)
     languages: LanguageGuesser = field(default_factory=LanguageGuesser)
     previews: int = 0  # files that are being looked at before they are stored
+    publisher: Publisher = field(default_factory=Publisher)
     models: Models = field(default_factory=Models)
     loading: dict[str, Loading] = field(default_factory=dict)
     # Set whenever a job was added or freed, so that a waiting worker need not poll.

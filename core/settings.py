@@ -68,6 +68,7 @@ class Settings(BaseModel):
     max_upload_bytes: int = Field(100 * 2**20, ge=1)
     max_batch_files: int = Field(1000, ge=1)
     max_queued_jobs: int = Field(20_000, ge=1)
+    ingest_workers: int = Field(2, ge=1, le=16)  # files at work at once; encoding shares the processors
     max_pages: int = Field(2000, ge=1)
     max_characters: int = Field(20_000_000, ge=1)
     parse_timeout_s: float = Field(120.0, gt=0)

@@ -195,9 +195,7 @@ def process(
     )
 
 
-def version_of(
-    settings: Settings, encoder: Encoder, chunker: ChunkerName | None = None, pii: PiiMode = "off"
-) -> str:
+def version_of(settings: Settings, encoder: Encoder, chunker: ChunkerName | None = None, pii: PiiMode = "off") -> str:
     """The ``chunker_version`` that ``process`` gives: what has it already need not be processed again."""
     treated = "" if pii == "off" else f"{pii}{PII_VERSION}.{'.'.join(settings.phone_regions)}"
     return chunker_version(

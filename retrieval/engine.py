@@ -131,7 +131,11 @@ class SearchEngine:
     # ------------------------------------------------------------ following the database
 
     def publish(self, change: Change) -> None:
-        """Makes a *committed* change visible to every search that begins after this returns.
+        """``publish_all`` of one change."""
+        self.publish_all([change])
+
+    def publish_all(self, changes: Sequence[Change]) -> None:
+        """Makes *committed* changes visible to every search that begins after this returns, with one commit for all.
 
         It never loses a document: if the term index fails, that is logged, it is built anew from the database, and the
         document is found by its vectors meanwhile.
@@ -140,7 +144,8 @@ class SearchEngine:
             StorageFailed: the database could not be read; the background, or the next publish, catches up.
         """
         self.catch_up()
-        self.store.remove_freed(change)
+        for change in changes:
+            self.store.remove_freed(change)
 
     def forget_removed(self) -> None:
         """Leaves nothing of what was removed in the files of the indexes: the terms are built anew before this

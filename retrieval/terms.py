@@ -60,6 +60,7 @@ class TermKeeper:
         self._disk_failed = False
         self.index: TantivyIndex | None = None
         self.moved = False  # since the manifest was written
+        self._buffered = False  # since the last commit
         self.problems: list[str] = []
 
     # ------------------------------------------------------------ opening
@@ -99,13 +100,18 @@ class TermKeeper:
     # ------------------------------------------------------------ moving on
 
     def add(self, batch: ChunkBatch) -> None:
+        self._buffered = True
         self._try(lambda index: index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids))
 
     def remove(self, rows: Sequence[int]) -> None:
+        self._buffered = True
         self._try(lambda index: index.remove(rows))
 
     def commit(self) -> None:
-        self._try(lambda index: index.commit())
+        """Makes what was added and removed durable and visible; costs nothing if nothing was."""
+        if self._buffered:
+            self._try(lambda index: index.commit())
+        self._buffered = False
 
     def _try(self, step: Callable[[TantivyIndex], None]) -> None:
         if self.index is None:

@@ -21,7 +21,9 @@ class NewCollection(BaseModel):
     name: str = Field(
         examples=["filings"], description="1 to 63 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
     )
-    pii: PiiMode = Field("off", description="e-mail addresses, phone numbers and IBANs in what is added: count or take out")
+    pii: PiiMode = Field(
+        "off", description="e-mail addresses, phone numbers and IBANs in what is added: count or take out"
+    )
 
 
 class ChangedCollection(BaseModel):
@@ -64,7 +66,8 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
     found = await services.offload(services.store.list_collections, principal)
     return {
         "collections": [
-            {"name": c.name, "documents": c.documents, "chunks": c.chunks, "created_at": c.created_at, "pii": c.pii} for c in found
+            {"name": c.name, "documents": c.documents, "chunks": c.chunks, "created_at": c.created_at, "pii": c.pii}
+            for c in found
         ]
     }
 

@@ -16,15 +16,16 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.guard import ServicesHere, worker_only
 from app.handover import WORKER_HEADER, Task, unpack
+from app.publishing import Stored
 from app.services import Services
-from core.errors import NotFound, OpenbookError
+from core.errors import Conflict, NotFound, OpenbookError
 from core.ids import document_id
 from core.types import Principal
 from ingest.chunk.choose import ChunkerName
 from ingest.job import WORKING_STATES
 from ingest.ledger import Job
 from ingest.pipeline import version_of
-from retrieval.records import DocumentInfo
+from retrieval.records import Change, DocumentInfo
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])
@@ -92,12 +93,16 @@ def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
         found = services.store.get_document_info(principal, document_id(job.collection, job.uri))
     except NotFound:
         return None
-    version = version_of(services.settings, services.encoder, cast(ChunkerName, job.chunker))
+    with services.database.read() as connection:
+        pii = services.store.pii_of(connection, job.collection)
+    version = version_of(services.settings, services.encoder, cast(ChunkerName, job.chunker), pii)
     made = (found.sha256, found.encoder_revision, found.chunker_version)
     return found if made == (job.sha256, services.encoder.revision, version) else None
 
 
 def _task(services: Services, job: Job) -> Task:
+    with services.database.read() as connection:
+        pii = services.store.pii_of(connection, job.collection)
     return Task(
         job_id=job.job_id,
         collection=job.collection,
@@ -106,6 +111,7 @@ def _task(services: Services, job: Job) -> Task:
         sha256=job.sha256,
         path=str(services.store.originals.path(job.sha256).absolute()),
         chunker=cast(ChunkerName, job.chunker),
+        pii=pii,
     )
 
 
@@ -124,15 +130,21 @@ async def progress(job_id: str, body: Progress, worker_id: WorkerId, services: S
 
 @router.put("/jobs/{job_id}/result")
 async def result(job_id: str, request: Request, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
-    """Commits the document, makes it searchable, then says that the job is ready."""
+    """Commits the document. It is made searchable, and its job ready, with whatever else waits for that."""
     made = unpack(await request.body())
-    engine = services.engine
 
-    def store() -> str:
+    def store() -> tuple[str, Change | None]:
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
-                return _not_wanted(services, connection, job_id)
-            change = services.store.put_document(
+                return _not_wanted(services, connection, job_id), None
+            now = services.store.pii_of(connection, made.document.collection)
+            if made.pii != now:
+                raise Conflict(
+                    f"the collection's setting for personal data became {now!r} while this file was read under "
+                    f"{made.pii!r}: try again",
+                    code="setting-changed",
+                )
+            return "stored", services.store.put_document(
                 connection,
                 made.document,
                 made.chunks,
@@ -140,13 +152,23 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
                 encoder_revision=made.encoder_revision,
                 chunker_version=made.chunker_version,
                 parents_=made.parents,
+                signature=made.signature,
                 principal=_owner(services, connection, job_id),
             )
-        engine.publish(change)
-        with services.database.write() as connection:
-            services.ledger.finish(
-                connection,
-                job_id,
+
+    try:
+        outcome, change = await services.offload(store)
+    except OpenbookError as e:
+        logger.error("job %s could not be stored: %s", job_id, e.message)
+        if e.code == "disk-full":
+            raise  # nothing is wrong with the file: its worker waits for space
+        await services.offload(_fail, services, job_id, worker_id, e.message, False)
+        outcome, change = "failed", None
+    if change is not None:
+        await services.publisher.submit(
+            Stored(
+                job_id=job_id,
+                change=change,
                 state="partial" if made.partial else "ready",
                 doc_id=made.document.doc_id,
                 pages=len(made.document.pages),
@@ -154,14 +176,7 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
                 seconds=made.seconds,
                 warnings=made.warnings,
             )
-        return "stored"
-
-    try:
-        outcome = await services.offload(store)
-    except OpenbookError as e:
-        logger.error("job %s could not be stored: %s", job_id, e.message)
-        await services.offload(_fail, services, job_id, worker_id, e.message, False)
-        outcome = "failed"
+        )
     await services.announce_jobs()
     return {"outcome": outcome}
 

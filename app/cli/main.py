@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from app.cli import ask, collections, documents, ingest, jobs, search, serve, upkeep
+from app.cli import ask, bench, collections, documents, ingest, jobs, search, serve, upkeep
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
 from app.cli.eval import eval_app
@@ -30,6 +30,7 @@ app.command("repair")(upkeep.repair)
 app.command("backup")(upkeep.backup)
 app.command("restore")(upkeep.restore)
 app.command("doctor")(doctor_command.doctor)
+app.command("bench")(bench.bench)
 app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")

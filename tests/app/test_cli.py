@@ -28,6 +28,7 @@ COMMANDS = [
     ["verify"],
     ["repair"],
     ["backup"],
+    ["bench"],
     ["restore"],
     ["jobs", "list"],
     ["jobs", "cancel"],
