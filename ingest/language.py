@@ -17,7 +17,7 @@ LANGUAGES = (
     "ARABIC BOKMAL BULGARIAN CATALAN CHINESE CROATIAN CZECH DANISH DUTCH ENGLISH ESTONIAN FINNISH FRENCH GERMAN GREEK"
     " HEBREW HINDI HUNGARIAN INDONESIAN ITALIAN JAPANESE KOREAN LATVIAN LITHUANIAN PERSIAN POLISH PORTUGUESE ROMANIAN"
     " RUSSIAN SLOVAK SLOVENE SPANISH SWEDISH THAI TURKISH UKRAINIAN VIETNAMESE"
-).split()
+)
 MIN_LETTERS = 12  # of fewer nothing is said
 MIN_CONFIDENCE = 0.6
 _PIECES, _PIECE = 3, 2000  # characters looked at: at the beginning, in the middle, at the end
@@ -48,7 +48,7 @@ class LanguageGuesser:
             if self._detector is None:
                 from lingua import Language, LanguageDetectorBuilder
 
-                chosen = [getattr(Language, name) for name in LANGUAGES]
+                chosen = [getattr(Language, name) for name in LANGUAGES.split()]
                 self._detector = LanguageDetectorBuilder.from_languages(*chosen).with_low_accuracy_mode().build()
             return self._detector
 

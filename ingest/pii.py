@@ -140,7 +140,7 @@ def _phones(text: str, start: int, end: int, regions: Sequence[str]) -> Iterator
     import phonenumbers
 
     window = text[start:end]
-    for region in regions or [None]:
+    for region in regions or ("ZZ",):  # "ZZ": no country
         for match in phonenumbers.PhoneNumberMatcher(window, region):
             yield Found(start + match.start, start + match.end, "phone")
 

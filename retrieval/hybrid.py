@@ -22,7 +22,7 @@ from retrieval.catalogue import Snapshot
 from retrieval.collapse import collapse
 from retrieval.near import read_signatures
 from retrieval.parents import any_parents, parent_ids
-from retrieval.ranking import RankedRow, Ranking, check_query
+from retrieval.ranking import MAX_K, RankedRow, Ranking, check_query
 from retrieval.records import Passage
 
 if TYPE_CHECKING:
