@@ -124,13 +124,13 @@ def page_chooser(total: int, key: str) -> int:
     at = min(max(at, 0), pages - 1)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
-            "", key=f"{key}-back", icon=":material/chevron_left:", help="Passages before", disabled=at == 0,
+            "Previous", key=f"{key}-back", icon=":material/chevron_left:", disabled=at == 0,
             on_click=_turn, args=(key, at - 1),
         )  # fmt: skip
         last = min(total, (at + 1) * PER_PAGE)
         look.muted(f"Passages {at * PER_PAGE + 1:,} to {last:,} of {total:,}")
         st.button(
-            "", key=f"{key}-on", icon=":material/chevron_right:", help="Further passages", disabled=at == pages - 1,
+            "Next", key=f"{key}-on", icon=":material/chevron_right:", icon_position="right", disabled=at == pages - 1,
             on_click=_turn, args=(key, at + 1),
         )  # fmt: skip
     return at

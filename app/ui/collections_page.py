@@ -138,8 +138,7 @@ def _one(collection: replies.Collection) -> None:
     if chosen:
         _delete(collection)
     look.muted(f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}")
-    _personal_data(collection)
-    _uploader(name)
+    _uploader(collection)
     draw_preview(collection, CHUNKERS)
     draw_jobs(name)
     draw_documents(name)
@@ -150,18 +149,16 @@ def _personal_data(collection: replies.Collection) -> None:
     name, now = collection["name"], collection.get("pii", "off")
     key = f"pii-{name}-{now}"
     st.selectbox(
-        "E-mail addresses, phone numbers and IBANs",
+        "Personal data",
         list(PII),
         index=list(PII).index(now),
         format_func=lambda mode: PII[mode],
         key=key,
         on_change=_change_pii,
         args=(name, key),
-        help="In files that you add from now on. What is taken out is in no text, index or log; the uploaded file itself "
-        "stays on the server, to be read again, and is not shown to anybody. People's names are not recognised.",
+        help="E-mail addresses, phone numbers and IBANs in files that you add from now on. What is taken out is in no "
+        "text, index or log; the uploaded file itself stays on the server, to be read again, and is not shown to anybody. People's names are not recognised.",
     )
-    if said := st.session_state.pop("pii-said", None):
-        look.note(said)
 
 
 def _change_pii(name: str, key: str) -> None:
@@ -177,15 +174,19 @@ def _change_pii(name: str, key: str) -> None:
         )
 
 
-def _uploader(name: str) -> None:
-    bounds = limits()
-    chunker = st.selectbox(
-        "Passages",
-        list(CHUNKERS),
-        format_func=lambda name: CHUNKERS[name],
-        key="chunker",
-        help="How the text of the files that you add is cut into the passages that are searched.",
-    )
+def _uploader(collection: replies.Collection) -> None:
+    name, bounds = collection["name"], limits()
+    with st.container(horizontal=True, vertical_alignment="top"):
+        chunker = st.selectbox(
+            "Passages",
+            list(CHUNKERS),
+            format_func=lambda name: CHUNKERS[name],
+            key="chunker",
+            help="How the text of the files that you add is cut into the passages that are searched.",
+        )
+        _personal_data(collection)
+    if said := st.session_state.pop("pii-said", None):
+        look.note(said)
     # Another key empties the widget after its files have been sent.
     turn = st.session_state.setdefault("upload-turn", 0)
     files = st.file_uploader(

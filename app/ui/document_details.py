@@ -51,8 +51,13 @@ def _near(doc_id: str) -> None:
     if not found:
         return
     rows = "".join(
-        f'<div><span class="ob-badge">{n["similarity"]:.0%} the same</span> {inert_html(n["title"] or n["uri"])} '
-        f'<span class="ob-muted">in {inert_html(n["collection"])}</span></div>'
+        f'<div><span class="ob-badge">{_share(n["similarity"])} the same</span> {inert_html(n["title"] or n["uri"])} '
+        f'<span class="ob-muted">{inert_html(n["uri"])} in {inert_html(n["collection"])}</span></div>'
         for n in found
     )
     st.html(f'<div class="ob-near">{rows}</div>')
+
+
+def _share(similarity: float) -> str:
+    """As a percentage that says 100 only of the very same."""
+    return f"{int(100 * similarity)}%"
