@@ -60,7 +60,7 @@ def sample_of(text: str) -> str:
     else:
         middle = (len(text) - _PIECE) // 2
         pieces = [text[:_PIECE], text[middle : middle + _PIECE], text[-_PIECE:]]
-    return " ".join(" ".join(_WORDS.findall(piece))[:_SAMPLE] for piece in pieces)
+    return " ".join(" ".join(_WORDS.findall(piece))[:_SAMPLE].strip() for piece in pieces)
 
 
 def declared_language(value: object) -> str | None:

@@ -29,7 +29,8 @@ _AT = re.compile("[@＠﹫]")
 _LOCAL = re.compile(r"[\w.%+&'’!#$*/=?^`{|}~-]{1,64}\Z")
 _DOMAIN = re.compile(r"(?:\w(?:[\w-]{0,61}\w)?[.。]){1,8}[^\W\d_]{2,24}|(?:xn--[\w-]{1,59})")
 _IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}\d{2}(?:[\s\-.]?[A-Za-z0-9]){11,30}))")
-_PHONE_RUN = re.compile(r"[+＋(（\[]*\d[\d \t\u00a0\u2000-\u200a\u202f()（）\[\].\-\u2010-\u2015\u2212/~·]*\d")
+_PHONE_RUN = re.compile(r"[+＋(（\[]{0,3}\d[\d \t\u00a0\u2000-\u200a\u202f()（）\[\].\-\u2010-\u2015\u2212/~·]*\d")
+_BRACKETS = {"(": ")", "（": "）", "[": "]", "［": "］"}
 _MIN_PHONE_DIGITS = 7
 _AROUND = 16  # characters beside a run of digits that decide whether it is a phone number ("ext. 12", "$", letters)
 _LONG_RUN = 400  # a longer run is a table of numbers; it is looked at in pieces
@@ -142,7 +143,10 @@ def _phones(text: str, start: int, end: int, regions: Sequence[str]) -> Iterator
     window = text[start:end]
     for region in regions or ("ZZ",):  # "ZZ": no country
         for match in phonenumbers.PhoneNumberMatcher(window, region):
-            yield Found(start + match.start, start + match.end, "phone")
+            first, raw = start + match.start, match.raw_string
+            while raw[0] in _BRACKETS and _BRACKETS[raw[0]] not in raw:  # it opens what stands around the number
+                first, raw = first + 1, raw[1:]
+            yield Found(first, start + match.end, "phone")
 
 
 def count_pii(found: Sequence[Found]) -> dict[str, int]:

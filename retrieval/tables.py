@@ -106,7 +106,6 @@ signature_bands = Table(
     Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), primary_key=True),
     Column("key", BigInteger, primary_key=True),
     Index("signature_bands_by_key", "key", "doc_number"),
-    sqlite_with_rowid=False,
 )
 
 chunks = Table(

@@ -59,5 +59,4 @@ def _near(doc_id: str) -> None:
 
 
 def _share(similarity: float) -> str:
-    """As a percentage that says 100 only of the very same."""
-    return f"{int(100 * similarity)}%"
+    return f"about {int(100 * similarity)}%"

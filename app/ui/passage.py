@@ -92,6 +92,10 @@ def _draw(passage: Passage) -> None:
         return
     page = _page_of(document, passage)
     head(page)
+    pii = document.get("pii")
+    if pii is not None and pii["mode"] == "redact":
+        look.muted("Personal data were taken out of this text; the original and its pages are not shown.")
+        return
     if document["mime_type"] == PDF and page is not None:
         _page_image(passage, page)
     st.download_button(

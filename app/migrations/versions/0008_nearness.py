@@ -21,7 +21,6 @@ def upgrade() -> None:
         "signature_bands",
         _document(),
         sa.Column("key", sa.BigInteger, primary_key=True),
-        sqlite_with_rowid=False,
     )
     op.create_index("signature_bands_by_key", "signature_bands", ["key", "doc_number"])
 
