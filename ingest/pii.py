@@ -131,7 +131,7 @@ def _phone_windows(text: str) -> Iterator[tuple[int, int]]:
         before, after = text[max(0, start - _AROUND) : start], text[end : end + _AROUND]
         first, last = start - len(before.rpartition("\n")[2]), end + len(after.partition("\n")[0])
         # Pieces overlap by more than a number is long, so that none is cut in two.
-        for at in range(start, end, _LONG_RUN // 2):
+        for at in range(start, end, _LONG_RUN - 5 * _AROUND):
             yield max(first, at - _AROUND), min(last, at + _LONG_RUN + _AROUND)
             if at + _LONG_RUN >= end:
                 break

@@ -157,7 +157,10 @@ def _wrong_parents(connection: Connection, row: Row[Any]) -> tuple[str, str] | N
         if parent is None:
             return "chunks-damaged", f"passage {c.chunk_id} is read as part of {c.parent_id}, which is not stored"
         if not parent.start <= c.start < c.end <= parent.end:
-            return "chunks-damaged", f"passage {c.chunk_id} does not lie within {c.parent_id}, which is read in its place"
+            return (
+                "chunks-damaged",
+                f"passage {c.chunk_id} does not lie within {c.parent_id}, which is read in its place",
+            )
         named.add(c.parent_id)
     for p in kept:
         if not 0 <= p.start < p.end <= row.n_characters:

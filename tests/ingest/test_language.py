@@ -61,5 +61,7 @@ def test_threads_share_one_detector(guesser: LanguageGuesser) -> None:
 
 
 def test_nothing_is_loaded_until_it_is_asked() -> None:
-    script = "import sys; from ingest.language import LanguageGuesser; LanguageGuesser(); assert 'lingua' not in sys.modules"
+    script = (
+        "import sys; from ingest.language import LanguageGuesser; LanguageGuesser(); assert 'lingua' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)
