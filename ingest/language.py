@@ -21,7 +21,7 @@ LANGUAGES = (
 MIN_LETTERS = 12  # of fewer nothing is said
 MIN_CONFIDENCE = 0.6
 _PIECES, _PIECE = 3, 2000  # characters looked at: at the beginning, in the middle, at the end
-_SAMPLE = 240  # letters and spaces taken of each piece
+_SAMPLE = 100  # letters and spaces taken of each piece
 _WORDS = re.compile(r"[^\W\d_]+")
 _TAG = re.compile(r"([A-Za-z]{2,3})(?:[-_].*)?\Z")
 

@@ -25,6 +25,7 @@ NEAR = 0.8
 # which the signatures then decide.
 BANDS, BAND_VALUES = 25, 5
 _BATCH = 8192  # shingles
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits without pattern: 2⁶⁴ over the golden ratio
 # A script without spaces gives a word per character.
 _WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
 
@@ -37,8 +38,8 @@ def signature_of(text: str, tick: Callable[[], None] = _nothing) -> Signature | 
     """The signature of a text; None if it has no word. ``tick`` is called now and then in a long one."""
     from datasketch import MinHash
 
-    sketch = MinHash(num_perm=N_VALUES, seed=1, hashfunc=zlib.crc32)
-    words = words_of(text)
+    sketch = MinHash(num_perm=N_VALUES, seed=1, hashfunc=int)  # what it is given is hashed already
+    words = map(zlib.crc32, (w.encode("utf-8", "surrogatepass") for w in words_of(text)))
     carried = list(islice(words, SHINGLE_WORDS - 1))
     if not carried:
         return None
@@ -47,11 +48,22 @@ def signature_of(text: str, tick: Callable[[], None] = _nothing) -> Signature | 
         some = carried + list(islice(words, _BATCH))
         if len(some) == len(carried) and not first:
             break
-        shingles = [" ".join(some[i : i + SHINGLE_WORDS]) for i in range(max(1, len(some) - SHINGLE_WORDS + 1))]
-        sketch.update_batch([s.encode("utf-8", "surrogatepass") for s in set(shingles)])
+        sketch.update_batch(np.unique(_shingle_hashes(some)).tolist())
         carried, first = some[-(SHINGLE_WORDS - 1) :], False
         tick()
     return np.asarray(sketch.hashvalues, dtype=np.uint32)
+
+
+def _shingle_hashes(words: list[int]) -> NDArray[np.uint32]:
+    """Of each run of words in a row; of all of them where there are fewer than a run has."""
+    hashes = np.array(words, dtype=np.uint64)
+    n = max(1, len(hashes) - SHINGLE_WORDS + 1)
+    mixed = np.zeros(n, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for i in range(min(SHINGLE_WORDS, len(hashes))):
+            mixed = (mixed ^ hashes[i : i + n]) * _MIX
+            mixed ^= mixed >> np.uint64(29)
+    return (mixed >> np.uint64(32)).astype(np.uint32)
 
 
 def words_of(text: str) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 from email.message import EmailMessage
-from pathlib import Path
 
 import pytest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -81,7 +82,7 @@ def test_nothing_of_it_is_left_and_every_other_word_is(parts: list[tuple[str, st
 @given(st.text(st.sampled_from("ab1290+-.() @DE\n"), max_size=60) | st.text(max_size=80))
 def test_any_text_at_all_comes_out_without_a_find(text: str) -> None:
     spans = find_pii(text, ("US", "DE"))
-    assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(spans))
     assert all(0 <= f.start < f.end <= len(text) for f in spans)
     assert find_pii(redact_text(text, ("US", "DE")), ("US", "DE")) == []
 
@@ -92,7 +93,7 @@ def test_pages_and_headings_keep_their_places(bodies: list[list[tuple[str, str, 
     """Each page is what it would be if it were redacted by itself."""
     text, pages, headings = "", [], []
     for number, body in enumerate(bodies, start=1):
-        page = f"Heading\n" + "".join("".join(part) for part in body) + "\nend"
+        page = "Heading\n" + "".join("".join(part) for part in body) + "\nend"
         headings.append(Heading(1, f"Heading of {body[0][2]}", len(text)))
         pages.append(Page(number, len(text), len(text) + len(page)))
         text += page + "\n"
