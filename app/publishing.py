@@ -102,6 +102,9 @@ class Publisher:
                 if attempt == _TRIES:
                     return e.message
                 await asyncio.sleep(_RETRY_S)
+            except Exception:  # a fault of ours: the publisher has to live on
+                logger.exception("%d documents could not be made searchable", len(batch))
+                return "Openbook broke while it made the document searchable; the server's log has the details"
             else:
                 return None
         return None

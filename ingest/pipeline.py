@@ -8,7 +8,7 @@ Facts are what a text says of itself: its language, and personal data, which may
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from core.errors import RunCancelled
 from core.ids import document_id
-from core.protocols import Embed, Encoder
+from core.protocols import Embed, Encoder, Tokenizer
 from core.settings import Settings
 from core.types import Chunk, Document, PageSpan, PiiMode, Vectors
 from ingest.chunk.choose import ChunkerName, chunker_version, cut
@@ -111,7 +111,7 @@ def understand(
     max_tokens, overlap = chunk_budget(settings, encoder)
     with _timed(seconds, "chunk"):
         chunks, parents = cut(
-            chunker or settings.chunker, document, parsed.headings, encoder.tokenizer, max_tokens, overlap,
+            chunker or settings.chunker, document, parsed.headings, _Listening(encoder.tokenizer, report, cancelled), max_tokens, overlap,
             embed=_cancellable(encoder, report, cancelled), semantic_percentile=settings.semantic_percentile,
         )  # fmt: skip
     return Understood(
@@ -268,6 +268,24 @@ def _cancellable(encoder: Encoder, report: Callable[[JobState, float], None], ca
         return vectors
 
     return embed
+
+
+class _Listening:
+    """A tokenizer that hears of a cancellation and gives a sign of life: a long text is cut into tokens by blocks."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, report: Callable[[JobState, float], None], cancelled: Callable[[], bool]
+    ) -> None:
+        self._tokenizer, self._report, self._cancelled = tokenizer, report, cancelled
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        self._report("parsing", _PARSED)
+        _stop_if(self._cancelled)
+        return self._tokenizer.spans(text)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        _stop_if(self._cancelled)
+        return self._tokenizer.count(texts)
 
 
 def _encode(

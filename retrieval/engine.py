@@ -344,7 +344,8 @@ class SearchEngine:
             if self._terms.index is None or not self._terms.moved:
                 return bool(gone)
             covered = self._leaving[0][0] - 1 if self._leaving else self._catalogue.change
-            self._terms.cover(covered, len(self._catalogue.newest().alive()))
+            if not self._terms.cover(covered, len(self._catalogue.newest().alive())):
+                self._builder.wake()  # nobody else would have it built anew
             return True
 
     def _terms_step(self) -> bool:

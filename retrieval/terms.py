@@ -122,16 +122,17 @@ class TermKeeper:
         except _FAILURES as e:
             self.give_up(e)
 
-    def cover(self, change: int, n_rows: int) -> None:
-        """Commits, and notes in the manifest that everything up to ``change`` is in."""
+    def cover(self, change: int, n_rows: int) -> bool:
+        """Commits, and notes in the manifest that everything up to ``change`` is in; False if the index failed."""
         self.commit()
         if self.index is None:
-            return
+            return False
         with self._database.write() as connection:
             if self._generation:
                 self._generations.cover(connection, "sparse", self._generation, change, n_rows)
             forget_removals(connection, change)
         self.moved = False
+        return True
 
     def give_up(self, error: Exception) -> None:
         """Takes a failed index out of service, to be built anew."""

@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.protocols import Tokenizer
 
@@ -31,8 +34,7 @@ _CLOSING = frozenset("。、，．！？：；）」』】〉》〕］｝…,.!?
 _OPENING = frozenset("（「『【〈《〔［｛([{\"'“‘«")
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     start: int
     end: int
     cost: int  # in tokens
@@ -42,22 +44,35 @@ def atoms(text: str, tokenizer: Tokenizer) -> list[Atom]:
     """The atoms of ``text``, in order; together they hold everything that is not white space."""
     found: list[Atom] = []
     for block_start, block in _blocks(text):
-        tokens = tokenizer.spans(block)  # in order of appearance
-        token = 0
-        for match in _WORD.finditer(block):
-            pieces = _pieces(match.group(), match.start())
-            for start, end in pieces:
-                while token < len(tokens) and tokens[token][1] <= start:
-                    token += 1
-                # A token that reaches over a cut counts on both sides: parted, each side has its own.
-                count = 0
-                while token + count < len(tokens) and tokens[token + count][0] < end:
-                    count += 1
-                sliced = match.end() - match.start() > MAX_WORD_CHARACTERS
-                # A slice of an unknown word may be many tokens by itself; half its characters is more than enough.
-                least = (end - start + 1) // 2 if sliced else -(-(end - start) // _CHARACTERS_PER_TOKEN)
-                found.append(Atom(block_start + start, block_start + end, max(count, least)))
+        ranges = _ranges(block)
+        if ranges:
+            found += _costed(np.array(ranges), np.array(tokenizer.spans(block)).reshape(-1, 2), block_start)
     return found
+
+
+def _ranges(block: str) -> list[tuple[int, int, bool]]:
+    """(start, end, whether it is a slice of a word) of each atom."""
+    whole = block.isascii() or not _SPACELESS_LETTER.search(block)
+    found: list[tuple[int, int, bool]] = []
+    for match in _WORD.finditer(block):
+        start, end = match.span()
+        if whole and end - start <= MAX_WORD_CHARACTERS:
+            found.append((start, end, False))
+        else:
+            found += [(*piece, end - start > MAX_WORD_CHARACTERS) for piece in _pieces(match.group(), start)]
+    return found
+
+
+def _costed(ranges: NDArray[np.int64], tokens: NDArray[np.int64], offset: int) -> list[Atom]:
+    """Args: ranges: (n, 3) start, end, sliced. tokens: (m, 2) start, end, both in order of appearance."""
+    starts, ends, sliced = ranges.T
+    # A token that reaches over a cut counts on both sides: parted, each side has its own.
+    count = np.searchsorted(tokens[:, 0], ends, "left") - np.searchsorted(tokens[:, 1], starts, "right")
+    size = ends - starts
+    # A slice of an unknown word may be many tokens by itself; half its characters is more than enough.
+    least = np.where(sliced, (size + 1) // 2, -(-size // _CHARACTERS_PER_TOKEN))
+    cost = np.maximum(count, least)
+    return list(map(Atom, (starts + offset).tolist(), (ends + offset).tolist(), cost.tolist()))
 
 
 def _blocks(text: str) -> Iterator[tuple[int, str]]:
@@ -71,7 +86,7 @@ def _blocks(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _pieces(word: str, offset: int) -> list[tuple[int, int]]:
-    if len(word) <= MAX_WORD_CHARACTERS and (word.isascii() or not _SPACELESS_LETTER.search(word)):
+    if len(word) <= MAX_WORD_CHARACTERS and not _SPACELESS_LETTER.search(word):
         return [(offset, offset + len(word))]
     cuts = [0]
     for i in range(1, len(word)):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from core.errors import InvalidRequest
 from ingest.parse.document import Heading
@@ -34,8 +34,7 @@ class Boundary(IntEnum):
     FORCED = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     start: int
     end: int
     cost: int  # tokens
@@ -57,10 +56,8 @@ def boundaries(text: str, ranges: Sequence[tuple[int, int, int]], headings: Sequ
             boundary = Boundary.HEADING
             while next_heading < len(starts) and starts[next_heading] <= start:
                 next_heading += 1
-        elif _BLANK_LINE.search(gap):
-            boundary = Boundary.PARAGRAPH
         elif "\n" in gap:
-            boundary = Boundary.LINE
+            boundary = Boundary.PARAGRAPH if _BLANK_LINE.search(gap) else Boundary.LINE
         if len(gap) > _MAX_GAP_CHARACTERS:
             boundary = Boundary.FORCED
         while next_block < len(blocks) and blocks[next_block][1] <= start:

@@ -79,7 +79,7 @@ def _within(units: Sequence[Unit], parents: Sequence[Chunk]) -> list[list[Unit]]
         while i < len(units) and units[i].start < parent.end:
             unit = units[i]
             start, end = max(unit.start, parent.start), min(unit.end, parent.end)
-            group.append(unit if (start, end) == (unit.start, unit.end) else replace(unit, start=start, end=end))
+            group.append(unit if (start, end) == (unit.start, unit.end) else unit._replace(start=start, end=end))
             i += 1
         groups.append(group)
     return groups

@@ -22,6 +22,8 @@ _MAX_HEADER_ROWS = 4
 _MAX_CAPTIONS = 6
 _MAX_GAP = 2  # blank rows between a header and its body
 _MAX_BLOCKS = 5000  # of a sheet; what follows is one
+_SPARSE = 20  # cells of a table for each one that is filled, above which it is not written as a table
+_SPARSE_FROM = 20_000  # cells
 _FOOTNOTE = 40  # a lone text below a table that is longer than this is a note, not a row label
 
 
@@ -175,6 +177,23 @@ def _spread(row: Row, columns: list[int]) -> Row:
     return spread
 
 
+def _is_sparse(block: _Block) -> bool:
+    """Whether nearly all cells of its table would be empty."""
+    cells = len(block.columns) * len(block.rows)
+    return cells > _SPARSE_FROM and cells > _SPARSE * sum(map(len, block.rows))
+
+
+def _named_cells(block: _Block) -> Iterator[str]:
+    """A line for each row, with the filled cells alone and the name of each one's column."""
+    rows = block.rows
+    names = {c: f"column {n}" for n, c in enumerate(block.columns, 1)}
+    if _header_rows(rows, len(names)):
+        names |= {c: " ".join(text.split()) for c, text in rows[0].items()}
+        rows = rows[1:]
+    for row in rows:
+        yield "; ".join(f"{names[c]}: {' '.join(text.split())}" for c, text in sorted(row.items()))
+
+
 def _write(writer: TextWriter, block: _Block, header: list[Row]) -> list[Row]:
     """Writes a block; returns the header rows it had, or took over."""
     for caption in block.captions:
@@ -184,6 +203,9 @@ def _write(writer: TextWriter, block: _Block, header: list[Row]) -> list[Row]:
         header = []
     elif len(columns) == 1:
         writer.block("\n".join(" ".join(text.split()) for row in block.rows for text in row.values()))
+    elif _is_sparse(block):
+        header = []
+        writer.block("\n".join(_named_cells(block)))
     else:
         # Filled up with empty cells a sparse block may be far larger than what it holds.
         check_characters(3 * len(columns) * len(block.rows), writer.filename, writer.limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
@@ -59,6 +60,7 @@ def main() -> None:
         except OpenbookError as e:
             said = e.code
         except Exception as e:  # noqa: BLE001 (told to whoever waits)
+            traceback.print_exc()
             said = repr(e)
         sys.stdout.write(f"{said}\n")
         sys.stdout.flush()

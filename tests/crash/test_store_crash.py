@@ -17,7 +17,7 @@ from tests.support.library import LOCAL, library
 DRIVER = Path(__file__).with_name("crash_driver.py")
 NEW_TEXT = "replaced with other words entirely and then some more of them"  # as in the driver
 KILLED = 42
-BEFORE = {f"f{i}": f"some words of file number{i} and a few more words to make two passages" for i in range(4)}
+BEFORE = {f"f{i}": f"some words of file number{i} and a few more words to make another of number{i}" for i in range(4)}
 AFTER = {
     "put": {**BEFORE, "new": NEW_TEXT},
     "replace": {**BEFORE, "f1": NEW_TEXT},
