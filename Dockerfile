@@ -1,6 +1,12 @@
 # One image for api and ui: the locked environment, nothing else.
 FROM python:3.11-slim-bookworm
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Language data for scanned pages; the library itself comes with the lock. TESSERACT_LANGUAGES="deu fra" adds others.
+ARG TESSERACT_LANGUAGES=""
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends tesseract-ocr-eng tesseract-ocr-osd \
+    $(for l in ${TESSERACT_LANGUAGES}; do echo tesseract-ocr-$l; done) \
+ && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY requirements/ requirements/
 # torch first and by itself: its default build brings CUDA; TORCH_INDEX chooses another, smaller one.

@@ -17,6 +17,7 @@ import psutil
 from app.datadir import find_server, is_locked
 from core.errors import ModelUnavailable
 from core.settings import Settings
+from ingest.parse.ocr import chosen_languages, debian_packages, has_orientation, installed_languages, missing_ocr
 from models.packaged import MINILM, SMOLLM2, verify
 
 State = Literal["ok", "note", "missing"]
@@ -47,7 +48,7 @@ def examine(settings: Settings) -> list[Finding]:
         _disk(settings.data_dir),
         *_gpu(),
         *(_weights(model.name, model) for model in (MINILM, SMOLLM2)),
-        _ocr(),
+        _ocr(settings),
         *_packages(),
         _server(settings.data_dir),
     ]
@@ -133,10 +134,26 @@ def _weights(name: str, model: object) -> Finding:
     return Finding(topic="Weights", state="ok", text=f"{name}: present, SHA-256 verified")
 
 
-def _ocr() -> Finding:
-    if shutil.which("tesseract"):
-        return Finding(topic="OCR", state="note", text="tesseract is installed; this version does not use it yet")
-    return Finding(topic="OCR", state="note", text="scanned pages are named as such and not read in this version")
+def _ocr(settings: Settings) -> Finding:
+    """Whether pages that are images can be read, in which languages, and how to get more."""
+    if settings.ocr == "off":
+        return Finding(topic="OCR", state="note", text="off (OPENBOOK_OCR): scanned pages are named, not read")
+    missing = missing_ocr(settings.ocr_languages)
+    if missing:
+        return Finding(topic="OCR", state="note", text=f"{missing}; until then scanned pages are named, not read")
+    chosen, others = chosen_languages(settings.ocr_languages), installed_languages()
+    text = f"tesseract reads scanned pages and pictures in {', '.join(chosen)}"
+    others = [name for name in others if name not in chosen]
+    if others:
+        text += f"; installed, too: {', '.join(others)}"
+    absent = debian_packages(settings.ocr_languages)
+    if absent:
+        text += f"; of those asked for, data is missing: apt install {absent}"
+    elif not others:
+        text += " (for German apt install tesseract-ocr-deu, and so on; choose with OPENBOOK_OCR_LANGUAGES=eng+deu)"
+    if not has_orientation():
+        text += "; pages on their side need apt install tesseract-ocr-osd"
+    return Finding(topic="OCR", state="ok", text=text)
 
 
 def _packages() -> list[Finding]:

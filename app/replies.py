@@ -100,7 +100,7 @@ class Purged(TypedDict):
 
 
 class Document(TypedDict):
-    """``page_spans``, ``authors``, dates and ``outline`` come with one document, not with a list of them."""
+    """``page_spans``, ``figures``, ``authors``, dates and ``outline`` come with one document, not with a list of them."""
 
     doc_id: str
     title: str
@@ -113,6 +113,7 @@ class Document(TypedDict):
     warnings: list[str]
     sha256: NotRequired[str]
     collection: NotRequired[str]
+    figures: NotRequired[list[dict[str, Any]]]  # label, caption, page, start, end, image (a path of the API)
     metadata: NotRequired[dict[str, Any]]
     page_spans: NotRequired[list[Span]]
     language: NotRequired[str | None]

@@ -23,6 +23,7 @@ from core.types import Answer, Chunk, Citation, Hit, Metadata, PageSpan, Sentenc
 
 Json = dict[str, Any]
 
+_TOLD_APART = ("headings", "warnings", "incomplete", "pii", "figures")
 MAX_OUTLINE = 500  # headings in one answer
 
 
@@ -68,7 +69,7 @@ def facts_json(title: str, metadata: Metadata, pages: Sequence[PageSpan]) -> Jso
             for level, text, start in metadata.get("headings", [])[:MAX_OUTLINE]
         ],
         "pii": metadata.get("pii"),
-        "metadata": {k: v for k, v in metadata.items() if k not in ("headings", "warnings", "incomplete", "pii")},
+        "metadata": {k: v for k, v in metadata.items() if k not in _TOLD_APART and not k.startswith("_")},
     }
 
 

@@ -73,6 +73,11 @@ class Settings(BaseModel):
     max_characters: int = Field(20_000_000, ge=1)
     parse_timeout_s: float = Field(120.0, gt=0)
     parse_memory_bytes: int = Field(1536 * 2**20, ge=64 * 2**20)
+    # Pages that are images. The languages are tesseract's, "eng+deu"; none: what is installed, English first, 4 at most.
+    ocr: Literal["auto", "off"] = "auto"
+    ocr_languages: str = Field("", pattern=r"^[A-Za-z_]*([+,][A-Za-z_]+)*$")
+    ocr_max_pages: int = Field(200, ge=0)  # of one file
+    ocr_page_s: float = Field(120.0, gt=0)
 
     # Retrieval.
     retriever: Literal["bm25", "tfidf", "dense", "hybrid"] = "hybrid"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
-from ingest.parse.document import Heading, Page, ParsedDocument
+from ingest.parse.document import OCR_WORDS, Heading, Page, ParsedDocument
 
 PiiKind = Literal["email", "phone", "iban"]
 
@@ -187,6 +187,8 @@ def redact_document(
     """
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     text, pages, headings = parsed.text, parsed.pages, parsed.headings
+    # Where the words of a scan lie is for pictures of its pages, which are not shown; and it holds the words.
+    metadata = {key: value for key, value in parsed.metadata.items() if key != OCR_WORDS}
     for _ in range(_MAX_ROUNDS):
         found = find_pii(text, regions, tick)
         if not found:
@@ -196,6 +198,10 @@ def redact_document(
         text = _replaced(text, found)
         pages = tuple(Page(p.number, moved.at(p.start), moved.at(p.end)) for p in pages)
         headings = tuple(Heading(h.level, h.text, moved.at(h.start)) for h in headings)
+        if "figures" in metadata:
+            metadata["figures"] = [
+                {**f, "start": moved.at(f["start"]), "end": moved.end(f["end"])} for f in metadata["figures"]
+            ]
     else:
         text = _blunt(text, regions)  # as long as before
 
@@ -214,7 +220,7 @@ def redact_document(
         title=clean(parsed.title),
         pages=pages,
         headings=tuple(Heading(h.level, clean(h.text), h.start) for h in headings),
-        metadata=clean(dict(parsed.metadata)),
+        metadata=clean(metadata),
         warnings=tuple(w._replace(message=clean(w.message)) for w in parsed.warnings),
     )
     return redacted, dict(counts)
@@ -234,4 +240,11 @@ class _Moved:
         n = bisect_right(self._starts, offset)
         if n and offset < self._found[n - 1].end:
             return self._found[n - 1].start + self._shift[n - 1]
+        return offset + self._shift[n]
+
+    def end(self, offset: int) -> int:
+        """Of an offset at which something ends: within a find, where its marker ends."""
+        n = bisect_right(self._starts, offset - 1)
+        if n and offset <= self._found[n - 1].end:
+            return self._found[n - 1].start + self._shift[n - 1] + len(MARKERS[self._found[n - 1].kind])
         return offset + self._shift[n]

@@ -60,6 +60,10 @@ def parse_limits(settings: Settings) -> ParseLimits:
         max_characters=settings.max_characters,
         timeout_s=settings.parse_timeout_s,
         memory_bytes=settings.parse_memory_bytes,
+        ocr=settings.ocr,
+        ocr_languages=settings.ocr_languages,
+        ocr_max_pages=settings.ocr_max_pages,
+        ocr_page_s=settings.ocr_page_s,
     )
 
 

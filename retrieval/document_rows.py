@@ -165,7 +165,8 @@ def as_info(row: Row[Any]) -> DocumentInfo:
         encoder_revision=row.encoder_revision,
         chunker_version=row.chunker_version,
         created_at=row.created_at,
-        metadata=row.metadata,
+        # Keys with "_" before them are for the machine, and can be long.
+        metadata={key: value for key, value in row.metadata.items() if not key.startswith("_")},
     )
 
 

@@ -169,7 +169,7 @@ class Store:
     ) -> Change:
         """Stores a document with its chunks and their vectors; replaces the one with the same ``doc_id``.
 
-        The same bytes, encoder and chunker as stored already change nothing.
+        The same bytes, encoder and chunker as stored already, with a text of the same length, change nothing.
 
         Args:
             vectors_: (n_chunks, dim), one row per chunk.
@@ -194,14 +194,12 @@ class Store:
 
         old = connection.execute(
             _runs(documents.c.doc_id == document.doc_id).add_columns(
-                documents.c.encoder_revision, documents.c.chunker_version
+                documents.c.encoder_revision, documents.c.chunker_version, documents.c.n_characters
             )
         ).one_or_none()
-        if old is not None and (old.sha256, old.encoder_revision, old.chunker_version) == (
-            document.sha256,
-            encoder_revision,
-            chunker_version,
-        ):
+        # The length of the text, since OCR that was missing before may have come.
+        made = (document.sha256, encoder_revision, chunker_version, len(document.text))
+        if old is not None and (old.sha256, old.encoder_revision, old.chunker_version, old.n_characters) == made:
             return Change(number=current_change(connection), kind="none")
 
         change = self._take_away(connection, "put", document.doc_id, [old] if old is not None else [])
@@ -300,9 +298,11 @@ class Store:
             query = _select_documents(principal).where(documents.c.collection_id == collection_id)
             if cursor is not None:
                 query = query.where(documents.c.doc_number < int(cursor))
-            found = connection.execute(query.order_by(documents.c.doc_number.desc()).limit(limit + 1)).all()
-        more = str(found[limit - 1].doc_number) if len(found) > limit else None
-        return [as_info(row) for row in found[:limit]], more
+            # Row by row: metadata can be long, and infos leave the longest of it out.
+            rows = connection.execute(query.order_by(documents.c.doc_number.desc()).limit(limit + 1))
+            found = [(row.doc_number, as_info(row)) for row in rows]
+        more = str(found[limit - 1][0]) if len(found) > limit else None
+        return [info for _, info in found[:limit]], more
 
     def list_chunks(self, principal: Principal, doc_id: str) -> list[Chunk]:
         """A document's chunks in reading order. Raises NotFound."""

@@ -14,6 +14,8 @@ from app.upkeep.purge import purge as purge_document
 from app.upkeep.purge import purged_json
 from core.errors import Forbidden, InvalidRequest, NotFound
 from core.types import Chunk, Document
+from ingest.parse.document import OCR_WORDS
+from ingest.parse.kinds import DRAWN
 from retrieval.near import NearDuplicate, count_near, near_duplicates
 from retrieval.records import DocumentInfo
 
@@ -64,7 +66,7 @@ async def get_document(doc_id: str, services: ServicesHere, principal: Principal
     document = await services.offload(services.store.get_document, principal, doc_id)
     facts = facts_json(info.title, info.metadata, document.pages)
     spans = [{"number": p.number, "start": p.start, "end": p.end} for p in document.pages]
-    return {**facts, **_info_json(info), "page_spans": spans}
+    return {**facts, **_info_json(info), "page_spans": spans, "figures": _figures(document)}
 
 
 @router.get("/documents/{doc_id}/near-duplicates")
@@ -91,6 +93,20 @@ async def get_near_duplicates(doc_id: str, services: ServicesHere, principal: Pr
             for n in found
         ]
     }
+
+
+def _figures(document: Document) -> list[dict[str, Any]]:
+    """Captions of figures with the image of the page on which each stands, the caption marked."""
+    if _is_redacted(document):
+        return []  # their page images are not shown
+    return [
+        {
+            **figure,
+            "caption": document.text[figure["start"] : figure["end"]],
+            "image": f"/v1/documents/{document.doc_id}/pages/{figure['page']}.png?highlight={figure['start']},{figure['end']}",
+        }
+        for figure in document.metadata.get("figures", [])
+    ]
 
 
 @router.delete("/documents/{doc_id}", status_code=204, responses={200: {"description": "What was purged where."}})
@@ -194,29 +210,35 @@ async def get_page_image(
     ] = None,
     width: Annotated[int, Query(ge=100, le=3000)] = PAGE_WIDTH_PX,
 ) -> Response:
-    """A page of a PDF as an image, the passage marked."""
+    """A page of a PDF, or of a picture, as an image, the passage marked."""
     document = await services.offload(services.store.get_document, principal, doc_id)
     _may_show_original(document)
     page = next((p for p in document.pages if p.number == number), None)
-    if document.mime_type != "application/pdf":
+    if document.mime_type not in DRAWN:
         raise NotFound(f"{document.title!r} is {document.mime_type}, which has no page images", code="no-pages")
     if page is None:
         raise NotFound(f"{document.title!r} has pages 1 to {len(document.pages)}, not {number}", code="no-such-page")
     start, end = _range(highlight) if highlight else (page.start, page.start)
     path = services.store.originals.path(document.sha256)
+    words = document.metadata.get(OCR_WORDS, {}).get(str(number), "")
 
     def render() -> bytes:
         # Offsets of a document become offsets of its page; a passage may begin before it or end after it.
         low, high = max(start, page.start) - page.start, min(end, page.end) - page.start
         page_text = document.text[page.start : page.end]
-        return services.sandbox.page_image(path, number, page_text, [(low, high)] if low < high else [], width)
+        passages = [(low, high)] if low < high else []
+        return services.sandbox.page_image(path, number, page_text, passages, width, words=words)
 
     return Response(await services.offload(render), media_type="image/png")
 
 
+def _is_redacted(document: Document) -> bool:
+    return dict(document.metadata.get("pii") or {}).get("mode") == "redact"
+
+
 def _may_show_original(document: Document) -> None:
     """The file as it came, and pictures of its pages, hold what was taken out of the text."""
-    if dict(document.metadata.get("pii") or {}).get("mode") == "redact":
+    if _is_redacted(document):
         raise Forbidden(
             f"{document.title!r} was redacted: its original is kept on the server to be read again, and not shown",
             code="redacted",

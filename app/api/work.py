@@ -24,6 +24,8 @@ from core.types import Principal
 from ingest.chunk.choose import ChunkerName
 from ingest.job import WORKING_STATES
 from ingest.ledger import Job
+from ingest.parse.document import AWAITS_OCR
+from ingest.parse.ocr import missing_ocr
 from ingest.pipeline import version_of
 from retrieval.records import Change, DocumentInfo
 
@@ -87,7 +89,7 @@ def _claim(services: Services, worker_id: str) -> Job | None:
 
 
 def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
-    """The same bytes under the same name, by the same encoder and chunker."""
+    """The same bytes under the same name, by the same encoder and chunker, unless OCR has come since that it lacked."""
     principal = Principal(user_id=job.owner_id)
     try:
         found = services.store.get_document_info(principal, document_id(job.collection, job.uri))
@@ -97,7 +99,11 @@ def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
         pii = services.store.pii_of(connection, job.collection)
     version = version_of(services.settings, services.encoder, cast(ChunkerName, job.chunker), pii)
     made = (found.sha256, found.encoder_revision, found.chunker_version)
-    return found if made == (job.sha256, services.encoder.revision, version) else None
+    if made != (job.sha256, services.encoder.revision, version):
+        return None
+    if found.metadata.get(AWAITS_OCR) and services.settings.ocr == "auto":
+        return None if not missing_ocr(services.settings.ocr_languages) else found
+    return found
 
 
 def _task(services: Services, job: Job) -> Task:

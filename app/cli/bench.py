@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from typing import Annotated
 
@@ -21,9 +22,11 @@ def bench(
 
     Example: openbook bench parse -- --files reports/
     """
-    import bench as package
-
-    names = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+    # Found by name: what measures the product is no part of it, and may not be installed with it.
+    package = importlib.util.find_spec("bench")
+    if package is None:
+        raise InvalidRequest("the measurements come with the repository: run this from a checkout of it", code="usage")
+    names = sorted(m.name for m in pkgutil.iter_modules(package.submodule_search_locations))
     measures = [n for n in names if hasattr(importlib.import_module(f"bench.{n}"), "main")] if name not in names else []
     if name not in names:
         raise InvalidRequest(f"there is no measurement {name!r}: choose {', '.join(measures)}", code="usage")

@@ -190,7 +190,7 @@ def _uploader(collection: replies.Collection) -> None:
     # Another key empties the widget after its files have been sent.
     turn = st.session_state.setdefault("upload-turn", 0)
     files = st.file_uploader(
-        "Drop files here: PDF, Word, Excel, PowerPoint, e-mail, EPUB, OpenDocument, HTML, Markdown, CSV, text …",
+        "Drop files here: PDF, Word, Excel, PowerPoint, e-mail, EPUB, OpenDocument, HTML, Markdown, CSV, text, scans …",
         accept_multiple_files=True,
         key=f"upload-{name}-{turn}",
         max_upload_size=max(1, bounds.max_upload_bytes // 2**20),

@@ -96,7 +96,7 @@ def _draw(passage: Passage) -> None:
     if pii is not None and pii["mode"] == "redact":
         look.muted("Personal data were taken out of this text; the original and its pages are not shown.")
         return
-    if document["mime_type"] == PDF and page is not None:
+    if page is not None and (document["mime_type"] == PDF or document["mime_type"].startswith("image/")):
         _page_image(passage, page)
     st.download_button(
         "Download the original",

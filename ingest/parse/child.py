@@ -18,7 +18,8 @@ from ingest.parse.confine import allow_cpu, confine
 from ingest.parse.document import ParseLimits
 from ingest.parse.wire import encode_frame
 
-Handler: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+Tell: TypeAlias = Callable[[dict[str, Any]], None]  # sends the parent a note, before the answer
+Handler: TypeAlias = Callable[[dict[str, Any], Tell], dict[str, Any]]
 
 
 def main(arguments: Sequence[str], handlers: Mapping[str, Handler]) -> int:
@@ -27,8 +28,12 @@ def main(arguments: Sequence[str], handlers: Mapping[str, Handler]) -> int:
     network = confine(memory_bytes)
     with open(answer_fd, "wb", buffering=0) as answers:
         _send(answers, {"ready": True, "network": network})
+
+        def tell(note: dict[str, Any]) -> None:
+            _send(answers, {"note": note})
+
         for line in sys.stdin.buffer:
-            _send(answers, _answer(json.loads(line), handlers))
+            _send(answers, _answer(json.loads(line), handlers, tell))
     return 0
 
 
@@ -38,11 +43,11 @@ def _send(stream: Any, answer: dict[str, Any]) -> None:
         view = view[stream.write(view) :]
 
 
-def _answer(request: dict[str, Any], handlers: Mapping[str, Handler]) -> dict[str, Any]:
+def _answer(request: dict[str, Any], handlers: Mapping[str, Handler], tell: Tell) -> dict[str, Any]:
     name = request.get("filename", "the file")
     try:
         allow_cpu(float(request["cpu_s"]))
-        return handlers[request["do"]](request)
+        return handlers[request["do"]](request, tell)
     except OpenbookError as e:
         return {"error": {"type": type(e).__name__, "code": e.code, "message": e.message}}
     except MemoryError:
@@ -53,11 +58,16 @@ def _answer(request: dict[str, Any], handlers: Mapping[str, Handler]) -> dict[st
         return {"error": {"type": "ParseFailed", "code": "parse-failed", "message": message[:2000]}}
 
 
-def parse(request: dict[str, Any]) -> dict[str, Any]:
+def parse(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
     from ingest.parse.file import parse_file
 
     limits = ParseLimits.from_wire(request["limits"])
     path = Path(request["path"])
+
+    def before_ocr(count: int) -> None:
+        tell({"ocr": count})
+        allow_cpu(limits.stall_s + limits.ocr_page_s)
+
     allow_cpu(min(limits.cpu_allowance(path.stat().st_size), limits.timeout_s))
     document = parse_file(
         path,
@@ -65,20 +75,23 @@ def parse(request: dict[str, Any]) -> dict[str, Any]:
         limits,
         password=request.get("password"),
         progressed=lambda: allow_cpu(limits.stall_s),
+        before_ocr=before_ocr,
     )
     return {"document": document.to_wire()}
 
 
-def page(request: dict[str, Any]) -> dict[str, Any]:
-    from ingest.parse.pdf_page import render_page, text_boxes
+def page(request: dict[str, Any], _: Tell) -> dict[str, Any]:
+    from ingest.parse.page_image import page_png
 
-    path, number, password = Path(request["path"]), int(request["page"]), request.get("password")
-    boxes = [
-        box
-        for start, end in request["passages"]
-        for box in text_boxes(path, number, start, end, page_text=request["page_text"], password=password)
-    ]
-    png = render_page(path, number, boxes, int(request["width_px"]), password=password)
+    png = page_png(
+        Path(request["path"]),
+        int(request["page"]),
+        request["page_text"],
+        request["passages"],
+        int(request["width_px"]),
+        password=request.get("password"),
+        words=request.get("words", ""),
+    )
     return {"png": base64.b64encode(png).decode("ascii")}
 
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 # Changes whenever the same bytes would give another text: part of the pipeline's version.
-PARSER_VERSION = "2"
+PARSER_VERSION = "3"
+# Metadata: by page, where the words that OCR read lie on it (``ocr_page.pack_words``). For page images, not for people:
+# a key with "_" before it stays out of what is told of a document.
+OCR_WORDS = "_ocr_words"
+# Metadata: pages that were not read since there was no OCR. With one, the same bytes are worth reading again.
+AWAITS_OCR = "awaits_ocr"
 
 
 class Page(NamedTuple):
@@ -97,6 +102,11 @@ class ParseLimits:
     timeout_s: float = 120.0  # wall clock, all in all
     stall_s: float = 8.0  # processor time without progress: per page, or per file and its size (see ``cpu_allowance``)
     memory_bytes: int = 1536 * 2**20  # address space of the child
+    ocr: Literal["auto", "off"] = "auto"
+    ocr_languages: str = ""  # "eng+deu"; "": what is installed
+    ocr_max_pages: int = 200  # of one file; each adds ``ocr_page_s`` to its wall clock
+    ocr_page_s: float = 120.0  # of one page; a page takes 4 on a quiet machine, and 30 beside four other jobs
+    ocr_skip: tuple[int, ...] = ()  # pictures, counted from 0, that are not read: the child died of them before
 
     def cpu_allowance(self, size_bytes: int) -> float:
         """Processor seconds for a file that is read in one go: 2 more for each MiB."""
@@ -107,4 +117,4 @@ class ParseLimits:
 
     @classmethod
     def from_wire(cls, value: Mapping[str, Any]) -> ParseLimits:
-        return cls(**value)
+        return cls(**{**value, "ocr_skip": tuple(value["ocr_skip"])})

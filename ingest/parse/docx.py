@@ -51,7 +51,7 @@ def parse_docx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
     pictures = _pictures(package)
     if not text.strip():
         if pictures:
-            message = f"{filename} has no text: {pictures} pictures; OCR is not installed"
+            message = f"{filename} has no text, and pictures in Word documents are not read ({pictures} of them): save it as PDF"
             raise EmptyDocument(message, code="scanned")
         raise EmptyDocument(f"{filename} is a Word document without text")
     metadata = _metadata(package)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.errors import EmptyDocument, OpenbookError, ParseFailed, TooLarge
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
@@ -13,10 +13,17 @@ from ingest.parse.kinds import Kind
 from ingest.parse.sniff import sniff
 from ingest.parse.source import File, MemoryFile, size_of
 
+if TYPE_CHECKING:  # loaded with the first page that needs it
+    from ingest.parse.ocr import OcrReader
+
 Inner: TypeAlias = Callable[[MemoryFile, str, ParseLimits], ParsedDocument]  # reads an attachment
 
 
 def _nothing() -> None:
+    pass
+
+
+def _no_matter(_: int) -> None:
     pass
 
 
@@ -27,12 +34,14 @@ def parse_file(
     *,
     password: str | None = None,
     progressed: Callable[[], None] = _nothing,
+    before_ocr: Callable[[int], None] = _no_matter,
 ) -> ParsedDocument:
     """Reads the file at ``path``; ``filename`` is what a person calls it, and serves for messages and as a last title.
 
     Args:
         password: of an encrypted PDF; without one the empty password is tried.
         progressed: called after each page.
+        before_ocr: called with 0, 1, … before each page or picture that is read by OCR, which takes seconds.
 
     Raises:
         UnsupportedType: not a kind that is read; the message says what it is.
@@ -41,7 +50,31 @@ def parse_file(
         TooLarge: over one of ``limits``.
         ParseFailed: damaged, with the reason.
     """
-    return _read(path, filename, limits, password, progressed, attached=False)
+    reader = _LazyOcr(limits, before_ocr)
+    try:
+        return _read(path, filename, limits, password, progressed, reader, attached=False)
+    finally:
+        reader.close()
+
+
+class _LazyOcr:
+    """The file's OCR reader, made when a page first needs it; attachments share it."""
+
+    def __init__(self, limits: ParseLimits, before: Callable[[int], None]) -> None:
+        self._limits = limits
+        self._before = before
+        self._reader: OcrReader | None = None
+
+    def __call__(self) -> OcrReader:
+        if self._reader is None:
+            from ingest.parse.ocr import OcrReader
+
+            self._reader = OcrReader(self._limits, self._before)
+        return self._reader
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
 
 
 def _read(
@@ -50,6 +83,7 @@ def _read(
     limits: ParseLimits,
     password: str | None,
     progressed: Callable[[], None],
+    ocr: Callable[[], OcrReader],
     *,
     attached: bool,
 ) -> ParsedDocument:
@@ -65,12 +99,12 @@ def _read(
     found = sniff(file, filename)
 
     def inner(part: MemoryFile, name: str, share: ParseLimits) -> ParsedDocument:
-        document = _read(part, name, share, None, progressed, attached=True)
+        document = _read(part, name, share, None, progressed, ocr, attached=True)
         progressed()
         return document
 
     try:
-        document = _parse(found.kind, file, filename, limits, password, progressed, None if attached else inner)
+        document = _parse(found.kind, file, filename, limits, password, progressed, ocr, None if attached else inner)
     except OpenbookError:
         raise
     except (MemoryError, RecursionError) as e:
@@ -90,6 +124,7 @@ def _parse(
     limits: ParseLimits,
     password: str | None,
     progressed: Callable[[], None],
+    ocr: Callable[[], OcrReader],
     inner: Inner | None,
 ) -> ParsedDocument:
     # Each parser is imported when it is needed: the child starts without any.
@@ -97,7 +132,7 @@ def _parse(
         case "pdf":
             from ingest.parse.pdf import parse_pdf
 
-            return parse_pdf(path, filename, limits, password, progressed)
+            return parse_pdf(path, filename, limits, password, progressed, ocr, inner)
         case "docx":
             from ingest.parse.docx import parse_docx
 
@@ -166,3 +201,7 @@ def _parse(
             from ingest.parse.code import parse_code
 
             return parse_code(path, filename, limits)
+        case "png" | "jpeg" | "tiff" | "webp":
+            from ingest.parse.picture import parse_picture
+
+            return parse_picture(kind, path, filename, limits, progressed, ocr)

@@ -10,6 +10,7 @@ from typing import Literal
 Kind = Literal[
     "pdf", "docx", "xlsx", "pptx", "xls", "odt", "ods", "odp", "epub", "eml", "msg", "rtf",
     "html", "markdown", "rst", "csv", "json", "xml", "code", "text",
+    "png", "jpeg", "tiff", "webp",
 ]  # fmt: skip
 
 _OOXML = "application/vnd.openxmlformats-officedocument."
@@ -35,6 +36,10 @@ MIME_TYPES: dict[Kind, str] = {
     "xml": "application/xml",
     "code": "text/x-code",  # by extension: see CODE_TYPES
     "text": "text/plain",
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "tiff": "image/tiff",
+    "webp": "image/webp",
 }
 NAMES: dict[Kind, str] = {
     "pdf": "a PDF",
@@ -57,16 +62,23 @@ NAMES: dict[Kind, str] = {
     "xml": "XML",
     "code": "source code",
     "text": "plain text",
+    "png": "a PNG image",
+    "jpeg": "a JPEG image",
+    "tiff": "a TIFF image",
+    "webp": "a WebP image",
 }
+PICTURES: frozenset[Kind] = frozenset(["png", "jpeg", "tiff", "webp"])
+DRAWN: frozenset[str] = frozenset(MIME_TYPES[k] for k in ("pdf", *PICTURES))  # MIME types with images of their pages
 # Told by their names alone: any text may bear them, so content never contradicts the promise of one of these.
 TEXTUAL: frozenset[Kind] = frozenset(["html", "markdown", "rst", "csv", "json", "xml", "code", "text"])
 READS = (
     "PDF, Word (.docx), Excel (.xlsx, .xls), PowerPoint (.pptx), OpenDocument (.odt, .ods, .odp), EPUB, HTML, Markdown, "
-    "e-mail (.eml, .msg), RTF, CSV, JSON, XML, reStructuredText, source code and plain text are read"
+    "e-mail (.eml, .msg), RTF, CSV, JSON, XML, reStructuredText, source code, plain text and images (PNG, JPEG, TIFF, WebP) are read"
 )
 SUPPORTED = (
     "PDF", "DOCX", "XLSX", "XLS", "PPTX", "ODT", "ODS", "ODP", "EPUB", "HTML", "Markdown", "EML", "MSG", "RTF",
     "CSV", "TSV", "JSON", "JSONL", "XML", "RST", "source code", "plain text",
+    "PNG", "JPEG", "TIFF", "WebP",
 )  # fmt: skip
 
 CODE_TYPES: dict[str, str] = {
@@ -90,7 +102,8 @@ EXTENSIONS: dict[str, Kind] = {
     ".htm": "html", ".xhtml": "html", ".md": "markdown", ".markdown": "markdown", ".mdown": "markdown",
     ".mdx": "markdown", ".rst": "rst", ".rest": "rst", ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".json": "json",
     ".jsonl": "json", ".ndjson": "json", ".geojson": "json", ".xml": "xml", ".txt": "text", ".text": "text",
+    ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".webp": "webp",
     **dict.fromkeys(CODE_TYPES, "code"),
 }  # fmt: skip
 # Extensions that promise something binary which is not read: text under such a name deserves a word.
-BINARY_EXTENSIONS = frozenset([".doc", ".ppt", ".xlsb", ".png", ".jpg", ".jpeg", ".gif", ".zip"])
+BINARY_EXTENSIONS = frozenset([".doc", ".ppt", ".xlsb", ".gif", ".zip"])

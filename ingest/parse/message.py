@@ -24,7 +24,7 @@ Inner = Callable[[MemoryFile, str, ParseLimits], ParsedDocument]
 
 UTF8_MARK = b"\xef\xbb\xbf"  # before HTML whose encoding the message knows: it wins over what the page says of itself
 
-_MAX_ATTACHMENTS = 50
+MAX_ATTACHMENTS = 50
 _MAX_NAMED = 10
 _STUB = 4  # a plain text that is so many times shorter than the HTML beside it is a stub
 _FIELDS = (("From", "from"), ("To", "to"), ("Cc", "cc"), ("Date", "date"))
@@ -80,7 +80,7 @@ def message_document(
     before = len(writer.parts)
     for body in message.bodies:
         _write_body(writer, body, warnings)
-    read = _write_attachments(writer, message.attachments, warnings, inner)
+    read = write_attachments(writer, message.attachments, warnings, inner)
     if len(writer.parts) == before and not subject:
         raise EmptyDocument(f"{filename} is a message without subject and text")
     metadata: dict[str, Any] = {k: one_line(v, 1000) for k, v in message.fields.items() if v and k != "subject"}
@@ -89,7 +89,7 @@ def message_document(
     if message.sent is not None:
         metadata["created"] = message.sent.isoformat()
     if message.attachments:
-        metadata["attachments"] = [one_line(a.name) for a in message.attachments[:_MAX_ATTACHMENTS]]
+        metadata["attachments"] = [one_line(a.name) for a in message.attachments[:MAX_ATTACHMENTS]]
         metadata["attachments_read"] = read
     return ParsedDocument(
         text=writer.text(),
@@ -115,9 +115,22 @@ def _write_body(writer: TextWriter, body: Body, warnings: list[ParseWarning]) ->
     writer.block(text)
 
 
-def _write_attachments(
-    writer: TextWriter, attachments: Sequence[Attachment], warnings: list[ParseWarning], inner: Inner | None
+def write_attachments(
+    writer: TextWriter,
+    attachments: Sequence[Attachment],
+    warnings: list[ParseWarning],
+    inner: Inner | None,
+    *,
+    holder: str = "message",
+    pages: int = 0,
 ) -> int:
+    """Writes each attachment under its name; what could not be read becomes a warning. Returns how many were read.
+
+    Args:
+        inner: see ``message_document``.
+        holder: what has the attachments, for messages.
+        pages: that the holder itself has: they count against ``max_pages``.
+    """
     pictures = [a for a in attachments if a.media_type.startswith("image/")]
     others = [a for a in attachments if not a.media_type.startswith("image/")]
     if pictures:
@@ -125,19 +138,19 @@ def _write_attachments(
         warnings.append(ParseWarning("pictures", f"{len(pictures)} {were} not read: {_named(pictures)}"))
     if inner is None:
         if others:
-            message = f"attachments of an attached message were not read: {_named(others)}"
+            message = f"attachments of an attached {holder} were not read: {_named(others)}"
             warnings.append(ParseWarning("attachments", message, lost=True))
         return 0
-    if len(others) > _MAX_ATTACHMENTS:
-        message = f"only the first {_MAX_ATTACHMENTS} of {len(others)} attachments were read"
+    if len(others) > MAX_ATTACHMENTS:
+        message = f"only the first {MAX_ATTACHMENTS} of {len(others)} attachments were read"
         warnings.append(ParseWarning("attachments", message, lost=True))
     archives = sum(a.data is not None and a.data.startswith(b"PK") for a in others)
     limits = writer.limits
-    read = pages = 0
-    for attachment in others[:_MAX_ATTACHMENTS]:
+    read = 0
+    for attachment in others[:MAX_ATTACHMENTS]:
         name = one_line(attachment.name, 200)
         if attachment.data is None:
-            warnings.append(ParseWarning("attachments", f"attachment {name} is not in the message", lost=True))
+            warnings.append(ParseWarning("attachments", f"attachment {name} is not in the {holder}", lost=True))
             continue
         # What one attachment may take is what the others have left, or its share.
         share = replace(
@@ -154,7 +167,8 @@ def _write_attachments(
             warnings.append(ParseWarning("attachments", f"attachment {_reason(name, e)}", lost=True))
             continue
         except OpenbookError as e:
-            warnings.append(ParseWarning("attachments", f"attachment {_reason(name, e)}", lost=True))
+            lost = e.code != "image-without-text"  # there was nothing to lose
+            warnings.append(ParseWarning("attachments", f"attachment {_reason(name, e)}", lost=lost))
             continue
         writer.heading(2, name)
         writer.document(found, level=2)

@@ -1,42 +1,51 @@
 """PDF: text in reading order through pdfium, page by page, with headings, title, dates and what could not be read.
 
-Text on the page only: forms, annotations and attachments are not read. Tables become Markdown (see ``pdf_tables``).
+Tables become Markdown (see ``pdf_tables``); forms and notes follow the text of their page (``pdf_marks``), attachments
+that of the last one (``pdf_attachments``); pages that are images are read by OCR (``pdf_ocr``).
 Pdfium is not thread-safe: one thread of a process may call this module. See ``pdf_page`` for pictures and boxes.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge
-from ingest.parse.clean import is_title, one_line, plain, title_from_filename
-from ingest.parse.document import Page, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.clean import is_title, one_line, title_from_filename
+from ingest.parse.document import AWAITS_OCR, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.figures import figures
 from ingest.parse.pdf_headings import headings_from_lines, headings_from_outline
 from ingest.parse.pdf_hyphens import Hyphens
-from ingest.parse.pdf_lines import Line, join_lines, page_characters, page_lines
+from ingest.parse.pdf_join import PAGE_SEPARATOR, RawPage, clean_page, join_pages
+from ingest.parse.pdf_lines import join_lines, page_characters, page_lines
 from ingest.parse.pdf_page import render_page, text_boxes
 from ingest.parse.pdf_rtl import has_rtl, reading_order
 from ingest.parse.pdf_tables import find_tables, with_tables
-from ingest.parse.source import File
+from ingest.parse.source import File, MemoryFile
 from ingest.parse.text import check_characters
 
-__all__ = ["open_pdf", "parse_pdf", "read_page", "render_page", "text_boxes"]
+if TYPE_CHECKING:  # OCR is loaded with the first page that needs it
+    from ingest.parse.ocr import OcrReader
 
-PAGE_SEPARATOR = "\n\n"
+__all__ = ["PAGE_SEPARATOR", "open_pdf", "parse_pdf", "read_page", "render_page", "text_boxes"]
+
+Inner: TypeAlias = Callable[[MemoryFile, str, ParseLimits], ParsedDocument]  # reads an attachment
+
 _FEW_CHARACTERS = 50  # a page with fewer is looked at for images
 _SAMPLES = 48  # characters per page asked whether their font says what they are
 _MAX_OBJECTS = 2000
 _MAX_BOOKMARKS = 5000
+_MAX_HIGHLIGHTS = 500
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(Z|[+-]\d\d'?(?:\d\d'?)?)?")
+_MENDABLE = frozenset(["page-is-image", "page-unreadable", "page-is-drawing", "unmapped-font"])  # by looking at it
 _METADATA = {
     "Author": "author",
     "Subject": "subject",
@@ -44,17 +53,6 @@ _METADATA = {
     "CreationDate": "created",
     "ModDate": "modified",
 }
-
-
-@dataclass(slots=True)
-class RawPage:
-    """One page before its lines are joined. ``problem`` says why it has no or doubtful text."""
-
-    number: int
-    text: str  # as pdfium gave it
-    lines: list[Line]
-    problem: ParseWarning | None = None
-    is_image: bool = False
 
 
 @contextmanager
@@ -80,9 +78,26 @@ def open_pdf(path: File, filename: str, password: str | None = None) -> Iterator
             code="damaged",
         ) from e
     try:
+        if document.get_formtype() != pdfium_c.FORMTYPE_NONE:  # before any page is loaded, so that fields are drawn
+            with _quiet_pdfium():
+                document.init_forms()
         yield document
     finally:
         document.close()
+
+
+@contextmanager
+def _quiet_pdfium() -> Iterator[None]:
+    """pypdfium2 logs that it does not know XFA forms; ``parse_pdf`` says so itself."""
+    log = logging.getLogger("pypdfium2")
+    before = log.disabled
+    log.disabled = True
+    try:
+        yield
+    except pdfium.PdfiumError:  # a damaged form; the text can be read without, and ``formenv`` stays None
+        return
+    finally:
+        log.disabled = before
 
 
 def parse_pdf(
@@ -91,11 +106,17 @@ def parse_pdf(
     limits: ParseLimits,
     password: str | None = None,
     progressed: Callable[[], None] = lambda: None,
+    ocr: Callable[[], OcrReader] | None = None,
+    inner: Inner | None = None,
 ) -> ParsedDocument:
-    """See ``parse_file``; the pages of the result follow each other with ``PAGE_SEPARATOR`` between them."""
+    """See ``parse_file``; the pages of the result follow each other with ``PAGE_SEPARATOR`` between them.
+
+    Args:
+        inner: reads an embedded file; None in a PDF that is an attachment itself.
+    """
     try:
         with open_pdf(path, filename, password) as document:
-            return _parse(document, filename, limits, progressed)
+            return _parse(document, filename, limits, progressed, ocr, inner)
     except ParseFailed as e:
         if e.code != "damaged":
             raise
@@ -104,37 +125,37 @@ def parse_pdf(
         return parse_with_pypdf(path, filename, limits, password, progressed, first_error=e)
 
 
-def _parse(document: Any, filename: str, limits: ParseLimits, progressed: Callable[[], None]) -> ParsedDocument:
+def _parse(
+    document: Any,
+    filename: str,
+    limits: ParseLimits,
+    progressed: Callable[[], None],
+    ocr: Callable[[], OcrReader] | None,
+    inner: Inner | None,
+) -> ParsedDocument:
     count = len(document)
     check_pages(count, filename, limits)
     pages: list[RawPage] = []
     characters = 0
     for index in range(count):
         page = read_page(document, index)
-        characters += max(len(page.text), sum(len(line.text) for line in page.lines))
+        if ocr is not None and page.problem is not None and page.problem.code in _MENDABLE:
+            from ingest.parse.pdf_ocr import read_scanned
+
+            read_scanned(document, page, ocr())
+        characters += max(len(page.text), sum(len(line.text) for line in page.lines)) + len(page.notes)
         check_characters(characters, filename, limits)
         pages.append(page)
         progressed()
-    if not any(page.lines for page in pages):
+    attached = document.count_attachments()
+    if not attached and not any(page.lines or page.notes for page in pages):
         _refuse_empty(pages, filename)
 
-    hyphens = Hyphens(page.text for page in pages)
-    texts: list[str] = []
-    spans: list[Page] = []
-    line_starts: list[list[int]] = []
-    position = 0
-    for page in pages:
-        text, starts = join_lines(page.lines, hyphens)
-        text, starts = _clean_page(text, starts)
-        spans.append(Page(page.number, position, position + len(text)))
-        line_starts.append([position + s for s in starts])
-        texts.append(text)
-        position += len(text) + len(PAGE_SEPARATOR)
-    text = PAGE_SEPARATOR.join(texts)
-
+    joined = join_pages(pages)
+    text, spans = joined.text, joined.spans
     outline = [(b.level, b.get_title(), _target(b)) for b in itertools.islice(document.get_toc(), _MAX_BOOKMARKS)]
     headings = headings_from_outline(outline, text, spans) or headings_from_lines(
-        [page.lines for page in pages], line_starts
+        [page.lines for page in pages], joined.line_starts
     )
     info = document.get_metadata_dict(skip_empty=True)
     title = info.get("Title", "")
@@ -143,15 +164,36 @@ def _parse(document: Any, filename: str, limits: ParseLimits, progressed: Callab
         if key in metadata:
             metadata[key] = iso_date(metadata[key])
     metadata["page_count"] = count
-    return ParsedDocument(
+    metadata.update(joined.ocr_metadata(pages))
+    unread = [page.number for page in pages if page.problem and page.problem.code == "page-is-image"]
+    if unread and ocr is not None and ocr().missing:
+        metadata[AWAITS_OCR] = unread
+    captions = figures(text, spans)
+    if captions:
+        metadata["figures"] = captions
+    marked = [{"page": page.number, "text": quote} for page in pages for quote in page.highlights]
+    if marked:
+        metadata["highlights"] = marked[:_MAX_HIGHLIGHTS]
+    warnings = [page.problem for page in pages if page.problem] + [w for page in pages for w in page.warnings]
+    if document.get_formtype() == pdfium_c.FORMTYPE_XFA_FULL:
+        message = "the form is made for Adobe's XFA: fields that it builds while it is open were not read"
+        warnings.append(ParseWarning("xfa-form", message, None, True))
+    parsed = ParsedDocument(
         text=text,
         title=one_line(title) if is_title(title) else title_from_filename(filename),
         mime_type="application/pdf",
         pages=tuple(spans),
         headings=headings,
         metadata=metadata,
-        warnings=tuple(page.problem for page in pages if page.problem),
+        warnings=tuple(warnings),
     )
+    if attached:
+        from ingest.parse.pdf_attachments import with_attachments
+
+        parsed = with_attachments(parsed, document, filename, limits, inner)
+        if not parsed.text.strip():
+            _refuse_empty(pages, filename)
+    return parsed
 
 
 def iso_date(text: str) -> str:
@@ -212,16 +254,28 @@ def read_page(document: Any, index: int) -> RawPage:
                 number,
                 True,
             )
+        if pdfium_c.FPDFPage_GetAnnotCount(page) > 0:
+            _read_marks(raw, document.formenv, page, textpage)
         return raw
     finally:
         textpage.close()
         page.close()
 
 
+def _read_marks(raw: RawPage, formenv: Any, page: Any, textpage: Any) -> None:
+    from ingest.parse.pdf_marks import PageMarks
+
+    marks = PageMarks(formenv, page, textpage)
+    too_many = marks.read(raw.number)
+    raw.notes, raw.highlights = marks.notes, marks.highlights
+    if too_many is not None:
+        raw.warnings.append(too_many)
+
+
 def read_page_text(document: Any, number: int) -> str:
     """The text of one page (1-based) as it is stored, hyphens at line ends judged by this page alone."""
     page = read_page(document, number - 1)
-    return _clean_page(*join_lines(page.lines, Hyphens([page.text])))[0]
+    return clean_page(*join_lines(page.lines, Hyphens([page.text])))[0]
 
 
 def _left(textpage: Any, index: int) -> float | None:
@@ -252,9 +306,9 @@ def _look_for_images(raw: RawPage, page: Any, visible: int) -> None:
     raw.is_image = pdfium_c.FPDF_PAGEOBJ_IMAGE in kinds
     n = raw.number
     if not visible and raw.is_image:
-        raw.problem = ParseWarning("page-is-image", f"page {n} is an image (scanned); OCR is not installed", n, True)
+        raw.problem = ParseWarning("page-is-image", f"page {n} is an image (scanned)", n, True)
     elif raw.is_image and covered > 0.5:
-        message = f"page {n} is mostly an image with {visible} characters of text beside it; OCR is not installed"
+        message = f"page {n} is mostly an image with {visible} characters of text beside it"
         raw.problem = ParseWarning("page-is-image", message, n, True)
     elif not visible and pdfium_c.FPDF_PAGEOBJ_TEXT in kinds:
         raw.problem = ParseWarning("page-unreadable", f"page {n} has text that could not be read", n, True)
@@ -268,24 +322,17 @@ def _refuse_empty(pages: list[RawPage], filename: str) -> None:
         raise ParseFailed(
             f"{filename}: none of its {damaged} pages could be read; it is damaged or cut off", code="damaged"
         )
-    images = sum(page.is_image for page in pages)
+    images = [page for page in pages if page.is_image]
     if images:
+        unread = next((p.problem for p in images if p.problem and p.problem.code == "page-is-image"), None)
+        reason = unread.message.partition(" is an image")[2] if unread else " in which OCR found no text"
         raise EmptyDocument(
-            f"{filename} has no text: {images} of {len(pages)} page{'s' if len(pages) > 1 else ''} "
-            f"{'are images' if images > 1 else 'is an image'} (scanned); OCR is not installed",
+            f"{filename} has no text: {len(images)} of {len(pages)} page{'s' if len(pages) > 1 else ''} "
+            f"{'are images' if len(images) > 1 else 'is an image'}{reason or ' (scanned)'}",
             code="scanned",
         )
     other = next((page.problem.message for page in pages if page.problem), "its pages are blank")
     raise EmptyDocument(f"{filename} has no text: {other}")
-
-
-def _clean_page(text: str, starts: list[int]) -> tuple[str, list[int]]:
-    """Cleans one page's text; ``starts`` are moved along with it."""
-    if text.isascii() and text.isprintable():
-        return text, starts
-    pieces = [text[a:b] for a, b in itertools.pairwise([*starts, len(text)])]
-    cleaned = [plain(p) for p in pieces]
-    return "".join(cleaned), [0, *itertools.accumulate(map(len, cleaned))][:-1]
 
 
 def _target(bookmark: Any) -> int | None:

@@ -44,6 +44,8 @@ class Line:
     bold: bool = False
     placed: bool = False  # whether the geometry means anything
     is_table: bool = False  # the text is a table in Markdown, in place of the lines it was found in
+    # (start in the page's text, x0, x1) of each word, of a line that pdfium does not know: it was read by OCR.
+    words: tuple[tuple[int, float, float], ...] = ()
 
     @property
     def height(self) -> float:

@@ -7,7 +7,6 @@ version of the parser joins lines in another way, and for text that the second r
 
 from __future__ import annotations
 
-import io
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ from ingest.parse.clean import LIGATURES
 
 Box: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1 in PDF points, origin at the lower left
 
-_MARK = (255, 214, 10, 96)  # a translucent yellow
 MAX_WIDTH_PX = 4000
 _MAX_PIXELS = 40_000_000
 _LOOK_AHEAD = 400
@@ -63,32 +61,42 @@ def render_page(
     pdf_path: Path, page: int, boxes: Sequence[Box] = (), width_px: int = 1000, *, password: str | None = None
 ) -> bytes:
     """A PNG of the page, ``width_px`` wide (the page as displayed, so after its rotation), with ``boxes`` marked."""
-    from PIL import Image, ImageDraw
-
+    from ingest.parse.page_image import png_with_marks
     from ingest.parse.pdf import open_pdf
 
-    if not 16 <= width_px <= MAX_WIDTH_PX:
-        raise InvalidRequest(f"a width of {width_px} pixels is not possible: choose 16 to {MAX_WIDTH_PX}")
     with open_pdf(pdf_path, pdf_path.name, password) as document:
         pdf_page = _page(document, page)
         try:
-            width, height = pdf_page.get_size()
-            scale = width_px / max(width, 1.0)
-            # A page of the height of a banner would need gigabytes.
-            scale *= min(1.0, (_MAX_PIXELS / max(width * height * scale * scale, 1.0)) ** 0.5)
-            bitmap = pdf_page.render(scale=scale)
-            image = bitmap.to_pil().convert("RGBA")
-            if boxes:
-                marks = Image.new("RGBA", image.size, (0, 0, 0, 0))
-                draw = ImageDraw.Draw(marks)
-                for box in boxes:
-                    draw.rectangle(_pixels(pdf_page, box, image.size), fill=_MARK)
-                image = Image.alpha_composite(image, marks)
-            out = io.BytesIO()
-            image.convert("RGB").save(out, "PNG", optimize=False)
-            return out.getvalue()
+            image = _rendered(pdf_page, width_px)
+            return png_with_marks(image, [_pixels(pdf_page, box, image.size) for box in boxes])
         finally:
             pdf_page.close()
+
+
+def page_picture(pdf_path: Path, page: int, width_px: int, *, password: str | None = None) -> Any:
+    """The page as displayed, as a PIL image ``width_px`` wide."""
+    from ingest.parse.pdf import open_pdf
+
+    with open_pdf(pdf_path, pdf_path.name, password) as document:
+        pdf_page = _page(document, page)
+        try:
+            return _rendered(pdf_page, width_px)
+        finally:
+            pdf_page.close()
+
+
+def check_width(width_px: int) -> None:
+    if not 16 <= width_px <= MAX_WIDTH_PX:
+        raise InvalidRequest(f"a width of {width_px} pixels is not possible: choose 16 to {MAX_WIDTH_PX}")
+
+
+def _rendered(pdf_page: Any, width_px: int) -> Any:
+    check_width(width_px)
+    width, height = pdf_page.get_size()
+    scale = width_px / max(width, 1.0)
+    # A page of the height of a banner would need gigabytes.
+    scale *= min(1.0, (_MAX_PIXELS / max(width * height * scale * scale, 1.0)) ** 0.5)
+    return pdf_page.render(scale=scale).to_pil().copy()
 
 
 def _page(document: Any, number: int) -> Any:

@@ -138,8 +138,12 @@ def _top_down(rows: list[Row]) -> list[Row]:
 def line_words(textpage: Any, line: Line, indexes: Sequence[int] | None, rotation: int) -> list[Word]:
     """The words of ``line`` and where they stand; [] if one of them cannot be placed."""
     words: list[Word] = []
+    known = {start: (x0, x1) for start, x0, x1 in line.words}
     for match in _WORD.finditer(line.text):
         start, end = line.start + match.start(), line.start + match.end()
+        if start in known:
+            words.append(Word(plain(match.group()), start, *known[start]))
+            continue
         first, last = (start, end - 1) if indexes is None else (indexes[start], indexes[end - 1])
         a, b = char_box(textpage, first, rotation), char_box(textpage, last, rotation)
         if a is None or b is None or b[2] < a[0]:

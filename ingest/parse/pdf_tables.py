@@ -48,12 +48,13 @@ def find_tables(textpage: Any, lines: Sequence[Line], indexes: Sequence[int] | N
     Args:
         lines, indexes: as ``page_lines`` and ``page_characters`` gave them.
         rotation: of the page, in quarter turns.
+        textpage: None for a page that was read by OCR, whose lines know their words and whose rules nobody knows.
     """
     if not may_have_table(lines):
         return []
     tables: list[Table] = []
     used: set[int] = set()
-    for names, body, inside in ruled_tables(textpage, lines, indexes, rotation):
+    for names, body, inside in ruled_tables(textpage, lines, indexes, rotation) if textpage is not None else ():
         ruled = _markdown(names, [], body, inside)
         if ruled is not None and used.isdisjoint(inside):
             tables.append(ruled)

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,11 +34,17 @@ _POLL_S = 0.05
 _START_TIMEOUT_S = 30.0
 _MAX_SAID_BYTES = 4096
 _MAX_FILES = 100  # then a fresh child: what one file left in memory shall not meet many others
+_DEATHS = ("timeout", "child-failed")
+_MAX_SKIPPED = 2  # pictures that a file may kill the child with before it is read without OCR
 _ANSWER_BASE_BYTES = 48 * 2**20
 
 
 def never() -> bool:
     return False
+
+
+def _ignore(_: dict[str, Any]) -> None:
+    pass
 
 
 def parse_in_child(
@@ -95,12 +102,27 @@ class Sandbox:
         self, path: Path, filename: str, cancelled: Callable[[], bool] = never, *, password: str | None = None
     ) -> ParsedDocument:
         """See ``parse_in_child``."""
-        request = {"do": "parse", "path": str(path.resolve()), "filename": filename, "limits": self.limits.to_wire()}
-        answer = self.ask({**request, "password": password}, filename, cancelled)
+        answer = self._parse(path, filename, cancelled, password)
         try:
             return ParsedDocument.from_wire(answer["document"])
         except (KeyError, TypeError) as e:
             raise ParseFailed(f"{filename}: the parser gave an answer without sense", code="child-failed") from e
+
+    def _parse(self, path: Path, filename: str, cancelled: Callable[[], bool], password: str | None) -> dict[str, Any]:
+        """Asks again without the pictures that the child died of while OCR looked at them; at last without OCR."""
+        limits = self.limits
+        while True:
+            request = {"do": "parse", "path": str(path.resolve()), "filename": filename, "limits": limits.to_wire()}
+            notes: list[dict[str, Any]] = []
+            try:
+                return self.ask({**request, "password": password}, filename, cancelled, notes.append)
+            except ParseFailed as e:
+                if e.code not in _DEATHS or not notes or limits.ocr == "off":
+                    raise
+                if len(limits.ocr_skip) < _MAX_SKIPPED:
+                    limits = replace(limits, ocr_skip=(*limits.ocr_skip, int(notes[-1].get("ocr", 0))))
+                else:
+                    limits = replace(limits, ocr="off")
 
     def page_image(
         self,
@@ -111,8 +133,12 @@ class Sandbox:
         width_px: int = 1000,
         *,
         password: str | None = None,
+        words: str = "",
     ) -> bytes:
-        """A PNG of a page with passages marked; ``passages`` are (start, end) in ``page_text`` (see ``pdf_page``)."""
+        """A PNG of a page with passages marked; ``passages`` are (start, end) in ``page_text`` (see ``page_image``).
+
+        ``words`` says where the words of a page lie that was read by OCR: what the document's metadata has of it.
+        """
         request = {
             "do": "page",
             "cpu_s": self.limits.stall_s,
@@ -122,19 +148,38 @@ class Sandbox:
             "passages": [list(p) for p in passages],
             "width_px": width_px,
             "password": password,
+            "words": words,
         }
         return base64.b64decode(self.ask(request, f"page {page}", never)["png"])
 
-    def ask(self, request: dict[str, Any], filename: str, cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Sends one request and waits for its answer; errors of the child are raised here as what they were there."""
+    def ask(
+        self,
+        request: dict[str, Any],
+        filename: str,
+        cancelled: Callable[[], bool],
+        heard: Callable[[dict[str, Any]], None] = _ignore,
+    ) -> dict[str, Any]:
+        """Sends one request and waits for its answer; errors of the child are raised here as what they were there.
+
+        ``heard`` is given each note that comes before the answer. One that says that OCR begins with a page makes the
+        wait longer, as often as OCR may read a page.
+        """
         with self._lock:
             deadline = time.monotonic() + self.limits.timeout_s
+            more = self.limits.ocr_max_pages if self.limits.ocr == "auto" else 0
             child = self._ready_child()
             failed = True
             try:
                 # Time spent waiting for the disk is not the parser's; the wall clock below bounds that too.
                 child.send({"filename": filename, "cpu_s": self.limits.timeout_s, **request})
                 answer = child.receive(deadline, self._max_answer_bytes(), cancelled)
+                while "note" in answer:
+                    if more <= 0:
+                        raise _Gone("the parser did not keep to what OCR may take")
+                    more -= 1
+                    deadline += self.limits.ocr_page_s
+                    heard(answer["note"])
+                    answer = child.receive(deadline, self._max_answer_bytes(), cancelled)
                 failed = _exhausted(answer)
             except _Gone as e:
                 raise ParseFailed(f"{filename} could not be read: {e.reason}", code=e.code) from None
@@ -304,10 +349,21 @@ class _Child:
         os.close(self._answers)
 
 
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "TZ", "SYSTEMROOT", "TESSDATA_PREFIX")
+
+
 def _environment() -> dict[str, str]:
     """What the child may know: how to run Python, and no secret."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ", "SYSTEMROOT") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(_ROOT), "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    # Its processor time is counted over all threads: OCR would only wait for itself.
+    return {
+        **kept,
+        "OMP_THREAD_LIMIT": "1",
+        "PYTHONPATH": str(_ROOT),
+        "PYTHONUTF8": "1",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _error(value: Any) -> OpenbookError:

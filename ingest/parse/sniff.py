@@ -19,14 +19,16 @@ from ingest.parse.source import File
 HEAD_BYTES = 8192
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF87a", "a GIF image"),
-    (b"GIF89a", "a GIF image"), (b"II*\x00", "a TIFF image"), (b"MM\x00*", "a TIFF image"),
+    (b"GIF87a", "a GIF image"), (b"GIF89a", "a GIF image"),
     (b"\x1f\x8b", "a gzip archive"), (b"BZh", "a bzip2 archive"), (b"\xfd7zXZ\x00", "an xz archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!\x1a\x07", "a RAR archive"), (b"\x28\xb5\x2f\xfd", "a zstd archive"),
     (b"\x7fELF", "a Linux program"), (b"MZ", "a Windows program"), (b"SQLite format 3\x00", "an SQLite database"),
     (b"%!PS", "a PostScript document"), (b"OggS", "an Ogg recording"),
-    (b"ID3", "an MP3 recording"), (b"fLaC", "a FLAC recording"), (b"RIFF", "a RIFF file (WebP, WAV or AVI)"),
+    (b"ID3", "an MP3 recording"), (b"fLaC", "a FLAC recording"), (b"RIFF", "a RIFF file (WAV or AVI)"),
     (b"\x00\x00\x01\x00", "an icon"), (b"wOFF", "a font"), (b"wOF2", "a font"),
+)  # fmt: skip
+_PICTURES: tuple[tuple[bytes, Kind], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"II*\x00", "tiff"), (b"MM\x00*", "tiff"),
 )  # fmt: skip
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP_KINDS: tuple[tuple[str, str], ...] = (
@@ -84,6 +86,9 @@ def _kind(path: File, filename: str, head: bytes) -> Kind:
         return _zip_kind(path, filename)
     if head.startswith(_OLE):
         return _ole_kind(path, filename)
+    picture = _picture_kind(head)
+    if picture is not None:
+        return picture
     if stripped.startswith(b"{\\rtf"):
         return "rtf"
     for signature, name in _SIGNATURES:
@@ -96,6 +101,18 @@ def _kind(path: File, filename: str, head: bytes) -> Kind:
     if not _is_text(head):
         raise _unsupported(filename, "a binary file of unknown kind")
     return _text_kind(filename, head)
+
+
+def is_picture(path: File) -> bool:
+    """Whether the file is an image of a kind that is read."""
+    with path.open("rb") as file:
+        return _picture_kind(file.read(16)) is not None
+
+
+def _picture_kind(head: bytes) -> Kind | None:
+    if head.startswith(b"RIFF"):
+        return "webp" if head[8:12] == b"WEBP" else None
+    return next((kind for signature, kind in _PICTURES if head.startswith(signature)), None)
 
 
 def _is_text(head: bytes) -> bool:

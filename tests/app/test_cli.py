@@ -146,4 +146,4 @@ def test_an_unknown_setting_is_wrong_usage_and_names_the_known_ones(tmp_path: Pa
 def test_doctor_says_what_is_there(tmp_path: Path) -> None:
     report = json_of(openbook("doctor", "--json", data_dir=tmp_path))
     assert report["ok"]
-    assert {"Python", "CPU", "Memory", "Disk", "GPU", "Weights"} <= {f["topic"] for f in report["findings"]}
+    assert {"Python", "CPU", "Memory", "Disk", "GPU", "Weights", "OCR"} <= {f["topic"] for f in report["findings"]}

@@ -8,16 +8,27 @@ import pytest
 
 from bench.outcomes import outcomes, passwords_of
 from ingest.parse import ParseLimits
+from ingest.parse.ocr import missing_ocr
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
 
-# Files that hold no text that could be read without OCR, or that are broken.
+NO_OCR = missing_ocr("eng")
+# Files that are broken, and those that hold no text that could be read without OCR.
 PDF_FAILURES = {
-    "scanned": "OCR is not installed",
     "OCRmyPDF__invalid.pdf": "damaged or cut off",
     "OCRmyPDF__no_contents.pdf": "blank",
     "sample-files__unreadablemetadata.pdf": "damaged or cut off",
-    "unstructured__table-multi-row-column-cells.pdf": "OCR is not installed",
+}
+if NO_OCR:
+    PDF_FAILURES |= {
+        "scanned": "no OCR is installed",
+        "unstructured__table-multi-row-column-cells.pdf": "no OCR is installed",
+    }
+# What is seen on scans.
+SCANNED_PASSAGES = {
+    "OCRmyPDF__francais.pdf": "Portez ce vieux whisky au juge blond qui fume",
+    "haystack__non_text_searchable.pdf": "This is an example of a non-text-searchable PDF. Because it was created from an image",
+    "unstructured__table-multi-row-column-cells.pdf": "95.4%, n=3",
 }
 
 
@@ -51,16 +62,24 @@ def test_no_readable_pdf_comes_out_shorter_than_with_pypdf(pdfs):
             assert found[name].characters > 0.8 * theirs, name
 
 
-def test_doubtful_fonts_make_a_pdf_partial(pdfs):
+def test_doubtful_fonts_make_a_pdf_partial_unless_ocr_reads_it(pdfs):
     _, found = pdfs
-    assert found["pdfminer.six__issue-791-non-unicode-cmap.pdf"].state == "partial"
+    assert found["pdfminer.six__issue-791-non-unicode-cmap.pdf"].state == ("partial" if NO_OCR else "ready")
+
+
+@pytest.mark.skipif(bool(NO_OCR), reason=NO_OCR)
+@pytest.mark.parametrize("name", SCANNED_PASSAGES)
+def test_what_is_seen_on_a_scan_is_in_its_text(shared_data, name):
+    from ingest.parse import parse_file
+
+    assert SCANNED_PASSAGES[name] in parse_file(shared_data / "pdfs" / name, name, ParseLimits()).text
 
 
 OFFICE_FAILURES = {
     "unstructured__fake-encrypted.msg": "encrypted message: open it in your mail program and save it decrypted",
     "unstructured__fake-power-point.ppt": "old PowerPoint presentation (.ppt), which is not read: save it as .pptx",
 }
-OFFICE_PARTIAL = {"haystack__sample.msg": "page 3 is"}  # a page of the attached PDF
+OFFICE_PARTIAL = {"haystack__sample.msg": "page 3 is"} if NO_OCR else {}  # a page of the attached PDF, a drawing
 # What each file says, seen by eye: one passage that must come out as it stands.
 OFFICE_PASSAGES = {
     "haystack__sample.msg": "This is an example email with a body.",

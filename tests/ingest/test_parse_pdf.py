@@ -162,23 +162,16 @@ def test_headings_from_the_outline(parse):
 # ---------------------------------------------------------------- what cannot be read
 
 
-def test_a_scan_is_empty_and_says_why(parse):
+def test_a_picture_alone_is_empty_and_says_why(parse):
     with pytest.raises(EmptyDocument) as caught:
-        parse(pdf(image(), image()), "scan.pdf")
-    assert caught.value.message == "scan.pdf has no text: 2 of 2 pages are images (scanned); OCR is not installed"
-
-
-def test_a_scanned_page_among_others_makes_the_document_partial(parse):
-    document = parse(pdf(lines(PROSE), image()))
-    assert document.partial
-    assert [(w.page, w.message) for w in document.warnings] == [
-        (2, "page 2 is an image (scanned); OCR is not installed")
-    ]
+        parse(pdf(image(), image()), "scan.pdf", limits=ParseLimits(ocr="off"))
+    assert caught.value.message == "scan.pdf has no text: 2 of 2 pages are images and OCR is off (OPENBOOK_OCR)"
 
 
 def test_a_stamp_on_a_scan_does_not_hide_that_it_is_one(parse):
-    document = parse(pdf(lines(PROSE), both(image(), lines(["Page 2"]))))
-    assert [(w.page, w.code) for w in document.warnings] == [(2, "page-is-image")]
+    document = parse(pdf(lines(PROSE), both(image(), lines(["Page 2"]))), limits=ParseLimits(ocr="off"))
+    message = "page 2 is mostly an image with 5 letters of text beside it and OCR is off (OPENBOOK_OCR)"
+    assert [(w.page, w.code, w.lost, w.message) for w in document.warnings] == [(2, "page-is-image", True, message)]
 
 
 def test_blank_pages_alone_are_empty(parse):

@@ -249,8 +249,9 @@ def test_a_sparse_sheet_does_not_become_a_giant_table(parse_bytes):
     rows = "".join(
         f"<row r='{i}'><c r='{openpyxl.utils.get_column_letter(i)}{i}'><v>1</v></c></row>" for i in range(1, 4000)
     )
-    with pytest.raises(TooLarge, match="characters"):
-        parse_bytes(sheet_xml(f"<sheetData>{rows}</sheetData>"), "a.xlsx")
+    text = parse_bytes(sheet_xml(f"<sheetData>{rows}</sheetData>"), "a.xlsx").text
+    assert "column 7: 1\n" in text
+    assert len(text) < 100_000
 
 
 def with_strings(inner: str, *strings: str) -> bytes:
@@ -355,13 +356,3 @@ def test_the_limit_of_characters_holds(parse_bytes):
 def test_our_table_of_formats_is_that_of_openpyxl():
     assert numbers.BUILTIN_FORMATS[14] == "mm-dd-yy"  # what Excel calls the short date: read as a date
     assert numbers.is_date_format(numbers.BUILTIN_FORMATS[14])
-
-
-def test_a_sheet_of_nearly_empty_cells_is_not_filled_up_with_bars(parse_bytes):
-    book = openpyxl.Workbook()
-    for n in range(1, 301):
-        book.active.cell(n, n, f"item {n}")
-    text = parse_bytes(saved(book), "diagonal.xlsx").text
-    assert "column 7: item 7\n" in text
-    assert len(text) < 10_000
-    assert "|" not in text

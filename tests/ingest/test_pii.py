@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.intake import redacted_name
-from ingest.parse.document import Heading, Page, ParsedDocument, ParseWarning
+from ingest.parse.document import OCR_WORDS, Heading, Page, ParsedDocument, ParseWarning
 from ingest.pii import MARKERS, count_pii, find_pii, redact_document, redact_text
 
 EMAILS = ["jo.doe@example.com", "o'neil+news@sub.example.co.uk", "müller@straße.de", "a_b-c@xn--bcher-kva.example"]
@@ -119,6 +119,17 @@ def test_title_headings_metadata_and_warnings_are_redacted_as_well() -> None:
     assert not any(value in said for value in EMAILS + PHONES + IBANS)
     assert redacted.metadata["to"] == [MARKERS["phone"], {"deep": MARKERS["iban"]}]
     assert counts == {"email": 1, "phone": 0, "iban": 0}
+
+
+def test_captions_keep_their_places_and_the_words_of_a_scan_are_left_out() -> None:
+    text = f"{EMAILS[0]}\nFigure 1. Made by {EMAILS[1]}\nend"
+    start = text.index("Figure")
+    figure = {"label": "Figure 1", "page": 1, "start": start, "end": text.index("\nend")}
+    metadata = {"figures": [figure], OCR_WORDS: {"1": EMAILS[0]}}
+    redacted, _ = redact_document(ParsedDocument(text=text, title="t", mime_type="application/pdf", metadata=metadata))
+    (moved,) = redacted.metadata["figures"]
+    assert redacted.text[moved["start"] : moved["end"]] == "Figure 1. Made by [e-mail]"
+    assert OCR_WORDS not in redacted.metadata
 
 
 def test_counts_name_every_kind() -> None:

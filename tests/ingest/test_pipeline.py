@@ -44,7 +44,7 @@ class LetterEncoder:
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with Sandbox(parse_limits(Settings())) as shared:
+    with Sandbox(parse_limits(Settings(ocr="off"))) as shared:
         yield shared
 
 
@@ -82,7 +82,7 @@ def test_a_file_becomes_a_document_with_chunks_and_vectors(run):
 def test_the_version_says_what_was_used(run):
     made, _ = run(b"some words", chunk_overlap_tokens=4)
     other, _ = run(b"some words", chunk_overlap_tokens=5)
-    assert made.chunker_version == "fixed3-24-4-parse2"
+    assert made.chunker_version == "fixed3-24-4-parse3"
     assert other.chunker_version != made.chunker_version
 
 
@@ -98,6 +98,11 @@ def test_a_pdf_keeps_pages_and_says_what_was_lost(run):
     assert made.document.metadata["incomplete"] is True
     assert made.warnings == tuple(made.document.metadata["warnings"])
     assert "page 2 is mostly an image" in made.warnings[0]
+
+
+def test_what_the_settings_say_of_ocr_reaches_the_parser():
+    limits = parse_limits(Settings(ocr="off", ocr_languages="deu+eng", ocr_max_pages=3, ocr_page_s=7))
+    assert (limits.ocr, limits.ocr_languages, limits.ocr_max_pages, limits.ocr_page_s) == ("off", "deu+eng", 3, 7)
 
 
 def test_headings_are_kept_for_chunking_anew(run):

@@ -96,4 +96,4 @@ if __name__ == "__main__":
         environment,
         pid,
     ]
-    sys.exit(main(sys.argv[1:], {f.__name__: f for f in named}))
+    sys.exit(main(sys.argv[1:], {f.__name__: lambda request, tell, f=f: f(request) for f in named}))
