@@ -75,8 +75,12 @@ class Client:
     def collections(self) -> list[replies.Collection]:
         return cast("list[replies.Collection]", self._json("GET", "/v1/collections")["collections"])
 
-    def create_collection(self, name: str) -> replies.Collection:
-        return cast(replies.Collection, self._json("POST", "/v1/collections", json={"name": name}))
+    def create_collection(self, name: str, *, pii: str | None = None) -> replies.Collection:
+        return cast(replies.Collection, self._json("POST", "/v1/collections", json={"name": name} | _given(pii=pii)))
+
+    def change_collection(self, name: str, *, pii: str) -> replies.ChangedCollection:
+        """What is done about personal data in what is added from now on: off, flag or redact."""
+        return cast(replies.ChangedCollection, self._json("PATCH", f"/v1/collections/{_seg(name)}", json={"pii": pii}))
 
     def delete_collection(self, name: str) -> None:
         self._send("DELETE", f"/v1/collections/{_seg(name)}")
@@ -181,15 +185,19 @@ class Client:
     # ---------------------------------------------------------------- documents
 
     def documents(
-        self, collection: str, *, limit: int | None = None, cursor: str | None = None
+        self, collection: str, *, limit: int | None = None, cursor: str | None = None, near: bool = False
     ) -> replies.DocumentPage:
-        reply = self._json(
-            "GET", f"/v1/collections/{_seg(collection)}/documents", params=_given(limit=limit, cursor=cursor)
-        )
+        """With ``near`` each document says how many near-duplicates it has."""
+        asked = _given(limit=limit, cursor=cursor, near="true" if near else None)
+        reply = self._json("GET", f"/v1/collections/{_seg(collection)}/documents", params=asked)
         return cast(replies.DocumentPage, reply)
 
     def document(self, doc_id: str) -> replies.Document:
         return cast(replies.Document, self._json("GET", f"/v1/documents/{_seg(doc_id)}"))
+
+    def near_duplicates(self, doc_id: str) -> list[replies.NearDuplicate]:
+        reply = self._json("GET", f"/v1/documents/{_seg(doc_id)}/near-duplicates")
+        return cast("list[replies.NearDuplicate]", reply["near_duplicates"])
 
     def delete_document(self, doc_id: str) -> None:
         self._send("DELETE", f"/v1/documents/{_seg(doc_id)}")
@@ -207,6 +215,29 @@ class Client:
     def document_original(self, doc_id: str) -> bytes:
         """The file as it was uploaded."""
         return self._send("GET", f"/v1/documents/{_seg(doc_id)}/content", params={"format": "original"}).content
+
+    def preview(
+        self,
+        file: FileSource,
+        *,
+        chunker: str | None = None,
+        tokens: int | None = None,
+        overlap: int | None = None,
+        pii: str | None = None,
+        limit: int | None = None,
+    ) -> replies.Preview:
+        """What would become of a file; nothing is stored. None is what the server's settings say."""
+        with contextlib.ExitStack() as stack:
+            named = (file.name, stack.enter_context(file.open("rb"))) if isinstance(file, Path) else file
+            timeout = httpx.Timeout(STREAM_SILENCE_S, connect=CONNECT_TIMEOUT_S)
+            asked = _given(chunker=chunker, tokens=tokens, overlap=overlap, pii=pii, limit=limit)
+            found = self._json("POST", "/v1/preview", files=[("files", named)], params=asked, timeout=timeout)
+        return cast(replies.Preview, found)
+
+    def chunk_page(self, doc_id: str, *, offset: int, limit: int) -> replies.ChunkPage:
+        """Some passages of a document with their parents, and how many there are."""
+        asked = {"offset": offset, "limit": limit}
+        return cast(replies.ChunkPage, self._json("GET", f"/v1/documents/{_seg(doc_id)}/chunks", params=asked))
 
     def chunks(self, doc_id: str) -> list[replies.ChunkInfo]:
         return cast("list[replies.ChunkInfo]", self._json("GET", f"/v1/documents/{_seg(doc_id)}/chunks")["chunks"])
@@ -230,10 +261,18 @@ class Client:
         sparse: str | None = None,
         dense: str | None = None,
         fusion: str | None = None,
+        collapse_duplicates: bool | None = None,
     ) -> list[replies.Hit]:
         """None is what the server's settings say."""
         body = {"query": query, "collections": list(collections), "explain": explain}
-        chosen = _given(k=k, retriever=retriever, sparse=sparse, dense=dense, fusion=fusion)
+        chosen = _given(
+            k=k,
+            retriever=retriever,
+            sparse=sparse,
+            dense=dense,
+            fusion=fusion,
+            collapse_duplicates=collapse_duplicates,
+        )
         reply = self._json("POST", "/v1/search", json=body | chosen)
         return cast("list[replies.Hit]", reply["hits"])
 

@@ -15,8 +15,9 @@ import numpy as np
 import safetensors.numpy
 
 from core.errors import InvalidRequest
-from core.types import Chunk, Document, PageSpan, Vectors
+from core.types import Chunk, Document, PageSpan, PiiMode, Vectors
 from ingest.chunk.choose import ChunkerName
+from retrieval.signature import Signature
 
 WORKER_HEADER = "X-Openbook-Worker"
 ORIGIN_HEADER = "X-Openbook-Origin"  # of a fetched page: JSON, ASCII
@@ -38,6 +39,7 @@ class Task:
     chunker: ChunkerName
     origin: dict[str, Any] = field(default_factory=dict)
     pipeline: Mapping[str, Any] = field(default_factory=dict)  # settings of the collection, in place of the worker's
+    pii: PiiMode = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,8 @@ class Result:
     partial: bool  # a part of the file could not be read; the warnings say which
     seconds: float
     parents: tuple[Chunk, ...] = ()  # read in place of the chunks that name them; they have no vectors
+    signature: Signature | None = None  # by which near-duplicates are found
+    pii: PiiMode = "off"  # how personal data were treated
 
 
 def pack(result: Result) -> bytes:
@@ -77,11 +81,14 @@ def pack(result: Result) -> bytes:
         "warnings": list(result.warnings),
         "partial": result.partial,
         "seconds": result.seconds,
+        "pii": result.pii,
     }
     tensors: dict[str, np.ndarray[Any, Any]] = {
         "vectors": np.ascontiguousarray(result.vectors, dtype=np.float32),
         "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
     }
+    if result.signature is not None:
+        tensors["signature"] = np.ascontiguousarray(result.signature, dtype=np.uint32)
     return safetensors.numpy.save(tensors)
 
 
@@ -117,6 +124,8 @@ def unpack(data: bytes) -> Result:
             partial=header["partial"],
             seconds=header["seconds"],
             parents=parents,
+            signature=tensors.get("signature"),
+            pii=header["pii"],
         )
     except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as e:
         raise InvalidRequest(f"not a worker's result: {e}", code="bad-result") from e

@@ -16,6 +16,7 @@ from core.errors import InvalidRequest, NotFound
 from core.types import Principal
 from ingest.fetch.address import parse_url, shown_url
 from ingest.ledger import Job
+from ingest.pii import redact_text
 
 Json = dict[str, Any]
 
@@ -103,9 +104,11 @@ class Accepting:
         return [services.ledger.get(self._principal, job_id) for job_id in ids]
 
     def _add(self, uploaded: Uploaded) -> Job:
-        uri = clean_uri(uploaded.filename)
         services = self._services
         with services.database.write() as connection:
+            uri = clean_uri(uploaded.filename)
+            if services.store.pii_of(connection, self._collection) == "redact":
+                uri = redacted_name(uri, uploaded.sha256, services.settings.phone_regions)
             job = services.ledger.add(
                 connection,
                 principal=self._principal,
@@ -133,6 +136,19 @@ def check_collection(services: Services, principal: Principal, collection: str) 
     if collection not in known:
         have = ", ".join(known) or "none yet"
         raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
+
+
+def redacted_name(uri: str, sha256: str, regions: Sequence[str]) -> str:
+    """The name without personal data. Two people's files must not become one, so the file's own hash stands in."""
+    redacted = redact_text(uri, regions)
+    if redacted == uri:
+        return uri
+    # "jo@example.com.eml": the ending tells the file's kind, though a domain could end in it.
+    stem, dot, ending = uri.rpartition(".")
+    if (cleaned := redact_text(stem, regions)) != stem and "/" not in ending:
+        whole = redact_text(f"{cleaned}{dot}{ending}", regions)
+        redacted = whole if whole.endswith(f".{ending}") else redacted
+    return f"{sha256[:12]} {redacted}"
 
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")

@@ -101,13 +101,14 @@ class Reindexing:
         encoder = self._encoders().get(wanted)  # loaded now: one that cannot be is said at once
         with self._database.write() as connection:
             require_role(connection, principal, collection, ("owner", "editor"))
+            pii = self._store.pii_of(connection, collection)  # which cannot be changed until the switch
             job_id = begin_reindex(connection, principal, collection, f"reindex: {described(pipeline_of(wanted))}")
             editions.begin(
                 connection,
                 collection,
                 serving=pipeline_of(serving),
-                pipeline=pipeline_of(wanted),
-                chunker_version=version_of(wanted, encoder),
+                pipeline={**pipeline_of(wanted), "pii": pii},
+                chunker_version=version_of(wanted, encoder, pii=pii),
                 encoder_revision=encoder.revision,
                 job_id=job_id,
             )
@@ -212,6 +213,7 @@ class Reindexing:
             chunker=with_pipeline(self._settings, edition.pipeline).chunker,
             pipeline=edition.pipeline,
             origin=origin,
+            pii=edition.pipeline.get("pii", "off"),
         )
 
     def go_on(self, edition_id: int, doc_id: str) -> bool:
@@ -239,6 +241,7 @@ class Reindexing:
                     made.parents,
                     encoder_revision=made.encoder_revision,
                     chunker_version=made.chunker_version,
+                    signature=made.signature,
                 )
         except OpenbookError as e:
             if e.code == "disk-full":

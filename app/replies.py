@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from core.types import VerdictLabel
+from core.types import PiiMode, VerdictLabel
 
 JobState = Literal["queued", "parsing", "encoding", "indexing", "ready", "partial", "failed", "cancelled"]
 ACTIVE_STATES: frozenset[JobState] = frozenset({"queued", "parsing", "encoding", "indexing"})
@@ -19,6 +19,52 @@ class Collection(TypedDict):
     chunks: int
     created_at: str
     pipeline: NotRequired[dict[str, Any] | None]  # how its documents are made; None: as the settings say
+    pii: NotRequired[PiiMode]
+
+
+class ChangedCollection(TypedDict):
+    """``unlike`` counts the documents that were added under another setting and stay as they are."""
+
+    name: str
+    pii: PiiMode
+    unlike: int
+
+
+class Pii(TypedDict):
+    """How many of each were found in a text, or taken out of it."""
+
+    mode: PiiMode
+    email: int
+    phone: int
+    iban: int
+
+
+class Heading(TypedDict):
+    level: int
+    text: str
+    start: int
+    page: int | None
+
+
+class Facts(TypedDict):
+    """What a document says of itself; ``language`` is an ISO 639-1 code."""
+
+    language: str | None
+    title: str
+    authors: list[str]
+    created: str | None
+    modified: str | None
+    outline: list[Heading]
+    pii: Pii | None
+    metadata: dict[str, Any]
+
+
+class NearDuplicate(TypedDict):
+    doc_id: str
+    collection: str
+    title: str
+    uri: str
+    similarity: float
 
 
 class Job(TypedDict):
@@ -68,7 +114,7 @@ class Purged(TypedDict):
 
 
 class Document(TypedDict):
-    """``page_spans``, ``figures`` and ``metadata`` come with one document, not with a list of them."""
+    """``page_spans``, ``figures``, ``authors``, dates and ``outline`` come with one document, not with a list of them."""
 
     doc_id: str
     title: str
@@ -84,6 +130,13 @@ class Document(TypedDict):
     figures: NotRequired[list[dict[str, Any]]]  # label, caption, page, start, end, image (a path of the API)
     metadata: NotRequired[dict[str, Any]]
     page_spans: NotRequired[list[Span]]
+    language: NotRequired[str | None]
+    pii: NotRequired[Pii | None]
+    near_duplicates: NotRequired[int]
+    authors: NotRequired[list[str]]
+    created: NotRequired[str | None]
+    modified: NotRequired[str | None]
+    outline: NotRequired[list[Heading]]
 
 
 class DocumentPage(TypedDict):
@@ -100,6 +153,35 @@ class ChunkInfo(TypedDict):
     page: int | None
     heading_path: list[str]
     parent_id: NotRequired[str | None]  # what is read in its place
+
+
+class ChunkPage(TypedDict):
+    """``parents`` are those that the chunks name."""
+
+    chunks: list[ChunkInfo]
+    parents: list[ChunkInfo]
+    offset: int
+    total: int
+
+
+class Preview(Facts):
+    """What would become of a file. ``chunks`` are the first of ``total``."""
+
+    file: str
+    size: int
+    chunker: str
+    chunk_tokens: int
+    overlap_tokens: int
+    mime_type: str
+    characters: int
+    pages: int
+    warnings: list[str]
+    partial: bool
+    total: int
+    total_parents: int
+    tokens: dict[str, int]  # word pieces per chunk: min, median, max, sum
+    chunks: list[ChunkInfo]
+    parents: list[ChunkInfo]
 
 
 class Part(TypedDict):
@@ -130,6 +212,8 @@ class Hit(TypedDict):
     parts: dict[str, Part]
     heading_path: NotRequired[list[str]]
     matched: NotRequired[Matched]
+    stands_for: NotRequired[int]  # near-duplicate documents that say this, its own counted
+    duplicates: NotRequired[list[str]]  # the ids of the others
 
 
 class Citation(TypedDict):

@@ -21,6 +21,7 @@ from core.errors import NotReady
 from core.offload import Offload
 from core.protocols import Encoder
 from core.settings import Settings
+from ingest.language import LanguageGuesser
 from ingest.ledger import Ledger
 from ingest.parse.sandbox import Sandbox
 from lm.queue import LMQueue
@@ -72,6 +73,8 @@ class Services:
     worker_token: str
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
+    languages: LanguageGuesser = field(default_factory=LanguageGuesser)
+    previews: int = 0  # files that are being looked at before they are stored
     publisher: Publisher = field(default_factory=Publisher)
     loading: dict[str, Loading] = field(default_factory=dict)
     # Set whenever a job was added or freed, so that a waiting worker need not poll.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 from app.chats import Chat, ChatMessage
@@ -17,15 +19,19 @@ from core.events import (
     TokenSaid,
     UsageCounted,
 )
-from core.types import Answer, Citation, Hit, Sentence, Trace, Usage
+from core.types import Answer, Chunk, Citation, Hit, Metadata, PageSpan, Sentence, Trace, Usage
 
 Json = dict[str, Any]
+
+_TOLD_APART = ("headings", "warnings", "incomplete", "pii", "figures")
+MAX_OUTLINE = 500  # headings in one answer
 
 
 def hit_json(hit: Hit) -> Json:
     chunk, found = hit.chunk, hit.matched
     # What was found, where more than that is to be read.
     matched = {"matched": {"chunk_id": found.chunk_id, "start": found.start, "end": found.end}} if found else {}
+    collapsed = {"stands_for": 1 + len(hit.duplicates), "duplicates": list(hit.duplicates)} if hit.duplicates else {}
     return {
         "chunk_id": chunk.chunk_id,
         "doc_id": chunk.doc_id,
@@ -41,7 +47,35 @@ def hit_json(hit: Hit) -> Json:
         "source": hit.source,
         "parts": {name: {"rank": part.rank, "score": part.score} for name, part in hit.parts.items()},
         **matched,
+        **collapsed,
     }
+
+
+def chunk_json(chunk: Chunk) -> Json:
+    return {**dataclasses.asdict(chunk), "heading_path": list(chunk.heading_path)}
+
+
+def facts_json(title: str, metadata: Metadata, pages: Sequence[PageSpan]) -> Json:
+    """What a document says of itself; absent facts are null or empty. ``outline`` is in reading order."""
+    author = metadata.get("author")
+    return {
+        "language": metadata.get("language"),
+        "title": title,
+        "authors": [a.strip() for a in str(author).split(";") if a.strip()] if author else [],
+        "created": metadata.get("created") or metadata.get("date"),
+        "modified": metadata.get("modified"),
+        "outline": [
+            {"level": level, "text": text, "start": start, "page": _page_at(pages, start)}
+            for level, text, start in metadata.get("headings", [])[:MAX_OUTLINE]
+        ],
+        "pii": metadata.get("pii"),
+        "metadata": {k: v for k, v in metadata.items() if k not in _TOLD_APART and not k.startswith("_")},
+    }
+
+
+def _page_at(pages: Sequence[PageSpan], offset: int) -> int | None:
+    at = bisect_right(pages, offset, key=lambda p: p.start)
+    return pages[at - 1].number if at else None
 
 
 def citation_json(citation: Citation) -> Json:

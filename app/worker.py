@@ -28,8 +28,10 @@ from core.protocols import Encoder
 from core.settings import Settings, load_settings
 from core.types import Document
 from ingest.fetch.permission import Permission
+from ingest.language import LanguageGuesser
 from ingest.parse.sandbox import Sandbox
 from ingest.parse.sniff import ZIP_ARCHIVE
+from ingest.pii import redact_text
 from ingest.pipeline import Processed, parse_limits, process
 
 logger = logging.getLogger("openbook.worker")
@@ -45,6 +47,7 @@ class Worker:
         self._http = http
         self._sandbox = Sandbox(parse_limits(settings))
         self._opener = Opener(http, self._sandbox, settings.max_sitemap_pages)
+        self._languages = LanguageGuesser()  # two hold the same models
 
     def run(self) -> None:
         """Works until the process ends. A server that is away is asked again."""
@@ -69,12 +72,17 @@ class Worker:
             fail(self._http, task, "cancelled", cancelled=True)
             return
         except OpenbookError as e:
-            fail(self._http, task, e.message)
+            # A parser may quote what it stumbled over.
+            quoted = task.pii == "redact"
+            fail(self._http, task, redact_text(e.message, self._settings.phone_regions) if quoted else e.message)
             return
         except httpx.HTTPError:
             raise
-        except Exception:
-            logger.exception("%s (%s) broke", task.address, task.filename)
+        except Exception as e:
+            if task.pii == "redact":
+                logger.error("%s broke (%s); details are not logged where data are redacted", task.address, type(e))
+            else:
+                logger.exception("%s (%s) broke", task.address, task.filename)
             fail(self._http, task, "Openbook broke on this file; the worker's log has the details")
             return
         if made is None:
@@ -89,6 +97,8 @@ class Worker:
             partial=made.partial,
             seconds=time.monotonic() - begun,
             parents=tuple(made.parents),
+            signature=made.signature,
+            pii=made.pii,
         )
         packed = pack(result)
         deliver(lambda: self._http.put(f"{task.address}/result", content=packed, timeout=600)).raise_for_status()
@@ -105,11 +115,13 @@ class Worker:
                 uri=task.uri,
                 sha256=task.sha256,
                 chunker=task.chunker,
+                pii=task.pii,
                 settings=settings,
                 encoder=encoder,
                 report=told.report,
                 cancelled=lambda: told.cancel,
                 sandbox=self._sandbox,
+                languages=self._languages,
             )
         except UnsupportedType as e:
             if e.code != ZIP_ARCHIVE:

@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,7 +24,7 @@ NOT_SETTINGS = frozenset({"api_url", "api_token", "worker_token", "parent_pid", 
 
 
 # Settings that are lists, which a variable has with commas between.
-LISTS = frozenset({"allowed_hosts", "url_allow"})
+LISTS = frozenset({"allowed_hosts", "phone_regions", "url_allow"})
 
 
 class Settings(BaseModel):
@@ -65,6 +65,8 @@ class Settings(BaseModel):
     semantic_percentile: float = Field(20.0, gt=0, lt=100)
     # What stands before a chunk when it is embedded: nothing, its document's title, or title and headings.
     embed_context: Literal["none", "title", "headings"] = "none"
+    # Where phone numbers without a country code are taken to be from, where a collection asks for them to be found.
+    phone_regions: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ("US",)
     max_upload_bytes: int = Field(100 * 2**20, ge=1)
     max_batch_files: int = Field(1000, ge=1)
     max_queued_jobs: int = Field(20_000, ge=1)
@@ -93,6 +95,8 @@ class Settings(BaseModel):
     rrf_k: int = Field(60, ge=1)
     fusion_depth: int = Field(1000, ge=1)
     k: int = Field(8, ge=1, le=1000)
+    # Leaves out passages that a better one has said, of a near-duplicate of its document.
+    collapse_duplicates: bool = False
 
     # Answers.
     strategy: str = "extract"

@@ -20,6 +20,7 @@ Vectors: TypeAlias = NDArray[np.float32]  # (n, dim), L2-normalised rows
 VerdictLabel = Literal["supported", "partial", "contradicted", "unsupported", "not_a_claim", "unverified"]
 StepKind = Literal["plan", "act", "observe", "reflect", "expand", "answer"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+PiiMode = Literal["off", "flag", "redact"]  # what is done about personal data: nothing, count, take out
 RetrieverName = Literal["bm25", "tfidf", "dense", "late", "hybrid"]
 
 # The one person of an installation without identities; the row exists from the first schema.
@@ -121,7 +122,8 @@ class Hit:
     """A found passage. ``source`` names the stage that gave the final order; ``pages`` are those it touches.
 
     ``chunk`` is what is read. Where that is the parent of what the indexes know, ``matched`` is its child that was
-    found best, and score and parts are that child's.
+    found best, and score and parts are that child's. ``duplicates`` are the ids of near-duplicates of its document that
+    say the same, and were left out for it.
     """
 
     chunk: Chunk
@@ -133,6 +135,7 @@ class Hit:
     parts: Mapping[str, StagePart] = field(default_factory=dict)
     pages: tuple[PageSpan, ...] = ()
     matched: Chunk | None = None
+    duplicates: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- language models

@@ -1,6 +1,8 @@
 """One file through all stages, up to what the store takes in. Pure: it reads a file and writes nothing.
 
-file ─parse (child process)─▶ Document ─chunk─▶ Chunk … ─encode─▶ vectors
+file ─parse (child process)─▶ ParsedDocument ─facts─▶ Document ─chunk─▶ Chunk … ─encode─▶ vectors
+
+Facts are what a text says of itself: its language, and personal data, which may be taken out before anything else sees them.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,15 @@ from core.errors import RunCancelled
 from core.ids import document_id
 from core.protocols import Embed, Encoder, Tokenizer
 from core.settings import Settings
-from core.types import Chunk, Document, PageSpan, Vectors
+from core.types import Chunk, Document, PageSpan, PiiMode, Vectors
 from ingest.chunk.choose import ChunkerName, chunker_version, cut
 from ingest.embed_text import embedded_text
 from ingest.job import JobState
+from ingest.language import LanguageGuesser, declared_language
 from ingest.parse.document import ParsedDocument, ParseLimits
 from ingest.parse.sandbox import Sandbox
+from ingest.pii import PII_VERSION, count_pii, find_pii, redact_document
+from retrieval.signature import Signature, signature_of
 
 _ENCODE_BATCH = 128  # chunks between two looks at ``cancelled``; the encoder sorts and batches within
 _HEARTBEAT_S = 1.0
@@ -40,10 +45,12 @@ class Processed:
     chunks: list[Chunk]
     vectors: Vectors  # (n_chunks, dim)
     chunker_version: str
+    signature: Signature | None = None  # by which near-duplicates are found; None of a text without a word
+    pii: PiiMode = "off"
     parents: list[Chunk] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
     partial: bool = False  # a part of the file could not be read; the warnings say which
-    seconds: Mapping[str, float] = field(default_factory=dict)  # by stage: parse, chunk, encode
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by stage: parse, facts, chunk, encode, signature
 
 
 def parse_limits(settings: Settings) -> ParseLimits:
@@ -60,6 +67,66 @@ def parse_limits(settings: Settings) -> ParseLimits:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """A file as it was read and cut, before anything is encoded."""
+
+    document: Document
+    chunks: list[Chunk]
+    parents: list[Chunk]
+    warnings: tuple[str, ...]
+    partial: bool
+
+
+def understand(
+    path: Path,
+    filename: str,
+    *,
+    collection: str,
+    uri: str,
+    sha256: str,
+    settings: Settings,
+    encoder: Encoder,
+    report: Callable[[JobState, float], None],
+    cancelled: Callable[[], bool],
+    chunker: ChunkerName | None = None,
+    pii: PiiMode = "off",
+    sandbox: Sandbox | None = None,
+    languages: LanguageGuesser | None = None,
+    seconds: dict[str, float] | None = None,
+) -> Understood:
+    """Parses the file at ``path`` and cuts it. Nothing is encoded, but that ``semantic`` looks at vectors to cut.
+
+    What ``pii`` redacts is gone from all that is returned.
+
+    Arguments and errors as of ``process``; ``seconds`` is given the time of each stage.
+    """
+    seconds = {} if seconds is None else seconds
+    report("parsing", 0.0)
+    with _timed(seconds, "parse"), ExitStack() as stack:
+        used = sandbox or stack.enter_context(Sandbox(parse_limits(settings)))
+        parsed = used.parse(path, filename, _beating(report, cancelled))
+    report("parsing", _PARSED)
+    _stop_if(cancelled)
+
+    with _timed(seconds, "facts"):
+        parsed = _with_facts(parsed, pii, settings, languages or LanguageGuesser(), _ticking(report, cancelled))
+    document = to_document(parsed, collection=collection, uri=uri, sha256=sha256)
+    max_tokens, overlap = chunk_budget(settings, encoder)
+    with _timed(seconds, "chunk"):
+        chunks, parents = cut(
+            chunker or settings.chunker, document, parsed.headings, _Listening(encoder.tokenizer, report, cancelled), max_tokens, overlap,
+            embed=_cancellable(encoder, report, cancelled), semantic_percentile=settings.semantic_percentile,
+        )  # fmt: skip
+    return Understood(
+        document=document,
+        chunks=chunks,
+        parents=parents,
+        warnings=tuple(w.message for w in parsed.warnings),
+        partial=parsed.partial,
+    )
+
+
 def process(
     path: Path,
     filename: str,
@@ -72,7 +139,9 @@ def process(
     report: Callable[[JobState, float], None],
     cancelled: Callable[[], bool],
     chunker: ChunkerName | None = None,
+    pii: PiiMode = "off",
     sandbox: Sandbox | None = None,
+    languages: LanguageGuesser | None = None,
 ) -> Processed:
     """Parses, chunks and encodes the file at ``path``.
 
@@ -82,56 +151,91 @@ def process(
         report: told the stage and the progress of the whole job, at least once a second while the parser works.
         cancelled: asked all the time while parsing, and between batches while encoding.
         chunker: by default that of the settings.
+        pii: what is done about e-mail addresses, phone numbers and IBANs.
         sandbox: the parsing child to use, kept by callers with many files; without one a child is made for this file.
+        languages: kept by callers with many files: the first guess loads for half a second.
 
     Raises:
         RunCancelled: ``cancelled()`` became true.
         ParseFailed and its kin, TooLarge: the file could not be taken in; the message says why.
     """
     seconds: dict[str, float] = {}
-    report("parsing", 0.0)
-    with _timed(seconds, "parse"), ExitStack() as stack:
-        used = sandbox or stack.enter_context(Sandbox(parse_limits(settings)))
-        parsed = used.parse(path, filename, _beating(report, cancelled))
-    report("parsing", _PARSED)
-    _stop_if(cancelled)
-
-    document = to_document(parsed, collection=collection, uri=uri, sha256=sha256)
-    name = chunker or settings.chunker
-    max_tokens, overlap = _budget(settings, encoder)
-    with _timed(seconds, "chunk"):
-        chunks, parents = cut(
-            name, document, parsed.headings, _Listening(encoder.tokenizer, report, cancelled), max_tokens, overlap,
-            embed=_cancellable(encoder, report, cancelled), semantic_percentile=settings.semantic_percentile,
-        )  # fmt: skip
+    read = understand(
+        path,
+        filename,
+        collection=collection,
+        uri=uri,
+        sha256=sha256,
+        settings=settings,
+        encoder=encoder,
+        report=report,
+        cancelled=cancelled,
+        chunker=chunker,
+        pii=pii,
+        sandbox=sandbox,
+        languages=languages,
+        seconds=seconds,
+    )
+    document, chunks = read.document, read.chunks
     report("encoding", _CHUNKED)
 
     with _timed(seconds, "encode"):
         room = encoder.max_tokens - SPECIAL_TOKENS
         texts = [embedded_text(document.title, c, settings.embed_context, encoder.tokenizer, room) for c in chunks]
         vectors = _encode(texts, encoder, report, cancelled)
+    with _timed(seconds, "signature"):
+        signature = signature_of(document.text, _ticking(report, cancelled))
     return Processed(
         document=document,
         chunks=chunks,
-        parents=parents,
+        parents=read.parents,
         vectors=vectors,
-        chunker_version=version_of(settings, encoder, name),
-        warnings=tuple(w.message for w in parsed.warnings),
-        partial=parsed.partial,
+        chunker_version=version_of(settings, encoder, chunker, pii),
+        signature=signature,
+        pii=pii,
+        warnings=read.warnings,
+        partial=read.partial,
         seconds=seconds,
     )
 
 
-def version_of(settings: Settings, encoder: Encoder, chunker: ChunkerName | None = None) -> str:
+def version_of(settings: Settings, encoder: Encoder, chunker: ChunkerName | None = None, pii: PiiMode = "off") -> str:
     """The ``chunker_version`` that ``process`` gives: what has it already need not be processed again."""
-    budget = _budget(settings, encoder)
-    return chunker_version(chunker or settings.chunker, *budget, settings.embed_context, settings.semantic_percentile)
+    treated = "" if pii == "off" else f"{pii}{PII_VERSION}.{'.'.join(settings.phone_regions)}"
+    return chunker_version(
+        chunker or settings.chunker,
+        *chunk_budget(settings, encoder),
+        settings.embed_context,
+        settings.semantic_percentile,
+        treated,
+    )
 
 
-def _budget(settings: Settings, encoder: Encoder) -> tuple[int, int]:
+def chunk_budget(settings: Settings, encoder: Encoder) -> tuple[int, int]:
     """(longest chunk, overlap) in word pieces: what the settings ask for, as far as the encoder reads."""
     max_tokens = min(settings.chunk_tokens, encoder.max_tokens - SPECIAL_TOKENS)
     return max_tokens, min(settings.chunk_overlap_tokens, max_tokens // 2)
+
+
+def _with_facts(
+    parsed: ParsedDocument, pii: PiiMode, settings: Settings, languages: LanguageGuesser, tick: Callable[[], None]
+) -> ParsedDocument:
+    """With its language, and with personal data counted or gone, as ``pii`` says."""
+    metadata = dict(parsed.metadata)
+    declared = metadata.pop("language", None)
+    if declared:
+        metadata["declared_language"] = declared
+    if language := languages.guess(parsed.text) or declared_language(declared):
+        metadata["language"] = language
+    parsed = replace(parsed, metadata=metadata)
+    match pii:
+        case "off":
+            return parsed
+        case "flag":
+            counts = count_pii(find_pii(parsed.text, settings.phone_regions, tick))
+        case "redact":
+            parsed, counts = redact_document(parsed, settings.phone_regions, tick)
+    return replace(parsed, metadata={**parsed.metadata, "pii": {"mode": pii, **counts}})
 
 
 def to_document(parsed: ParsedDocument, *, collection: str, uri: str, sha256: str) -> Document:
@@ -219,6 +323,12 @@ def _beating(report: Callable[[JobState, float], None], cancelled: Callable[[], 
         return cancelled()
 
     return ask
+
+
+def _ticking(report: Callable[[JobState, float], None], cancelled: Callable[[], bool]) -> Callable[[], None]:
+    """The same for what only wants to be called now and then: RunCancelled ends it."""
+    beat = _beating(report, cancelled)
+    return lambda: _stop_if(beat)
 
 
 class _timed:

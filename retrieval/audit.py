@@ -22,7 +22,7 @@ from core.ids import chunk_id
 from retrieval.files import sha256_of
 from retrieval.originals import Originals
 from retrieval.store import Store
-from retrieval.tables import TEXT_BLOCK, chunks, collections, documents, editions, fingerprints, texts, vectors
+from retrieval.tables import TEXT_BLOCK, chunks, collections, documents, editions, fingerprints, parents, texts, vectors
 
 # A unit vector of float32, of any encoder, is nearer to 1 than this.
 NORM_TOLERANCE = 1e-3
@@ -106,7 +106,7 @@ def audit_documents(connection: Connection) -> Iterator[tuple[Row[Any], list[Fin
         )
         batch = connection.execute(query).all()
         for row in batch:
-            wrong = _wrong_text(connection, row) or _wrong_chunks(connection, row)
+            wrong = _wrong_text(connection, row) or _wrong_chunks(connection, row) or _wrong_parents(connection, row)
             if wrong is None and row.chunker_version == DAMAGED:
                 wrong = ("document-damaged", "it is to be read again, and has not been yet")
             yield row, [] if wrong is None else [_document_finding(row, *wrong)]
@@ -185,6 +185,30 @@ def _wrong_chunks(connection: Connection, row: Row[Any]) -> tuple[str, str] | No
             return "chunks-damaged", f"passage {c.chunk_id} [{c.start}, {c.end}) is no slice of its text"
     if stray := _not_their_own_ids(row, found):
         return "chunks-damaged", f"the id of passage {stray} is not made of what is stored of it"
+    return None
+
+
+def _wrong_parents(connection: Connection, row: Row[Any]) -> tuple[str, str] | None:
+    """What is read in place of passages: it is there, a slice of the text, around each that names it, and is named."""
+    kept = connection.execute(select(parents).where(parents.c.doc_number == row.doc_number)).all()
+    by_id = {p.parent_id: p for p in kept}
+    named = set()
+    query = select(chunks).where(chunks.c.doc_number == row.doc_number, chunks.c.parent_id.is_not(None))
+    for c in connection.execute(query):
+        parent = by_id.get(c.parent_id)
+        if parent is None:
+            return "chunks-damaged", f"passage {c.chunk_id} is read as part of {c.parent_id}, which is not stored"
+        if not parent.start <= c.start < c.end <= parent.end:
+            return (
+                "chunks-damaged",
+                f"passage {c.chunk_id} does not lie within {c.parent_id}, which is read in its place",
+            )
+        named.add(c.parent_id)
+    for p in kept:
+        if not 0 <= p.start < p.end <= row.n_characters:
+            return "chunks-damaged", f"passage {p.parent_id} [{p.start}, {p.end}) is no slice of its text"
+        if p.parent_id not in named:
+            return "chunks-damaged", f"passage {p.parent_id} is read in place of none"
     return None
 
 

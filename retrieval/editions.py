@@ -21,9 +21,11 @@ from core.clock import now_iso
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.types import Chunk, Document, Vectors
 from retrieval.document_rows import check_fits, insert_document
+from retrieval.near import insert_signature
 from retrieval.parents import insert_parents
 from retrieval.projection import next_change, record_removals
 from retrieval.records import Change
+from retrieval.signature import Signature
 from retrieval.tables import collections, documents, edition_attempts, editions
 
 EditionState = Literal["building", "kept", "leaving"]
@@ -168,6 +170,7 @@ def put_copy(
     *,
     encoder_revision: str,
     chunker_version: str,
+    signature: Signature | None = None,
 ) -> bool:
     """Stores the copy of a document, seen by nobody yet; False if these bytes are not what is searched (any more).
 
@@ -205,6 +208,8 @@ def put_copy(
         created_at=served.created_at,
     )
     insert_parents(connection, doc_number, parents_)
+    if signature is not None:
+        insert_signature(connection, doc_number, signature)
     mine = and_(edition_attempts.c.edition_id == edition.edition_id, edition_attempts.c.doc_id == document.doc_id)
     connection.execute(delete(edition_attempts).where(mine))
     return True
@@ -280,7 +285,8 @@ def roll_back(connection: Connection, collection: str) -> Change:
 
     Raises:
         NotFound: nothing is kept.
-        Conflict: an edition is being built, which would be of neither.
+        Conflict: an edition is being built, which would be of neither; or personal data were treated otherwise in what
+            is kept, which must not come back.
     """
     if building(connection, collection) is not None:
         raise Conflict(f"{collection} is being indexed anew: cancel that job first", code="reindexing")
@@ -289,6 +295,15 @@ def roll_back(connection: Connection, collection: str) -> Change:
         raise NotFound(
             f"of {collection} no earlier generation is kept: there is one after `openbook reindex {collection}`",
             code="nothing-kept",
+        )
+    treated = func.coalesce(documents.c.metadata["pii"]["mode"].as_string(), "off")
+    wanted = select(collections.c.pii).where(collections.c.name == collection).scalar_subquery()
+    otherwise = select(documents.c.doc_number).where(documents.c.edition_id == edition.edition_id, treated != wanted)
+    if connection.execute(otherwise.limit(1)).first() is not None:
+        raise Conflict(
+            f"what is kept of {collection} was made under another setting for personal data: give it up with "
+            f"`openbook collections drop-previous {collection}`, or change the setting back first",
+            code="setting-changed",
         )
     return _swap(connection, edition)
 

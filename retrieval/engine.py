@@ -261,6 +261,7 @@ class SearchEngine:
         sparse: Literal["tantivy", "rank-bm25"] | None = None,
         dense: DenseKind | None = None,
         fusion: Literal["convex", "rrf"] | None = None,
+        collapse: bool | None = None,
     ) -> EngineRetriever:
         """A retriever; whatever is None is as the settings say.
 
@@ -276,7 +277,13 @@ class SearchEngine:
             depth=settings.fusion_depth,
         )
         kind: SparseKind = "tfidf" if ranking.name == "tfidf" else sparse or settings.sparse
-        return EngineRetriever(engine=self, ranking=ranking, sparse=kind, dense=dense or settings.dense)
+        return EngineRetriever(
+            engine=self,
+            ranking=ranking,
+            sparse=kind,
+            dense=dense or settings.dense,
+            collapse=settings.collapse_duplicates if collapse is None else collapse,
+        )
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """One moment to search in, at once: the database may be a change ahead of it."""

@@ -1,6 +1,7 @@
 """The retriever over the store: one moment, one person, all indexes, then the passages themselves.
 
 Where what is found is a child, its parent is read; two children of one parent are one hit, at the rank of the better.
+What a better hit of a near-duplicate has said is left out, if that is asked for.
 
 Who asks is settled before the search (which rows the indexes may return) and again when text is read, since a
 right can be taken away and a document deleted in between. A passage that vanished meanwhile is not shown with a hole
@@ -18,8 +19,10 @@ from sqlalchemy import Connection
 from core.errors import IndexDamaged
 from core.types import Allowed, Hit, Where
 from retrieval.catalogue import Snapshot
+from retrieval.collapse import collapse
+from retrieval.near import read_signatures
 from retrieval.parents import any_parents, parent_ids
-from retrieval.ranking import RankedRow, Ranking, check_query
+from retrieval.ranking import MAX_K, RankedRow, Ranking, check_query
 from retrieval.records import Passage
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ class EngineRetriever:
     ranking: Ranking
     sparse: Literal["tantivy", "rank-bm25", "tfidf"]
     dense: Literal["auto", "exact", "hnsw"]
+    collapse: bool = False
 
     def search(self, query: str, k: int, where: Where) -> list[Hit]:
         """The best ``k`` passages that ``where`` lets its principal see.
@@ -49,7 +53,23 @@ class EngineRetriever:
             NotReady: the index that this retriever lives on is being rebuilt.
         """
         check_query(query, k)
+        if not self.collapse:
+            return self._search(query, k, where)[0]
+        depth = k
+        while True:
+            depth = min(_DEEPER * depth, MAX_K)
+            hits, numbers = self._search(query, depth, where)
+            with self.engine.store.database.read() as connection:
+                signatures = read_signatures(connection, sorted(set(numbers)))
+            kept = collapse(hits, numbers, signatures)
+            if len(kept) >= k or len(hits) < depth or depth == MAX_K:
+                return kept[:k]
+
+    def _search(self, query: str, k: int, where: Where) -> tuple[list[Hit], list[int]]:
+        """The hits, and the number of each one's document."""
         hits: list[Hit] = []
+        ranked: list[RankedRow] = []
+        passages: dict[int, Passage] = {}
         if where.filters:
             self.engine.catch_up()  # filters are looked up in the database: let it be of the moment searched in
         together = False  # searching and reading in one transaction waits for writers, so it is not the first try
@@ -68,7 +88,7 @@ class EngineRetriever:
                 break
             # Something was deleted or replaced between the moment searched in and the reading of its text.
             together = True
-        return hits
+        return hits, [passages[r.row].doc_number for r in ranked if r.row in passages]
 
     def _at_once(self, query: str, k: int, where: Where) -> _Found:
         with self.engine.snapshot() as snapshot:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from core.types import Chunk, Metadata, PageSpan
+from core.types import Chunk, Metadata, PageSpan, PiiMode
 
 Role = Literal["owner", "editor", "reader"]
 ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "none"]
@@ -14,7 +14,10 @@ ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionInfo:
-    """``role`` is what the asking person is in this collection; an administrator counts as owner."""
+    """``role`` is what the asking person is in this collection; an administrator counts as owner.
+
+    ``pii`` is what is done about personal data in what is added from now on.
+    """
 
     collection_id: int
     name: str
@@ -24,6 +27,7 @@ class CollectionInfo:
     owner_id: str
     role: Role
     pipeline: Mapping[str, Any] | None = None  # how its documents are made; None: as the settings say
+    pii: PiiMode = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,5 +84,6 @@ class Passage:
     chunk: Chunk
     title: str
     collection: str
+    doc_number: int
     parent: Chunk | None = None
     pages: tuple[PageSpan, ...] = ()

@@ -13,25 +13,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.clock import now_iso
 from core.database import Database
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import check_collection_name
-from core.types import Chunk, Document, PageSpan, Principal, Vectors
+from core.types import Chunk, Document, PageSpan, PiiMode, Principal, Vectors
 from retrieval.access import may_read, readable_collections, readable_to, require_role, role_column
 from retrieval.document_rows import as_chunk, as_info, check_fits, insert_document, touched
+from retrieval.near import insert_signature
 from retrieval.originals import Originals
 from retrieval.parents import insert_parents, parents_of_document, read_parents
 from retrieval.projection import current_change, matching_documents, next_change, record_removals
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
-from retrieval.tables import chunks, collections, documents, edition_attempts, texts
+from retrieval.signature import Signature
+from retrieval.tables import chunks, collections, documents, edition_attempts, editions, texts
 from retrieval.texts import read_chunk_texts, read_slice, read_texts
 
 MAX_PAGE = 1000  # documents per listing
@@ -56,11 +58,13 @@ class Store:
 
     # ------------------------------------------------------------ collections
 
-    def create_collection(self, connection: Connection, name: str, owner_id: str) -> CollectionInfo:
+    def create_collection(
+        self, connection: Connection, name: str, owner_id: str, *, pii: PiiMode = "off"
+    ) -> CollectionInfo:
         """Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
         check_collection_name(name)
         created_at = now_iso()
-        values = {"name": name, "owner_id": owner_id, "created_at": created_at}
+        values = {"name": name, "owner_id": owner_id, "created_at": created_at, "pii": pii}
         try:
             with connection.begin_nested():
                 statement = insert(collections).values(values).returning(collections.c.collection_id)
@@ -75,6 +79,7 @@ class Store:
             created_at=created_at,
             owner_id=owner_id,
             role="owner",
+            pii=pii,
         )
 
     def list_collections(self, principal: Principal) -> list[CollectionInfo]:
@@ -102,6 +107,37 @@ class Store:
         )
         with self.database.read() as connection:
             return [CollectionInfo(**row._mapping) for row in connection.execute(query)]
+
+    def set_pii(self, connection: Connection, principal: Principal, name: str, pii: PiiMode) -> None:
+        """What is done about personal data in what is added from now on; what is stored stays as it is.
+
+        Raises:
+            NotFound, Forbidden: only the owner may.
+            Conflict: it is being indexed anew, under the setting of before.
+        """
+        collection_id = require_role(connection, principal, name, ("owner",))
+        building = (editions.c.collection_id == collection_id) & (editions.c.state == "building")
+        if connection.execute(select(editions.c.edition_id).where(building)).first() is not None:
+            raise Conflict(
+                f"{name} is being indexed anew under the setting of before: wait for that job, or cancel it",
+                code="reindexing",
+            )
+        connection.execute(update(collections).where(collections.c.collection_id == collection_id).values(pii=pii))
+
+    def pii_of(self, connection: Connection, name: str) -> PiiMode:
+        """Of a collection, whosesoever: for the service's own use; "off" if it is gone."""
+        found = connection.execute(select(collections.c.pii).where(collections.c.name == name)).scalar_one_or_none()
+        return cast(PiiMode, found or "off")
+
+    def count_treated_otherwise(self, connection: Connection, name: str) -> int:
+        """How many documents of a collection were added under another setting for personal data than it has now."""
+        treated = func.coalesce(documents.c.metadata["pii"]["mode"].as_string(), "off")
+        query = (
+            select(func.count())
+            .select_from(documents.join(collections, collections.c.collection_id == documents.c.collection_id))
+            .where(collections.c.name == name, documents.c.edition_id.is_(None), treated != collections.c.pii)
+        )
+        return connection.execute(query).scalar_one()
 
     def collection_names(self, connection: Connection) -> frozenset[str]:
         """Every name in use, whosesoever: for the service's own use."""
@@ -136,6 +172,7 @@ class Store:
         chunker_version: str,
         *,
         parents_: Sequence[Chunk] = (),
+        signature: Signature | None = None,
         principal: Principal | None = None,
     ) -> Change:
         """Stores a document with its chunks and their vectors; replaces the one with the same ``doc_id``.
@@ -145,6 +182,7 @@ class Store:
         Args:
             vectors_: (n_chunks, dim), one row per chunk.
             parents_: what is read where a chunk that names it is found; no index knows them.
+            signature: of its text; without one it is nobody's near-duplicate.
             principal: if given, must (still) be owner or editor of the collection.
 
         Raises:
@@ -188,6 +226,8 @@ class Store:
             self.originals.size(document.sha256) or 0,
         )
         insert_parents(connection, doc_number, parents_)
+        if signature is not None:
+            insert_signature(connection, doc_number, signature)
         return Change(
             number=change.number,
             kind="put",
@@ -281,6 +321,23 @@ class Store:
             query = select(chunks).where(chunks.c.doc_number == row.doc_number).order_by(chunks.c.row_id)
             return [as_chunk(c, doc_id, text[c.start : c.end]) for c in connection.execute(query)]
 
+    def page_of_chunks(self, principal: Principal, doc_id: str, offset: int, limit: int) -> tuple[list[Chunk], int]:
+        """``limit`` chunks of a document from the ``offset``-th on, and how many it has. Raises NotFound."""
+        with self.database.read() as connection:
+            row = _one_document(connection, principal, doc_id)
+            first = row.first_row + offset
+            wanted = chunks.c.row_id.between(first, first + limit - 1), chunks.c.doc_number == row.doc_number
+            found = connection.execute(select(chunks).where(*wanted).order_by(chunks.c.row_id)).all()
+            texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
+            return [as_chunk(c, doc_id, texts_[c.row_id]) for c in found], row.n_chunks
+
+    def parents_by_id(self, principal: Principal, doc_id: str, parent_ids: Sequence[str]) -> list[Chunk]:
+        """Those of a document's parents that are named, in reading order. Raises NotFound."""
+        with self.database.read() as connection:
+            row = _one_document(connection, principal, doc_id)
+            found = read_parents(connection, dict.fromkeys(parent_ids, (row.doc_number, doc_id)))
+        return sorted(found.values(), key=lambda p: p.start)
+
     def list_parents(self, principal: Principal, doc_id: str) -> list[Chunk]:
         """What is read of a document in place of its chunks, in reading order; often nothing. Raises NotFound."""
         with self.database.read() as connection:
@@ -323,6 +380,7 @@ class Store:
                 chunk=as_chunk(c, c.doc_id, texts_[c.row_id]),
                 title=c.title,
                 collection=c.collection,
+                doc_number=c.doc_number,
                 parent=parent,
                 pages=touched(pages.get(c.doc_number, []), read.start, read.end),
             )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -35,6 +36,7 @@ collections = Table(
     Column("owner_id", String, nullable=False),
     Column("created_at", String, nullable=False),  # ISO 8601, UTC, as every *_at
     Column("pipeline", JSON),  # how its documents are made, as settings; null until it is said: as the settings say
+    Column("pii", String, nullable=False, server_default="off"),  # off | flag | redact: see ingest/pii.py
     sqlite_autoincrement=True,
 )
 
@@ -124,6 +126,23 @@ fingerprints = Table(
     metadata,
     Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), primary_key=True),
     Column("text_sha256", String, nullable=False),  # of the whole text in UTF-8
+)
+
+# By which near-duplicates are found; see ``retrieval.signature``. A document without a word, or from before, has none.
+signatures = Table(
+    "signatures",
+    metadata,
+    Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), primary_key=True),
+    Column("signature", LargeBinary, nullable=False),  # uint32, little endian
+)
+
+# Near-duplicates have a key in common.
+signature_bands = Table(
+    "signature_bands",
+    metadata,
+    Column("doc_number", Integer, ForeignKey("documents.doc_number", ondelete="CASCADE"), primary_key=True),
+    Column("key", BigInteger, primary_key=True),
+    Index("signature_bands_by_key", "key", "doc_number"),
 )
 
 chunks = Table(

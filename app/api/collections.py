@@ -12,14 +12,26 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.intake import job_json
 from app.pipelines import encoder_choice
 from core.ids import check_collection_name
+from core.types import PiiMode
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
 
 class NewCollection(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     name: str = Field(
         examples=["filings"], description="1 to 63 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
     )
+    pii: PiiMode = Field(
+        "off", description="e-mail addresses, phone numbers and IBANs in what is added: count or take out"
+    )
+
+
+class ChangedCollection(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    pii: PiiMode
 
 
 class Reindex(BaseModel):
@@ -42,10 +54,27 @@ async def create_collection(body: NewCollection, services: ServicesHere, princip
 
     def create() -> None:
         with services.database.write() as connection:
-            services.store.create_collection(connection, name, principal.user_id)
+            services.store.create_collection(connection, name, principal.user_id, pii=body.pii)
 
     await services.offload(create)
-    return {"name": name, "documents": 0, "chunks": 0}
+    return {"name": name, "documents": 0, "chunks": 0, "pii": body.pii}
+
+
+@router.patch("/{collection}")
+async def change_collection(
+    collection: str, body: ChangedCollection, services: ServicesHere, principal: PrincipalHere
+) -> dict[str, Any]:
+    """Changes what is done about personal data in what is added from now on. Only the owner may.
+
+    What is stored stays as it is until it is added again: `unlike` counts the documents that were treated otherwise.
+    """
+
+    def change() -> int:
+        with services.database.write() as connection:
+            services.store.set_pii(connection, principal, collection, body.pii)
+            return services.store.count_treated_otherwise(connection, collection)
+
+    return {"name": collection, "pii": body.pii, "unlike": await services.offload(change)}
 
 
 @router.get("")
@@ -59,6 +88,7 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
                 "chunks": c.chunks,
                 "created_at": c.created_at,
                 "pipeline": c.pipeline,
+                "pii": c.pii,
             }
             for c in found
         ]

@@ -9,17 +9,20 @@ from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.shapes import chunk_json, facts_json
 from app.upkeep.purge import purge as purge_document
 from app.upkeep.purge import purged_json
-from core.errors import InvalidRequest, NotFound
+from core.errors import Forbidden, InvalidRequest, NotFound
 from core.types import Chunk, Document
 from ingest.parse.document import OCR_WORDS
 from ingest.parse.kinds import DRAWN
+from retrieval.near import NearDuplicate, count_near, near_duplicates
 from retrieval.records import DocumentInfo
 
 router = APIRouter(prefix="/v1", tags=["documents"])
 
 PAGE_WIDTH_PX = 1000
+MAX_CHUNKS = 1000  # passages in one answer, if an offset is asked for without a limit
 
 
 @router.get("/collections/{collection}/documents")
@@ -29,27 +32,73 @@ async def list_documents(
     principal: PrincipalHere,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
+    near: bool = False,
 ) -> dict[str, Any]:
-    """One page of the documents of a collection; ``next_cursor`` is null on the last."""
-    found, following = await services.offload(services.store.list_documents, principal, collection, limit, cursor)
-    return {"documents": [_info_json(d) for d in found], "next_cursor": following}
+    """One page of the documents of a collection; ``next_cursor`` is null on the last.
+
+    With `near=true` each says how many `near_duplicates` it has among all that you may read.
+    """
+
+    def read() -> tuple[list[DocumentInfo], str | None, dict[str, int] | None]:
+        found, following = services.store.list_documents(principal, collection, limit, cursor)
+        if not near:
+            return found, following, None
+        with services.database.read() as connection:
+            return found, following, count_near(connection, principal, [d.doc_id for d in found])
+
+    found, following, counts = await services.offload(read)
+    listed = [_info_json(d) for d in found]
+    if counts is not None:
+        listed = [{**d, "near_duplicates": counts.get(d["doc_id"], 0)} for d in listed]
+    return {"documents": listed, "next_cursor": following}
 
 
 def _info_json(info: DocumentInfo) -> dict[str, Any]:
     metadata = dict(info.metadata)
-    return {**dataclasses.asdict(info), "metadata": metadata, "warnings": metadata.get("warnings", [])}
+    told = {"language": metadata.get("language"), "pii": metadata.get("pii")}
+    return {**dataclasses.asdict(info), "metadata": metadata, "warnings": metadata.get("warnings", []), **told}
 
 
 @router.get("/documents/{doc_id}")
 async def get_document(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """What is known of a document; `outline` has its headings with their places, `authors` and dates are as it says."""
     info = await services.offload(services.store.get_document_info, principal, doc_id)
     document = await services.offload(services.store.get_document, principal, doc_id)
+    facts = facts_json(info.title, info.metadata, document.pages)
     spans = [{"number": p.number, "start": p.start, "end": p.end} for p in document.pages]
-    return {**_info_json(info), "page_spans": spans, "figures": _figures(document)}
+    return {**facts, **_info_json(info), "page_spans": spans, "figures": _figures(document)}
+
+
+@router.get("/documents/{doc_id}/near-duplicates")
+async def get_near_duplicates(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Documents that you may read and whose text is nearly the same, the most alike first.
+
+    `similarity` estimates which share of all runs of five words the two have in common.
+    """
+
+    def read() -> list[NearDuplicate]:
+        with services.database.read() as connection:
+            return near_duplicates(connection, principal, doc_id)
+
+    found = await services.offload(read)
+    return {
+        "near_duplicates": [
+            {
+                "doc_id": n.document.doc_id,
+                "collection": n.document.collection,
+                "title": n.document.title,
+                "uri": n.document.uri,
+                "similarity": round(n.similarity, 3),
+            }
+            for n in found
+        ]
+    }
 
 
 def _figures(document: Document) -> list[dict[str, Any]]:
     """Captions of figures with the image of the page on which each stands, the caption marked."""
+    if _is_redacted(document):
+        return []  # their page images are not shown
     return [
         {
             **figure,
@@ -107,6 +156,7 @@ async def get_content(
     """The stored text, which offsets point into; or, with ``format=original``, the file as it came."""
     document = await services.offload(services.store.get_document, principal, doc_id)
     if format == "original":
+        _may_show_original(document)
         # Never shown in place: a stored HTML page must not run as a page of this server.
         return FileResponse(
             services.store.originals.path(document.sha256),
@@ -120,15 +170,33 @@ async def get_content(
 
 
 @router.get("/documents/{doc_id}/chunks")
-async def get_chunks(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """The passages that are searched, and the larger ones that are read in their place, if there are any."""
-    found = await services.offload(services.store.list_chunks, principal, doc_id)
-    parents = await services.offload(services.store.list_parents, principal, doc_id)
-    return {"chunks": [_chunk_json(c) for c in found], "parents": [_chunk_json(p) for p in parents]}
+async def get_chunks(
+    doc_id: str,
+    services: ServicesHere,
+    principal: PrincipalHere,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+) -> dict[str, Any]:
+    """The passages that are searched, and the larger ones that are read in their place, if there are any.
 
+    With a `limit`: so many from the `offset`-th on, with their parents alone. `total` counts all passages.
+    """
 
-def _chunk_json(chunk: Chunk) -> dict[str, Any]:
-    return {**dataclasses.asdict(chunk), "heading_path": list(chunk.heading_path)}
+    def read() -> tuple[list[Chunk], list[Chunk], int]:
+        if limit is None and not offset:
+            found = services.store.list_chunks(principal, doc_id)
+            return found, services.store.list_parents(principal, doc_id), len(found)
+        some, total = services.store.page_of_chunks(principal, doc_id, offset, limit or MAX_CHUNKS)
+        named = list(dict.fromkeys(c.parent_id for c in some if c.parent_id is not None))
+        return some, services.store.parents_by_id(principal, doc_id, named), total
+
+    found, parents, total = await services.offload(read)
+    return {
+        "chunks": [chunk_json(c) for c in found],
+        "parents": [chunk_json(p) for p in parents],
+        "offset": offset,
+        "total": total,
+    }
 
 
 @router.get("/documents/{doc_id}/pages/{number}.png", response_class=Response)
@@ -144,6 +212,7 @@ async def get_page_image(
 ) -> Response:
     """A page of a PDF, or of a picture, as an image, the passage marked."""
     document = await services.offload(services.store.get_document, principal, doc_id)
+    _may_show_original(document)
     page = next((p for p in document.pages if p.number == number), None)
     if document.mime_type not in DRAWN:
         raise NotFound(f"{document.title!r} is {document.mime_type}, which has no page images", code="no-pages")
@@ -161,6 +230,19 @@ async def get_page_image(
         return services.sandbox.page_image(path, number, page_text, passages, width, words=words)
 
     return Response(await services.offload(render), media_type="image/png")
+
+
+def _is_redacted(document: Document) -> bool:
+    return dict(document.metadata.get("pii") or {}).get("mode") == "redact"
+
+
+def _may_show_original(document: Document) -> None:
+    """The file as it came, and pictures of its pages, hold what was taken out of the text."""
+    if _is_redacted(document):
+        raise Forbidden(
+            f"{document.title!r} was redacted: its original is kept on the server to be read again, and not shown",
+            code="redacted",
+        )
 
 
 def _range(text: str) -> tuple[int, int]:

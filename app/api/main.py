@@ -9,7 +9,21 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
-from app.api import ask, chats, collections, documents, jobs, parts, problem, search, system, upkeep, urls, work
+from app.api import (
+    ask,
+    chats,
+    collections,
+    documents,
+    jobs,
+    parts,
+    preview,
+    problem,
+    search,
+    system,
+    upkeep,
+    urls,
+    work,
+)
 from app.api.guard import HostAndOrigin
 from app.services import Services
 
@@ -31,7 +45,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     )
     app.state.services = services
     problem.install(app)
-    for room in (collections, documents, jobs, search, ask, chats, system, work, parts, upkeep, urls):
+    for room in (collections, documents, jobs, preview, search, ask, chats, system, work, parts, upkeep, urls):
         app.include_router(room.router)
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)

@@ -13,13 +13,14 @@ from app.api.guard import ServicesHere, worker_only
 from app.api.uploads import Uploaded, receive_body
 from app.api.work import WorkerId
 from app.handover import ORIGIN_HEADER, Opened
-from app.intake import clean_uri
+from app.intake import clean_uri, redacted_name
 from app.services import Services
 from core.clock import now_iso
 from core.errors import Conflict, InvalidRequest
 from core.types import Principal
 from ingest.fetch.address import parse_url
 from ingest.ledger import Job
+from ingest.pii import redact_text
 
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])
 
@@ -38,7 +39,7 @@ async def part(
     """One member of an archive, as the body; it gets a job of its own. Sent again, it is the job that it was."""
 
     def add(connection: Connection, parent: Job, came: Uploaded) -> None:
-        uri = f"{parent.uri}/{clean_uri(name)}"
+        uri = f"{parent.uri}/{_name_in(services, connection, parent.collection, name, came.sha256)}"
         made = services.ledger.part(connection, parent.job_id, uri, came.sha256)
         owner = Principal(user_id=parent.owner_id)
         if made is None:
@@ -60,6 +61,13 @@ async def part(
 
     await _keep(services, job_id, worker_id, request, name, add)
     return {}
+
+
+def _name_in(services: Services, connection: Connection, collection: str, name: str, sha256: str) -> str:
+    uri = clean_uri(name)
+    if services.store.pii_of(connection, collection) == "redact":
+        uri = redacted_name(uri, sha256, services.settings.phone_regions)
+    return uri
 
 
 @router.put("/jobs/{job_id}/page")
@@ -98,6 +106,9 @@ async def opened(job_id: str, found: Opened, worker_id: WorkerId, services: Serv
                     _add_page(services, connection, job, parse_url(url).url, each)
                 except InvalidRequest as e:
                     skipped.append((url[:300], e.message))
+            if services.store.pii_of(connection, job.collection) == "redact":
+                regions = services.settings.phone_regions
+                skipped = [(redact_text(name, regions), redact_text(why, regions)) for name, why in skipped]
             origin = {
                 "container": found.container,
                 "skipped": skipped[:_MAX_SKIPPED],

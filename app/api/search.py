@@ -30,6 +30,7 @@ class SearchRequest(BaseModel):
     rerank: bool | None = None
     filters: dict[str, list[str]] = Field({}, examples=[{"mime_type": ["application/pdf"]}])
     explain: bool = False
+    collapse_duplicates: bool | None = Field(None, description="null: as the settings say")
 
 
 @router.post("/search")
@@ -47,7 +48,11 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
         filters={field: tuple(values) for field, values in body.filters.items()},
     )
     retriever = services.engine.retriever(
-        body.retriever or services.settings.retriever, sparse=body.sparse, dense=body.dense, fusion=body.fusion
+        body.retriever or services.settings.retriever,
+        sparse=body.sparse,
+        dense=body.dense,
+        fusion=body.fusion,
+        collapse=body.collapse_duplicates,
     )
     hits = await services.offload(retriever.search, body.query, body.k, where)
     return {"hits": [hit_json(h) for h in hits]}

@@ -53,6 +53,7 @@ async def system(services: ServicesHere) -> dict[str, Any]:
         "runs": len(services.runs),
         "loading": [dataclasses.asdict(part) for part in services.loading.values()],
         "limits": {
+            "chunk_tokens": services.settings.chunk_tokens,
             "max_upload_bytes": settings.max_upload_bytes,
             "max_batch_files": settings.max_batch_files,
             "max_question_characters": settings.max_question_characters,

@@ -19,7 +19,7 @@ from app.handover import WORKER_HEADER, Task, unpack
 from app.pipelines import with_pipeline
 from app.publishing import Stored
 from app.services import Services
-from core.errors import NotFound, OpenbookError
+from core.errors import Conflict, NotFound, OpenbookError
 from core.ids import document_id
 from core.settings import Settings
 from core.types import Principal
@@ -135,7 +135,7 @@ def _wanted(services: Services, job: Job, connection: Connection | None = None) 
             return _wanted(services, job, connection)
     settings = _settings_of(services, job, connection)
     encoder = services.models.encoders.get(settings)
-    return encoder.revision, version_of(settings, encoder)
+    return encoder.revision, version_of(settings, encoder, pii=services.store.pii_of(connection, job.collection))
 
 
 def _task(services: Services, job: Job) -> Task:
@@ -143,6 +143,7 @@ def _task(services: Services, job: Job) -> Task:
     with services.database.read() as connection:
         settings = _settings_of(services, job, connection)
         pipeline = pipeline_of(connection, job.collection)
+        pii = services.store.pii_of(connection, job.collection)
     services.engine.add_encoder(services.models.encoders.get(settings))
     return Task(
         address=f"/internal/jobs/{job.job_id}",
@@ -154,6 +155,7 @@ def _task(services: Services, job: Job) -> Task:
         chunker=settings.chunker,
         origin=dict(job.origin),
         pipeline=pipeline,
+        pii=pii,
     )
 
 
@@ -179,6 +181,13 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
                 return _not_wanted(services, connection, job_id), None
+            now = services.store.pii_of(connection, made.document.collection)
+            if made.pii != now:
+                raise Conflict(
+                    f"the collection's setting for personal data became {now!r} while this file was read under "
+                    f"{made.pii!r}: try again",
+                    code="setting-changed",
+                )
             job = services.ledger.peek(connection, job_id)
             if job is not None and (made.encoder_revision, made.chunker_version) != _wanted(services, job, connection):
                 # The collection was switched to another pipeline while this file was read.
@@ -192,6 +201,7 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
                 encoder_revision=made.encoder_revision,
                 chunker_version=made.chunker_version,
                 parents_=made.parents,
+                signature=made.signature,
                 principal=_owner(services, connection, job_id),
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated
 
 import typer
@@ -10,6 +11,15 @@ from app.cli.common import AsJson, DataDir, connected, print_json
 
 app = typer.Typer(no_args_is_help=True, help="List, create and delete collections.", rich_markup_mode=None)
 
+
+class PiiChoice(enum.StrEnum):
+    off = "off"
+    flag = "flag"
+    redact = "redact"
+
+
+PII_HELP = "E-mail addresses, phone numbers and IBANs in what is added: leave, count, or take out before it is stored."
+PiiOption = Annotated[PiiChoice, typer.Option("--pii", help=PII_HELP)]
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
 
 
@@ -31,14 +41,37 @@ def list_collections(as_json: AsJson = False, data_dir: DataDir = None) -> None:
 
 
 @app.command("create")
-def create(name: Name, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def create(name: Name, pii: PiiOption = PiiChoice.off, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Create a collection.
 
     Example: openbook collections create filings
     """
     with connected(data_dir, wait=False) as client:
-        made = client.create_collection(name)
+        made = client.create_collection(name, pii=pii.value)
     print_json(made) if as_json else print(f"made {name}")
+
+
+@app.command("set")
+def change(
+    name: Name,
+    pii: Annotated[PiiChoice, typer.Option("--pii", help=PII_HELP)],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Change what is done about personal data in what is added from now on.
+
+    Example: openbook collections set letters --pii redact
+    """
+    with connected(data_dir) as client:
+        changed = client.change_collection(name, pii=pii.value)
+    if as_json:
+        print_json(changed)
+        return
+    print(f"{name}: {changed['pii']}")
+    if changed["unlike"]:
+        print(
+            f"{changed['unlike']} of its documents were added under another setting and stay as they are: add them again"
+        )
 
 
 @app.command("delete")

@@ -22,7 +22,7 @@ def list_documents(collection: Collection, as_json: AsJson = False, data_dir: Da
     with connected(data_dir, wait=False) as client:
         cursor: str | None = None
         while True:
-            page = client.documents(collection, limit=1000, cursor=cursor)
+            page = client.documents(collection, limit=200, cursor=cursor, near=True)
             found += page["documents"]
             cursor = page["next_cursor"]
             if cursor is None:
@@ -33,7 +33,40 @@ def list_documents(collection: Collection, as_json: AsJson = False, data_dir: Da
     if not found:
         print("no document yet")
     for document in found:
-        print(f"{document['doc_id']}  {document['pages']:>5} pages {document['chunks']:>6} passages  {document['uri']}")
+        said = "".join(f"  [{fact}]" for fact in _facts(document))
+        print(
+            f"{document['doc_id']}  {document.get('language') or '-':<3} {document['pages']:>5} pages "
+            f"{document['chunks']:>6} passages  {document['uri']}{said}"
+        )
+
+
+def _facts(document: Document) -> list[str]:
+    near, pii = document.get("near_duplicates"), document.get("pii")
+    facts = [f"{near} near-duplicate{'s' if near != 1 else ''}"] if near else []
+    if pii is not None and (n := pii["email"] + pii["phone"] + pii["iban"]):
+        facts.append(f"{n} personal data {'redacted' if pii['mode'] == 'redact' else 'found'}")
+    return facts
+
+
+@app.command("near")
+def near(
+    doc_id: Annotated[str, typer.Argument(help="The document's id, from `openbook documents list`.")],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List the documents whose text is nearly the same.
+
+    Example: openbook documents near d0123456789abcdef0123456789abcdef
+    """
+    with connected(data_dir, wait=False) as client:
+        found = client.near_duplicates(doc_id)
+    if as_json:
+        print_json({"near_duplicates": found})
+        return
+    if not found:
+        print("no near-duplicate")
+    for other in found:
+        print(f"{other['similarity']:.0%}  {other['doc_id']}  {other['collection']}  {other['uri']}")
 
 
 @app.command("delete")

@@ -43,6 +43,12 @@ def search(
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Not in this version: there is no reranker yet.")
     ] = False,
+    collapse: Annotated[
+        bool | None,
+        typer.Option(
+            "--collapse/--no-collapse", help="Leave out what a near-duplicate has said. Default: the settings'."
+        ),
+    ] = None,
     k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Show rank and score of each stage.")] = False,
     as_json: AsJson = False,
@@ -63,6 +69,7 @@ def search(
             sparse=_value(sparse),
             dense=_value(dense),
             explain=explain,
+            collapse_duplicates=collapse,
         )
     if as_json:
         print_json({"hits": hits})
@@ -79,7 +86,8 @@ def _value(choice: enum.StrEnum | None) -> str | None:
 
 def _print_hit(hit: Hit, explain: bool) -> None:
     page = f", page {hit['page']}" if hit["page"] else ""
-    print(f"{hit['rank']:>3}. {hit['title']}{page}   {hit['score']:.4f}")
+    alike = f"   [stands for {n} documents]" if (n := hit.get("stands_for", 1)) > 1 else ""
+    print(f"{hit['rank']:>3}. {hit['title']}{page}   {hit['score']:.4f}{alike}")
     if explain:
         parts: dict[str, Any] = dict(hit["parts"])
         print("     " + "   ".join(f"{name}: rank {p['rank']}, {p['score']:.4f}" for name, p in parts.items()))

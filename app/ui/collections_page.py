@@ -14,6 +14,7 @@ from app.ui.boundary import explain, guarded
 from app.ui.documents_view import draw_documents
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
+from app.ui.preview import draw_preview
 from app.ui.state import client, limits, notice, take_notice
 from core.errors import OpenbookError
 
@@ -28,6 +29,12 @@ CHUNKERS: Mapping[str, str] = {
     "sentence": "of whole sentences",
     "semantic": "by subject (takes three times as long)",
     "parent-child": "small to find, larger to read",
+}
+
+PII: Mapping[str, str] = {
+    "off": "left as they are",
+    "flag": "counted and shown",
+    "redact": "taken out before anything is stored",
 }
 
 
@@ -131,21 +138,56 @@ def _one(collection: replies.Collection) -> None:
     if chosen:
         _delete(collection)
     look.muted(f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}")
-    _uploader(name)
+    _uploader(collection)
     _fetcher(name)
+    draw_preview(collection, CHUNKERS)
     draw_jobs(name)
     draw_documents(name)
 
 
-def _uploader(name: str) -> None:
-    bounds = limits()
-    chunker = st.selectbox(
-        "Passages",
-        list(CHUNKERS),
-        format_func=lambda name: CHUNKERS[name],
-        key="chunker",
-        help="How the text of the files that you add is cut into the passages that are searched.",
+def _personal_data(collection: replies.Collection) -> None:
+    """What is done about it in the files that are added; the key has the setting, so that another page's change shows."""
+    name, now = collection["name"], collection.get("pii", "off")
+    key = f"pii-{name}-{now}"
+    st.selectbox(
+        "Personal data",
+        list(PII),
+        index=list(PII).index(now),
+        format_func=lambda mode: PII[mode],
+        key=key,
+        on_change=_change_pii,
+        args=(name, key),
+        help="E-mail addresses, phone numbers and IBANs in files that you add from now on. What is taken out is in no "
+        "text, index or log; the uploaded file itself stays on the server, to be read again, and is not shown to anybody. People's names are not recognised.",
     )
+
+
+def _change_pii(name: str, key: str) -> None:
+    try:
+        changed = client().change_collection(name, pii=st.session_state[key])
+    except OpenbookError as e:
+        notice(explain(e))
+        return
+    if changed["unlike"]:
+        st.session_state["pii-said"] = (
+            f"{look.plural(changed['unlike'], 'document')} here came in under another setting and stay as they are: "
+            "add their files again."
+        )
+
+
+def _uploader(collection: replies.Collection) -> None:
+    name, bounds = collection["name"], limits()
+    with st.container(horizontal=True, vertical_alignment="top"):
+        chunker = st.selectbox(
+            "Passages",
+            list(CHUNKERS),
+            format_func=lambda name: CHUNKERS[name],
+            key="chunker",
+            help="How the text of the files that you add is cut into the passages that are searched.",
+        )
+        _personal_data(collection)
+    if said := st.session_state.pop("pii-said", None):
+        look.note(said)
     # Another key empties the widget after its files have been sent.
     turn = st.session_state.setdefault("upload-turn", 0)
     files = st.file_uploader(

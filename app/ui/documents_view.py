@@ -8,6 +8,8 @@ from app import replies
 from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
+from app.ui.chunks_view import language_name, pii_text
+from app.ui.document_details import show_details
 from app.ui.inert import inert_html
 from app.ui.passage import Passage, show_passage
 from app.ui.state import client, document_text, forget_texts
@@ -21,7 +23,7 @@ def draw_documents(collection: str) -> None:
     documents: list[replies.Document] = []
     cursor: str | None = None
     while len(documents) < wanted:
-        page = client().documents(collection, limit=min(PAGE, wanted - len(documents)), cursor=cursor)
+        page = client().documents(collection, limit=min(PAGE, wanted - len(documents)), cursor=cursor, near=True)
         documents += page["documents"]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -42,28 +44,34 @@ def _more() -> None:
 
 def _row(document: replies.Document) -> None:
     doc_id = document["doc_id"]
+    near = document.get("near_duplicates") or 0
+    badges = [look.plural(near, "near-duplicate") if near else "", pii_text(document.get("pii"))]
+    shown = "".join(f'<span class="ob-badge">{inert_html(b)}</span>' for b in badges if b)
     facts = [
         look.plural(document["pages"], "page") if document["pages"] else "",
         look.plural(document["chunks"], "passage"),
         look.size_text(document["size"]),
+        language_name(document.get("language")),
     ]
     warnings = "".join(f'<div class="ob-note">{inert_html(text)}</div>' for text in document["warnings"])
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.html(
             f'<div class="ob-job"><span class="ob-file" title="{inert_html(document["uri"])}">'
             f"{inert_html(document['title'] or document['uri'])}</span>"
-            f'<span class="ob-muted">{inert_html(" · ".join(f for f in facts if f))}</span>{warnings}</div>'
+            f'<span class="ob-muted">{inert_html(" · ".join(f for f in facts if f))} {shown}</span>{warnings}</div>'
         )
         chosen = st.menu_button(
             "",
-            ["Open", "Delete"],
+            ["Open", "Passages", "Delete"],
             key=f"document-{doc_id}",
             type="tertiary",
             icon=":material/more_horiz:",
-            help="Open or delete",
+            help="Open, look at its passages, or delete",
         )
     if chosen == "Open":
         _open(document)
+    elif chosen == "Passages":
+        show_details(doc_id)
     elif chosen == "Delete":
         _delete(document)
 

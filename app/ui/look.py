@@ -49,6 +49,11 @@ def muted(text: str) -> None:
     st.html(f'<div class="ob-muted">{inert_html(text)}</div>')
 
 
+def note(text: str) -> None:
+    """Something that a person should know, and that is no failure."""
+    st.html(f'<div class="ob-note">{inert_html(text)}</div>')
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 

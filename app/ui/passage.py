@@ -92,6 +92,10 @@ def _draw(passage: Passage) -> None:
         return
     page = _page_of(document, passage)
     head(page)
+    pii = document.get("pii")
+    if pii is not None and pii["mode"] == "redact":
+        look.muted("Personal data were taken out of this text; the original and its pages are not shown.")
+        return
     if page is not None and (document["mime_type"] == PDF or document["mime_type"].startswith("image/")):
         _page_image(passage, page)
     st.download_button(

@@ -45,10 +45,22 @@ def search_page() -> None:
                 key="search-by",
             )
             st.form_submit_button("Search", type="primary", icon=":material/search:")
+        once = st.checkbox(
+            "Say the same only once",
+            key="search-collapse",
+            help="Leaves out passages that a better one has said, of a document that is nearly the same.",
+        )
     if not (query or "").strip():
         look.muted("The passages come back as they were ranked, with the rank and score that each stage gave them.")
         return
-    hits = client().search(query.strip(), list(chosen) or names, k=K, retriever=by or "hybrid", explain=True)
+    hits = client().search(
+        query.strip(),
+        list(chosen) or names,
+        k=K,
+        retriever=by or "hybrid",
+        explain=True,
+        collapse_duplicates=once or None,
+    )
     if not hits:
         look.card("Nothing found", "No passage of these collections matches. Try other words, or search by meaning.")
     for hit in hits:
@@ -64,11 +76,16 @@ def _hit(hit: replies.Hit, hits: Sequence[replies.Hit]) -> None:
     with st.container(border=True, key=f"card-hit-{hit['rank']}", gap="small"):
         st.html(
             f'<div class="ob-hit-title">{hit["rank"]}. {inert_html(hit["title"])}</div>'
-            f'<div class="ob-muted">{inert_html(where)}</div>'
+            f'<div class="ob-muted">{inert_html(where)} {_alike(hit)}</div>'
             f'<div class="ob-hit-text">{_text(hit)}</div>{_parts(hit, hits)}'
         )
         if st.button("Open in the document", key=f"hit-{hit['rank']}", type="tertiary", icon=":material/menu_book:"):
             show_passage(from_hit(hit))
+
+
+def _alike(hit: replies.Hit) -> str:
+    n = hit.get("stands_for", 1)
+    return f'<span class="ob-badge">stands for {n:,} documents that are nearly the same</span>' if n > 1 else ""
 
 
 def _text(hit: replies.Hit) -> str:

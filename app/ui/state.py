@@ -36,6 +36,7 @@ class ServerLimits:
     max_upload_bytes: int = 100 * 2**20
     max_batch_files: int = 1000
     max_question_characters: int = 4000
+    chunk_tokens: int = 0  # how long a passage is at most; 0: not said
 
 
 def limits() -> ServerLimits:

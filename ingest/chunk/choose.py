@@ -71,8 +71,12 @@ def chunker_version(
     overlap_tokens: int,
     embed_context: str = "none",
     semantic_percentile: float = semantic.PERCENTILE,
+    pii: str = "",
 ) -> str:
-    """Names everything but the encoder that decides what the chunks of given bytes are, and what is encoded of them."""
+    """Names everything but the encoder that decides what the chunks of given bytes are, and what is encoded of them.
+
+    ``pii`` names how personal data were treated; "" where they were left alone.
+    """
     match name:
         case "fixed":
             how = f"{fixed.CHUNKER_VERSION}-{max_tokens}-{overlap_tokens}"
@@ -83,4 +87,4 @@ def chunker_version(
         case "parent-child":
             how = f"{parent_child.CHUNKER_VERSION}-{max_tokens}-{parent_child.child_tokens(max_tokens)}"
     context = "" if embed_context == "none" else f"-{embed_context}"
-    return f"{name}{how}-parse{PARSER_VERSION}{context}"
+    return f"{name}{how}-parse{PARSER_VERSION}{f'-{pii}' if pii else ''}{context}"

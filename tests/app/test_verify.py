@@ -177,6 +177,26 @@ def test_rows_that_do_not_fit_together_are_found_and_the_document_is_read_again(
     assert [f.code for f in done.left if f.code != "index-damaged"] == []
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM parents WHERE parent_id = 'p1'",
+        'UPDATE parents SET "end" = "end" - 1',
+        "UPDATE parents SET start = 1",
+        'UPDATE parents SET "end" = 100000',
+        "UPDATE chunks SET parent_id = NULL WHERE row_id = 1",
+    ],
+)
+def test_what_is_read_in_place_of_a_passage_must_be_there_and_around_it(data: Path, statement: str) -> None:
+    place = "SELECT 'p1', doc_number, start, \"end\", n_tokens, page, heading_path FROM chunks WHERE row_id = 1"
+    change(data, f'INSERT INTO parents (parent_id, doc_number, start, "end", n_tokens, page, heading_path) {place}')
+    change(data, "UPDATE chunks SET parent_id = 'p1' WHERE row_id = 1")
+    assert verified(data).ok
+    change(data, statement)
+    assert codes(verified(data)) == ["chunks-damaged"]
+    assert len(repaired(data).jobs) == 1
+
+
 def test_a_reference_into_nowhere_is_found_and_removed(data: Path) -> None:
     database = open_database(data)
     with database.engine.connect() as connection:

@@ -73,7 +73,7 @@ def test_a_file_becomes_a_document_with_chunks_and_vectors(run):
     assert made.vectors.dtype == np.float32
     assert all(c.text == made.document.text[c.start : c.end] for c in made.chunks)
     assert max(c.n_tokens for c in made.chunks) <= 24, "26 less the two special pieces, though the settings say 200"
-    assert set(made.seconds) == {"parse", "chunk", "encode"}
+    assert set(made.seconds) == {"parse", "facts", "chunk", "encode", "signature"}
     assert [s for s, _ in reports][:2] == ["parsing", "parsing"]
     assert reports[-1][0] == "encoding"
     assert [p for _, p in reports] == sorted(p for _, p in reports)

@@ -19,6 +19,7 @@ from core.settings import Settings
 from core.types import LOCAL_USER_ID, Chunk, Document, Hit, Principal, Where
 from retrieval.engine import SearchEngine
 from retrieval.records import Change
+from retrieval.signature import signature_of
 from retrieval.store import Store
 from tests.support.hash_encoder import HashEncoder
 
@@ -88,7 +89,15 @@ class Library:
     def _put(self, connection: Connection, collection: str, uri: str, text: str, **extra: Any) -> Change:
         document, chunks = make_document(collection, uri, text, **extra)
         vectors = self.encoder.encode_documents([c.text for c in chunks] or ["x"])[: len(chunks)]
-        return self.store.put_document(connection, document, chunks, vectors, self.encoder.revision, CHUNKER)
+        return self.store.put_document(
+            connection,
+            document,
+            chunks,
+            vectors,
+            self.encoder.revision,
+            CHUNKER,
+            signature=signature_of(text),
+        )
 
     def put_many(self, collection: str, texts: Mapping[str, str], **extra: Any) -> Change:
         """Puts documents in one transaction and publishes them at once."""

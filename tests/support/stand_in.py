@@ -45,6 +45,7 @@ class State:
     cancelled: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     chunkers: list[str | None] = field(default_factory=list)  # as each upload asked for
+    pii: dict[str, str] = field(default_factory=dict)
     counter: int = 0
 
     def new(self, prefix: str) -> str:
@@ -100,7 +101,8 @@ def make_app(state: State) -> FastAPI:
     @app.get("/v1/collections")
     def collections() -> Any:
         return {"collections": [
-            {"name": n, "documents": len(documents(n)), "chunks": 40 * len(documents(n)), "created_at": at}
+            {"name": n, "documents": len(documents(n)), "chunks": 40 * len(documents(n)), "created_at": at,
+             "pii": state.pii.get(n, "off")}
             for n, at in state.collections.items()
         ]}  # fmt: skip
 
@@ -174,6 +176,44 @@ def make_app(state: State) -> FastAPI:
     def document(d: str) -> Any:
         return {"doc_id": d, "title": d[2:], "uri": d[2:], "mime_type": "application/pdf", "size": 1, "pages": 12,
                 "chunks": 40, "created_at": NOW, "warnings": [], "metadata": {}}  # fmt: skip
+
+    @app.get("/v1/documents/{d}/near-duplicates")
+    def near(d: str) -> Any:
+        return {"near_duplicates": [
+            {"doc_id": x["doc_id"], "collection": "reports", "title": x["title"], "uri": x["uri"], "similarity": 0.953}
+            for x in documents("reports") if x["doc_id"] != d
+        ]}  # fmt: skip
+
+    def cut(n: int) -> list[dict[str, Any]]:
+        return [
+            {"chunk_id": f"c{i}", "doc_id": "d", "text": TEXT[i * 20 : i * 20 + 30], "start": i * 20, "end": i * 20 + 30,
+             "n_tokens": 7, "page": 1, "heading_path": ["Results <b>"], "parent_id": f"p{i // 3}"}
+            for i in range(n)
+        ]  # fmt: skip
+
+    @app.get("/v1/documents/{d}/chunks")
+    def chunks(d: str, offset: int = 0, limit: int = 1000) -> Any:
+        some = cut(40)[offset : offset + limit]
+        return {"chunks": some, "offset": offset, "total": 40, "parents": [
+            {**c, "chunk_id": c["parent_id"], "n_tokens": 21} for c in some]}  # fmt: skip
+
+    @app.post("/v1/preview")
+    def preview(files: list[UploadFile] = File(...), chunker: str | None = None, tokens: int | None = None) -> Any:  # noqa: B008
+        if "bad" in (files[0].filename or ""):
+            return problem(422, "encrypted", "the file is encrypted: give its password")
+        state.chunkers.append(chunker)
+        return {"file": files[0].filename, "size": 9, "chunker": chunker or "fixed", "chunk_tokens": tokens or 200,
+                "overlap_tokens": 40, "title": "A <i>title</i>", "mime_type": "text/plain", "characters": 900, "pages": 0,
+                "language": "de", "authors": ["A. Keeper"], "created": NOW, "modified": None, "metadata": {},
+                "outline": [{"level": 1, "text": "Results", "start": 0, "page": 1}],
+                "pii": {"mode": "flag", "email": 2, "phone": 0, "iban": 1}, "warnings": ["page 2 is an image"],
+                "partial": True, "total": 14, "total_parents": 5, "chunks": cut(14), "parents": [],
+                "tokens": {"min": 7, "median": 7, "max": 7, "sum": 98}}  # fmt: skip
+
+    @app.patch("/v1/collections/{c}")
+    def change(c: str, body: dict[str, Any]) -> Any:
+        state.pii[c] = body["pii"]
+        return {"name": c, "pii": body["pii"], "unlike": len(documents(c))}
 
     @app.delete("/v1/documents/{d}", status_code=204)
     def drop_document(d: str) -> None:

@@ -137,6 +137,63 @@ def test_files_are_cut_as_was_chosen(filled: httpx.Client, state: State) -> None
     assert state.chunkers[-2:] == [None, "parent-child"]
 
 
+def test_a_file_is_looked_at_before_it_is_added(filled: httpx.Client, state: State) -> None:
+    from app.ui.collections_page import collections_page
+
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    at.run()
+    at.selectbox(key="preview-chunker").set_value("parent-child").run()
+    at.get("file_uploader")[1].set_value(("notes.md", b"# Notes", "text/markdown")).run()
+    said = shown(at)
+    assert "A &lt;i&gt;title" in said and "<i>" not in said
+    assert "14, of 7 to 7 tokens" in said and "Passages 1 to 10 of 14" in said
+    assert "German" in said and "A. Keeper" in said and "page 2 is an image" in said
+    assert "2 e-mail addresses and 1 IBAN found" in said
+    assert state.chunkers[-1] == "parent-child" and len(state.jobs) == 1, "nothing was added"
+    at.button(key="preview-page-on").click().run()
+    assert "Passages 11 to 14 of 14" in shown(at)
+    at.button(key="preview-add").click().run()
+    assert [j["file"] for j in state.jobs.values()] == ["q3.pdf", "notes.md"]
+
+
+def test_a_file_that_cannot_be_read_says_so_before_it_is_added(filled: httpx.Client, state: State) -> None:
+    from app.ui.collections_page import collections_page
+
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    at.run().get("file_uploader")[1].set_value(("bad.pdf", b"%PDF", "application/pdf")).run()
+    assert "This file cannot be read" in shown(at) and "give its password" in shown(at)
+
+
+def test_the_passages_of_a_document_are_turned_over(filled: httpx.Client) -> None:
+    def details() -> None:
+        from app.ui.document_details import _draw
+
+        _draw("d-q3.pdf")
+
+    at = AppTest.from_function(details, default_timeout=TIMEOUT_S).run()
+    said = shown(at)
+    assert "Passages 1 to 10 of 40" in said and "7 tokens · page 1 · characters 0–30" in said
+    assert "Results &lt;b&gt;" in said and "Read together: 21 tokens" in said
+    assert said.count("ob-shared") == 9, "all but the first share their beginning with the one before"
+    at.button(key="chunks-d-q3.pdf-on").click().run()
+    assert "Passages 11 to 20 of 40" in shown(at) and shown(at).count("ob-shared") == 10
+
+
+def test_what_is_done_about_personal_data_is_chosen_and_says_what_it_does_not_reach(
+    filled: httpx.Client, state: State
+) -> None:
+    from app.ui.collections_page import collections_page
+
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    at.run().selectbox(key="pii-reports-off").set_value("redact").run()
+    assert state.pii == {"reports": "redact"}
+    assert "1 document here came in under another setting" in shown(at)
+    assert at.selectbox(key="pii-reports-redact").value == "redact"
+
+
 def test_what_was_found_is_marked_in_what_is_read() -> None:
     from app.ui.search_page import _text
 

@@ -1,0 +1,250 @@
+"""Personal data that can be told by its form: e-mail addresses, phone numbers, IBANs. It finds, counts and replaces.
+
+People's names are not among them: that needs a trained recogniser, and none is part of this product. Neither is an
+address that was written to mislead ("jo at example dot com"), or one that a line break cuts in two.
+
+Offsets are code points. Everything is linear in the text: candidates are found by bounded expressions, and only they
+are looked at by the libraries that know (``phonenumbers``, ``stdnum``).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+from ingest.parse.document import OCR_WORDS, Heading, Page, ParsedDocument
+
+PiiKind = Literal["email", "phone", "iban"]
+
+# Changes whenever other things are found: part of the pipeline's version.
+PII_VERSION = "1"
+KINDS: tuple[PiiKind, ...] = ("email", "phone", "iban")
+MARKERS: dict[PiiKind, str] = {"email": "[e-mail]", "phone": "[phone]", "iban": "[IBAN]"}
+
+_AT = re.compile("[@＠﹫]")
+_LOCAL = re.compile(r"[\w.%+&'’!#$*/=?^`{|}~-]{1,64}\Z")
+_DOMAIN = re.compile(r"(?:\w(?:[\w-]{0,61}\w)?[.。]){1,8}[^\W\d_]{2,24}|(?:xn--[\w-]{1,59})")
+_IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}\d{2}(?:[\s\-.]?[A-Za-z0-9]){11,30}))")
+_PHONE_RUN = re.compile(r"[+＋(（\[]{0,3}\d[\d \t\u00a0\u2000-\u200a\u202f()（）\[\].\-\u2010-\u2015\u2212/~·]*\d")
+_BRACKETS = {"(": ")", "（": "）", "[": "]", "［": "］"}
+_MIN_PHONE_DIGITS = 7
+_AROUND = 16  # characters beside a run of digits that decide whether it is a phone number ("ext. 12", "$", letters)
+_LONG_RUN = 400  # a longer run is a table of numbers; it is looked at in pieces
+_MAX_ROUNDS = 8
+_TICK_EVERY = 256
+
+
+class Found(NamedTuple):
+    start: int
+    end: int
+    kind: PiiKind
+
+
+def _nothing() -> None:
+    pass
+
+
+def find_pii(text: str, regions: Sequence[str] = ("US",), tick: Callable[[], None] = _nothing) -> list[Found]:
+    """What there is, in order, no two overlapping.
+
+    Args:
+        regions: ISO 3166 codes; a number without a country code is taken as one of these.
+        tick: called now and then in a long text; what it raises ends the search.
+    """
+    spans: list[Found] = []
+    # An IBAN may hold what could be a phone number, and an address may be made of one.
+    for finder in (_emails(text), _ibans(text)):
+        for n, found in enumerate(finder):
+            if n % _TICK_EVERY == 0:
+                tick()
+            if not spans or not any(f.start < found.end and found.start < f.end for f in spans[-4:]):
+                spans.append(found)
+        spans.sort()
+    taken = [(f.start, f.end) for f in spans]
+    for n, run in enumerate(_phone_windows(text)):
+        if n % _TICK_EVERY == 0:
+            tick()
+        spans += [f for f in _phones(text, *run, regions) if not _overlaps(f, taken)]
+    spans.sort()
+    apart: list[Found] = []
+    for f in spans:
+        if apart and f.start < apart[-1].end:  # seen from two windows or as two regions: one thing
+            apart[-1] = apart[-1]._replace(end=max(apart[-1].end, f.end))
+        else:
+            apart.append(f)
+    return apart
+
+
+def _overlaps(found: Found, taken: list[tuple[int, int]]) -> bool:
+    at = bisect_right(taken, (found.start, found.start))
+    near = taken[max(0, at - 1) : at + 1]
+    return any(start < found.end and found.start < end for start, end in near)
+
+
+def _emails(text: str) -> Iterator[Found]:
+    for at in _AT.finditer(text):
+        before = text[max(0, at.start() - 64) : at.start()]
+        local = _LOCAL.search(before)
+        domain = _DOMAIN.match(text, at.end())
+        if local is None or domain is None:
+            continue
+        name = local.group().lstrip(".'’-=/*`|{")
+        if name:
+            yield Found(at.start() - len(name), domain.end(), "email")
+
+
+def _ibans(text: str) -> Iterator[Found]:
+    from stdnum import iban
+
+    done = 0
+    for candidate in _IBAN.finditer(text):
+        start, end = candidate.span(1)
+        if start < done:
+            continue
+        while end - start >= 15:
+            whole = end >= len(text) or not text[end].isalnum()
+            if whole and _checks(text[start:end]) and iban.is_valid(text[start:end], check_country=False):
+                yield Found(start, end, "iban")
+                done = end
+                break
+            end -= 1
+
+
+def _checks(number: str) -> bool:
+    """The check digits of ISO 7064 alone, which is quick: one in 97 goes on to be looked up."""
+    plain = "".join(c for c in number if c.isalnum())
+    if not plain.isascii():
+        return False
+    return int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
+
+
+def _phone_windows(text: str) -> Iterator[tuple[int, int]]:
+    for run in _PHONE_RUN.finditer(text):
+        start, end = run.span()
+        if sum(c.isdigit() for c in run.group()) < _MIN_PHONE_DIGITS:
+            continue
+        # A number, and what decides about it, lies on one line.
+        before, after = text[max(0, start - _AROUND) : start], text[end : end + _AROUND]
+        first, last = start - len(before.rpartition("\n")[2]), end + len(after.partition("\n")[0])
+        # Pieces overlap by more than a number is long, so that none is cut in two.
+        for at in range(start, end, _LONG_RUN - 5 * _AROUND):
+            yield max(first, at - _AROUND), min(last, at + _LONG_RUN + _AROUND)
+            if at + _LONG_RUN >= end:
+                break
+
+
+def _phones(text: str, start: int, end: int, regions: Sequence[str]) -> Iterator[Found]:
+    import phonenumbers
+
+    window = text[start:end]
+    for region in regions or ("ZZ",):  # "ZZ": no country
+        for match in phonenumbers.PhoneNumberMatcher(window, region):
+            first, raw = start + match.start, match.raw_string
+            while raw[0] in _BRACKETS and _BRACKETS[raw[0]] not in raw:  # it opens what stands around the number
+                first, raw = first + 1, raw[1:]
+            yield Found(first, start + match.end, "phone")
+
+
+def count_pii(found: Sequence[Found]) -> dict[str, int]:
+    """How many of each kind, zeros included."""
+    counts = Counter(f.kind for f in found)
+    return {kind: counts[kind] for kind in KINDS}
+
+
+def redact_text(text: str, regions: Sequence[str] = ("US",)) -> str:
+    """The text with a marker in place of each find; nothing is found in the result."""
+    for _ in range(_MAX_ROUNDS):
+        found = find_pii(text, regions)
+        if not found:
+            return text
+        text = _replaced(text, found)
+    return _blunt(text, regions)
+
+
+def _replaced(text: str, found: Sequence[Found]) -> str:
+    pieces, last = [], 0
+    for f in found:
+        pieces += [text[last : f.start], MARKERS[f.kind]]
+        last = f.end
+    return "".join([*pieces, text[last:]])
+
+
+def _blunt(text: str, regions: Sequence[str]) -> str:
+    """For a text that was made so that each marker uncovers another find: no digit or at sign of it stays."""
+    return re.sub(r"[\d@＠﹫]", "•", text) if find_pii(text, regions) else text
+
+
+def redact_document(
+    parsed: ParsedDocument, regions: Sequence[str] = ("US",), tick: Callable[[], None] = _nothing
+) -> tuple[ParsedDocument, dict[str, int]]:
+    """The document without them, in text, title, headings, metadata and warnings; and how many were in the text.
+
+    Pages and headings keep their places.
+    """
+    counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+    text, pages, headings = parsed.text, parsed.pages, parsed.headings
+    # Where the words of a scan lie is for pictures of its pages, which are not shown; and it holds the words.
+    metadata = {key: value for key, value in parsed.metadata.items() if key != OCR_WORDS}
+    for _ in range(_MAX_ROUNDS):
+        found = find_pii(text, regions, tick)
+        if not found:
+            break
+        counts.update(count_pii(found))
+        moved = _Moved(found)
+        text = _replaced(text, found)
+        pages = tuple(Page(p.number, moved.at(p.start), moved.at(p.end)) for p in pages)
+        headings = tuple(Heading(h.level, h.text, moved.at(h.start)) for h in headings)
+        if "figures" in metadata:
+            metadata["figures"] = [
+                {**f, "start": moved.at(f["start"]), "end": moved.end(f["end"])} for f in metadata["figures"]
+            ]
+    else:
+        text = _blunt(text, regions)  # as long as before
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return redact_text(value, regions)
+        if isinstance(value, dict):
+            return {clean(key): clean(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [clean(inner) for inner in value]
+        return value
+
+    redacted = replace(
+        parsed,
+        text=text,
+        title=clean(parsed.title),
+        pages=pages,
+        headings=tuple(Heading(h.level, clean(h.text), h.start) for h in headings),
+        metadata=clean(metadata),
+        warnings=tuple(w._replace(message=clean(w.message)) for w in parsed.warnings),
+    )
+    return redacted, dict(counts)
+
+
+class _Moved:
+    """Where an offset of the old text lies in the new one; within a find, where its marker begins."""
+
+    def __init__(self, found: Sequence[Found]) -> None:
+        self._starts = [f.start for f in found]
+        self._found = found
+        self._shift = [0]  # before the n-th find
+        for f in found:
+            self._shift.append(self._shift[-1] + len(MARKERS[f.kind]) - (f.end - f.start))
+
+    def at(self, offset: int) -> int:
+        n = bisect_right(self._starts, offset)
+        if n and offset < self._found[n - 1].end:
+            return self._found[n - 1].start + self._shift[n - 1]
+        return offset + self._shift[n]
+
+    def end(self, offset: int) -> int:
+        """Of an offset at which something ends: within a find, where its marker ends."""
+        n = bisect_right(self._starts, offset - 1)
+        if n and offset <= self._found[n - 1].end:
+            return self._found[n - 1].start + self._shift[n - 1] + len(MARKERS[self._found[n - 1].kind])
+        return offset + self._shift[n]

@@ -1,0 +1,62 @@
+"""Looking before adding, and looking at what was added, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Site
+
+pytestmark = pytest.mark.browser
+OpenPage = Callable[..., Page]
+
+TEXT = "# Logbook\n\n" + "\n\n".join(
+    f"## Day {i}\n\n" + " ".join(f"On day {i} the keeper counted {i * j} geese." for j in range(30)) for i in range(12)
+)
+
+
+def test_a_file_is_looked_at_added_and_its_passages_turned_over(
+    site: Site, open_page: OpenPage, tmp_path: Path
+) -> None:
+    site.api.create_collection("looked-at", pii="redact")
+    path = tmp_path / "log.md"
+    path.write_text(TEXT + "\n\nWrite to jo.doe@example.com <script>alert(1)</script>")
+    page = open_page()
+    page.goto(f"{site.ui_url}/collections?collection=looked-at")
+    page.get_by_text("Look at a file before adding it").click()
+    page.locator('.st-key-preview-looked-at-0 input[type="file"]').set_input_files(str(path))
+    expect(page.get_by_text("1 e-mail address taken out")).to_be_visible()
+    expect(page.locator(".ob-chunk")).to_have_count(10)
+    expect(page.locator(".ob-chunk").first).to_contain_text("tokens · characters 0–")
+    expect(page.locator(".ob-shared").first).to_be_visible()
+    assert site.api.jobs(collection="looked-at") == [], "nothing was added"
+    # Another size is another cut.
+    page.locator(".st-key-preview-tokens input").fill("60")
+    page.locator(".st-key-preview-tokens input").press("Enter")
+    expect(page.get_by_text("It will be cut to the size that the server is set to.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"of \d+ to (5\d|60) tokens"))).to_be_visible()
+    page.get_by_role("button", name="Add this file").click()
+    expect(page.get_by_text("Documents", exact=True)).to_be_visible()
+    (document,) = site.api.documents("looked-at")["documents"]
+    assert "[e-mail]" in site.api.document_text(document["doc_id"])
+
+    twin = tmp_path / "twin.md"
+    twin.write_text(TEXT)
+    job = site.api.upload("looked-at", [twin])[0]
+    while site.api.job(job["job_id"])["state"] != "ready":
+        time.sleep(0.1)
+    page.reload()
+    expect(page.get_by_text("1 near-duplicate")).to_have_count(2)
+    page.locator(f".st-key-document-{document['doc_id']} button").first.click()
+    page.get_by_text("Passages", exact=True).last.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("twin.md in looked-at")).to_be_visible()
+    expect(dialog.get_by_text("Passages 1 to 10 of")).to_be_visible()
+    dialog.get_by_role("button", name="Next").click()
+    expect(dialog.get_by_text("Passages 11 to 20 of")).to_be_visible()
+    expect(dialog.locator(".ob-chunk-number").first).to_have_text("11")

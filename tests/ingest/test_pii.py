@@ -1,0 +1,168 @@
+"""Personal data by their form: what is found, that nothing of it is left, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.intake import redacted_name
+from ingest.parse.document import OCR_WORDS, Heading, Page, ParsedDocument, ParseWarning
+from ingest.pii import MARKERS, count_pii, find_pii, redact_document, redact_text
+
+EMAILS = ["jo.doe@example.com", "o'neil+news@sub.example.co.uk", "müller@straße.de", "a_b-c@xn--bcher-kva.example"]
+PHONES = ["(212) 736-5000", "+49 30 901820", "+44 20 7946 0958", "212-736-5000", "+1 212.736.5000"]
+IBANS = ["DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "NL91 ABNA 0417 1643 00", "de89370400440532013000"]
+
+words = st.text(st.characters(whitelist_categories=("Ll", "Lu", "Lo")), min_size=1, max_size=8)
+clean = st.lists(words, max_size=8).map(" ".join)
+personal = st.sampled_from(EMAILS + PHONES + IBANS)
+around = st.sampled_from([" ", "\n", ", ", " (", ") ", ": ", "; ", " | ", "\n\n"])
+pieces = st.lists(st.tuples(clean, around, personal, around), min_size=1, max_size=6)
+
+
+def found(text: str, *regions: str) -> list[tuple[str, str]]:
+    return [(text[f.start : f.end], f.kind) for f in find_pii(text, regions or ("US",))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("email", e) for e in EMAILS] + [("phone", p) for p in PHONES] + [("iban", i) for i in IBANS],
+)
+def test_each_form_is_found_as_a_whole_and_as_one(kind: str, value: str) -> None:
+    assert found(f"Please note {value}, and nothing else.") == [(value, kind)]
+    assert found(value) == [(value, kind)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "On 2024-10-11 net sales were 1,234,567.89 and 17.5 % more.",
+        "See section 12.3.4, version 2026.11.21 and pages 100-200.",
+        "@keeper wrote to us @ noon; a@b is no address, and neither is @example.com.",
+        "DE89 3704 0044 0532 0130 01 has a wrong check digit",
+        "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15",
+        "",
+    ],
+)
+def test_what_only_looks_like_it_is_left_alone(text: str) -> None:
+    assert found(text) == []
+    assert redact_text(text) == text
+
+
+def test_a_number_without_a_country_code_is_of_the_regions_that_are_named() -> None:
+    text = "Ring 030 901820 any time."
+    assert found(text, "US") == []
+    assert found(text, "US", "DE") == [("030 901820", "phone")]
+
+
+def test_a_number_ends_with_its_line() -> None:
+    assert found("+49 30 901820\n12345 items") == [("+49 30 901820", "phone")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(pieces, clean)
+def test_nothing_of_it_is_left_and_every_other_word_is(parts: list[tuple[str, str, str, str]], last: str) -> None:
+    text = "".join("".join(part) for part in parts) + last
+    redacted = redact_text(text)
+    for _, _, value, _ in parts:
+        assert value not in redacted
+        assert "".join(c for c in value if c.isdigit())[-7:] not in "".join(redacted.split()) or value in EMAILS
+    assert find_pii(redacted, ("US",)) == []
+    assert redact_text(redacted) == redacted
+    for marker in MARKERS.values():
+        redacted = redacted.replace(marker, "")
+    assert redacted == "".join(f"{before}{a}{b}" for before, a, _, b in parts) + last
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from("ab1290+-.() @DE\n"), max_size=60) | st.text(max_size=80))
+def test_any_text_at_all_comes_out_without_a_find(text: str) -> None:
+    spans = find_pii(text, ("US", "DE"))
+    assert all(a.end <= b.start for a, b in pairwise(spans))
+    assert all(0 <= f.start < f.end <= len(text) for f in spans)
+    assert find_pii(redact_text(text, ("US", "DE")), ("US", "DE")) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(pieces, min_size=1, max_size=5))
+def test_pages_and_headings_keep_their_places(bodies: list[list[tuple[str, str, str, str]]]) -> None:
+    """Each page is what it would be if it were redacted by itself."""
+    text, pages, headings = "", [], []
+    for number, body in enumerate(bodies, start=1):
+        page = "Heading\n" + "".join("".join(part) for part in body) + "\nend"
+        headings.append(Heading(1, f"Heading of {body[0][2]}", len(text)))
+        pages.append(Page(number, len(text), len(text) + len(page)))
+        text += page + "\n"
+    parsed = ParsedDocument(text=text, title="t", mime_type="text/plain", pages=tuple(pages), headings=tuple(headings))
+    redacted, counts = redact_document(parsed)
+    for before, after, heading in zip(pages, redacted.pages, redacted.headings, strict=True):
+        assert redacted.text[after.start : after.end] == redact_text(text[before.start : before.end])
+        assert redacted.text[heading.start :].startswith("Heading\n")
+        assert find_pii(heading.text) == []
+    assert sum(counts.values()) >= len(find_pii(text))
+
+
+def test_title_headings_metadata_and_warnings_are_redacted_as_well() -> None:
+    parsed = ParsedDocument(
+        text=f"From {EMAILS[0]}",
+        title=f"Letter of {EMAILS[0]}",
+        mime_type="message/rfc822",
+        metadata={"author": EMAILS[1], "to": [PHONES[0], {"deep": IBANS[0]}], EMAILS[2]: 7},
+        warnings=(ParseWarning("lost", f"{EMAILS[0]}.png could not be read"),),
+    )
+    redacted, counts = redact_document(parsed)
+    said = repr(redacted)
+    assert not any(value in said for value in EMAILS + PHONES + IBANS)
+    assert redacted.metadata["to"] == [MARKERS["phone"], {"deep": MARKERS["iban"]}]
+    assert counts == {"email": 1, "phone": 0, "iban": 0}
+
+
+def test_captions_keep_their_places_and_the_words_of_a_scan_are_left_out() -> None:
+    text = f"{EMAILS[0]}\nFigure 1. Made by {EMAILS[1]}\nend"
+    start = text.index("Figure")
+    figure = {"label": "Figure 1", "page": 1, "start": start, "end": text.index("\nend")}
+    metadata = {"figures": [figure], OCR_WORDS: {"1": EMAILS[0]}}
+    redacted, _ = redact_document(ParsedDocument(text=text, title="t", mime_type="application/pdf", metadata=metadata))
+    (moved,) = redacted.metadata["figures"]
+    assert redacted.text[moved["start"] : moved["end"]] == "Figure 1. Made by [e-mail]"
+    assert OCR_WORDS not in redacted.metadata
+
+
+def test_counts_name_every_kind() -> None:
+    text = f"{EMAILS[0]} and {EMAILS[1]}, {PHONES[0]}"
+    assert count_pii(find_pii(text)) == {"email": 2, "phone": 1, "iban": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("letters/plain name.pdf", "letters/plain name.pdf"),
+        ("mail of jo.doe@example.com.eml", "0123456789ab mail of [e-mail].eml"),
+        ("jo.doe@example.com", "0123456789ab [e-mail]"),
+        ("calls/+49 30 901820.txt", "0123456789ab calls/[phone].txt"),
+    ],
+)
+def test_a_file_name_keeps_its_ending_and_files_of_two_people_stay_two(name: str, kept: str) -> None:
+    assert redacted_name(name, "0123456789abcdef", ("US",)) == kept
+
+
+@pytest.mark.parametrize("text", ["@" * 100_000, "a@" * 50_000, "DE89" * 50_000, "1234567 89 " * 3000, "+" * 100_000])
+def test_a_text_made_to_take_long_takes_no_time_to_speak_of(text: str) -> None:
+    begun = time.monotonic()
+    find_pii(text)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_long_search_can_be_ended() -> None:
+    class Enough(Exception):
+        pass
+
+    def tick() -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        find_pii("+49 30 901820\n" * 10, ("US",), tick)
