@@ -216,6 +216,12 @@ class Reindexing:
             pii=edition.pipeline.get("pii", "off"),
         )
 
+    def forget_workers(self) -> None:
+        """The worker process has died: what it was copying is to be copied by another."""
+        with self._lock:
+            for building in self._known.values():
+                building.at_work.clear()
+
     def go_on(self, edition_id: int, doc_id: str) -> bool:
         """A sign of life from a worker; False tells it to stop."""
         with self._lock:

@@ -41,6 +41,8 @@ class Child:
 
     def start(self) -> None:
         now = time.monotonic()
+        if self.process is not None:
+            self.environment["OPENBOOK_REPLACES"] = str(self.process.pid)
         self.starts = [t for t in self.starts if now - t < RESTART_WINDOW_S] + [now]
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
         self.process = subprocess.Popen(

@@ -34,7 +34,7 @@ from app.upkeep.purge import finish_purge
 from app.upkeep.restore import finish_restore
 from app.wiring import MIGRATIONS
 from core.database import migrate, open_database
-from core.errors import OpenbookError
+from core.errors import OpenbookError, StorageFailed
 from core.offload import Offload
 from core.settings import Settings, load_settings
 from ingest.ledger import Ledger
@@ -108,10 +108,24 @@ def application(services: Services) -> FastAPI:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             await services.runs.close()
+            await _put_back(services)
             if services.models.close_lm is not None:
                 await services.offload(services.models.close_lm)
 
     return create_app(services, lifespan)
+
+
+async def _put_back(services: Services) -> None:
+    """A stop in good order is no attempt that failed: what was being read begins anew, however often that happens."""
+
+    def put_back() -> int:
+        with services.database.write() as connection:
+            return services.ledger.put_back(connection)
+
+    try:
+        await services.offload(put_back)
+    except StorageFailed as e:
+        logger.warning("what was being read will count as broken off: %s", e.message)
 
 
 def listen(host: str, port: int) -> socket.socket:

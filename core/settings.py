@@ -20,7 +20,7 @@ from core.errors import InvalidRequest
 ENV_PREFIX = "OPENBOOK_"
 CONFIG_FILE = "openbook.toml"
 # Variables with our prefix that one process of ours hands to another; they are no settings.
-NOT_SETTINGS = frozenset({"api_url", "api_token", "worker_token", "parent_pid", "listen_fd", "require_browser"})
+NOT_SETTINGS = frozenset({"api_url", "api_token", "worker_token", "parent_pid", "listen_fd", "replaces", "require_browser"})
 
 
 # Settings that are lists, which a variable has with commas between.

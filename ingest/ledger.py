@@ -130,7 +130,10 @@ class Ledger:
     # ------------------------------------------------------------ work
 
     def claim(self, connection: Connection, worker_id: str, lanes: Sequence[Lane] = ("members", "files")) -> Job | None:
-        """The next job for a worker, now ``parsing``; None if none waits in these lanes.
+        """The next job for a worker, now ``parsing``; None if none waits in these lanes, or the next one has to wait.
+
+        A job that was broken off before is worked on alone: whichever of the files that are read at once brings the
+        worker down, all of them are broken off, and only one of them is to blame.
 
         The owner who has been served longest ago comes first, then the oldest of their jobs, so that ten thousand
         files of one person do not hold up the one file of another; of one owner the lanes go in their order. Jobs whose
@@ -156,7 +159,15 @@ class Ledger:
             for owner in owners
         }
         _, number = min(owners.items(), key=lambda row: (served[row[0]], row[1]))
-        job_id = connection.execute(select(jobs.c.job_id).where(jobs.c.job_number == number)).scalar_one()
+        job_id, suspect = connection.execute(
+            select(jobs.c.job_id, jobs.c.attempts > 0).where(jobs.c.job_number == number)
+        ).one()
+        if "files" in lanes:
+            at_work = select(func.count(), func.coalesce(func.max(jobs.c.attempts), 0))
+            at_work = at_work.where(jobs.c.state.in_(WORKING_STATES), jobs.c.worker_id.is_not(None))
+            busy, most = connection.execute(at_work.where(jobs.c.lane != "urls")).one()
+            if busy and (suspect or most > 1):
+                return None
         values = {"worker_id": worker_id, "claimed_at": now, "lease_until": now + self._lease_s}
         self._set(connection, job_id, "parsing", progress=0.0, attempts=jobs.c.attempts + 1, **values)
         return self._row(connection, job_id)
@@ -259,8 +270,7 @@ class Ledger:
         job = self._row(connection, job_id)
         if job.cancel_requested:
             return self._end(connection, job_id, "cancelled", "cancelled")
-        attempts = max(job.attempts - 1, 0)
-        self._set(connection, job_id, "queued", progress=0.0, attempts=attempts, worker_id=None, lease_until=None)
+        self.again(connection, job_id)
         return self._row(connection, job_id)
 
     def again(self, connection: Connection, job_id: str) -> None:
@@ -285,12 +295,34 @@ class Ledger:
         Returns:
             How many jobs there were.
         """
-        at_work = jobs.c.state.in_(WORKING_STATES) & (jobs.c.kind == "ingest")
-        rows = connection.execute(select(jobs).where(at_work)).all()
-        found = [job for job in map(_job, rows) if not waits_for_its_parts(job)]
+        found = self._at_work(connection)
         for job in found:
             self._requeue(connection, job.job_id, "the service stopped")
         return len(found)
+
+    def requeue_of(self, connection: Connection, worker_id: str) -> int:
+        """What a worker that died had in hand waits again, without waiting for its lease; returns how many jobs.
+
+        Args:
+            worker_id: how the ids of its threads begin.
+        """
+        found = self._at_work(connection, worker_id)
+        for job in found:
+            self._requeue(connection, job.job_id, "the worker died")
+        return len(found)
+
+    def put_back(self, connection: Connection) -> int:
+        """At an orderly end: whatever is being worked on waits again, as if nobody had begun; returns how many jobs."""
+        found = self._at_work(connection)
+        for job in found:
+            self.stopped(connection, job.job_id)
+        return len(found)
+
+    def _at_work(self, connection: Connection, worker_id: str = "") -> list[Job]:
+        query = select(jobs).where(jobs.c.state.in_(WORKING_STATES) & (jobs.c.kind == "ingest"))
+        if worker_id:
+            query = query.where(jobs.c.worker_id.startswith(worker_id, autoescape=True))
+        return [job for job in map(_job, connection.execute(query)) if not waits_for_its_parts(job)]
 
     # ------------------------------------------------------------ people
 

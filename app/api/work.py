@@ -74,6 +74,21 @@ async def claim(
     return Response(status_code=204)
 
 
+@router.post("/workers/{process}/gone")
+async def gone(process: str, services: ServicesHere) -> dict[str, Any]:
+    """A worker process has died, as its successor says: what it had in hand waits again."""
+
+    def requeue() -> int:
+        services.reindexing.forget_workers()
+        with services.database.write() as connection:
+            return services.ledger.requeue_of(connection, f"{process}.")
+
+    found = await services.offload(requeue)
+    services.work_added.set()
+    await services.announce_jobs()
+    return {"jobs": found}
+
+
 def _next_task(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> Task | None:
     """An uploaded file, or where none waits, a document that is to be made anew; or a page to be fetched."""
     while (job := _claim(services, worker_id, lanes)) is not None:

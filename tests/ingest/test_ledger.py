@@ -157,6 +157,37 @@ def test_interrupted_work_waits_again_and_a_poison_file_ends(bench):
     assert bench.claim("w").job_id == job.job_id
 
 
+def test_what_a_worker_that_died_had_in_hand_waits_again_at_once(bench):
+    jobs = [bench.add(file=str(i)) for i in range(3)]
+    for worker in ("w12.0", "w12.1", "w123.0"):
+        bench.claim(worker)
+    assert bench.requeue_of("w12.") == 2
+    states = [bench.ledger.get(ANN, job.job_id).state for job in jobs]
+    assert states == ["queued", "queued", "parsing"]
+
+
+def test_a_stop_in_good_order_is_no_failed_attempt_however_often_it_happens(bench):
+    job = bench.add(file="long.pdf")
+    for _ in range(10):
+        assert bench.claim("w").attempts == 1
+        assert bench.put_back() == 1
+    assert bench.ledger.get(ANN, job.job_id).state == "queued"
+
+
+def test_a_neighbour_of_a_poison_file_does_not_end_with_it(bench):
+    """Two files are read at once and the worker dies of one of them, whenever that one is read."""
+    poison, neighbour = bench.add(file="poison"), bench.add(file="neighbour")
+    for _ in range(10):
+        at_work = [job.file for job in (bench.claim("w1.0"), bench.claim("w1.1")) if job is not None]
+        if "poison" in at_work:
+            bench.requeue_of("w1.")
+        else:
+            break
+    assert at_work == ["neighbour"]
+    assert bench.ledger.get(ANN, poison.job_id).state == "failed"
+    assert bench.ledger.get(ANN, neighbour.job_id).state == "parsing"
+
+
 def test_a_silent_worker_loses_its_job(bench):
     job = bench.add()
     bench.claim("w1")
