@@ -20,7 +20,9 @@ from core.errors import InvalidRequest
 ENV_PREFIX = "OPENBOOK_"
 CONFIG_FILE = "openbook.toml"
 # Variables with our prefix that one process of ours hands to another; they are no settings.
-NOT_SETTINGS = frozenset({"api_url", "api_token", "worker_token", "parent_pid", "listen_fd", "replaces", "require_browser"})
+NOT_SETTINGS = frozenset(
+    {"api_url", "api_token", "worker_token", "parent_pid", "listen_fd", "replaces", "require_browser"}
+)
 
 
 # Settings that are lists, which a variable has with commas between.
@@ -78,7 +80,7 @@ class Settings(BaseModel):
     max_pages: int = Field(2000, ge=1)
     max_characters: int = Field(20_000_000, ge=1)
     parse_timeout_s: float = Field(120.0, gt=0)
-    parse_memory_bytes: int = Field(1536 * 2**20, ge=64 * 2**20)
+    parse_memory_bytes: int = Field(416 * 2**20, ge=64 * 2**20)  # with its libraries the child stays under 512 MiB
     # Pages that are images. The languages are tesseract's, "eng+deu"; none: what is installed, English first, 4 at most.
     ocr: Literal["auto", "off"] = "auto"
     ocr_languages: str = Field("", pattern=r"^[A-Za-z_]*([+,][A-Za-z_]+)*$")

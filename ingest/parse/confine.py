@@ -27,11 +27,15 @@ class Forbidden(RuntimeError):
     """Raised by the audit hook; the file that led to it is refused."""
 
 
+_READ_ONLY_BYTES = 2**30  # of address space: libraries, and files that are mapped to be read
+
+
 def confine(memory_bytes: int) -> Network:
     """Confines this process for good. Call it once, before any thread starts.
 
     Args:
-        memory_bytes: bound of the address space.
+        memory_bytes: bound of what it may write to (heap, stacks, private mappings): what it holds at most, but for the
+            code of its libraries.
 
     Returns:
         How the network is shut off: an own, empty network namespace, or only a hook that refuses sockets made by Python.
@@ -44,7 +48,8 @@ def confine(memory_bytes: int) -> Network:
             os._exit(1)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     for limit, value in (
-        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_DATA, memory_bytes),
+        (resource.RLIMIT_AS, memory_bytes + _READ_ONLY_BYTES),
         (resource.RLIMIT_FSIZE, 0),  # it writes no file: its answer goes through a pipe
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),

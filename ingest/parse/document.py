@@ -101,7 +101,7 @@ class ParseLimits:
     max_entries: int = 1000  # members of an archive
     timeout_s: float = 120.0  # wall clock, all in all
     stall_s: float = 8.0  # processor time without progress: per page, or per file and its size (see ``cpu_allowance``)
-    memory_bytes: int = 1536 * 2**20  # address space of the child
+    memory_bytes: int = 416 * 2**20  # that the child may write to; with its libraries it stays under 512 MiB
     ocr: Literal["auto", "off"] = "auto"
     ocr_languages: str = ""  # "eng+deu"; "": what is installed
     ocr_max_pages: int = 200  # of one file; each adds ``ocr_page_s`` to its wall clock
