@@ -15,7 +15,8 @@ from app.services import Services
 from core.errors import InvalidRequest, NotFound
 from core.types import Principal
 from ingest.fetch.address import parse_url, shown_url
-from ingest.ledger import Job
+from ingest.job import Job
+from ingest.ledger_listing import get_job
 from ingest.pii import redact_text
 
 Json = dict[str, Any]
@@ -101,7 +102,7 @@ class Accepting:
                 if problem:
                     services.ledger.fail(connection, job.job_id, problem)
                 ids.append(job.job_id)
-        return [services.ledger.get(self._principal, job_id) for job_id in ids]
+        return [get_job(services.database, self._principal, job_id) for job_id in ids]
 
     def _add(self, uploaded: Uploaded) -> Job:
         services = self._services
@@ -121,7 +122,7 @@ class Accepting:
             )
             if uploaded.error is not None:
                 services.ledger.fail(connection, job.job_id, uploaded.error.message)
-        return services.ledger.get(self._principal, job.job_id)
+        return get_job(services.database, self._principal, job.job_id)
 
 
 def accept_files(services: Services, principal: Principal, collection: str, chunker: str | None) -> Accepting:

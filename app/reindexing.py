@@ -23,6 +23,7 @@ from core.settings import Settings
 from core.types import Principal
 from ingest.job import FINAL_STATES, Job
 from ingest.ledger import Ledger
+from ingest.ledger_listing import get_job
 from ingest.ledger_reindex import begin_reindex, note_progress, note_switched, unended
 from ingest.pipeline import version_of
 from retrieval import editions
@@ -112,7 +113,7 @@ class Reindexing:
                 encoder_revision=encoder.revision,
                 job_id=job_id,
             )
-        return self._ledger.get(principal, job_id)
+        return get_job(self._database, principal, job_id)
 
     def roll_back(self, principal: Principal, collection: str) -> Mapping[str, Any]:
         """Switches back to what was searched before the last switch; returns the pipeline that is now the collection's.

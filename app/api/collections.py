@@ -13,6 +13,7 @@ from app.intake import job_json
 from app.pipelines import encoder_choice
 from core.ids import check_collection_name
 from core.types import PiiMode
+from ingest.ledger_people import cancel_collection
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
@@ -135,7 +136,7 @@ async def delete_collection(collection: str, services: ServicesHere, principal: 
     def delete() -> None:
         with services.database.write() as connection:
             change = services.store.delete_collection(connection, principal, collection)
-            services.ledger.cancel_collection(connection, collection)
+            cancel_collection(connection, collection)
         services.reindexing.tidy()
         engine.publish(change)
 

@@ -19,7 +19,7 @@ from core.clock import now_iso
 from core.errors import Conflict, InvalidRequest
 from core.types import Principal
 from ingest.fetch.address import parse_url
-from ingest.ledger import Job
+from ingest.job import Job
 from ingest.pii import redact_text
 
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])

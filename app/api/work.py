@@ -23,8 +23,7 @@ from core.errors import Conflict, NotFound, OpenbookError
 from core.ids import document_id
 from core.settings import Settings
 from core.types import Principal
-from ingest.job import WORKING_STATES, Lane
-from ingest.ledger import Job
+from ingest.job import WORKING_STATES, Job, Lane
 from ingest.parse.document import AWAITS_OCR
 from ingest.parse.ocr import missing_ocr
 from ingest.pipeline import version_of

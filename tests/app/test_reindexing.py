@@ -13,6 +13,8 @@ from core.errors import Forbidden, InvalidRequest, NotFound
 from core.settings import Settings
 from core.types import Principal
 from ingest.ledger import Ledger
+from ingest.ledger_listing import get_job
+from ingest.ledger_people import request_cancel
 from ingest.pipeline import version_of
 from retrieval import editions
 from tests.support import edition_steps as steps
@@ -46,7 +48,7 @@ class Office:
         # The settings' own encoder and every other one that is named.
         self.lib = library_parts(self.folder, HashEncoder(16))
         self.settings = Settings(data_dir=self.folder)
-        self.ledger = Ledger(self.lib.database)
+        self.ledger = Ledger()
         encoders = Encoders(lambda s: Loadable(8, f"hash-{s.encoder_model}"))
         self.work = Reindexing(
             self.settings, self.lib.database, self.lib.store, self.ledger,
@@ -92,7 +94,7 @@ class Office:
         return done
 
     def job(self, job_id):
-        return self.ledger.get(LOCAL, job_id)
+        return get_job(self.lib.database, LOCAL, job_id)
 
     def words(self):
         hits = self.lib.search("mill", 100, retriever="dense")
@@ -239,7 +241,7 @@ def test_a_cancelled_one_leaves_nothing_and_tells_its_worker(office):
     office.do(office.work.next_task())
     task = office.work.next_task()
     with office.lib.database.write() as connection:
-        office.ledger.request_cancel(connection, LOCAL, job_id)
+        request_cancel(connection, LOCAL, job_id)
     assert not office.work.go_on(*place(task))
     assert office.do(task) == "stale"
     assert office.work.next_task() is None
