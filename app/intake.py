@@ -18,6 +18,7 @@ from ingest.fetch.address import parse_url, shown_url
 from ingest.job import Job
 from ingest.ledger_listing import get_job
 from ingest.pii import redact_text
+from retrieval.collection_rows import pii_of
 
 Json = dict[str, Any]
 
@@ -108,7 +109,7 @@ class Accepting:
         services = self._services
         with services.database.write() as connection:
             uri = clean_uri(uploaded.filename)
-            if services.store.pii_of(connection, self._collection) == "redact":
+            if pii_of(connection, self._collection) == "redact":
                 uri = redacted_name(uri, uploaded.sha256, services.settings.phone_regions)
             job = services.ledger.add(
                 connection,

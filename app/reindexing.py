@@ -26,9 +26,11 @@ from ingest.ledger import Ledger
 from ingest.ledger_listing import get_job
 from ingest.ledger_reindex import begin_reindex, note_progress, note_switched, unended
 from ingest.pipeline import version_of
-from retrieval import editions
+from retrieval import edition_copies, edition_switch, editions
 from retrieval.access import require_role
-from retrieval.editions import Edition, EditionProgress, Unmade
+from retrieval.collection_rows import pii_of
+from retrieval.edition_copies import EditionProgress, Unmade
+from retrieval.editions import Edition
 from retrieval.engine import SearchEngine
 from retrieval.store import Store
 
@@ -102,7 +104,7 @@ class Reindexing:
         encoder = self._encoders().get(wanted)  # loaded now: one that cannot be is said at once
         with self._database.write() as connection:
             require_role(connection, principal, collection, ("owner", "editor"))
-            pii = self._store.pii_of(connection, collection)  # which cannot be changed until the switch
+            pii = pii_of(connection, collection)  # which cannot be changed until the switch
             job_id = begin_reindex(connection, principal, collection, f"reindex: {described(pipeline_of(wanted))}")
             editions.begin(
                 connection,
@@ -131,7 +133,7 @@ class Reindexing:
         try:
             with self._database.write() as connection:
                 require_role(connection, principal, collection, ("owner", "editor"))
-                change = editions.roll_back(connection, collection)
+                change = edition_switch.roll_back(connection, collection)
                 pipeline = editions.pipeline_of(connection, collection)
             self._engine().publish(change)
         finally:
@@ -177,8 +179,8 @@ class Reindexing:
                     break
                 with self._database.write() as connection:
                     # What waits in memory may have been deleted, changed or made meanwhile.
-                    wanted = editions.is_unmade(connection, edition, document)
-                    tried = wanted and editions.note_attempt(connection, edition, document)
+                    wanted = edition_copies.is_unmade(connection, edition, document)
+                    tried = wanted and edition_copies.note_attempt(connection, edition, document)
                 if not tried:
                     continue
                 try:
@@ -198,7 +200,7 @@ class Reindexing:
         building.at_work = {doc_id: until for doc_id, until in building.at_work.items() if until > now}
         if not building.waiting:
             with self._database.read() as connection:
-                building.waiting.extend(editions.unmade(connection, edition, _BATCH, building.at_work))
+                building.waiting.extend(edition_copies.unmade(connection, edition, _BATCH, building.at_work))
             self._look(edition, building)
         return building.waiting.popleft() if building.waiting else None
 
@@ -239,7 +241,7 @@ class Reindexing:
                 edition = self._wanted(edition_id, connection)
                 if edition is None:
                     return "stale"
-                kept = editions.put_copy(
+                kept = edition_copies.put_copy(
                     connection,
                     edition,
                     made.document,
@@ -270,7 +272,7 @@ class Reindexing:
             self._of(edition_id).at_work.pop(doc_id, None)
         if not cancelled:
             with self._database.write() as connection:
-                editions.note_failure(connection, edition_id, doc_id, reason)
+                edition_copies.note_failure(connection, edition_id, doc_id, reason)
 
     def _wanted(self, edition_id: int, connection: Any) -> Edition | None:
         edition = editions.get(connection, edition_id)
@@ -282,7 +284,7 @@ class Reindexing:
     def _look(self, edition: Edition, building: _Building) -> None:
         """Notes how far it is, and reckons how long the rest will take."""
         with self._database.read() as connection:
-            now, found = self._clock(), editions.progress(connection, edition)
+            now, found = self._clock(), edition_copies.progress(connection, edition)
         if building.begun_at is None:
             building.begun_at, building.characters_then = now, found.characters_done
         done = found.characters_done - building.characters_then
@@ -345,12 +347,12 @@ class Reindexing:
             with self._database.write() as connection:
                 if self._wanted(edition.edition_id, connection) is None or edition.job_id is None:
                     return
-                found = editions.progress(connection, edition)
+                found = edition_copies.progress(connection, edition)
                 if found.failures and len(found.failures) == found.documents:
                     editions.abandon(connection, edition.edition_id)
                     self._ledger.fail(connection, edition.job_id, f"nothing could be made anew: {_reason(found)}")
                     return
-                change = editions.switch(connection, edition)
+                change = edition_switch.switch(connection, edition)
                 if change is None:
                     return  # a document came, or its attempt is to be repeated
                 note_switched(connection, edition.job_id, _reason(found))

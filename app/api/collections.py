@@ -14,6 +14,7 @@ from app.pipelines import encoder_choice
 from core.ids import check_collection_name
 from core.types import PiiMode
 from ingest.ledger_people import cancel_collection
+from retrieval.collection_rows import count_treated_otherwise, set_pii
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
@@ -72,8 +73,8 @@ async def change_collection(
 
     def change() -> int:
         with services.database.write() as connection:
-            services.store.set_pii(connection, principal, collection, body.pii)
-            return services.store.count_treated_otherwise(connection, collection)
+            set_pii(connection, principal, collection, body.pii)
+            return count_treated_otherwise(connection, collection)
 
     return {"name": collection, "pii": body.pii, "unlike": await services.offload(change)}
 

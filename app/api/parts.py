@@ -21,6 +21,7 @@ from core.types import Principal
 from ingest.fetch.address import parse_url
 from ingest.job import Job
 from ingest.pii import redact_text
+from retrieval.collection_rows import pii_of
 
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])
 
@@ -65,7 +66,7 @@ async def part(
 
 def _name_in(services: Services, connection: Connection, collection: str, name: str, sha256: str) -> str:
     uri = clean_uri(name)
-    if services.store.pii_of(connection, collection) == "redact":
+    if pii_of(connection, collection) == "redact":
         uri = redacted_name(uri, sha256, services.settings.phone_regions)
     return uri
 
@@ -106,7 +107,7 @@ async def opened(job_id: str, found: Opened, worker_id: WorkerId, services: Serv
                     _add_page(services, connection, job, parse_url(url).url, each)
                 except InvalidRequest as e:
                     skipped.append((url[:300], e.message))
-            if services.store.pii_of(connection, job.collection) == "redact":
+            if pii_of(connection, job.collection) == "redact":
                 regions = services.settings.phone_regions
                 skipped = [(redact_text(name, regions), redact_text(why, regions)) for name, why in skipped]
             origin = {

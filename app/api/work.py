@@ -27,6 +27,7 @@ from ingest.job import WORKING_STATES, Job, Lane
 from ingest.parse.document import AWAITS_OCR
 from ingest.parse.ocr import missing_ocr
 from ingest.pipeline import version_of
+from retrieval.collection_rows import pii_of
 from retrieval.editions import pipeline_of
 from retrieval.records import Change, DocumentInfo
 
@@ -149,7 +150,7 @@ def _wanted(services: Services, job: Job, connection: Connection | None = None) 
             return _wanted(services, job, connection)
     settings = _settings_of(services, job, connection)
     encoder = services.models.encoders.get(settings)
-    return encoder.revision, version_of(settings, encoder, pii=services.store.pii_of(connection, job.collection))
+    return encoder.revision, version_of(settings, encoder, pii=pii_of(connection, job.collection))
 
 
 def _task(services: Services, job: Job) -> Task:
@@ -157,7 +158,7 @@ def _task(services: Services, job: Job) -> Task:
     with services.database.read() as connection:
         settings = _settings_of(services, job, connection)
         pipeline = pipeline_of(connection, job.collection)
-        pii = services.store.pii_of(connection, job.collection)
+        pii = pii_of(connection, job.collection)
     services.engine.add_encoder(services.models.encoders.get(settings))
     return Task(
         address=f"/internal/jobs/{job.job_id}",
@@ -195,7 +196,7 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
                 return _not_wanted(services, connection, job_id), None
-            now = services.store.pii_of(connection, made.document.collection)
+            now = pii_of(connection, made.document.collection)
             if made.pii != now:
                 raise Conflict(
                     f"the collection's setting for personal data became {now!r} while this file was read under "
