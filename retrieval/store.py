@@ -5,6 +5,11 @@ be committed together with a job's state. What a write changed is returned as a 
 hands it to ``SearchEngine.publish``. Every read that serves a person takes a ``Principal`` and behaves, for whom
 it does not concern, as if nothing were there.
 
+    store                                  what is replaced and what goes with what; originals; a transaction for each reading
+    collection_rows, document_writing      how a collection and a document become rows
+    reading                                what a person reads of documents
+    editions                               a collection's documents a second time
+
 Store knows nothing of indexes, of scores, or of how a document was parsed and encoded.
 """
 
