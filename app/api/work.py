@@ -79,7 +79,7 @@ async def gone(process: str, services: ServicesHere) -> dict[str, Any]:
     """A worker process has died, as its successor says: what it had in hand waits again."""
 
     def requeue() -> int:
-        services.reindexing.forget_workers()
+        services.reindexing.copies.forget_workers()
         with services.database.write() as connection:
             return services.ledger.requeue_of(connection, f"{process}.")
 
@@ -263,14 +263,14 @@ def _not_wanted(services: Services, connection: Connection, job_id: str) -> str:
 @router.post("/editions/{edition_id}/documents/{doc_id}/progress")
 async def copy_progress(edition_id: int, doc_id: str, body: Progress, services: ServicesHere) -> dict[str, Any]:
     """A sign of life of a worker that makes a document anew."""
-    return {"cancel": not await services.offload(services.reindexing.go_on, edition_id, doc_id)}
+    return {"cancel": not await services.offload(services.reindexing.copies.go_on, edition_id, doc_id)}
 
 
 @router.put("/editions/{edition_id}/documents/{doc_id}/result")
 async def copy_result(edition_id: int, doc_id: str, request: Request, services: ServicesHere) -> dict[str, Any]:
     """Keeps what was made anew, seen by nobody until the switch."""
     made = unpack(await request.body())
-    outcome = await services.offload(services.reindexing.store, edition_id, doc_id, made)
+    outcome = await services.offload(services.reindexing.copies.store, edition_id, doc_id, made)
     await services.announce_jobs()
     return {"outcome": outcome}
 
@@ -278,7 +278,7 @@ async def copy_result(edition_id: int, doc_id: str, request: Request, services: 
 @router.post("/editions/{edition_id}/documents/{doc_id}/failure")
 async def copy_failure(edition_id: int, doc_id: str, body: Failure, services: ServicesHere) -> dict[str, Any]:
     def fail() -> None:
-        services.reindexing.fail(edition_id, doc_id, body.message, cancelled=body.cancelled)
+        services.reindexing.copies.fail(edition_id, doc_id, body.message, cancelled=body.cancelled)
 
     await services.offload(fail)
     return {}
