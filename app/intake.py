@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from app.api.uploads import Uploaded
 from app.services import Services
 from core.errors import InvalidRequest, NotFound
@@ -108,9 +110,7 @@ class Accepting:
     def _add(self, uploaded: Uploaded) -> Job:
         services = self._services
         with services.database.write() as connection:
-            uri = clean_uri(uploaded.filename)
-            if pii_of(connection, self._collection) == "redact":
-                uri = redacted_name(uri, uploaded.sha256, services.settings.phone_regions)
+            uri = name_in(services, connection, self._collection, uploaded.filename, uploaded.sha256)
             job = services.ledger.add(
                 connection,
                 principal=self._principal,
@@ -138,6 +138,14 @@ def check_collection(services: Services, principal: Principal, collection: str) 
     if collection not in known:
         have = ", ".join(known) or "none yet"
         raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
+
+
+def name_in(services: Services, connection: Connection, collection: str, filename: str, sha256: str) -> str:
+    """The uri that a file with this name and these bytes gets in a collection."""
+    uri = clean_uri(filename)
+    if pii_of(connection, collection) == "redact":
+        uri = redacted_name(uri, sha256, services.settings.phone_regions)
+    return uri
 
 
 def redacted_name(uri: str, sha256: str, regions: Sequence[str]) -> str:
