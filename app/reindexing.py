@@ -232,18 +232,14 @@ class Reindexing:
         self.sweep()
 
     def _finish(self, connection: Connection, job: Job) -> None:
-        info = [
-            c
-            for c in self._store.list_collections(Principal(user_id=job.owner_id, is_admin=True))
-            if c.name == job.collection
-        ]
+        everything = self._store.list_collections(Principal(user_id=job.owner_id, is_admin=True))
         self._ledger.finish(
             connection,
             job.job_id,
             state="partial" if job.reason else "ready",
             doc_id="",
             pages=0,
-            chunks=info[0].chunks if info else 0,
+            chunks=sum(c.chunks for c in everything if c.name == job.collection),  # 0 if it is gone
             seconds=job.seconds,
             reason=job.reason,
         )
@@ -255,13 +251,13 @@ class Reindexing:
 
 
 def _reason(found: EditionProgress) -> str:
+    """What a person reads of the documents that could not be made anew; "" if all were."""
     if not found.failures:
         return ""
     named = "; ".join(f"{uri}: {reason}" for uri, reason in found.failures[:MAX_NAMED])
     more = len(found.failures) - MAX_NAMED
-    return f"{len(found.failures):,} documents stay as they were: {named}" + (
-        f"; and {more:,} more" if more > 0 else ""
-    )
+    rest = f"; and {more:,} more" if more > 0 else ""
+    return f"{len(found.failures):,} documents stay as they were: {named}{rest}"
 
 
 def load_other_encoders(database: Database, settings: Settings, encoders: Encoders, engine: SearchEngine) -> None:

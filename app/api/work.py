@@ -39,17 +39,20 @@ CLAIM_WAIT_S = 10.0
 # How soon a worker that has gone is noticed; also heals a wake-up missed between looking and waiting.
 LOOK_S = 0.5
 
-
 # Which worker speaks: what one no longer owns (its lease ran out, the server began anew) it can neither move nor store.
 WorkerId = Annotated[str, Header(alias=WORKER_HEADER)]
 
 
 class Progress(BaseModel):
+    """A state that work can be in, and the share in [0, 1] of the whole job."""
+
     state: str
     progress: float
 
 
 class Failure(BaseModel):
+    """``message`` is what a person reads; ``cancelled``: the worker stopped because it was told to."""
+
     message: str
     cancelled: bool = False
 
@@ -94,8 +97,8 @@ def _next_task(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> T
     while (job := _claim(services, worker_id, lanes)) is not None:
         try:
             return _task(services, job)
-        except OpenbookError as e:  # its bytes are gone, or its collection wants an encoder that cannot be loaded
-            _fail(services, job.job_id, worker_id, e.message, False)
+        except OpenbookError as e:  # its collection wants an encoder that cannot be loaded, or its bytes are gone
+            _fail(services, job.job_id, worker_id, Failure(message=e.message))
     return services.reindexing.next_task() if "files" in lanes else None
 
 
@@ -133,14 +136,14 @@ def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
     except OpenbookError:
         return None  # which is said when the task is made
     if found.metadata.get(AWAITS_OCR) and services.settings.ocr == "auto":
-        return None if not missing_ocr(services.settings.ocr_languages) else found
+        return found if missing_ocr(services.settings.ocr_languages) else None
     return found
 
 
 def _settings_of(services: Services, job: Job, connection: Connection) -> Settings:
-    """Under which a file of this job is made now: those of its collection, and of the upload."""
-    found = with_pipeline(services.settings, pipeline_of(connection, job.collection))
-    return with_pipeline(found, {"chunker": job.chunker or None})
+    """The settings under which a file of this job is made now: those of its collection, and of its upload over them."""
+    of_collection = with_pipeline(services.settings, pipeline_of(connection, job.collection))
+    return with_pipeline(of_collection, {"chunker": job.chunker or None})
 
 
 def _wanted(services: Services, job: Job, connection: Connection | None = None) -> tuple[str, str]:
@@ -189,7 +192,10 @@ async def progress(job_id: str, body: Progress, worker_id: WorkerId, services: S
 
 @router.put("/jobs/{job_id}/result")
 async def result(job_id: str, request: Request, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
-    """Commits the document. It is made searchable, and its job ready, with whatever else waits for that."""
+    """Commits the document; the publisher makes it searchable, and its job ready, with whatever else waits for that.
+
+    ``outcome`` says what became of it: stored, cancelled, stale (not wanted any more, or to be made anew) or failed.
+    """
     made = unpack(await request.body())
 
     def store() -> tuple[str, Change | None]:
@@ -226,7 +232,7 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
         logger.error("job %s could not be stored: %s", job_id, e.message)
         if e.code == "disk-full":
             raise  # nothing is wrong with the file: its worker waits for space
-        await services.offload(_fail, services, job_id, worker_id, e.message, False)
+        await services.offload(_fail, services, job_id, worker_id, Failure(message=e.message))
         outcome, change = "failed", None
     if change is not None:
         await services.publisher.submit(
@@ -277,6 +283,8 @@ async def copy_result(edition_id: int, doc_id: str, request: Request, services: 
 
 @router.post("/editions/{edition_id}/documents/{doc_id}/failure")
 async def copy_failure(edition_id: int, doc_id: str, body: Failure, services: ServicesHere) -> dict[str, Any]:
+    """A document that cannot be made anew stays searched as it is."""
+
     def fail() -> None:
         services.reindexing.copies.fail(edition_id, doc_id, body.message, cancelled=body.cancelled)
 
@@ -286,16 +294,17 @@ async def copy_failure(edition_id: int, doc_id: str, body: Failure, services: Se
 
 @router.post("/jobs/{job_id}/failure")
 async def failure(job_id: str, body: Failure, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
-    await services.offload(_fail, services, job_id, worker_id, body.message, body.cancelled)
+    """The job ends without a document; or it waits again, if it was only paused."""
+    await services.offload(_fail, services, job_id, worker_id, body)
     await services.announce_jobs()
     return {}
 
 
-def _fail(services: Services, job_id: str, worker_id: str, message: str, cancelled: bool) -> None:
+def _fail(services: Services, job_id: str, worker_id: str, what: Failure) -> None:
     with services.database.write() as connection:
         if not services.ledger.is_worked_on_by(connection, job_id, worker_id):
             return  # it was given to be done anew meanwhile, and that will have an end of its own
-        if cancelled:
+        if what.cancelled:
             services.ledger.stopped(connection, job_id)
         else:
-            services.ledger.fail(connection, job_id, message)
+            services.ledger.fail(connection, job_id, what.message)

@@ -64,11 +64,11 @@ def test_a_reindex_that_is_killed_twice_finishes_with_all_that_came_and_without_
 
         for kill in range(2):
             deadline = time.monotonic() + 120
-            while (now := client.job(job["job_id"]))["progress"] < 0.2 + 0.3 * kill and now[
-                "state"
-            ] not in FINAL_STATES:
+            now = client.job(job["job_id"])
+            while now["progress"] < 0.2 + 0.3 * kill and now["state"] not in FINAL_STATES:
                 assert time.monotonic() < deadline, now
                 time.sleep(0.02)
+                now = client.job(job["job_id"])
             assert now["state"] == "encoding", "it was done before it could be killed: more documents are needed"
             if kill:
                 assert now["remaining_s"] is None or now["remaining_s"] > 0
