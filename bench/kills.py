@@ -173,7 +173,7 @@ def kill_and_check(url: str, data_dir: Path, kills: int, seed: int) -> Journal:
         if len(recent) == DEATHS_A_MINUTE:
             time.sleep(max(0.0, recent[0] + WINDOW_S - time.monotonic()))
         with contextlib.suppress(ProcessLookupError):
-            os.kill(_pid(data_dir, victim), signal.SIGKILL)
+            os.kill(pid_of(data_dir, victim), signal.SIGKILL)
             journal.kills[victim] += 1
         deaths[victim].append(time.monotonic())
         _wait_for_server(url)
@@ -191,7 +191,8 @@ def _victims(rng: random.Random, kills: int) -> Iterator[str]:
         yield from rng.sample(ROUND, len(ROUND))[: kills - start]
 
 
-def _pid(data_dir: Path, victim: str) -> int:
+def pid_of(data_dir: Path, victim: str) -> int:
+    """The process of the service over ``data_dir`` that is called "api" or "worker"."""
     found = find_server(data_dir)
     if found is None:
         raise Broken("no server holds the data directory")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from app.cli.common import AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
-from app.client import ApiError, Client
+from app.client import ApiError, Client, ServerUnreachable
 from app.replies import Job
 from core.errors import InvalidRequest
 from core.ids import check_collection_name
@@ -22,6 +23,8 @@ FINAL = ("ready", "partial", "failed", "cancelled")
 FILES_PER_UPLOAD = 50
 URLS_PER_REQUEST = 500
 POLL_S = 0.2
+AWAY_S = 60.0  # how long a server may take to be started again
+T = TypeVar("T")
 
 
 class Chunker(enum.StrEnum):
@@ -183,11 +186,27 @@ def _patiently(send: Callable[[], list[Job]]) -> list[Job]:
     """Sends, waiting and trying again while the queue is full."""
     while True:
         try:
-            return send()
+            return _past_a_restart(send)
         except ApiError as e:
             if e.status != 429:
                 raise
             time.sleep(e.retry_after_s or 5)
+
+
+def _past_a_restart(ask: Callable[[], T]) -> T:
+    """Asks until the server answers, which may be stopped and started again meanwhile; what it accepted is kept."""
+    deadline = None
+    while True:
+        try:
+            return ask()
+        except ServerUnreachable as e:
+            if deadline is None:
+                deadline = time.monotonic() + AWAY_S
+                say("the server is away; waiting for it")
+            if time.monotonic() > deadline:
+                again = "what it has accepted goes on when it runs again; `openbook jobs list` shows how far it is"
+                raise fail(f"{e.message}; {again}") from e
+            time.sleep(1)
 
 
 def wait_for_jobs(client: Client, job_ids: list[str]) -> list[Job]:
@@ -198,7 +217,7 @@ def wait_for_jobs(client: Client, job_ids: list[str]) -> list[Job]:
             for job_id in job_ids:
                 if job_id in done:
                     continue
-                job = client.job(job_id)
+                job = _past_a_restart(functools.partial(client.job, job_id))
                 move(len(done) / len(job_ids), f"{len(done)}/{len(job_ids)} {job['file']}: {job['state']}")
                 if job["state"] not in FINAL:
                     break  # jobs are worked on in order
