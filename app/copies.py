@@ -73,14 +73,11 @@ class Copies:
         """The next document of an edition, given to a worker; None if none is left, or each is at work."""
         with self._lock:
             building = self._of(edition.edition_id)
-            while True:
-                document = self._pop(edition, building)
-                if document is None:
-                    break
+            while (document := self._pop(edition, building)) is not None:
                 with self._database.write() as connection:
                     # What waits in memory may have been deleted, changed or made meanwhile.
-                    wanted = edition_copies.is_unmade(connection, edition, document)
-                    tried = wanted and edition_copies.note_attempt(connection, edition, document)
+                    lacking = edition_copies.is_unmade(connection, edition, document)
+                    tried = lacking and edition_copies.note_attempt(connection, edition, document)
                 if not tried:
                     continue
                 try:
@@ -103,7 +100,7 @@ class Copies:
             return self._of(edition_id).remaining_s
 
     def forget(self, edition_id: int) -> None:
-        """It is switched."""
+        """An edition has been switched to: there is nothing more to be remembered of it."""
         with self._lock:
             self._known.pop(edition_id, None)
 

@@ -1,6 +1,6 @@
 """How a Document with its chunks, parents and vectors becomes rows, all of it or nothing. Functions on the caller's transaction.
 
-It knows neither who may write nor what is replaced: that is ``retrieval.store``, and ``retrieval.editions`` for copies.
+It knows neither who may write nor what is replaced: that is ``retrieval.store``, and ``retrieval.edition_copies`` for copies.
 """
 
 from __future__ import annotations
