@@ -13,8 +13,7 @@ from typing import IO
 import httpx
 
 from app.handover import ORIGIN_HEADER, Task
-from app.telling import SERVER_RETRY_S, Telling, deliver, fail
-from app.wire import ApiError, raise_for_problem
+from app.telling import Telling, check_wanted, deliver, fail, work_off
 from core.errors import FetchFailed, OpenbookError, RunCancelled
 from core.settings import Settings
 from ingest.fetch.address import parse_allowed
@@ -48,16 +47,8 @@ class Fetcher:
         self._permission = permission
 
     def run(self) -> None:
-        """Fetches until the process ends. A server that is away is asked again."""
-        while True:
-            try:
-                reply = self._http.post("/internal/claim", params={"kind": "urls"}, timeout=60)
-                reply.raise_for_status()
-                if reply.status_code == 200:
-                    self._work(Task(**reply.json()))
-            except httpx.HTTPError as e:
-                logger.warning("the server does not answer (%s); trying again", e)
-                time.sleep(SERVER_RETRY_S)
+        """Fetches until the process ends."""
+        work_off(self._http, "urls", self._work)
 
     def _work(self, task: Task) -> None:
         told = Telling(self._http, task.address)
@@ -108,13 +99,7 @@ class Fetcher:
             "last_modified": page.last_modified or None,
         }
         path, headers = f"{task.address}/page", {ORIGIN_HEADER: json.dumps(origin)}
-        reply = deliver(lambda: self._http.put(path, content=_blocks(file), headers=headers, timeout=600))
-        try:
-            raise_for_problem(reply)
-        except ApiError as e:
-            if e.status == 409:
-                raise RunCancelled(e.message) from e
-            raise
+        check_wanted(deliver(lambda: self._http.put(path, content=_blocks(file), headers=headers, timeout=600)))
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:

@@ -10,13 +10,17 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from app.api.uploads import Uploaded
 from app.services import Services
 from core.errors import InvalidRequest, NotFound
 from core.types import Principal
 from ingest.fetch.address import parse_url, shown_url
-from ingest.ledger import Job
+from ingest.job import Job
+from ingest.ledger_listing import get_job
 from ingest.pii import redact_text
+from retrieval.collection_rows import pii_of
 
 Json = dict[str, Any]
 
@@ -101,14 +105,12 @@ class Accepting:
                 if problem:
                     services.ledger.fail(connection, job.job_id, problem)
                 ids.append(job.job_id)
-        return [services.ledger.get(self._principal, job_id) for job_id in ids]
+        return [get_job(services.database, self._principal, job_id) for job_id in ids]
 
     def _add(self, uploaded: Uploaded) -> Job:
         services = self._services
         with services.database.write() as connection:
-            uri = clean_uri(uploaded.filename)
-            if services.store.pii_of(connection, self._collection) == "redact":
-                uri = redacted_name(uri, uploaded.sha256, services.settings.phone_regions)
+            uri = name_in(services, connection, self._collection, uploaded.filename, uploaded.sha256)
             job = services.ledger.add(
                 connection,
                 principal=self._principal,
@@ -121,7 +123,7 @@ class Accepting:
             )
             if uploaded.error is not None:
                 services.ledger.fail(connection, job.job_id, uploaded.error.message)
-        return services.ledger.get(self._principal, job.job_id)
+        return get_job(services.database, self._principal, job.job_id)
 
 
 def accept_files(services: Services, principal: Principal, collection: str, chunker: str | None) -> Accepting:
@@ -136,6 +138,14 @@ def check_collection(services: Services, principal: Principal, collection: str) 
     if collection not in known:
         have = ", ".join(known) or "none yet"
         raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
+
+
+def name_in(services: Services, connection: Connection, collection: str, filename: str, sha256: str) -> str:
+    """The uri that a file with this name and these bytes gets in a collection."""
+    uri = clean_uri(filename)
+    if pii_of(connection, collection) == "redact":
+        uri = redacted_name(uri, sha256, services.settings.phone_regions)
+    return uri
 
 
 def redacted_name(uri: str, sha256: str, regions: Sequence[str]) -> str:

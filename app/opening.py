@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 
 from app.handover import Opened, Task
-from app.telling import deliver
-from app.wire import ApiError, raise_for_problem
+from app.telling import check_wanted, deliver
+from app.wire import ApiError
 from core.errors import EmptyDocument, InvalidRequest, ParseFailed, RunCancelled, UnsupportedType
 from ingest.fetch.address import parse_url, shown_url
 from ingest.parse.members import Member
@@ -26,7 +27,8 @@ _TIMEOUT_S = 600.0
 
 
 class Opener:
-    """
+    """Opens what a worker has found to be a container.
+
     Args:
         max_pages: taken in from one sitemap, or from all the sitemaps of one index.
     """
@@ -63,7 +65,7 @@ class Opener:
             except ParseFailed as e:
                 skipped.append((member.name, e.message))
             except ApiError as e:
-                if e.status != 413:
+                if e.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                     raise
                 skipped.append((member.name, e.message))
         self._say(task, Opened(container="archive", skipped=skipped))
@@ -75,7 +77,7 @@ class Opener:
                 path, name = f"{task.address}/parts", {"name": member.name}
                 return self._http.put(path, params=name, content=pieces, timeout=_TIMEOUT_S)
 
-        _check(deliver(put))
+        check_wanted(deliver(put))
 
     def open_sitemap(self, task: Task, cancelled: Callable[[], bool]) -> bool:
         """Opens what a person named by its URL, or an index did, if it is a sitemap; False if it is none.
@@ -96,8 +98,8 @@ class Opener:
             if e.code == "no-sitemap":
                 return False
             raise
-        of_index = task.origin.get("of_index") is True
-        if found.kind == "sitemaps" and of_index:
+        is_index = found.kind == "sitemaps"
+        if is_index and task.origin.get("of_index") is True:
             raise UnsupportedType(f"{task.filename} is an index of sitemaps within an index, which is not opened")
         urls, skipped = self._of_its_host(task, found.urls)
         if not urls and not skipped:
@@ -105,18 +107,15 @@ class Opener:
         most = int(task.origin.get("pages", self._max_pages))
         more = found.more + max(0, len(urls) - most)
         notes = [f"{more:,} further URLs of it are over the limit of {most:,} and were left out"] if more else []
-        kind = found.kind == "sitemaps"
-        self._say(
-            task,
-            Opened(
-                container="sitemap",
-                urls=urls[:most],
-                is_index=kind,
-                skipped=skipped,
-                notes=notes,
-                incomplete=bool(more),
-            ),
+        opened = Opened(
+            container="sitemap",
+            urls=urls[:most],
+            is_index=is_index,
+            skipped=skipped,
+            notes=notes,
+            incomplete=bool(more),
         )
+        self._say(task, opened)
         return True
 
     def _of_its_host(self, task: Task, urls: tuple[str, ...]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -138,14 +137,4 @@ class Opener:
     def _say(self, task: Task, found: Opened) -> None:
         body = dataclasses.asdict(found)
         path = f"{task.address}/opened"
-        _check(deliver(lambda: self._http.post(path, json=body, timeout=_TIMEOUT_S)))
-
-
-def _check(reply: httpx.Response) -> None:
-    """Raises RunCancelled if the server wants no more, ApiError if it could not store what it was sent."""
-    try:
-        raise_for_problem(reply)
-    except ApiError as e:
-        if e.status == 409:
-            raise RunCancelled(e.message) from e
-        raise
+        check_wanted(deliver(lambda: self._http.post(path, json=body, timeout=_TIMEOUT_S)))

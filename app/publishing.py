@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 64
 _TRIES = 3
 _RETRY_S = 1.0
-_PAUSE = 2.0  # times as long as the commit took
+# After a commit the publisher rests this many times as long as the commit took, so that the next one is for more documents.
+_PAUSE = 2.0
 _MAX_PAUSE_S = 0.5
 
 
@@ -53,6 +54,7 @@ class Publisher:
         self._moved = asyncio.Condition()
 
     async def submit(self, stored: Stored) -> None:
+        """Has a document made searchable soon; waits while too many wait for that already."""
         async with self._moved:
             await self._moved.wait_for(lambda: len(self._waiting) < MAX_WAITING)
             self._waiting.append(stored)
@@ -66,7 +68,12 @@ class Publisher:
         offload: Offload,
         announce: Callable[[], Awaitable[None]],
     ) -> None:
-        """Publishes until it is cancelled."""
+        """Publishes until it is cancelled.
+
+        Args:
+            engine: asked for with each batch, as it loads after the server has begun.
+            announce: called when jobs have ended.
+        """
         while True:
             async with self._moved:
                 await self._moved.wait_for(lambda: bool(self._waiting))
@@ -78,7 +85,7 @@ class Publisher:
             while not await self._finished(database, ledger, batch, problem, offload):
                 await asyncio.sleep(_RETRY_S)
             await announce()
-            # While many come, the next commit is for more of them; one that comes alone has nothing to wait for.
+            # One that comes alone is published already, and has nothing to wait for.
             await asyncio.sleep(pause)
 
     async def _finished(
@@ -94,12 +101,14 @@ class Publisher:
 
     async def _publish(self, engine: SearchEngine, batch: list[Stored], offload: Offload) -> str | None:
         """Why the batch could not be made searchable; None if it is."""
-        for attempt in range(1, _TRIES + 1):
+        tries = 0
+        while True:
             try:
                 await offload(engine.publish_all, [stored.change for stored in batch])
             except OpenbookError as e:
                 logger.error("%d documents could not be made searchable: %s", len(batch), e.message)
-                if attempt == _TRIES:
+                tries += 1
+                if tries == _TRIES:
                     return e.message
                 await asyncio.sleep(_RETRY_S)
             except Exception:  # a fault of ours: the publisher has to live on
@@ -107,7 +116,6 @@ class Publisher:
                 return "Openbook broke while it made the document searchable; the server's log has the details"
             else:
                 return None
-        return None
 
 
 def _finish(database: Database, ledger: Ledger, batch: list[Stored], problem: str | None) -> None:

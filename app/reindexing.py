@@ -1,8 +1,8 @@
 """Makes a collection anew beside what is searched, document by document, then switches; see ``retrieval.editions``.
 
-Nothing is kept here that a restart would miss: what is to be done next is read from the documents, which ones break is
-noted beside them, and a job found switched is only ended. Uploads go first: a worker is given a document to copy only
-when no file waits.
+This is the whole: what people ask for, when it is over, and what is left behind. The documents in between are ``app.copies``.
+Nothing is kept here that a restart would miss; a job found switched is only ended. Uploads go first: a worker is given a
+document to copy only when no file waits.
 """
 
 from __future__ import annotations
@@ -10,46 +10,35 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from app.handover import Result, Task
+from sqlalchemy import Connection
+
+from app.copies import Copies, wanted
+from app.handover import Task
 from app.pipelines import Encoders, described, pipeline_of, with_pipeline
 from core.database import Database
-from core.errors import NotFound, OpenbookError
+from core.errors import OpenbookError
 from core.settings import Settings
 from core.types import Principal
 from ingest.job import FINAL_STATES, Job
 from ingest.ledger import Ledger
-from ingest.ledger_reindex import begin_reindex, note_progress, note_switched, unended
+from ingest.ledger_listing import get_job
+from ingest.ledger_reindex import begin_reindex, note_switched, unended
 from ingest.pipeline import version_of
-from retrieval import editions
+from retrieval import edition_copies, edition_switch, editions
 from retrieval.access import require_role
-from retrieval.editions import Edition, EditionProgress, Unmade
+from retrieval.collection_rows import pii_of
+from retrieval.edition_copies import EditionProgress
+from retrieval.editions import Edition
 from retrieval.engine import SearchEngine
 from retrieval.store import Store
 
 logger = logging.getLogger("openbook.reindexing")
 
-LEASE_S = 300.0  # a worker that is silent for so long is taken for dead, and its document given to another
-PROGRESS_EVERY_S = 1.0
 MAX_NAMED = 20  # documents that a job names as its reason
-_BATCH = 256  # documents looked up at once: finding the next one reads through all
-
-
-@dataclass(slots=True)
-class _Building:
-    """What is remembered of an edition while this process runs."""
-
-    waiting: deque[Unmade] = field(default_factory=deque)
-    at_work: dict[str, float] = field(default_factory=dict)  # doc_id → when its lease ends
-    seconds: float = 0.0  # of work that is not noted yet
-    noted_at: float = 0.0
-    begun_at: float | None = None  # the first look at how far it is, and how far that was
-    characters_then: int = 0
-    remaining_s: float | None = None
+_SWEEP_S = 0.25
 
 
 class Reindexing:
@@ -77,9 +66,8 @@ class Reindexing:
         self._engine = engine
         self._encoders = encoders
         self._clock = clock
-        self._lock = threading.RLock()  # around ``_known``
+        self.copies = Copies(settings, database, store, ledger, clock)
         self._ending = threading.Lock()  # one switch at a time: it may take as long as indexing does
-        self._known: dict[int, _Building] = {}
 
     # ------------------------------------------------------------ people
 
@@ -97,22 +85,22 @@ class Reindexing:
         with self._database.read() as connection:
             require_role(connection, principal, collection, ("owner", "editor"))
             serving = with_pipeline(self._settings, editions.pipeline_of(connection, collection))
-        wanted = with_pipeline(serving, changes)
-        encoder = self._encoders().get(wanted)  # loaded now: one that cannot be is said at once
+        chosen = with_pipeline(serving, changes)
+        encoder = self._encoders().get(chosen)  # loaded now: one that cannot be is said at once
         with self._database.write() as connection:
             require_role(connection, principal, collection, ("owner", "editor"))
-            pii = self._store.pii_of(connection, collection)  # which cannot be changed until the switch
-            job_id = begin_reindex(connection, principal, collection, f"reindex: {described(pipeline_of(wanted))}")
+            pii = pii_of(connection, collection)  # which cannot be changed until the switch
+            job_id = begin_reindex(connection, principal, collection, f"reindex: {described(pipeline_of(chosen))}")
             editions.begin(
                 connection,
                 collection,
                 serving=pipeline_of(serving),
-                pipeline={**pipeline_of(wanted), "pii": pii},
-                chunker_version=version_of(wanted, encoder, pii=pii),
+                pipeline={**pipeline_of(chosen), "pii": pii},
+                chunker_version=version_of(chosen, encoder, pii=pii),
                 encoder_revision=encoder.revision,
                 job_id=job_id,
             )
-        return self._ledger.get(principal, job_id)
+        return get_job(self._database, principal, job_id)
 
     def roll_back(self, principal: Principal, collection: str) -> Mapping[str, Any]:
         """Switches back to what was searched before the last switch; returns the pipeline that is now the collection's.
@@ -130,7 +118,7 @@ class Reindexing:
         try:
             with self._database.write() as connection:
                 require_role(connection, principal, collection, ("owner", "editor"))
-                change = editions.roll_back(connection, collection)
+                change = edition_switch.roll_back(connection, collection)
                 pipeline = editions.pipeline_of(connection, collection)
             self._engine().publish(change)
         finally:
@@ -150,8 +138,7 @@ class Reindexing:
         with self._database.read() as connection:
             for edition in editions.all_building(connection):
                 if edition.job_id == job_id:
-                    with self._lock:
-                        return self._of(edition.edition_id).remaining_s
+                    return self.copies.remaining_s(edition.edition_id)
         return None
 
     # ------------------------------------------------------------ workers
@@ -162,140 +149,12 @@ class Reindexing:
         with self._database.read() as connection:
             found = editions.all_building(connection)
         for edition in found:
-            task = self._next_of(edition)
+            task = self.copies.next_of(edition)
             if task is not None:
                 return task
+            if self.copies.is_idle(edition.edition_id):
+                self._end(edition)
         return None
-
-    def _next_of(self, edition: Edition) -> Task | None:
-        with self._lock:
-            building = self._of(edition.edition_id)
-            while True:
-                document = self._pop(edition, building)
-                if document is None:
-                    break
-                with self._database.write() as connection:
-                    # What waits in memory may have been deleted, changed or made meanwhile.
-                    wanted = editions.is_unmade(connection, edition, document)
-                    tried = wanted and editions.note_attempt(connection, edition, document)
-                if not tried:
-                    continue
-                try:
-                    task = self._task(edition, document)
-                except NotFound as e:  # its original is lost, which must not hold up the others
-                    self.fail(edition.edition_id, document.doc_id, e.message)
-                    continue
-                building.at_work[document.doc_id] = self._clock() + LEASE_S
-                return task
-            idle = not building.at_work
-        if idle:
-            self._end(edition)
-        return None
-
-    def _pop(self, edition: Edition, building: _Building) -> Unmade | None:
-        now = self._clock()
-        building.at_work = {doc_id: until for doc_id, until in building.at_work.items() if until > now}
-        if not building.waiting:
-            with self._database.read() as connection:
-                building.waiting.extend(editions.unmade(connection, edition, _BATCH, building.at_work))
-            self._look(edition, building)
-        return building.waiting.popleft() if building.waiting else None
-
-    def _task(self, edition: Edition, document: Unmade) -> Task:
-        origin = {**(document.source or {}), "of_index": False}  # it is a document, and not to be opened
-        return Task(
-            address=f"/internal/editions/{edition.edition_id}/documents/{document.doc_id}",
-            collection=edition.collection,
-            uri=document.uri,
-            filename=str(origin.get("name") or document.uri),
-            sha256=document.sha256,
-            path=str(self._store.originals.path(document.sha256).absolute()),
-            chunker=with_pipeline(self._settings, edition.pipeline).chunker,
-            pipeline=edition.pipeline,
-            origin=origin,
-            pii=edition.pipeline.get("pii", "off"),
-        )
-
-    def forget_workers(self) -> None:
-        """The worker process has died: what it was copying is to be copied by another."""
-        with self._lock:
-            for building in self._known.values():
-                building.at_work.clear()
-
-    def go_on(self, edition_id: int, doc_id: str) -> bool:
-        """A sign of life from a worker; False tells it to stop."""
-        with self._lock:
-            building = self._of(edition_id)
-            if doc_id in building.at_work:
-                building.at_work[doc_id] = self._clock() + LEASE_S
-        with self._database.read() as connection:
-            return self._wanted(edition_id, connection) is not None
-
-    def store(self, edition_id: int, doc_id: str, made: Result) -> str:
-        """Keeps the copy of a document; says what became of it."""
-        try:
-            with self._database.write() as connection:
-                edition = self._wanted(edition_id, connection)
-                if edition is None:
-                    return "stale"
-                kept = editions.put_copy(
-                    connection,
-                    edition,
-                    made.document,
-                    made.chunks,
-                    made.vectors,
-                    made.parents,
-                    encoder_revision=made.encoder_revision,
-                    chunker_version=made.chunker_version,
-                    signature=made.signature,
-                )
-        except OpenbookError as e:
-            if e.code == "disk-full":
-                raise  # the worker keeps it, and says it again
-            logger.error("the copy of %s could not be stored: %s", doc_id, e.message)
-            self.fail(edition_id, doc_id, e.message)
-            return "failed"
-        with self._lock:
-            building = self._of(edition_id)
-            building.at_work.pop(doc_id, None)
-            building.seconds += made.seconds
-            if self._clock() - building.noted_at >= PROGRESS_EVERY_S:
-                self._look(edition, building)
-        return "stored" if kept else "stale"
-
-    def fail(self, edition_id: int, doc_id: str, reason: str, *, cancelled: bool = False) -> None:
-        """A worker could not make a copy: the document stays as it is."""
-        with self._lock:
-            self._of(edition_id).at_work.pop(doc_id, None)
-        if not cancelled:
-            with self._database.write() as connection:
-                editions.note_failure(connection, edition_id, doc_id, reason)
-
-    def _wanted(self, edition_id: int, connection: Any) -> Edition | None:
-        edition = editions.get(connection, edition_id)
-        if edition is None or edition.state != "building" or edition.job_id is None:
-            return None
-        job = self._ledger.peek(connection, edition.job_id)
-        return None if job is None or job.state in FINAL_STATES or job.cancel_requested else edition
-
-    def _look(self, edition: Edition, building: _Building) -> None:
-        """Notes how far it is, and reckons how long the rest will take."""
-        with self._database.read() as connection:
-            now, found = self._clock(), editions.progress(connection, edition)
-        if building.begun_at is None:
-            building.begun_at, building.characters_then = now, found.characters_done
-        done = found.characters_done - building.characters_then
-        if done > 0 and now > building.begun_at:
-            left = found.characters - found.characters_done
-            building.remaining_s = left * (now - building.begun_at) / done
-        share = found.characters_done / found.characters if found.characters else 1.0
-        with self._database.write() as connection:
-            if self._wanted(edition.edition_id, connection) is not None and edition.job_id is not None:
-                note_progress(connection, edition.job_id, round(0.98 * share, 4), building.seconds)
-        building.seconds, building.noted_at = 0.0, now
-
-    def _of(self, edition_id: int) -> _Building:
-        return self._known.setdefault(edition_id, _Building())
 
     # ------------------------------------------------------------ ends
 
@@ -313,7 +172,7 @@ class Reindexing:
                 editions.abandon(connection, edition.edition_id)
         self.sweep()
 
-    def _tidy_job(self, connection: Any, job_id: str, edition: Edition | None) -> None:
+    def _tidy_job(self, connection: Connection, job_id: str, edition: Edition | None) -> None:
         job = self._ledger.peek(connection, job_id)
         if job is None:
             return
@@ -328,7 +187,7 @@ class Reindexing:
 
     def sweep(self) -> None:
         """Throws away some of what is leaving, for as long as nobody would notice."""
-        until = self._clock() + 0.25
+        until = self._clock() + _SWEEP_S
         while self._clock() < until:
             with self._database.write() as connection:
                 if not editions.sweep(connection):
@@ -342,14 +201,14 @@ class Reindexing:
             self._search_with(edition.pipeline)
             self._engine().prepare(edition.edition_id)
             with self._database.write() as connection:
-                if self._wanted(edition.edition_id, connection) is None or edition.job_id is None:
+                if wanted(connection, self._ledger, edition.edition_id) is None or edition.job_id is None:
                     return
-                found = editions.progress(connection, edition)
+                found = edition_copies.progress(connection, edition)
                 if found.failures and len(found.failures) == found.documents:
                     editions.abandon(connection, edition.edition_id)
                     self._ledger.fail(connection, edition.job_id, f"nothing could be made anew: {_reason(found)}")
                     return
-                change = editions.switch(connection, edition)
+                change = edition_switch.switch(connection, edition)
                 if change is None:
                     return  # a document came, or its attempt is to be repeated
                 note_switched(connection, edition.job_id, _reason(found))
@@ -358,14 +217,13 @@ class Reindexing:
                 job = self._ledger.peek(connection, edition.job_id)
                 if job is not None and job.state not in FINAL_STATES:
                     self._finish(connection, job)
-            with self._lock:
-                self._known.pop(edition.edition_id, None)
+            self.copies.forget(edition.edition_id)
         except OpenbookError as e:
             logger.error("%s could not be switched: %s", edition.collection, e.message)
             if e.code == "disk-full":
                 return  # tried again when a worker asks next
             with self._database.write() as connection:
-                if edition.job_id is not None and self._wanted(edition.edition_id, connection) is not None:
+                if edition.job_id is not None and wanted(connection, self._ledger, edition.edition_id) is not None:
                     editions.abandon(connection, edition.edition_id)
                     self._ledger.fail(connection, edition.job_id, e.message)
         finally:
@@ -373,19 +231,15 @@ class Reindexing:
             self._ending.release()
         self.sweep()
 
-    def _finish(self, connection: Any, job: Job) -> None:
-        info = [
-            c
-            for c in self._store.list_collections(Principal(user_id=job.owner_id, is_admin=True))
-            if c.name == job.collection
-        ]
+    def _finish(self, connection: Connection, job: Job) -> None:
+        everything = self._store.list_collections(Principal(user_id=job.owner_id, is_admin=True))
         self._ledger.finish(
             connection,
             job.job_id,
             state="partial" if job.reason else "ready",
             doc_id="",
             pages=0,
-            chunks=info[0].chunks if info else 0,
+            chunks=sum(c.chunks for c in everything if c.name == job.collection),  # 0 if it is gone
             seconds=job.seconds,
             reason=job.reason,
         )
@@ -397,13 +251,13 @@ class Reindexing:
 
 
 def _reason(found: EditionProgress) -> str:
+    """What a person reads of the documents that could not be made anew; "" if all were."""
     if not found.failures:
         return ""
     named = "; ".join(f"{uri}: {reason}" for uri, reason in found.failures[:MAX_NAMED])
     more = len(found.failures) - MAX_NAMED
-    return f"{len(found.failures):,} documents stay as they were: {named}" + (
-        f"; and {more:,} more" if more > 0 else ""
-    )
+    rest = f"; and {more:,} more" if more > 0 else ""
+    return f"{len(found.failures):,} documents stay as they were: {named}{rest}"
 
 
 def load_other_encoders(database: Database, settings: Settings, encoders: Encoders, engine: SearchEngine) -> None:

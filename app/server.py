@@ -56,7 +56,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     database = open_database(settings.data_dir)
     migrate(database, MIGRATIONS)
     finish_purge(database, settings.data_dir)
-    ledger = Ledger(database, max_queued=settings.max_queued_jobs)
+    ledger = Ledger(max_queued=settings.max_queued_jobs)
     store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
     with database.write() as connection:
         ledger.requeue_interrupted(connection)

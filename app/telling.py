@@ -1,4 +1,8 @@
-"""How those who work on a job tell the server how far it is, and learn whether to stop."""
+"""What passes between those who do the work and the server: tasks, how far they are, whether to stop, what came of them.
+
+A server that is away is asked again, and one whose disk is full is given its time: work is not lost by either. What the work
+is, nothing here knows.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ import logging
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Literal, NoReturn
 
 import httpx
 
 from app.handover import Task
+from app.wire import ApiError, raise_for_problem
+from core.errors import RunCancelled
 from ingest.job import JobState
 
 # Progress is told at most this often, so a small file is told of only when it is done: each telling is a commit.
@@ -20,8 +27,25 @@ FULL_DISK_RETRY_S = 15.0
 logger = logging.getLogger("openbook.worker")
 
 
+def work_off(http: httpx.Client, kind: Literal["files", "urls"], work: Callable[[Task], None]) -> NoReturn:
+    """Does one task after the other until the process ends."""
+    while True:
+        try:
+            reply = http.post("/internal/claim", params={"kind": kind}, timeout=60)
+            reply.raise_for_status()
+            if reply.status_code == HTTPStatus.OK:
+                work(Task(**reply.json()))
+        except httpx.HTTPError as e:
+            wait_for_server(e)
+
+
+def wait_for_server(e: httpx.HTTPError) -> None:
+    logger.warning("the server does not answer (%s); trying again", e)
+    time.sleep(SERVER_RETRY_S)
+
+
 class Telling:
-    """Tells the server how far a job is, and learns from its answers whether to stop."""
+    """Of one task. ``cancel`` is what the server last answered: whether to stop."""
 
     def __init__(self, http: httpx.Client, address: str) -> None:
         self.cancel = False
@@ -31,6 +55,7 @@ class Telling:
         self._progress = 0.0
 
     def report(self, state: JobState, progress: float) -> None:
+        """How far it is, of the whole task in [0, 1]; may be called as often as one likes."""
         now, self._progress = time.monotonic(), progress
         if now - self._told_at < PROGRESS_EVERY_S:
             return
@@ -56,6 +81,16 @@ def deliver(request: Callable[[], httpx.Response]) -> httpx.Response:
         time.sleep(pause)
         pause = min(FULL_DISK_RETRY_S, 2 * pause)
     return reply
+
+
+def check_wanted(reply: httpx.Response) -> None:
+    """Raises RunCancelled if the server wants no more of the task, ApiError if it could not store what it was sent."""
+    try:
+        raise_for_problem(reply)
+    except ApiError as e:
+        if e.status == HTTPStatus.CONFLICT:
+            raise RunCancelled(e.message) from e
+        raise
 
 
 def fail(http: httpx.Client, task: Task, message: str, *, cancelled: bool = False) -> None:

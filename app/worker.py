@@ -22,7 +22,7 @@ from app.handover import WORKER_HEADER, Result, Task, pack
 from app.opening import Opener
 from app.parent import die_with_parent
 from app.pipelines import Encoders, with_pipeline
-from app.telling import SERVER_RETRY_S, Telling, deliver, fail
+from app.telling import Telling, deliver, fail, wait_for_server, work_off
 from core.errors import OpenbookError, RunCancelled, UnsupportedType
 from core.protocols import Encoder
 from core.settings import Settings, load_settings
@@ -36,30 +36,24 @@ from ingest.pipeline import Processed, parse_limits, process
 
 logger = logging.getLogger("openbook.worker")
 
-NICENESS = 10
-FETCHERS = 2
+NICENESS = 10  # searches and answers go first
+FETCHERS = 2  # threads: a slow site holds up one of them
 
 
 class Worker:
+    """One of several in this process, each with its own parsing child; they share the encoders."""
+
     def __init__(self, settings: Settings, encoders: Encoders, http: httpx.Client) -> None:
         self._settings = settings
         self._encoders = encoders
         self._http = http
         self._sandbox = Sandbox(parse_limits(settings))
         self._opener = Opener(http, self._sandbox, settings.max_sitemap_pages)
-        self._languages = LanguageGuesser()  # two hold the same models
+        self._languages = LanguageGuesser()  # several hold the same models in memory once
 
     def run(self) -> None:
-        """Works until the process ends. A server that is away is asked again."""
-        while True:
-            try:
-                reply = self._http.post("/internal/claim", timeout=60)
-                reply.raise_for_status()
-                if reply.status_code == 200:
-                    self._work(Task(**reply.json()))
-            except httpx.HTTPError as e:
-                logger.warning("the server does not answer (%s); trying again", e)
-                time.sleep(SERVER_RETRY_S)
+        """Works until the process ends."""
+        work_off(self._http, "files", self._work)
 
     def _work(self, task: Task) -> None:
         told = Telling(self._http, task.address)
@@ -72,9 +66,10 @@ class Worker:
             fail(self._http, task, "cancelled", cancelled=True)
             return
         except OpenbookError as e:
-            # A parser may quote what it stumbled over.
-            quoted = task.pii == "redact"
-            fail(self._http, task, redact_text(e.message, self._settings.phone_regions) if quoted else e.message)
+            message = e.message
+            if task.pii == "redact":  # a parser may quote what it stumbled over
+                message = redact_text(message, self._settings.phone_regions)
+            fail(self._http, task, message)
             return
         except httpx.HTTPError:
             raise
@@ -182,8 +177,7 @@ def _tell_of_its_death(pid: str, url: str, token: str) -> None:
             try:
                 deliver(lambda: http.post(f"/internal/workers/w{pid}/gone", timeout=60)).raise_for_status()
             except httpx.HTTPError as e:
-                logger.warning("the server does not answer (%s); trying again", e)
-                time.sleep(SERVER_RETRY_S)
+                wait_for_server(e)
             else:
                 return
 

@@ -24,7 +24,7 @@ from core.database import migrate, open_database
 from core.ids import chunk_id, document_id
 from core.settings import Settings
 from core.types import LOCAL_USER_ID, Chunk, Document, Principal, Vectors, Where
-from retrieval import editions
+from retrieval import edition_copies, edition_switch, editions
 from retrieval.engine import SearchEngine
 from retrieval.store import Store
 
@@ -95,14 +95,14 @@ def _measure(folder: Path, n_documents: int, n_passages: int, dim: int) -> None:
             with database.write() as connection:
                 edition = editions.get(connection, edition_id)
                 if edition is not None:
-                    editions.put_copy(
+                    edition_copies.put_copy(
                         connection, edition, document, chunks, vectors, (), encoder_revision="new", chunker_version="2"
                     )
     with _timed(engine, took, "give it to the indexes"):
         engine.prepare(edition_id)
     with _timed(engine, took, "switch: the transaction"), database.write() as connection:
         edition = editions.get(connection, edition_id)
-        switched = editions.switch(connection, edition) if edition is not None else None
+        switched = edition_switch.switch(connection, edition) if edition is not None else None
     with _timed(engine, took, "switch: until it is searched"):
         if switched is not None:
             engine.publish(switched)
@@ -114,7 +114,7 @@ def _measure(folder: Path, n_documents: int, n_passages: int, dim: int) -> None:
         if kept is not None:
             engine.prepare(kept.edition_id)
     with _timed(engine, took, "roll back: the transaction"), database.write() as connection:
-        back = editions.roll_back(connection, "c")
+        back = edition_switch.roll_back(connection, "c")
     with _timed(engine, took, "roll back: until it is searched"):
         engine.publish(back)
     with _timed(engine, took, "drop the other"):

@@ -9,15 +9,12 @@ place, is claimed by nobody, and needs nothing to be resumed after a stop. ``app
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import Connection, select
 
-from sqlalchemy import Connection, insert, select, update
-
-from core.clock import now_iso
-from core.ids import new_id
 from core.types import Principal
 from ingest.job import FINAL_STATES
-from ingest.ledger_tables import job_events, jobs
+from ingest.ledger_rows import add_event, insert_job, update_job
+from ingest.ledger_tables import jobs
 
 
 def begin_reindex(connection: Connection, principal: Principal, collection: str, what: str) -> str:
@@ -26,26 +23,16 @@ def begin_reindex(connection: Connection, principal: Principal, collection: str,
     Args:
         what: shown where other jobs have the name of their file.
     """
-    now = now_iso()
-    values: dict[str, Any] = {
-        "job_id": new_id("j"), "owner_id": principal.user_id, "collection": collection, "file": what, "uri": "",
-        "sha256": "", "size": 0, "chunker": "", "state": "encoding", "reason": "", "pages": 0, "chunks": 0,
-        "seconds": 0.0, "progress": 0.0, "attempts": 1, "cancel_requested": False, "warnings": "[]",
-        "created_at": now, "updated_at": now, "kind": "reindex",
-    }  # fmt: skip
-    connection.execute(insert(jobs).values(values))
-    _event(connection, values["job_id"], "encoding", 0.0)
-    return str(values["job_id"])
+    job = insert_job(
+        connection, principal=principal, collection=collection, file=what, state="encoding", attempts=1, kind="reindex"
+    )
+    return job.job_id
 
 
 def note_progress(connection: Connection, job_id: str, progress: float, seconds: float) -> None:
     """Args: progress: of the whole job; seconds: of work since the last note."""
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.job_id == job_id)
-        .values(progress=progress, seconds=jobs.c.seconds + seconds, updated_at=now_iso())
-    )
-    _event(connection, job_id, "encoding", progress)
+    update_job(connection, job_id, progress=progress, seconds=jobs.c.seconds + seconds)
+    add_event(connection, job_id, "encoding", progress)
 
 
 def note_switched(connection: Connection, job_id: str, reason: str) -> None:
@@ -54,17 +41,11 @@ def note_switched(connection: Connection, job_id: str, reason: str) -> None:
     Args:
         reason: which documents could not be made anew; "" if all were.
     """
-    values = {"state": "indexing", "progress": 0.99, "reason": reason, "updated_at": now_iso()}
-    connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(values))
-    _event(connection, job_id, "indexing", 0.99)
+    update_job(connection, job_id, state="indexing", progress=0.99, reason=reason)
+    add_event(connection, job_id, "indexing", 0.99)
 
 
 def unended(connection: Connection) -> list[str]:
     """The ids of all that have not ended, the oldest first."""
     query = select(jobs.c.job_id).where(jobs.c.kind == "reindex", jobs.c.state.not_in(FINAL_STATES))
     return list(connection.scalars(query.order_by(jobs.c.job_number)))
-
-
-def _event(connection: Connection, job_id: str, state: str, progress: float) -> None:
-    values = {"job_id": job_id, "state": state, "progress": progress, "reason": "", "at": now_iso()}
-    connection.execute(insert(job_events).values(values))

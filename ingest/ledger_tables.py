@@ -1,4 +1,4 @@
-"""The tables of the ledger. Only ``ingest.ledger`` writes SQL on them."""
+"""The tables of the ledger. Only ``ingest.ledger`` and the modules beside it write SQL on them."""
 
 from __future__ import annotations
 

@@ -105,12 +105,13 @@ def understand(
     report("parsing", 0.0)
     with _timed(seconds, "parse"), ExitStack() as stack:
         used = sandbox or stack.enter_context(Sandbox(parse_limits(settings)))
-        parsed = used.parse(path, filename, _beating(report, cancelled))
+        parsed = used.parse(path, filename, _beating(lambda: report("parsing", 0.0), cancelled))
     report("parsing", _PARSED)
     _stop_if(cancelled)
 
+    tick = _ticking(lambda: report("parsing", _PARSED), cancelled)
     with _timed(seconds, "facts"):
-        parsed = _with_facts(parsed, pii, settings, languages or LanguageGuesser(), _ticking(report, cancelled))
+        parsed = _with_facts(parsed, pii, settings, languages or LanguageGuesser(), tick)
     document = to_document(parsed, collection=collection, uri=uri, sha256=sha256)
     max_tokens, overlap = chunk_budget(settings, encoder)
     with _timed(seconds, "chunk"):
@@ -182,9 +183,12 @@ def process(
     with _timed(seconds, "encode"):
         room = encoder.max_tokens - SPECIAL_TOKENS
         texts = [embedded_text(document.title, c, settings.embed_context, encoder.tokenizer, room) for c in chunks]
-        vectors = _encode(texts, encoder, report, cancelled)
+        vectors = _encode(
+            texts, encoder, lambda share: report("encoding", _CHUNKED + (_ENCODED - _CHUNKED) * share), cancelled
+        )
+        _stop_if(cancelled)
     with _timed(seconds, "signature"):
-        signature = signature_of(document.text, _ticking(report, cancelled))
+        signature = signature_of(document.text, _ticking(lambda: report("encoding", _ENCODED), cancelled))
     return Processed(
         document=document,
         chunks=chunks,
@@ -262,16 +266,7 @@ def to_document(parsed: ParsedDocument, *, collection: str, uri: str, sha256: st
 def _cancellable(encoder: Encoder, report: Callable[[JobState, float], None], cancelled: Callable[[], bool]) -> Embed:
     """``encoder`` for chunkers: in batches, between which a cancellation is heard and a sign of life is given."""
 
-    def embed(texts: list[str]) -> Vectors:
-        vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
-        for start in range(0, len(texts), _ENCODE_BATCH):
-            _stop_if(cancelled)
-            batch = texts[start : start + _ENCODE_BATCH]
-            vectors[start : start + len(batch)] = encoder.encode_documents(batch)
-            report("parsing", _PARSED)
-        return vectors
-
-    return embed
+    return lambda texts: _encode(texts, encoder, lambda _: report("parsing", _PARSED), cancelled)
 
 
 class _Listening:
@@ -293,16 +288,15 @@ class _Listening:
 
 
 def _encode(
-    texts: list[str], encoder: Encoder, report: Callable[[JobState, float], None], cancelled: Callable[[], bool]
+    texts: list[str], encoder: Encoder, done: Callable[[float], None], cancelled: Callable[[], bool]
 ) -> Vectors:
+    """In batches; ``done`` is told the share after each."""
     vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
     for start in range(0, len(texts), _ENCODE_BATCH):
         _stop_if(cancelled)
         batch = texts[start : start + _ENCODE_BATCH]
         vectors[start : start + len(batch)] = encoder.encode_documents(batch)
-        done = (start + len(batch)) / len(texts)
-        report("encoding", _CHUNKED + (_ENCODED - _CHUNKED) * done)
-    _stop_if(cancelled)
+        done((start + len(batch)) / len(texts))
     return vectors
 
 
@@ -311,24 +305,25 @@ def _stop_if(cancelled: Callable[[], bool]) -> None:
         raise RunCancelled("cancelled")
 
 
-def _beating(report: Callable[[JobState, float], None], cancelled: Callable[[], bool]) -> Callable[[], bool]:
-    """``cancelled`` that also reports now and then: a long parse shows that it lives, and hears of a cancellation."""
+def _beating(beat: Callable[[], None], cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """``cancelled`` that also gives a ``beat`` now and then: what takes long shows that it lives, and hears of a
+    cancellation."""
     told_at = time.monotonic()
 
     def ask() -> bool:
         nonlocal told_at
         if time.monotonic() - told_at >= _HEARTBEAT_S:
             told_at = time.monotonic()
-            report("parsing", 0.0)
+            beat()
         return cancelled()
 
     return ask
 
 
-def _ticking(report: Callable[[JobState, float], None], cancelled: Callable[[], bool]) -> Callable[[], None]:
+def _ticking(beat: Callable[[], None], cancelled: Callable[[], bool]) -> Callable[[], None]:
     """The same for what only wants to be called now and then: RunCancelled ends it."""
-    beat = _beating(report, cancelled)
-    return lambda: _stop_if(beat)
+    ask = _beating(beat, cancelled)
+    return lambda: _stop_if(ask)
 
 
 class _timed:

@@ -14,63 +14,34 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from core.errors import IndexDamaged, NotReady
 from core.findings import Finding
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
-from core.types import Allowed, Vectors
+from core.types import Allowed
 from retrieval.background import Background
 from retrieval.catalogue import Catalogue, Snapshot
-from retrieval.dense.auto import AutoIndex
 from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
+from retrieval.memory_terms import MemoryTerms
 from retrieval.prepared import Prepared
-from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals, read_vectors
+from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
-from retrieval.records import Change
-from retrieval.sparse_kinds import CommittedIndex, SparseKind, new_sparse
+from retrieval.records import Change, IndexStatus
+from retrieval.sparse_kinds import SparseKind
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
+from retrieval.vector_spaces import DenseKind, VectorSpaces
 
 _AT_ONCE = 16  # documents that the indexes are given without a chance for others
 _PATIENCE_S = 0.002  # between two looks whether the searches of before have ended
-
-DenseKind = Literal["auto", "exact", "hnsw"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexStatus:
-    """What is searched just now.
-
-    Attributes:
-        change: the newest visible change of the database.
-        rows: visible passages.
-        sparse_kind: "tantivy", "rank-bm25", or "rebuilding".
-        dense_kind: "exact" or "hnsw".
-        dense_delta: passages that wait for the next HNSW generation and are searched exactly meanwhile.
-        stale_rows: passages whose vectors are another encoder's: found by their terms only, until ingested again.
-        rebuilding: which indexes are being built in the background.
-        problems: what was found wrong since the start, and what was done about it.
-    """
-
-    change: int
-    rows: int
-    sparse_kind: str
-    dense_kind: str
-    dense_delta: int
-    stale_rows: int
-    encoder_revision: str
-    rebuilding: tuple[str, ...]
-    problems: tuple[str, ...]
 
 
 class SearchEngine:
@@ -83,19 +54,15 @@ class SearchEngine:
 
     def __init__(self, store: Store, encoder: Encoder, data_dir: Path, settings: Settings) -> None:
         self.store = store
-        self.encoder = encoder
         self._settings = settings
         self._write = threading.RLock()  # held while indexes and catalogue move on
         self._catalogue = Catalogue()
         self._generations = Generations(store.database, data_dir / "indexes")
-        self._dense = AutoIndex(encoder.dim)
-        self._exact = _Exact(self._dense)
-        # Beside the settings' encoder those that made some collections: always searched exactly, for they are few.
-        self._others: dict[str, tuple[Encoder, AutoIndex]] = {}
-        self._graph = GraphKeeper(self._dense, store.database, self._generations, encoder.revision, settings)
+        self._spaces = VectorSpaces(encoder)
+        self._graph = GraphKeeper(self._spaces.index, store.database, self._generations, encoder.revision, settings)
         self._terms = TermKeeper(store.database, self._generations, self._write)
         self._on_disk = settings.sparse == "tantivy"
-        self._memory: dict[SparseKind, CommittedIndex] = {}  # term indexes that somebody asked for by name
+        self._memory = MemoryTerms()
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
         self._prepared = Prepared()
         self._opened = self._swept = False
@@ -106,6 +73,11 @@ class SearchEngine:
         self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
         self._builder = Background("index-builder", [self._terms_step, self._graph_step], nice=True)
 
+    @property
+    def encoder(self) -> Encoder:
+        """The settings' own."""
+        return self._spaces.encoder
+
     # ------------------------------------------------------------ life
 
     def open(self) -> None:
@@ -114,9 +86,7 @@ class SearchEngine:
             with self.store.database.read() as connection:
                 change = current_change(connection)
                 runs = read_documents(connection)
-                for encoder, index in self._spaces():
-                    for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim):
-                        index.add(rows, vectors)
+                self._spaces.take_in(connection)
                 if self._on_disk:
                     self._terms.open(connection, runs)
             self._catalogue.load(change, runs)
@@ -235,22 +205,17 @@ class SearchEngine:
         self._keeper.wake()
 
     def _indexes(self) -> list[object]:
-        return [self._terms.index, *self._others, *self._memory.values()]
+        return [self._terms.index, *self._spaces.indexes(), *self._memory.indexes()]
 
     def _take_in(self, connection: Connection, added: DocumentRuns) -> None:
-        runs = list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True))
-        for encoder, index in self._spaces():
-            for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim, runs):
-                index.add(rows, vectors)
+        self._spaces.take_in(connection, list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True)))
         for batch in read_chunks(connection, added.doc_number.tolist()):
             self._terms.add(batch)
-            for terms in self._memory.values():
-                terms.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+            self._memory.add(batch)
 
     def _commit(self) -> None:
         self._terms.commit()
-        for terms in self._memory.values():
-            terms.commit()
+        self._memory.commit()
 
     # ------------------------------------------------------------ searching
 
@@ -316,42 +281,29 @@ class SearchEngine:
         found = self._memory.get(kind)
         if found is None:
             with self._write:
-                found = self._memory.get(kind) or self._fill(new_sparse(kind))
-                self._memory[kind] = found
+                found = self._memory.make(kind, self.store.database)
         return found
 
     def dense_index(self, kind: DenseKind) -> DenseIndex:
         """The vector index, searched as ``kind`` says. "hnsw" is exact until its first generation is built."""
         if kind == "hnsw":
             self._graph.want()
-        return self._exact if kind == "exact" else self._dense
+        return self._spaces.own(kind)
 
     def add_encoder(self, encoder: Encoder) -> None:
         """From now on what this encoder made is searched by it, too. Before or after ``open``; twice does no harm."""
         with self._write:
-            if encoder.revision == self.encoder.revision or encoder.revision in self._others:
+            if encoder in self._spaces:
                 return
-            index = AutoIndex(encoder.dim)
-            if self._opened:
-                with self.store.database.read() as connection:
-                    for rows, vectors in read_vectors(connection, encoder.revision, encoder.dim):
-                        index.add(rows, vectors)
-            self._others = {**self._others, encoder.revision: (encoder, index)}
+            with self.store.database.read() as connection:
+                self._spaces.add(encoder, connection if self._opened else None)
 
     def vector_spaces(self, kind: DenseKind, allowed: Allowed) -> list[VectorSpace]:
         """The encoders that made any of the allowed rows, each with its index."""
-        found, rest = [], allowed.count
-        for encoder, index in self._others.values():
-            inside = sum(_count(rows, allowed) for rows, _ in index.parts())
-            rest -= inside
-            if inside:
-                found.append(VectorSpace(encoder=encoder, index=_Exact(index) if kind == "exact" else index))
-        if rest > 0 or not found:
-            found.insert(0, VectorSpace(encoder=self.encoder, index=self.dense_index(kind)))
+        found = self._spaces.of(kind, allowed)
+        if kind == "hnsw" and found[0].encoder is self.encoder:
+            self._graph.want()
         return found
-
-    def _spaces(self) -> list[tuple[Encoder, AutoIndex]]:
-        return [(self.encoder, self._dense), *self._others.values()]
 
     def term_index_failed(self, error: IndexDamaged) -> None:
         """A search ran into a damaged term index: it is built anew, and searches go on without it."""
@@ -360,26 +312,19 @@ class SearchEngine:
                 self._terms.give_up(error)
         self._builder.wake()
 
-    def _fill(self, index: CommittedIndex) -> CommittedIndex:
-        with self.store.database.read() as connection:
-            for batch in read_chunks(connection, read_documents(connection).doc_number.tolist()):
-                index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
-        index.commit()
-        return index
-
     def status(self) -> IndexStatus:
         newest = self._catalogue.newest()
         rows = len(newest.alive())
         hidden = sum(map(len, self._prepared.rows))
         building = [("terms", self._building_terms or self._renew_terms), ("vectors", self._graph.building)]
-        sparse = self._settings.sparse
+        sparse, vectors = self._settings.sparse, self._spaces.index
         return IndexStatus(
             change=newest.change,
             rows=rows,
             sparse_kind=sparse if not self._on_disk or self._terms.index is not None else "rebuilding",
-            dense_kind=self._dense.kind,
-            dense_delta=self._dense.delta_rows if self._dense.kind == "hnsw" else 0,
-            stale_rows=max(0, rows + hidden - sum(len(index) for _, index in self._spaces())),
+            dense_kind=vectors.kind,
+            dense_delta=vectors.delta_rows if vectors.kind == "hnsw" else 0,
+            stale_rows=max(0, rows + hidden - len(self._spaces)),
             encoder_revision=self.encoder.revision,
             rebuilding=tuple(name for name, busy in building if busy),
             problems=(*self._terms.problems, *self._graph.problems),
@@ -404,8 +349,7 @@ class SearchEngine:
             except IndexDamaged as e:
                 wrong("indexes", e.message)
             held = {"terms": self._terms.index.rows() if self._terms.index is not None else None}
-            parts = [rows for _, index in self._spaces() for rows, _ in index.parts()]
-            held["vectors"] = np.concatenate(parts or [np.empty(0, np.int64)])
+            held["vectors"] = self._spaces.rows()
             for name, rows in held.items():
                 if rows is None:
                     continue
@@ -432,11 +376,8 @@ class SearchEngine:
             self._leaving = [(number, rows) for number, rows in self._leaving if number > oldest]
             if gone:
                 self._terms.remove(gone)
-                for _, vectors in self._spaces():
-                    vectors.remove(gone)
-                for index in self._memory.values():
-                    index.remove(gone)
-                    index.commit()
+                self._spaces.remove(gone)
+                self._memory.remove(gone)
             if self._terms.index is None or not self._terms.moved:
                 return bool(gone)
             covered = self._leaving[0][0] - 1 if self._leaving else self._catalogue.change
@@ -471,23 +412,3 @@ class SearchEngine:
             self._swept = True
             return True
         return False
-
-
-def _count(rows: NDArray[np.int64], allowed: Allowed) -> int:
-    return int(np.count_nonzero(allowed.rows[rows[rows < len(allowed.rows)]]))
-
-
-class _Exact:
-    """The vector index, always searched exactly."""
-
-    def __init__(self, index: AutoIndex) -> None:
-        self._index = index
-
-    def add(self, rows: NDArray[np.int64], vectors: Vectors) -> None:
-        self._index.add(rows, vectors)
-
-    def remove(self, rows: Sequence[int]) -> None:
-        self._index.remove(rows)
-
-    def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
-        return self._index.search_exact(queries, k, allowed)

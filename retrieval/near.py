@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from core.errors import NotFound
 from core.types import Principal
 from retrieval.access import may_read
 from retrieval.document_rows import as_info
+from retrieval.reading import visible_document
 from retrieval.records import DocumentInfo
 from retrieval.signature import NEAR, Signature, band_keys, from_bytes, similarity, to_bytes
 from retrieval.tables import collections, documents, signature_bands, signatures
@@ -45,14 +45,7 @@ def near_duplicates(connection: Connection, principal: Principal, doc_id: str) -
     Raises:
         NotFound: no such document for this principal.
     """
-    this = (
-        select(documents.c.doc_number)
-        .join(collections, collections.c.collection_id == documents.c.collection_id)
-        .where(documents.c.doc_id == doc_id, documents.c.edition_id.is_(None), may_read(principal))
-    )
-    number = connection.execute(this).scalar_one_or_none()
-    if number is None:
-        raise NotFound(f"no document {doc_id!r}: list the documents of a collection to see their ids")
+    number = visible_document(connection, principal, doc_id).doc_number
     alike = _alike(connection, principal, number)
     query = (
         select(documents, collections.c.name.label("collection"))

@@ -87,3 +87,29 @@ class Passage:
     doc_number: int
     parent: Chunk | None = None
     pages: tuple[PageSpan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexStatus:
+    """What is searched just now.
+
+    Attributes:
+        change: the newest visible change of the database.
+        rows: visible passages.
+        sparse_kind: "tantivy", "rank-bm25", or "rebuilding".
+        dense_kind: "exact" or "hnsw".
+        dense_delta: passages that wait for the next HNSW generation and are searched exactly meanwhile.
+        stale_rows: passages whose vectors are another encoder's: found by their terms only, until ingested again.
+        rebuilding: which indexes are being built in the background.
+        problems: what was found wrong since the start, and what was done about it.
+    """
+
+    change: int
+    rows: int
+    sparse_kind: str
+    dense_kind: str
+    dense_delta: int
+    stale_rows: int
+    encoder_revision: str
+    rebuilding: tuple[str, ...]
+    problems: tuple[str, ...]

@@ -5,6 +5,11 @@ be committed together with a job's state. What a write changed is returned as a 
 hands it to ``SearchEngine.publish``. Every read that serves a person takes a ``Principal`` and behaves, for whom
 it does not concern, as if nothing were there.
 
+    store                                  what is replaced and what goes with what; originals; a transaction for each reading
+    collection_rows, document_writing      how a collection and a document become rows
+    reading                                what a person reads of documents
+    editions                               a collection's documents a second time
+
 Store knows nothing of indexes, of scores, or of how a document was parsed and encoded.
 """
 
@@ -13,30 +18,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, Select, delete, func, select
 
-from core.clock import now_iso
 from core.database import Database
-from core.errors import Conflict, InvalidRequest, NotFound
-from core.ids import check_collection_name
-from core.types import Chunk, Document, PageSpan, PiiMode, Principal, Vectors
-from retrieval.access import may_read, readable_collections, readable_to, require_role, role_column
-from retrieval.document_rows import as_chunk, as_info, check_fits, insert_document, touched
-from retrieval.near import insert_signature
+from core.errors import NotFound
+from core.types import Chunk, Document, PiiMode, Principal, Vectors
+from retrieval.access import may_read, readable_collections, require_role
+from retrieval.collection_rows import create_collection, list_collections
+from retrieval.document_writing import check_fits, insert_document
 from retrieval.originals import Originals
-from retrieval.parents import insert_parents, parents_of_document, read_parents
 from retrieval.projection import current_change, matching_documents, next_change, record_removals
+from retrieval.reading import (
+    get_document,
+    get_document_info,
+    list_chunks,
+    list_documents,
+    list_parents,
+    no_document,
+    page_of_chunks,
+    parents_by_id,
+    passages_by_row,
+    text_slice,
+)
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
 from retrieval.signature import Signature
-from retrieval.tables import chunks, collections, documents, edition_attempts, editions, texts
-from retrieval.texts import read_chunk_texts, read_slice, read_texts
-
-MAX_PAGE = 1000  # documents per listing
+from retrieval.tables import collections, documents, edition_attempts, texts
 
 AlsoHeld = Callable[[Connection], AbstractSet[str]]
 
@@ -62,86 +72,12 @@ class Store:
         self, connection: Connection, name: str, owner_id: str, *, pii: PiiMode = "off"
     ) -> CollectionInfo:
         """Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
-        check_collection_name(name)
-        created_at = now_iso()
-        values = {"name": name, "owner_id": owner_id, "created_at": created_at, "pii": pii}
-        try:
-            with connection.begin_nested():
-                statement = insert(collections).values(values).returning(collections.c.collection_id)
-                collection_id = connection.execute(statement).scalar_one()
-        except IntegrityError as e:
-            raise Conflict(f"the name {name!r} is in use: choose another", code="collection-exists") from e
-        return CollectionInfo(
-            collection_id=collection_id,
-            name=name,
-            documents=0,
-            chunks=0,
-            created_at=created_at,
-            owner_id=owner_id,
-            role="owner",
-            pii=pii,
-        )
+        return create_collection(connection, name, owner_id, pii=pii)
 
     def list_collections(self, principal: Principal) -> list[CollectionInfo]:
         """Everything that the principal may read, by name."""
-        counts = (
-            select(
-                documents.c.collection_id,
-                func.count().label("documents"),
-                func.sum(documents.c.n_chunks).label("chunks"),
-            )
-            .where(documents.c.edition_id.is_(None))
-            .group_by(documents.c.collection_id)
-            .subquery()
-        )
-        query = (
-            select(
-                collections,
-                func.coalesce(counts.c.documents, 0).label("documents"),
-                func.coalesce(counts.c.chunks, 0).label("chunks"),
-                role_column(principal).label("role"),
-            )
-            .outerjoin(counts, counts.c.collection_id == collections.c.collection_id)
-            .where(may_read(principal))
-            .order_by(collections.c.name)
-        )
         with self.database.read() as connection:
-            return [CollectionInfo(**row._mapping) for row in connection.execute(query)]
-
-    def set_pii(self, connection: Connection, principal: Principal, name: str, pii: PiiMode) -> None:
-        """What is done about personal data in what is added from now on; what is stored stays as it is.
-
-        Raises:
-            NotFound, Forbidden: only the owner may.
-            Conflict: it is being indexed anew, under the setting of before.
-        """
-        collection_id = require_role(connection, principal, name, ("owner",))
-        building = (editions.c.collection_id == collection_id) & (editions.c.state == "building")
-        if connection.execute(select(editions.c.edition_id).where(building)).first() is not None:
-            raise Conflict(
-                f"{name} is being indexed anew under the setting of before: wait for that job, or cancel it",
-                code="reindexing",
-            )
-        connection.execute(update(collections).where(collections.c.collection_id == collection_id).values(pii=pii))
-
-    def pii_of(self, connection: Connection, name: str) -> PiiMode:
-        """Of a collection, whosesoever: for the service's own use; "off" if it is gone."""
-        found = connection.execute(select(collections.c.pii).where(collections.c.name == name)).scalar_one_or_none()
-        return cast(PiiMode, found or "off")
-
-    def count_treated_otherwise(self, connection: Connection, name: str) -> int:
-        """How many documents of a collection were added under another setting for personal data than it has now."""
-        treated = func.coalesce(documents.c.metadata["pii"]["mode"].as_string(), "off")
-        query = (
-            select(func.count())
-            .select_from(documents.join(collections, collections.c.collection_id == documents.c.collection_id))
-            .where(collections.c.name == name, documents.c.edition_id.is_(None), treated != collections.c.pii)
-        )
-        return connection.execute(query).scalar_one()
-
-    def collection_names(self, connection: Connection) -> frozenset[str]:
-        """Every name in use, whosesoever: for the service's own use."""
-        return frozenset(connection.scalars(select(collections.c.name)))
+            return list_collections(connection, principal)
 
     def readable_collections(self, principal: Principal, names: Sequence[str] = ()) -> dict[str, int]:
         """Name → id; see ``retrieval.access.readable_collections``."""
@@ -214,7 +150,7 @@ class Store:
         # Of other bytes no edition keeps what was made: going back to it must not bring them back.
         outdated = (documents.c.doc_id == document.doc_id) & (documents.c.sha256 != document.sha256)
         connection.execute(delete(documents).where(outdated))
-        doc_number, first_row = insert_document(
+        first_row = insert_document(
             connection,
             document,
             chunks_,
@@ -224,10 +160,9 @@ class Store:
             collection_id,
             change.number,
             self.originals.size(document.sha256) or 0,
+            parents_=parents_,
+            signature=signature,
         )
-        insert_parents(connection, doc_number, parents_)
-        if signature is not None:
-            insert_signature(connection, doc_number, signature)
         return Change(
             number=change.number,
             kind="put",
@@ -242,7 +177,7 @@ class Store:
         this = (documents.c.doc_id == doc_id, documents.c.edition_id.is_(None))
         name = connection.execute(query.where(*this, may_read(principal))).scalar_one_or_none()
         if name is None:
-            raise _no_document(doc_id)
+            raise no_document(doc_id)
         require_role(connection, principal, name, ("owner", "editor"))
         found = connection.execute(_runs(documents.c.doc_id == doc_id)).all()  # in every edition
         connection.execute(delete(edition_attempts).where(edition_attempts.c.doc_id == doc_id))
@@ -267,24 +202,12 @@ class Store:
     def get_document(self, principal: Principal, doc_id: str) -> Document:
         """Raises NotFound."""
         with self.database.read() as connection:
-            row = _one_document(connection, principal, doc_id)
-            text = read_texts(connection, [row.doc_number])[row.doc_number]
-        return Document(
-            doc_id=row.doc_id,
-            collection=row.collection,
-            uri=row.uri,
-            title=row.title,
-            mime_type=row.mime_type,
-            sha256=row.sha256,
-            text=text,
-            pages=tuple(PageSpan(number=n, start=s, end=e) for n, s, e in row.pages),
-            metadata=row.metadata,
-        )
+            return get_document(connection, principal, doc_id)
 
     def get_document_info(self, principal: Principal, doc_id: str) -> DocumentInfo:
         """Raises NotFound."""
         with self.database.read() as connection:
-            return as_info(_one_document(connection, principal, doc_id))
+            return get_document_info(connection, principal, doc_id)
 
     def list_documents(
         self, principal: Principal, collection: str, limit: int = 100, cursor: str | None = None
@@ -298,60 +221,33 @@ class Store:
             NotFound: no such collection for this principal.
             InvalidRequest: a limit or cursor that is none.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            raise InvalidRequest(f"limit {limit} is out of range: use 1 to {MAX_PAGE}")
-        if cursor is not None and not cursor.isdecimal():
-            raise InvalidRequest(f"{cursor!r} is not a cursor: pass on the one that the page before gave")
         with self.database.read() as connection:
-            collection_id = readable_collections(connection, principal, [collection])[collection]
-            query = _select_documents(principal).where(documents.c.collection_id == collection_id)
-            if cursor is not None:
-                query = query.where(documents.c.doc_number < int(cursor))
-            # Row by row: metadata can be long, and infos leave the longest of it out.
-            rows = connection.execute(query.order_by(documents.c.doc_number.desc()).limit(limit + 1))
-            found = [(row.doc_number, as_info(row)) for row in rows]
-        more = str(found[limit - 1][0]) if len(found) > limit else None
-        return [info for _, info in found[:limit]], more
+            return list_documents(connection, principal, collection, limit, cursor)
 
     def list_chunks(self, principal: Principal, doc_id: str) -> list[Chunk]:
         """A document's chunks in reading order. Raises NotFound."""
         with self.database.read() as connection:
-            row = _one_document(connection, principal, doc_id)
-            text = read_texts(connection, [row.doc_number])[row.doc_number]
-            query = select(chunks).where(chunks.c.doc_number == row.doc_number).order_by(chunks.c.row_id)
-            return [as_chunk(c, doc_id, text[c.start : c.end]) for c in connection.execute(query)]
+            return list_chunks(connection, principal, doc_id)
 
     def page_of_chunks(self, principal: Principal, doc_id: str, offset: int, limit: int) -> tuple[list[Chunk], int]:
         """``limit`` chunks of a document from the ``offset``-th on, and how many it has. Raises NotFound."""
         with self.database.read() as connection:
-            row = _one_document(connection, principal, doc_id)
-            first = row.first_row + offset
-            wanted = chunks.c.row_id.between(first, first + limit - 1), chunks.c.doc_number == row.doc_number
-            found = connection.execute(select(chunks).where(*wanted).order_by(chunks.c.row_id)).all()
-            texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
-            return [as_chunk(c, doc_id, texts_[c.row_id]) for c in found], row.n_chunks
+            return page_of_chunks(connection, principal, doc_id, offset, limit)
 
     def parents_by_id(self, principal: Principal, doc_id: str, parent_ids: Sequence[str]) -> list[Chunk]:
         """Those of a document's parents that are named, in reading order. Raises NotFound."""
         with self.database.read() as connection:
-            row = _one_document(connection, principal, doc_id)
-            found = read_parents(connection, dict.fromkeys(parent_ids, (row.doc_number, doc_id)))
-        return sorted(found.values(), key=lambda p: p.start)
+            return parents_by_id(connection, principal, doc_id, parent_ids)
 
     def list_parents(self, principal: Principal, doc_id: str) -> list[Chunk]:
         """What is read of a document in place of its chunks, in reading order; often nothing. Raises NotFound."""
         with self.database.read() as connection:
-            row = _one_document(connection, principal, doc_id)
-            text = read_texts(connection, [row.doc_number])[row.doc_number]
-            return parents_of_document(connection, row.doc_number, doc_id, text)
+            return list_parents(connection, principal, doc_id)
 
     def text_slice(self, principal: Principal, doc_id: str, start: int, end: int) -> str:
         """Code points [start, end) of a document, without reading the rest. Raises NotFound, InvalidRequest."""
-        if not 0 <= start <= end:
-            raise InvalidRequest(f"[{start}, {end}) is no range of characters: 0 ≤ start ≤ end")
         with self.database.read() as connection:
-            row = _one_document(connection, principal, doc_id)
-            return read_slice(connection, row.doc_number, start, min(end, row.n_characters))
+            return text_slice(connection, principal, doc_id, start, end)
 
     def chunks_by_row(
         self, principal: Principal, rows: Sequence[int], connection: Connection | None = None
@@ -361,30 +257,10 @@ class Store:
         Args:
             connection: the transaction to read in; None reads what is true now.
         """
-        if connection is None:
-            with self.database.read() as connection:
-                return self.chunks_by_row(principal, rows, connection)
-        query = _PASSAGES[principal.is_admin]
-        found = connection.execute(query, {"rows": list(rows), "me": principal.user_id}).all()
-        texts_ = read_chunk_texts(connection, [(c.row_id, c.start, c.end) for c in found])
-        parent_of = read_parents(
-            connection, {c.parent_id: (c.doc_number, c.doc_id) for c in found if c.parent_id is not None}
-        )
-        paged = {"numbers": list({c.doc_number for c in found if c.page is not None})}
-        pages = {d.doc_number: d.pages for d in connection.execute(_PAGES, paged)} if paged["numbers"] else {}
-        passages = {}
-        for c in found:
-            parent = parent_of[c.parent_id] if c.parent_id is not None else None
-            read = parent or c
-            passages[c.row_id] = Passage(
-                chunk=as_chunk(c, c.doc_id, texts_[c.row_id]),
-                title=c.title,
-                collection=c.collection,
-                doc_number=c.doc_number,
-                parent=parent,
-                pages=touched(pages.get(c.doc_number, []), read.start, read.end),
-            )
-        return passages
+        if connection is not None:
+            return passages_by_row(connection, principal, rows)
+        with self.database.read() as own:
+            return passages_by_row(own, principal, rows)
 
     def matching_documents(self, filters: Mapping[str, Sequence[str]]) -> tuple[int, NDArray[np.int64]]:
         """The change that was read at, and the numbers of all documents (whosesoever) that the filters let through.
@@ -436,38 +312,6 @@ class Store:
             return self.needed_originals(connection)
 
 
-_PASSAGES = readable_to(
-    select(chunks, documents.c.doc_id, documents.c.title, collections.c.name.label("collection"))
-    .join(documents, documents.c.doc_number == chunks.c.doc_number)
-    .join(collections, collections.c.collection_id == documents.c.collection_id)
-    .where(chunks.c.row_id.in_(bindparam("rows", expanding=True)))
-)
-
-
-_PAGES = select(documents.c.doc_number, documents.c.pages).where(
-    documents.c.doc_number.in_(bindparam("numbers", expanding=True))
-)
-
-
 def _runs(condition: Any) -> Select[Any]:
     fields = (documents.c.doc_number, documents.c.edition_id, documents.c.sha256)
     return select(*fields, documents.c.first_row, documents.c.n_chunks).where(condition)
-
-
-def _select_documents(principal: Principal) -> Select[Any]:
-    return (
-        select(documents, collections.c.name.label("collection"))
-        .join(collections, collections.c.collection_id == documents.c.collection_id)
-        .where(may_read(principal), documents.c.edition_id.is_(None))
-    )
-
-
-def _one_document(connection: Connection, principal: Principal, doc_id: str) -> Row[Any]:
-    row = connection.execute(_select_documents(principal).where(documents.c.doc_id == doc_id)).one_or_none()
-    if row is None:
-        raise _no_document(doc_id)
-    return row
-
-
-def _no_document(doc_id: str) -> NotFound:
-    return NotFound(f"no document {doc_id!r}: list the documents of a collection to see their ids")

@@ -13,6 +13,8 @@ from app.intake import job_json
 from app.pipelines import encoder_choice
 from core.ids import check_collection_name
 from core.types import PiiMode
+from ingest.ledger_people import cancel_collection
+from retrieval.collection_rows import count_treated_otherwise, set_pii
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
@@ -71,8 +73,8 @@ async def change_collection(
 
     def change() -> int:
         with services.database.write() as connection:
-            services.store.set_pii(connection, principal, collection, body.pii)
-            return services.store.count_treated_otherwise(connection, collection)
+            set_pii(connection, principal, collection, body.pii)
+            return count_treated_otherwise(connection, collection)
 
     return {"name": collection, "pii": body.pii, "unlike": await services.offload(change)}
 
@@ -135,7 +137,7 @@ async def delete_collection(collection: str, services: ServicesHere, principal: 
     def delete() -> None:
         with services.database.write() as connection:
             change = services.store.delete_collection(connection, principal, collection)
-            services.ledger.cancel_collection(connection, collection)
+            cancel_collection(connection, collection)
         services.reindexing.tidy()
         engine.publish(change)
 

@@ -16,6 +16,7 @@ from app.api.uploads import receive_files
 from app.intake import accept_files, check_collection, job_json
 from app.services import Services
 from core.types import Principal
+from ingest import ledger_listing, ledger_people
 from ingest.job import FINAL_STATES, Job, JobState
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -67,14 +68,19 @@ async def list_jobs(
     """
 
     def read() -> dict[str, Any]:
-        ledger = services.ledger
-        found = ledger.list_jobs(
-            principal, collection=collection, states=state or (), parent=parent, limit=limit + 1, before=cursor
+        found = ledger_listing.list_jobs(
+            services.database,
+            principal,
+            collection=collection,
+            states=state or (),
+            parent=parent,
+            limit=limit + 1,
+            before=cursor,
         )
         return {
             "jobs": [job_json(j) for j in found[:limit]],
             "next_cursor": found[limit - 1].job_id if len(found) > limit else None,
-            "counts": ledger.counts(principal, collection, parent),
+            "counts": ledger_listing.count_jobs(services.database, principal, collection, parent),
         }
 
     # As it is: the framework's own way to JSON looks at every value, which takes longer than reading them.
@@ -87,7 +93,7 @@ async def get_job(job_id: str, services: ServicesHere, principal: PrincipalHere)
 
 
 def _shown(services: Services, principal: Principal, job_id: str) -> dict[str, Any]:
-    job = services.ledger.get(principal, job_id)
+    job = ledger_listing.get_job(services.database, principal, job_id)
     estimate = {"remaining_s": services.reindexing.remaining_s(job_id)} if job.kind == "reindex" else {}
     return {**job_json(job), **estimate}
 
@@ -100,17 +106,17 @@ async def job_events(
     last_event_id: Annotated[int, Header()] = 0,
 ) -> Response:
     """Server-sent events `job`, from after `Last-Event-ID`, until the job has ended."""
-    await services.offload(services.ledger.get, principal, job_id)
+    await services.offload(ledger_listing.get_job, services.database, principal, job_id)
     return EventStream(_follow(services, principal, job_id, last_event_id))
 
 
 async def _follow(services: Services, principal: Principal, job_id: str, after: int) -> AsyncIterator[bytes]:
     while True:
-        job = await services.offload(services.ledger.get, principal, job_id)
+        job = await services.offload(ledger_listing.get_job, services.database, principal, job_id)
         estimate = {}
         if job.kind == "reindex":
             estimate["remaining_s"] = await services.offload(services.reindexing.remaining_s, job_id)
-        for event in await services.offload(services.ledger.events_since, principal, job_id, after):
+        for event in await services.offload(ledger_listing.events_since, services.database, principal, job_id, after):
             after = event.seq
             shown = {**job_json(job), **estimate, "state": event.state, "progress": event.progress}
             yield event_bytes("job", shown, event.seq)
@@ -133,12 +139,12 @@ async def retry_job(job_id: str, services: ServicesHere, principal: PrincipalHer
 @router.post("/jobs/{job_id}/pause")
 async def pause_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     """Lets a job, with all parts of it, wait until it is resumed; one at work stops, and begins anew then."""
-    return await _change(services, principal, job_id, services.ledger.pause)
+    return await _change(services, principal, job_id, ledger_people.pause)
 
 
 @router.post("/jobs/{job_id}/resume")
 async def resume_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    return await _change(services, principal, job_id, services.ledger.resume)
+    return await _change(services, principal, job_id, ledger_people.resume)
 
 
 @router.post("/collections/{collection}/jobs/pause")
@@ -156,7 +162,7 @@ async def _pause_all(services: Services, principal: Principal, collection: str, 
     def change() -> int:
         check_collection(services, principal, collection)
         with services.database.write() as connection:
-            return services.ledger.pause_collection(connection, principal, collection, paused)
+            return ledger_people.pause_collection(connection, principal, collection, paused)
 
     n = await services.offload(change)
     services.work_added.set()
@@ -167,7 +173,7 @@ async def _pause_all(services: Services, principal: Principal, collection: str, 
 @router.delete("/jobs/{job_id}")
 async def cancel_job(job_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     """Cancels a job that has not ended, with all parts of it; what it was about to add is not added."""
-    return await _change(services, principal, job_id, services.ledger.request_cancel)
+    return await _change(services, principal, job_id, ledger_people.request_cancel)
 
 
 async def _change(
@@ -177,7 +183,7 @@ async def _change(
         with services.database.write() as connection:
             change(connection, principal, job_id)
         services.reindexing.tidy()  # nobody is at work on a reindex who would end it
-        return services.ledger.get(principal, job_id)
+        return ledger_listing.get_job(services.database, principal, job_id)
 
     job = await services.offload(apply)
     services.work_added.set()

@@ -13,14 +13,15 @@ from app.api.guard import ServicesHere, worker_only
 from app.api.uploads import Uploaded, receive_body
 from app.api.work import WorkerId
 from app.handover import ORIGIN_HEADER, Opened
-from app.intake import clean_uri, redacted_name
+from app.intake import name_in
 from app.services import Services
 from core.clock import now_iso
 from core.errors import Conflict, InvalidRequest
 from core.types import Principal
 from ingest.fetch.address import parse_url
-from ingest.ledger import Job
+from ingest.job import Job
 from ingest.pii import redact_text
+from retrieval.collection_rows import pii_of
 
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])
 
@@ -39,7 +40,7 @@ async def part(
     """One member of an archive, as the body; it gets a job of its own. Sent again, it is the job that it was."""
 
     def add(connection: Connection, parent: Job, came: Uploaded) -> None:
-        uri = f"{parent.uri}/{_name_in(services, connection, parent.collection, name, came.sha256)}"
+        uri = f"{parent.uri}/{name_in(services, connection, parent.collection, name, came.sha256)}"
         made = services.ledger.part(connection, parent.job_id, uri, came.sha256)
         owner = Principal(user_id=parent.owner_id)
         if made is None:
@@ -61,13 +62,6 @@ async def part(
 
     await _keep(services, job_id, worker_id, request, name, add)
     return {}
-
-
-def _name_in(services: Services, connection: Connection, collection: str, name: str, sha256: str) -> str:
-    uri = clean_uri(name)
-    if services.store.pii_of(connection, collection) == "redact":
-        uri = redacted_name(uri, sha256, services.settings.phone_regions)
-    return uri
 
 
 @router.put("/jobs/{job_id}/page")
@@ -106,7 +100,7 @@ async def opened(job_id: str, found: Opened, worker_id: WorkerId, services: Serv
                     _add_page(services, connection, job, parse_url(url).url, each)
                 except InvalidRequest as e:
                     skipped.append((url[:300], e.message))
-            if services.store.pii_of(connection, job.collection) == "redact":
+            if pii_of(connection, job.collection) == "redact":
                 regions = services.settings.phone_regions
                 skipped = [(redact_text(name, regions), redact_text(why, regions)) for name, why in skipped]
             origin = {
@@ -126,8 +120,12 @@ async def opened(job_id: str, found: Opened, worker_id: WorkerId, services: Serv
     return {}
 
 
-# What an index of sitemaps names may be a sitemap, but no index; what a sitemap names is a page, whatever it is.
 def _add_page(services: Services, connection: Connection, parent: Job, url: str, pages: int | None) -> None:
+    """A job for what a sitemap names, which is a page, whatever it is; or an index, which is a sitemap, but no index.
+
+    Args:
+        pages: of an index: how many each of its sitemaps may bring.
+    """
     owner = Principal(user_id=parent.owner_id)
     made = services.ledger.part(connection, parent.job_id, url)
     if made is not None and made.state in ("failed", "cancelled"):
@@ -184,6 +182,7 @@ async def _keep(
 
 
 def _mine(services: Services, connection: Connection, job_id: str, worker_id: str) -> Job:
+    """The job, if this worker still has it and it is still wanted; else raises Conflict, which ends the work."""
     job = services.ledger.peek(connection, job_id)
     if job is None or not services.ledger.is_worked_on_by(connection, job_id, worker_id):
         raise Conflict(f"job {job_id} is not this worker's (any more)", code="not-yours")

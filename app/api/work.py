@@ -23,11 +23,11 @@ from core.errors import Conflict, NotFound, OpenbookError
 from core.ids import document_id
 from core.settings import Settings
 from core.types import Principal
-from ingest.job import WORKING_STATES, Lane
-from ingest.ledger import Job
+from ingest.job import WORKING_STATES, Job, Lane
 from ingest.parse.document import AWAITS_OCR
 from ingest.parse.ocr import missing_ocr
 from ingest.pipeline import version_of
+from retrieval.collection_rows import pii_of
 from retrieval.editions import pipeline_of
 from retrieval.records import Change, DocumentInfo
 
@@ -39,17 +39,20 @@ CLAIM_WAIT_S = 10.0
 # How soon a worker that has gone is noticed; also heals a wake-up missed between looking and waiting.
 LOOK_S = 0.5
 
-
 # Which worker speaks: what one no longer owns (its lease ran out, the server began anew) it can neither move nor store.
 WorkerId = Annotated[str, Header(alias=WORKER_HEADER)]
 
 
 class Progress(BaseModel):
+    """A state that work can be in, and the share in [0, 1] of the whole job."""
+
     state: str
     progress: float
 
 
 class Failure(BaseModel):
+    """``message`` is what a person reads; ``cancelled``: the worker stopped because it was told to."""
+
     message: str
     cancelled: bool = False
 
@@ -79,7 +82,7 @@ async def gone(process: str, services: ServicesHere) -> dict[str, Any]:
     """A worker process has died, as its successor says: what it had in hand waits again."""
 
     def requeue() -> int:
-        services.reindexing.forget_workers()
+        services.reindexing.copies.forget_workers()
         with services.database.write() as connection:
             return services.ledger.requeue_of(connection, f"{process}.")
 
@@ -94,8 +97,8 @@ def _next_task(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> T
     while (job := _claim(services, worker_id, lanes)) is not None:
         try:
             return _task(services, job)
-        except OpenbookError as e:  # its bytes are gone, or its collection wants an encoder that cannot be loaded
-            _fail(services, job.job_id, worker_id, e.message, False)
+        except OpenbookError as e:  # its collection wants an encoder that cannot be loaded, or its bytes are gone
+            _fail(services, job.job_id, worker_id, Failure(message=e.message))
     return services.reindexing.next_task() if "files" in lanes else None
 
 
@@ -133,14 +136,14 @@ def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
     except OpenbookError:
         return None  # which is said when the task is made
     if found.metadata.get(AWAITS_OCR) and services.settings.ocr == "auto":
-        return None if not missing_ocr(services.settings.ocr_languages) else found
+        return found if missing_ocr(services.settings.ocr_languages) else None
     return found
 
 
 def _settings_of(services: Services, job: Job, connection: Connection) -> Settings:
-    """Under which a file of this job is made now: those of its collection, and of the upload."""
-    found = with_pipeline(services.settings, pipeline_of(connection, job.collection))
-    return with_pipeline(found, {"chunker": job.chunker or None})
+    """The settings under which a file of this job is made now: those of its collection, and of its upload over them."""
+    of_collection = with_pipeline(services.settings, pipeline_of(connection, job.collection))
+    return with_pipeline(of_collection, {"chunker": job.chunker or None})
 
 
 def _wanted(services: Services, job: Job, connection: Connection | None = None) -> tuple[str, str]:
@@ -150,7 +153,7 @@ def _wanted(services: Services, job: Job, connection: Connection | None = None) 
             return _wanted(services, job, connection)
     settings = _settings_of(services, job, connection)
     encoder = services.models.encoders.get(settings)
-    return encoder.revision, version_of(settings, encoder, pii=services.store.pii_of(connection, job.collection))
+    return encoder.revision, version_of(settings, encoder, pii=pii_of(connection, job.collection))
 
 
 def _task(services: Services, job: Job) -> Task:
@@ -158,7 +161,7 @@ def _task(services: Services, job: Job) -> Task:
     with services.database.read() as connection:
         settings = _settings_of(services, job, connection)
         pipeline = pipeline_of(connection, job.collection)
-        pii = services.store.pii_of(connection, job.collection)
+        pii = pii_of(connection, job.collection)
     services.engine.add_encoder(services.models.encoders.get(settings))
     return Task(
         address=f"/internal/jobs/{job.job_id}",
@@ -189,14 +192,17 @@ async def progress(job_id: str, body: Progress, worker_id: WorkerId, services: S
 
 @router.put("/jobs/{job_id}/result")
 async def result(job_id: str, request: Request, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
-    """Commits the document. It is made searchable, and its job ready, with whatever else waits for that."""
+    """Commits the document; the publisher makes it searchable, and its job ready, with whatever else waits for that.
+
+    ``outcome`` says what became of it: stored, cancelled, stale (not wanted any more, or to be made anew) or failed.
+    """
     made = unpack(await request.body())
 
     def store() -> tuple[str, Change | None]:
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
                 return _not_wanted(services, connection, job_id), None
-            now = services.store.pii_of(connection, made.document.collection)
+            now = pii_of(connection, made.document.collection)
             if made.pii != now:
                 raise Conflict(
                     f"the collection's setting for personal data became {now!r} while this file was read under "
@@ -226,7 +232,7 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
         logger.error("job %s could not be stored: %s", job_id, e.message)
         if e.code == "disk-full":
             raise  # nothing is wrong with the file: its worker waits for space
-        await services.offload(_fail, services, job_id, worker_id, e.message, False)
+        await services.offload(_fail, services, job_id, worker_id, Failure(message=e.message))
         outcome, change = "failed", None
     if change is not None:
         await services.publisher.submit(
@@ -263,22 +269,24 @@ def _not_wanted(services: Services, connection: Connection, job_id: str) -> str:
 @router.post("/editions/{edition_id}/documents/{doc_id}/progress")
 async def copy_progress(edition_id: int, doc_id: str, body: Progress, services: ServicesHere) -> dict[str, Any]:
     """A sign of life of a worker that makes a document anew."""
-    return {"cancel": not await services.offload(services.reindexing.go_on, edition_id, doc_id)}
+    return {"cancel": not await services.offload(services.reindexing.copies.go_on, edition_id, doc_id)}
 
 
 @router.put("/editions/{edition_id}/documents/{doc_id}/result")
 async def copy_result(edition_id: int, doc_id: str, request: Request, services: ServicesHere) -> dict[str, Any]:
     """Keeps what was made anew, seen by nobody until the switch."""
     made = unpack(await request.body())
-    outcome = await services.offload(services.reindexing.store, edition_id, doc_id, made)
+    outcome = await services.offload(services.reindexing.copies.store, edition_id, doc_id, made)
     await services.announce_jobs()
     return {"outcome": outcome}
 
 
 @router.post("/editions/{edition_id}/documents/{doc_id}/failure")
 async def copy_failure(edition_id: int, doc_id: str, body: Failure, services: ServicesHere) -> dict[str, Any]:
+    """A document that cannot be made anew stays searched as it is."""
+
     def fail() -> None:
-        services.reindexing.fail(edition_id, doc_id, body.message, cancelled=body.cancelled)
+        services.reindexing.copies.fail(edition_id, doc_id, body.message, cancelled=body.cancelled)
 
     await services.offload(fail)
     return {}
@@ -286,16 +294,17 @@ async def copy_failure(edition_id: int, doc_id: str, body: Failure, services: Se
 
 @router.post("/jobs/{job_id}/failure")
 async def failure(job_id: str, body: Failure, worker_id: WorkerId, services: ServicesHere) -> dict[str, Any]:
-    await services.offload(_fail, services, job_id, worker_id, body.message, body.cancelled)
+    """The job ends without a document; or it waits again, if it was only paused."""
+    await services.offload(_fail, services, job_id, worker_id, body)
     await services.announce_jobs()
     return {}
 
 
-def _fail(services: Services, job_id: str, worker_id: str, message: str, cancelled: bool) -> None:
+def _fail(services: Services, job_id: str, worker_id: str, what: Failure) -> None:
     with services.database.write() as connection:
         if not services.ledger.is_worked_on_by(connection, job_id, worker_id):
             return  # it was given to be done anew meanwhile, and that will have an end of its own
-        if cancelled:
+        if what.cancelled:
             services.ledger.stopped(connection, job_id)
         else:
-            services.ledger.fail(connection, job_id, message)
+            services.ledger.fail(connection, job_id, what.message)

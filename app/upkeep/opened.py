@@ -77,7 +77,7 @@ def opened(settings: Settings, *, as_it_is: bool = False) -> Iterator[Opened]:
         except StorageFailed:
             if not as_it_is:
                 raise
-        ledger = Ledger(database, max_queued=settings.max_queued_jobs)
+        ledger = Ledger(max_queued=settings.max_queued_jobs)
         store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
         yield Opened(settings=settings, database=database, store=store, ledger=ledger)
     finally:

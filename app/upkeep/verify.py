@@ -14,6 +14,7 @@ from core.findings import Finding
 from core.integrity import check_database
 from ingest.ledger_audit import audit_jobs
 from retrieval.audit import audit_documents, audit_editions, audit_originals, audit_vectors
+from retrieval.collection_rows import collection_names
 from retrieval.engine import SearchEngine
 from retrieval.generations import Generations
 from retrieval.index_audit import audit_indexes
@@ -93,7 +94,7 @@ def _read_all(
     found.checked["vectors"], wrong = audit_vectors(connection)
     found.findings += wrong
     report(0.9, "jobs and indexes")
-    collections = store.collection_names(connection)
+    collections = collection_names(connection)
     found.checked["jobs"], wrong = audit_jobs(
         connection,
         has_original=lambda sha256: store.originals.size(sha256) is not None,

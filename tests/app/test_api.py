@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import time
 from pathlib import Path
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 
 from app.client import ApiError, Client
 from app.replies import Job
+from tests.support.jobs import settled
 from tests.support.servers import RunningServer
 
 ROCKET = "# Rockets\n\nThe Saturn V was 110.6 metres tall. It first flew on 9 November 1967.\n"
@@ -27,13 +27,7 @@ def collection(client: Client) -> str:
 
 
 def settle(client: Client, jobs: list[Job], timeout_s: float = 60.0) -> list[Job]:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        found = [client.job(j["job_id"]) for j in jobs]
-        if all(j["state"] in ("ready", "partial", "failed", "cancelled") for j in found):
-            return found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+    return [settled(client, job["job_id"], timeout_s) for job in jobs]
 
 
 def put(client: Client, collection: str, **files: str | bytes) -> list[Job]:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from app.client import ApiError, Client, ServerUnreachable
+from app.client import ApiError, Client
 from app.replies import Job
+from ingest.job import STATES
+from tests.support.jobs import settled
 from tests.support.servers import RunningServer, api_pid, openbook_server
 from tests.support.web import Reply, Web, web_server
 from tests.support.zips import zip_of
@@ -22,7 +24,6 @@ from tests.support.zips import zip_of
 ROCKET = "# Rockets\n\nThe Saturn V was 110.6 metres tall. It first flew on 9 November 1967.\n"
 BREAD = "# Bread\n\nSourdough rises slowly because wild yeast is scarce. A loaf bakes for 45 minutes.\n"
 PAGE = "<!doctype html><title>{0}</title><body><h1>{0}</h1><p>{1}</p></body>"
-FINAL = ("ready", "partial", "failed", "cancelled")
 _numbers = itertools.count()
 
 
@@ -53,14 +54,6 @@ def web() -> Iterator[Web]:
 
 def html(title: str, text: str) -> Reply:
     return Reply(PAGE.format(title, text).encode())
-
-
-def settled(client: Client, job_id: str, timeout_s: float = 60.0) -> Job:
-    deadline = time.monotonic() + timeout_s
-    while (job := client.job(job_id))["state"] not in FINAL:
-        assert time.monotonic() < deadline, job
-        time.sleep(0.05)
-    return job
 
 
 def send(client: Client, collection: str, name: str, data: bytes) -> Job:
@@ -277,14 +270,7 @@ def test_what_is_paused_stays_so_across_a_kill_and_goes_on_when_resumed(tmp_path
             assert settled(client, jobs[0]["job_id"])["state"] == "ready"
             os.kill(api_pid(server), signal.SIGKILL)
         with server.client() as client:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    job = client.job(jobs[1]["job_id"])
-                    break
-                except (ApiError, ServerUnreachable):
-                    assert time.monotonic() < deadline
-                    time.sleep(0.2)
+            job = settled(client, jobs[1]["job_id"], states=STATES, may_be_away=True)
             assert (job["state"], job["paused"]) == ("queued", True)
             assert client.upload("c", [("d.md", io.BytesIO(BREAD.encode()))])[0]["paused"], (
                 "what is added is paused, too"

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 import pytest
 
 from app.client import ApiError, Client
+from tests.support.jobs import settled
 from tests.support.pdfs import pdf
 from tests.support.servers import RunningServer
 
@@ -18,8 +19,7 @@ BODY = f"Write to {SECRETS[0]}, ring {SECRETS[1]}, and pay into {SECRETS[2]} bef
 
 def add(client: Client, collection: str, name: str, data: bytes) -> str:
     job = client.upload(collection, [(name, io.BytesIO(data))])[0]
-    while (job := client.job(job["job_id"]))["state"] not in ("ready", "failed", "partial"):
-        time.sleep(0.1)
+    job = settled(client, job["job_id"])
     assert job["state"] == "ready", job
     return job["doc_id"] or ""
 

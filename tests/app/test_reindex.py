@@ -9,19 +9,12 @@ import pytest
 
 from app.client import ApiError, Client
 from app.datadir import find_server
+from tests.support.jobs import settled
 
 TEXT = "# {name}\n\n" + "\n\n".join(
     f"Paragraph {i} of {{name}} tells of a lighthouse, its keeper and the {{name}} that passes at night."
     for i in range(60)
 )
-
-
-def wait(client, job_id, *, states=("ready", "partial", "failed", "cancelled"), timeout_s=60.0):
-    deadline = time.monotonic() + timeout_s
-    while (job := client.job(job_id))["state"] not in states:
-        assert time.monotonic() < deadline, job
-        time.sleep(0.05)
-    return job
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +28,7 @@ def nothing_is_wrong_afterwards(server):
 def fill(client, collection, names=("ship", "train")):
     client.create_collection(collection)
     files = [(f"{name}.md", io.BytesIO(TEXT.format(name=name).encode())) for name in names]
-    return [wait(client, job["job_id"])["doc_id"] for job in client.upload(collection, files)]
+    return [settled(client, job["job_id"])["doc_id"] for job in client.upload(collection, files)]
 
 
 def versions(client, collection):
@@ -52,7 +45,7 @@ def test_a_collection_is_made_anew_and_goes_back_with_one_call(client):
     job = client.reindex("anew", chunker="sentence", chunk_tokens=64)
     assert (job["kind"], job["state"], job["collection"]) == ("reindex", "encoding", "anew")
     assert "sentence 64" in job["file"]
-    done = wait(client, job["job_id"])
+    done = settled(client, job["job_id"])
     assert done["state"] == "ready", done
     assert done["progress"] == 1.0
     after = lengths(client, "anew")
@@ -76,9 +69,9 @@ def test_a_collection_is_made_anew_and_goes_back_with_one_call(client):
 
 def test_files_that_come_after_the_switch_are_made_as_the_collection_is_now(client):
     fill(client, "later")
-    wait(client, client.reindex("later", chunker="sentence")["job_id"])
+    settled(client, client.reindex("later", chunker="sentence")["job_id"])
     (job,) = client.upload("later", [("balloon.md", io.BytesIO(TEXT.format(name="balloon").encode()))])
-    wait(client, job["job_id"])
+    settled(client, job["job_id"])
     assert versions(client, "later") == {"sentence"}
     client.rollback("later")
     # The one that came since stays as it is: there is no other.
@@ -89,7 +82,7 @@ def test_files_that_come_after_the_switch_are_made_as_the_collection_is_now(clie
 def test_nothing_is_made_anew_that_is_so_already(client):
     fill(client, "same")
     begun = time.monotonic()
-    job = wait(client, client.reindex("same")["job_id"])
+    job = settled(client, client.reindex("same")["job_id"])
     assert job["state"] == "ready"
     assert time.monotonic() - begun < 10
 
@@ -98,7 +91,7 @@ def test_a_citation_of_before_opens_where_it_was(client):
     fill(client, "cited")
     asked = client.ask("What tells of a lighthouse?", ["cited"])
     citation = asked["citations"][0]
-    wait(client, client.reindex("cited", chunker="sentence", chunk_tokens=32)["job_id"])
+    settled(client, client.reindex("cited", chunker="sentence", chunk_tokens=32)["job_id"])
     assert citation["chunk_id"] not in {c["chunk_id"] for c in client.chunks(citation["doc_id"])}
     text = client.document_text(citation["doc_id"])
     assert text[citation["start"] : citation["end"]] == citation["quote"]
@@ -114,7 +107,7 @@ def test_it_can_be_cancelled_and_leaves_everything_as_it_was(client):
         client.retry_job(job["job_id"])
     with pytest.raises(ApiError, match="no earlier generation"):
         client.rollback("stopped")
-    again = wait(client, client.reindex("stopped", chunker="sentence")["job_id"])
+    again = settled(client, client.reindex("stopped", chunker="sentence")["job_id"])
     assert again["state"] == "ready"
 
 
@@ -141,14 +134,14 @@ def test_two_are_not_made_at_once(client):
         with pytest.raises(ApiError, match="cancel that job"):
             client.rollback("twice")
     finally:
-        wait(client, job["job_id"])
+        settled(client, job["job_id"])
 
 
 def test_deleting_the_collection_ends_its_job(client):
     fill(client, "gone", names=("ship",))
     job = client.reindex("gone", chunker="semantic")
     client.delete_collection("gone")
-    ended = wait(client, job["job_id"])
+    ended = settled(client, job["job_id"])
     assert ended["state"] in ("cancelled", "ready")
 
 

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from app.copies import LEASE_S
 from app.handover import Result
 from app.pipelines import Encoders, pipeline_of, with_pipeline
-from app.reindexing import LEASE_S, Reindexing
+from app.reindexing import Reindexing
 from core.errors import Forbidden, InvalidRequest, NotFound
 from core.settings import Settings
 from core.types import Principal
 from ingest.ledger import Ledger
+from ingest.ledger_listing import get_job
+from ingest.ledger_people import request_cancel
 from ingest.pipeline import version_of
 from retrieval import editions
 from tests.support import edition_steps as steps
@@ -46,7 +49,7 @@ class Office:
         # The settings' own encoder and every other one that is named.
         self.lib = library_parts(self.folder, HashEncoder(16))
         self.settings = Settings(data_dir=self.folder)
-        self.ledger = Ledger(self.lib.database)
+        self.ledger = Ledger()
         encoders = Encoders(lambda s: Loadable(8, f"hash-{s.encoder_model}"))
         self.work = Reindexing(
             self.settings, self.lib.database, self.lib.store, self.ledger,
@@ -82,7 +85,7 @@ class Office:
         )  # fmt: skip
 
     def do(self, task):
-        return self.work.store(*place(task), self.made(task))
+        return self.work.copies.store(*place(task), self.made(task))
 
     def work_off(self):
         done = []
@@ -92,7 +95,7 @@ class Office:
         return done
 
     def job(self, job_id):
-        return self.ledger.get(LOCAL, job_id)
+        return get_job(self.lib.database, LOCAL, job_id)
 
     def words(self):
         hits = self.lib.search("mill", 100, retriever="dense")
@@ -180,7 +183,7 @@ def test_a_worker_that_falls_silent_loses_its_document_to_another(office):
     lost = office.work.next_task()
     assert [office.work.next_task().uri for _ in range(2)] == ["b", "c"]
     office.now += LEASE_S - 1
-    assert office.work.go_on(*place(lost))
+    assert office.work.copies.go_on(*place(lost))
     office.now += 2
     assert [office.work.next_task().uri for _ in range(2)] == ["b", "c"]
     office.now += LEASE_S
@@ -190,7 +193,7 @@ def test_a_worker_that_falls_silent_loses_its_document_to_another(office):
 def test_a_document_that_cannot_be_made_is_named_and_stays(office):
     job_id = office.begin()
     task = office.work.next_task()
-    office.work.fail(*place(task), "the file is broken")
+    office.work.copies.fail(*place(task), "the file is broken")
     assert sorted(office.work_off()) == ["b", "c"]
     job = office.job(job_id)
     assert job.state == "partial"
@@ -202,7 +205,7 @@ def test_a_document_that_cannot_be_made_is_named_and_stays(office):
 def test_a_lost_original_does_not_hold_up_the_others(office):
     job_id = office.begin()
     task = office.work.next_task()
-    office.work.fail(*place(task), "", cancelled=True)
+    office.work.copies.fail(*place(task), "", cancelled=True)
     Path(task.path).unlink()
     assert sorted(office.work_off()) == ["b", "c"]
     assert "upload the file again" in office.job(job_id).reason
@@ -224,7 +227,7 @@ def test_a_document_that_stops_its_worker_every_time_is_given_up(office):
 def test_if_nothing_can_be_made_nothing_is_switched(office):
     job_id = office.begin()
     while (task := office.work.next_task()) is not None:
-        office.work.fail(*place(task), "no encoder here")
+        office.work.copies.fail(*place(task), "no encoder here")
     assert office.job(job_id).state == "failed"
     assert "no encoder here" in office.job(job_id).reason
     assert office.words() == OLD_WORDS
@@ -239,8 +242,8 @@ def test_a_cancelled_one_leaves_nothing_and_tells_its_worker(office):
     office.do(office.work.next_task())
     task = office.work.next_task()
     with office.lib.database.write() as connection:
-        office.ledger.request_cancel(connection, LOCAL, job_id)
-    assert not office.work.go_on(*place(task))
+        request_cancel(connection, LOCAL, job_id)
+    assert not office.work.copies.go_on(*place(task))
     assert office.do(task) == "stale"
     assert office.work.next_task() is None
     assert office.job(job_id).state == "cancelled"
@@ -262,7 +265,7 @@ def test_what_is_deleted_added_or_changed_meanwhile_is_heeded(office):
     new = TEXTS | {"b": "entirely other words", "d": "one more"}
     done = []
     while (task := office.work.next_task()) is not None:
-        office.work.store(*place(task), office.made(task, text=new[task.uri]))
+        office.work.copies.store(*place(task), office.made(task, text=new[task.uri]))
         done.append(task.uri)
     assert sorted(done) == ["b", "c", "d"]
     hits = office.lib.search("words", 100, retriever="dense")

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import io
-import time
 
 from PIL import Image, ImageChops
 
 from app.client import Client
 from tests.support.drawn_pdfs import lines, pdf
+from tests.support.jobs import settled
 from tests.support.scans import LETTER, needs_ocr, saved, scan, scanned
 from tests.support.servers import openbook_server
 
 
 def ingest(client: Client, collection: str, name: str, data: bytes):
     (job,) = client.upload(collection, [(name, io.BytesIO(data))])
-    deadline = time.monotonic() + 60
-    while job["state"] not in ("ready", "partial", "failed"):
-        assert time.monotonic() < deadline, job
-        time.sleep(0.05)
-        job = client.job(job["job_id"])
-    return job
+    return settled(client, job["job_id"])
 
 
 @needs_ocr

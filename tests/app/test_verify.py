@@ -20,6 +20,7 @@ from core.ids import document_id
 from core.settings import Settings
 from core.types import Principal
 from ingest.ledger import Ledger
+from ingest.ledger_listing import get_job, list_jobs
 from retrieval.store import Store
 from tests.support.hash_encoder import HashEncoder
 from tests.support.library import LOCAL, Library, library
@@ -58,7 +59,7 @@ def data(sound: Path, tmp_path: Path) -> Path:
 @contextmanager
 def opened(data_dir: Path) -> Iterator[Opened]:
     database = open_database(data_dir)
-    ledger = Ledger(database)
+    ledger = Ledger()
     store = Store(database, data_dir / "originals", also_held=ledger.held_originals)
     try:
         yield Opened(settings=Settings(data_dir=data_dir), database=database, store=store, ledger=ledger)
@@ -109,7 +110,7 @@ def test_a_flipped_bit_in_a_stored_text_is_found_though_sqlite_does_not_notice(d
     done = repaired(data)
     assert done.left == []
     with opened(data) as here:  # it waits to be read again, and will not be taken for what is stored already
-        (job,) = here.ledger.list_jobs(Principal(user_id="local"))
+        (job,) = list_jobs(here.database, Principal(user_id="local"))
         assert (job.job_id, job.state, job.uri) == (done.jobs[0], "queued", "bread")
         assert here.store.get_document_info(LOCAL, document_id("a", "bread")).chunker_version == "damaged"
         assert here.store.originals.path(job.sha256).read_text() == TEXTS["bread"]
@@ -324,5 +325,5 @@ def test_a_job_that_cannot_be_is_found_and_brought_to_an_end(
     assert code in codes(found)
     assert repaired(data).left == []
     with opened(data) as here:
-        assert here.ledger.get(LOCAL, job.job_id).state == after
+        assert get_job(here.database, LOCAL, job.job_id).state == after
     assert verified(data).findings == []

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from core.types import Principal
-from retrieval import editions
+from retrieval import edition_copies, editions
 from tests.crash.test_store_crash import BEFORE, KILLED, Driver
 from tests.support import edition_steps as steps
 from tests.support.library import LOCAL, library
@@ -85,7 +85,7 @@ def check_after_kill(folder, operation, acknowledged, where):
             edition_id = building.edition_id if building is not None else steps.begin(lib)
             with lib.database.read() as connection:
                 edition = editions.get(connection, edition_id)
-                left = {d.uri for d in editions.unmade(connection, edition, 99)}
+                left = {d.uri for d in edition_copies.unmade(connection, edition, 99)}
             steps.copy_all(lib, edition_id, {uri: BEFORE[uri] for uri in left})
             assert steps.switch(lib, edition_id) is not None
             assert is_new(lib)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app.client import ApiError, Client, ServerUnreachable
+from app.client import Client
 from app.datadir import find_server
 from app.waiting import wait_until_ready
+from ingest.job import FINAL_STATES
+from tests.support.jobs import settled
 from tests.support.servers import api_pid, openbook_server
 from tests.support.tiny_models import save_tiny_sentence_transformer
 
-FINAL = ("ready", "partial", "failed", "cancelled")
 N = 40
 
 
@@ -24,19 +25,6 @@ def text(word: str) -> bytes:
     return "\n\n".join(
         f"Paragraph {i} about {word} and what else the keeper of the light has seen." for i in range(40)
     ).encode()
-
-
-def settled(client: Client, job_id: str, timeout_s: float = 240) -> dict:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            job = client.job(job_id)
-            if job["state"] in FINAL:
-                return job
-        except (ServerUnreachable, ApiError):
-            pass
-        assert time.monotonic() < deadline, "it does not end"
-        time.sleep(0.1)
 
 
 def everything(client: Client) -> dict[str, dict]:
@@ -68,15 +56,19 @@ def test_a_reindex_that_is_killed_twice_finishes_with_all_that_came_and_without_
     with openbook_server(data) as server, server.client() as client:
         client.create_collection("c")
         jobs = client.upload("c", [(f"{w}.txt", io.BytesIO(text(w))) for w in words])
-        ids = {w: settled(client, j["job_id"])["doc_id"] for w, j in zip(words, jobs, strict=True)}
+        ids = {
+            w: settled(client, j["job_id"], 240, may_be_away=True)["doc_id"] for w, j in zip(words, jobs, strict=True)
+        }
         old = {d["encoder_revision"] for d in everything(client).values()}
         job = client.reindex("c", chunker="sentence", chunk_tokens=48, encoder=str(model))
 
         for kill in range(2):
             deadline = time.monotonic() + 120
-            while (now := client.job(job["job_id"]))["progress"] < 0.2 + 0.3 * kill and now["state"] not in FINAL:
+            now = client.job(job["job_id"])
+            while now["progress"] < 0.2 + 0.3 * kill and now["state"] not in FINAL_STATES:
                 assert time.monotonic() < deadline, now
                 time.sleep(0.02)
+                now = client.job(job["job_id"])
             assert now["state"] == "encoding", "it was done before it could be killed: more documents are needed"
             if kill:
                 assert now["remaining_s"] is None or now["remaining_s"] > 0
@@ -89,9 +81,9 @@ def test_a_reindex_that_is_killed_twice_finishes_with_all_that_came_and_without_
             os.kill(api_pid(server), signal.SIGKILL)
             wait_until_ready(client, 120)
             for upload in (new, changed):
-                assert settled(client, upload["job_id"])["state"] == "ready"
+                assert settled(client, upload["job_id"], 240, may_be_away=True)["state"] == "ready"
 
-        done = settled(client, job["job_id"])
+        done = settled(client, job["job_id"], 240, may_be_away=True)
         assert done["state"] == "ready", done
         assert verified(data) == []
         gone = {f"{words[i]}.txt" for i in (0, 1, -1, -2)}
@@ -109,7 +101,7 @@ def test_a_reindex_that_is_killed_twice_finishes_with_all_that_came_and_without_
     with openbook_server(data) as server, server.client() as client:  # with the encoder of the collection
         all_found(client, done["chunks"])
         (job,) = client.upload("c", [("after.txt", io.BytesIO(text("afterword")))])
-        assert settled(client, job["job_id"])["state"] == "ready"
+        assert settled(client, job["job_id"], 240, may_be_away=True)["state"] == "ready"
         assert everything(client)["after.txt"]["encoder_revision"] == revision
         client.rollback("c")
         documents = everything(client)

@@ -7,7 +7,7 @@ import pytest
 from core.database import open_database
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import document_id
-from retrieval import editions
+from retrieval import edition_copies, edition_switch, editions
 from retrieval.audit import audit_editions
 from retrieval.generations import Generations
 from retrieval.index_audit import audit_indexes
@@ -116,9 +116,9 @@ def test_it_is_not_switched_to_before_every_document_is_made(bench):
     assert bench.switch() is None
     with bench.lib.database.read() as connection:
         edition = bench.get(connection)
-        assert [d.uri for d in editions.unmade(connection, edition, 9)] == ["b", "c"]
-        assert [d.uri for d in editions.unmade(connection, edition, 9, {document_id("c", "b")})] == ["c"]
-        found = editions.progress(connection, edition)
+        assert [d.uri for d in edition_copies.unmade(connection, edition, 9)] == ["b", "c"]
+        assert [d.uri for d in edition_copies.unmade(connection, edition, 9, {document_id("c", "b")})] == ["c"]
+        found = edition_copies.progress(connection, edition)
     lengths = {uri: len(text) for uri, text in TEXTS.items()}
     assert (found.documents, found.done) == (3, 1)
     assert (found.characters, found.characters_done) == (sum(lengths.values()), lengths["a"])
@@ -200,11 +200,11 @@ def test_a_document_that_cannot_be_made_stays_searched_as_it_is(bench):
     bench.copy("b", TEXTS["b"])
     with bench.lib.database.write() as connection:
         edition = bench.get(connection)
-        (c,) = editions.unmade(connection, edition, 9)
-        assert editions.note_attempt(connection, edition, c)
-        editions.note_failure(connection, edition.edition_id, c.doc_id, "it is broken")
+        (c,) = edition_copies.unmade(connection, edition, 9)
+        assert edition_copies.note_attempt(connection, edition, c)
+        edition_copies.note_failure(connection, edition.edition_id, c.doc_id, "it is broken")
     with bench.lib.database.read() as connection:
-        assert editions.progress(connection, edition).failures == (("c", "it is broken"),)
+        assert edition_copies.progress(connection, edition).failures == (("c", "it is broken"),)
     assert bench.switch() is not None
     assert bench.seen() == {("a", 3), ("b", 3), ("c", 4)}  # by two encoders at once
     bench.check()
@@ -214,10 +214,10 @@ def test_a_document_that_stops_its_worker_is_given_up_after_three_attempts(bench
     bench.begin()
     with bench.lib.database.write() as connection:
         edition = bench.get(connection)
-        (a,) = editions.unmade(connection, edition, 1)
-        assert [editions.note_attempt(connection, edition, a) for _ in range(4)] == [True, True, True, False]
-        assert [d.uri for d in editions.unmade(connection, edition, 9)] == ["b", "c"]
-        assert "3 attempts" in dict(editions.progress(connection, edition).failures)["a"]
+        (a,) = edition_copies.unmade(connection, edition, 1)
+        assert [edition_copies.note_attempt(connection, edition, a) for _ in range(4)] == [True, True, True, False]
+        assert [d.uri for d in edition_copies.unmade(connection, edition, 9)] == ["b", "c"]
+        assert "3 attempts" in dict(edition_copies.progress(connection, edition).failures)["a"]
 
 
 def test_only_one_is_built_at_a_time_and_nothing_is_rolled_back_meanwhile(bench):
@@ -237,7 +237,7 @@ def test_what_another_version_of_a_worker_makes_is_refused(bench):
     bench.begin()
     document, chunks = make_document("c", "a", TEXTS["a"])
     with bench.lib.database.write() as connection, pytest.raises(InvalidRequest, match="restart"):
-        editions.put_copy(
+        edition_copies.put_copy(
             connection, bench.get(connection), document, chunks, NEW.encode_documents([c.text for c in chunks]), (),
             encoder_revision=NEW.revision, chunker_version="words-other",
         )  # fmt: skip
@@ -312,7 +312,7 @@ def test_what_was_prepared_is_found_after_the_switch_whatever_happened_between(b
         case "deleted":
             bench.lib.delete("c", "a")
     with bench.lib.database.write() as connection:
-        change = editions.switch(connection, bench.get(connection))
+        change = edition_switch.switch(connection, bench.get(connection))
     engine.publish(change)
     expected = {hit for hit in NEW_SEEN if hit[0] != "a" or between != "deleted"}
     assert bench.seen() == expected

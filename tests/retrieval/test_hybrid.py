@@ -209,7 +209,7 @@ def test_a_right_taken_away_during_a_search_counts(tmp_path):
             with lib.database.write() as connection:
                 connection.execute(members.delete())
 
-        lib.engine.encoder = Interrupting(lib.encoder, revoke)
+        lib.engine._spaces.encoder = Interrupting(lib.encoder, revoke)
         assert lib.search("alpha", principal=reader) == []
 
 
@@ -218,7 +218,7 @@ def test_a_document_replaced_during_a_search_is_found_in_its_new_version(tmp_pat
         lib.create("a")
         lib.put("a", "x", "alpha old")
         once = iter([lambda: lib.commit("a", "x", "alpha new")])
-        lib.engine.encoder = Interrupting(lib.encoder, lambda: next(once, lambda: None)())
+        lib.engine._spaces.encoder = Interrupting(lib.encoder, lambda: next(once, lambda: None)())
         assert [h.chunk.text for h in lib.search("alpha")] == ["alpha new"]
 
 
@@ -229,7 +229,7 @@ def test_a_collection_deleted_during_a_search_leaves_no_trace(tmp_path):
         lib.put("a", "x", "alpha old")
         lib.put("b", "y", "alpha other")
         once = iter([lambda: lib.drop("a")])
-        lib.engine.encoder = Interrupting(lib.encoder, lambda: next(once, lambda: None)())
+        lib.engine._spaces.encoder = Interrupting(lib.encoder, lambda: next(once, lambda: None)())
         assert titles(lib.search("alpha")) == {"y"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from retrieval import editions
+from retrieval import edition_copies, edition_switch, editions
 from retrieval.audit import audit_documents, audit_editions, audit_vectors
 from retrieval.records import Change
 from tests.support.hash_encoder import HashEncoder
@@ -32,7 +32,7 @@ def copy(lib: Library, edition_id: int, uri: str, text: str, encoder: HashEncode
     vectors = encoder.encode_documents([c.text for c in chunks])
     with lib.database.write() as connection:
         edition = editions.get(connection, edition_id)
-        return edition is not None and editions.put_copy(
+        return edition is not None and edition_copies.put_copy(
             connection,
             edition,
             document,
@@ -55,7 +55,7 @@ def switch(lib: Library, edition_id: int, encoder: HashEncoder = NEW) -> Change 
     lib.engine.prepare(edition_id)
     with lib.database.write() as connection:
         edition = editions.get(connection, edition_id)
-        change = editions.switch(connection, edition) if edition is not None else None
+        change = edition_switch.switch(connection, edition) if edition is not None else None
     if change is not None:
         lib.engine.publish(change)
     lib.engine.unprepare()
@@ -68,7 +68,7 @@ def roll_back(lib: Library, *, prepared: bool = True) -> None:
     if prepared and kept is not None:
         lib.engine.prepare(kept.edition_id)
     with lib.database.write() as connection:
-        change = editions.roll_back(connection, "c")
+        change = edition_switch.roll_back(connection, "c")
     lib.engine.publish(change)
 
 

@@ -1,0 +1,97 @@
+"""What people read of the ledger: their jobs, how many are in which state, and what happened to one of them.
+
+Each function reads by itself, what is true now. A job is seen by its owner and by administrators; to anyone else it does not
+exist. Nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from core.database import Database
+from core.errors import InvalidRequest
+from core.types import Principal
+from ingest.job import STATES, Job, JobEvent
+from ingest.ledger_rows import as_job, owned_job
+from ingest.ledger_tables import job_events, jobs
+
+_MAX_LIST = 1001  # a page of a thousand, and whether there is more
+
+
+def get_job(database: Database, principal: Principal, job_id: str) -> Job:
+    """Raises NotFound if there is no such job, or none that the principal may see."""
+    with database.read() as connection:
+        return owned_job(connection, principal, job_id)
+
+
+def list_jobs(
+    database: Database,
+    principal: Principal,
+    *,
+    collection: str | None = None,
+    states: Sequence[str] = (),
+    parent: str | None = None,
+    limit: int = 200,
+    before: str | None = None,
+) -> list[Job]:
+    """The principal's jobs, newest first.
+
+    Args:
+        parent: the job_id of the container whose parts are meant.
+        before: the job_id after which the next page begins.
+
+    Raises:
+        InvalidRequest: there is no such state.
+        NotFound: ``before`` is none of the principal's jobs.
+    """
+    unknown = set(states) - set(STATES)
+    if unknown:
+        raise InvalidRequest(f"no job state {sorted(unknown)[0]!r}: there are {', '.join(STATES)}")
+    query = _of(select(jobs), principal, collection, parent)
+    query = query.order_by(jobs.c.job_number.desc()).limit(min(max(limit, 1), _MAX_LIST))
+    if states:
+        query = query.where(jobs.c.state.in_(states))
+    with database.read() as connection:
+        if before is not None:
+            owned_job(connection, principal, before)
+            number = select(jobs.c.job_number).where(jobs.c.job_id == before).scalar_subquery()
+            query = query.where(jobs.c.job_number < number)
+        return [as_job(row) for row in connection.execute(query)]
+
+
+def count_jobs(
+    database: Database, principal: Principal, collection: str | None = None, parent: str | None = None
+) -> Mapping[str, int]:
+    """How many of the principal's jobs are in each state; states without any are there with 0."""
+    query = _of(select(jobs.c.state, func.count()), principal, collection, parent).group_by(jobs.c.state)
+    with database.read() as connection:
+        found = {row[0]: int(row[1]) for row in connection.execute(query)}
+    return {state: found.get(state, 0) for state in STATES}
+
+
+def events_since(
+    database: Database, principal: Principal, job_id: str, after: int = 0, limit: int = 1000
+) -> list[JobEvent]:
+    """The events of a job with ``seq`` over ``after``, in order. Raises NotFound as ``get_job`` does.
+
+    Steps of progress are forgotten when a job ends, changes of state are not.
+    """
+    query = select(job_events).where(job_events.c.job_id == job_id, job_events.c.seq > after)
+    with database.read() as connection:
+        owned_job(connection, principal, job_id)
+        rows = connection.execute(query.order_by(job_events.c.seq).limit(limit))
+        return [JobEvent(**row._mapping) for row in rows]
+
+
+def _of(query: Select[Any], principal: Principal, collection: str | None, parent: str | None) -> Select[Any]:
+    """The query, of what the principal may see of a collection and of a container; None: of all."""
+    if not principal.is_admin:
+        query = query.where(jobs.c.owner_id == principal.user_id)
+    if collection is not None:
+        query = query.where(jobs.c.collection == collection)
+    if parent is not None:
+        query = query.where(jobs.c.parent_id == parent)
+    return query
