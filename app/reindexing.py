@@ -102,7 +102,9 @@ class Reindexing:
         with self._database.write() as connection:
             require_role(connection, principal, collection, ("owner", "editor"))
             pii = self._store.pii_of(connection, collection)  # which cannot be changed until the switch
-            job_id = begin_reindex(connection, principal, collection, f"reindex: {described(pipeline_of(wanted))}")
+            what = f"reindex: {described(pipeline_of(wanted))}"
+            paused = self._ledger.is_paused(connection, collection)
+            job_id = begin_reindex(connection, principal, collection, what, paused=paused)
             editions.begin(
                 connection,
                 collection,
@@ -161,11 +163,18 @@ class Reindexing:
         self.tidy()
         with self._database.read() as connection:
             found = editions.all_building(connection)
+            waiting = {edition.edition_id for edition in found if self._is_paused(connection, edition)}
         for edition in found:
+            if edition.edition_id in waiting:
+                continue
             task = self._next_of(edition)
             if task is not None:
                 return task
         return None
+
+    def _is_paused(self, connection: Any, edition: Edition) -> bool:
+        job = self._ledger.peek(connection, edition.job_id) if edition.job_id is not None else None
+        return job is not None and job.paused
 
     def _next_of(self, edition: Edition) -> Task | None:
         with self._lock:

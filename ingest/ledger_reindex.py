@@ -20,7 +20,9 @@ from ingest.job import FINAL_STATES
 from ingest.ledger_tables import job_events, jobs
 
 
-def begin_reindex(connection: Connection, principal: Principal, collection: str, what: str) -> str:
+def begin_reindex(
+    connection: Connection, principal: Principal, collection: str, what: str, *, paused: bool = False
+) -> str:
     """A new job, at work at once; returns its id.
 
     Args:
@@ -32,6 +34,7 @@ def begin_reindex(connection: Connection, principal: Principal, collection: str,
         "sha256": "", "size": 0, "chunker": "", "state": "encoding", "reason": "", "pages": 0, "chunks": 0,
         "seconds": 0.0, "progress": 0.0, "attempts": 1, "cancel_requested": False, "warnings": "[]",
         "created_at": now, "updated_at": now, "kind": "reindex",
+        "paused": paused,
     }  # fmt: skip
     connection.execute(insert(jobs).values(values))
     _event(connection, values["job_id"], "encoding", 0.0)

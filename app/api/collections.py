@@ -88,6 +88,7 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
                 "chunks": c.chunks,
                 "created_at": c.created_at,
                 "pipeline": c.pipeline,
+                "previous": c.previous,
                 "pii": c.pii,
             }
             for c in found

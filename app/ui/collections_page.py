@@ -15,6 +15,7 @@ from app.ui.documents_view import draw_documents
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
 from app.ui.preview import draw_preview
+from app.ui.remaking import go_back, make_anew
 from app.ui.state import client, limits, notice, take_notice
 from core.errors import OpenbookError
 
@@ -131,12 +132,19 @@ def _one(collection: replies.Collection) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(inert_markdown(name), anchor=False, width="content")
+        anew = ["Make anew"] if collection["documents"] else []
+        back = ["Go back"] if collection.get("previous") else []
         chosen = st.menu_button(
-            "", ["Delete the collection"], key="collection-menu", type="tertiary", icon=":material/more_horiz:",
-            help="Delete the collection",
+            "", [*anew, *back, "Delete the collection"], key="collection-menu", type="tertiary",
+            icon=":material/more_horiz:", help="Make its passages anew, go back, or delete it",
         )  # fmt: skip
-    if chosen:
-        _delete(collection)
+    match chosen:
+        case "Make anew":
+            make_anew(collection, CHUNKERS)
+        case "Go back":
+            go_back(collection, CHUNKERS)
+        case "Delete the collection":
+            _delete(collection)
     look.muted(f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}")
     _uploader(collection)
     _fetcher(name)
