@@ -146,11 +146,17 @@ def _one(collection: replies.Collection) -> None:
         case "Delete the collection":
             _delete(collection)
     look.muted(f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}")
-    _uploader(collection)
+    chunkers = _chunkers(collection)
+    _uploader(collection, chunkers)
     _fetcher(name)
-    draw_preview(collection, CHUNKERS)
+    draw_preview(collection, chunkers)
     draw_jobs(name)
     draw_documents(name)
+
+
+def _chunkers(collection: replies.Collection) -> Mapping[str, str]:
+    """The choices for what is added here: unless another is made, it is cut as what is there."""
+    return {**CHUNKERS, "": "like the others here"} if collection.get("pipeline") else CHUNKERS
 
 
 def _personal_data(collection: replies.Collection) -> None:
@@ -183,13 +189,13 @@ def _change_pii(name: str, key: str) -> None:
         )
 
 
-def _uploader(collection: replies.Collection) -> None:
+def _uploader(collection: replies.Collection, chunkers: Mapping[str, str]) -> None:
     name, bounds = collection["name"], limits()
     with st.container(horizontal=True, vertical_alignment="top"):
         chunker = st.selectbox(
             "Passages",
-            list(CHUNKERS),
-            format_func=lambda name: CHUNKERS[name],
+            list(chunkers),
+            format_func=lambda kind: chunkers[kind],
             key="chunker",
             help="How the text of the files that you add is cut into the passages that are searched.",
         )

@@ -38,7 +38,7 @@ def test_a_file_is_looked_at_added_and_its_passages_turned_over(
     # Another size is another cut.
     page.locator(".st-key-preview-tokens input").fill("60")
     page.locator(".st-key-preview-tokens input").press("Enter")
-    expect(page.get_by_text("It will be cut to the size that the server is set to.")).to_be_visible()
+    expect(page.get_by_text("It will be cut to the size that the collection is set to.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"of \d+ to (5\d|60) tokens"))).to_be_visible()
     page.get_by_role("button", name="Add this file").click()
     expect(page.get_by_text("Documents", exact=True)).to_be_visible()
