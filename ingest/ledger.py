@@ -527,6 +527,11 @@ class Ledger:
         gone = connection.execute(delete(jobs).where(jobs.c.collection == collection, jobs.c.uri == uri))
         return int(gone.rowcount)
 
+    def forget_collection(self, connection: Connection, collection: str) -> int:
+        """Deletes every job of a collection that is gone, so that a new one of its name begins with none."""
+        gone = connection.execute(delete(jobs).where(jobs.c.collection == collection))
+        return int(gone.rowcount)
+
     def forget_ended(self, connection: Connection, before: str) -> int:
         """Deletes jobs that ended before a time (as ``core.clock`` writes it), with their events."""
         gone = connection.execute(delete(jobs).where(jobs.c.state.in_(FINAL_STATES), jobs.c.updated_at < before))

@@ -55,6 +55,7 @@ async def create_collection(body: NewCollection, services: ServicesHere, princip
     def create() -> None:
         with services.database.write() as connection:
             services.store.create_collection(connection, name, principal.user_id, pii=body.pii)
+            services.ledger.forget_collection(connection, name)  # of one that was deleted
 
     await services.offload(create)
     return {"name": name, "documents": 0, "chunks": 0, "pii": body.pii}
