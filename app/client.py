@@ -21,7 +21,7 @@ import httpx
 from app import replies
 from app.wire import ApiError, EventStream, ServerUnreachable, json_object, raise_for_problem, translated
 
-__all__ = ["ApiError", "Client", "EventStream", "FileSource", "ServerUnreachable"]
+__all__ = ["ApiError", "Client", "EventStream", "FileSource", "ServerUnreachable", "sendable"]
 
 FileSource: TypeAlias = Path | tuple[str, IO[bytes]]  # a path, or a name and an open binary file
 
@@ -30,6 +30,14 @@ CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 2.0
 # A stream is silent while a model reads a long prompt; the server bounds the run itself.
 STREAM_SILENCE_S = 300.0
+
+
+def sendable(name: str) -> str:
+    """A file's name as text that can be sent and printed: its bytes that are not UTF-8 are written as ``%E9``."""
+    return "".join(
+        f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else "\ufffd" if "\ud800" <= c <= "\udfff" else c
+        for c in name
+    )
 
 
 class Client:
@@ -111,9 +119,9 @@ class Client:
             parts: list[tuple[str, tuple[str, IO[bytes]]]] = []
             for source in files:
                 if isinstance(source, Path):
-                    parts.append(("files", (source.name, stack.enter_context(source.open("rb")))))
+                    parts.append(("files", (sendable(source.name), stack.enter_context(source.open("rb")))))
                 else:
-                    parts.append(("files", source))
+                    parts.append(("files", (sendable(source[0]), source[1])))
             reply = self._json(
                 "POST",
                 f"/v1/collections/{_seg(collection)}/documents",
@@ -231,6 +239,7 @@ class Client:
             named = (file.name, stack.enter_context(file.open("rb"))) if isinstance(file, Path) else file
             timeout = httpx.Timeout(STREAM_SILENCE_S, connect=CONNECT_TIMEOUT_S)
             asked = _given(chunker=chunker, tokens=tokens, overlap=overlap, pii=pii, limit=limit)
+            named = (sendable(named[0]), named[1])
             found = self._json("POST", "/v1/preview", files=[("files", named)], params=asked, timeout=timeout)
         return cast(replies.Preview, found)
 

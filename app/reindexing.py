@@ -25,6 +25,7 @@ from core.types import Principal
 from ingest.job import FINAL_STATES, Job
 from ingest.ledger import Ledger
 from ingest.ledger_listing import get_job
+from ingest.ledger_people import is_paused
 from ingest.ledger_reindex import begin_reindex, note_switched, unended
 from ingest.pipeline import version_of
 from retrieval import edition_copies, edition_switch, editions
@@ -90,7 +91,9 @@ class Reindexing:
         with self._database.write() as connection:
             require_role(connection, principal, collection, ("owner", "editor"))
             pii = pii_of(connection, collection)  # which cannot be changed until the switch
-            job_id = begin_reindex(connection, principal, collection, f"reindex: {described(pipeline_of(chosen))}")
+            what = f"reindex: {described(pipeline_of(chosen))}"
+            paused = is_paused(connection, collection)
+            job_id = begin_reindex(connection, principal, collection, what, paused=paused)
             editions.begin(
                 connection,
                 collection,
@@ -148,13 +151,20 @@ class Reindexing:
         self.tidy()
         with self._database.read() as connection:
             found = editions.all_building(connection)
+            waiting = {edition.edition_id for edition in found if self._is_paused(connection, edition)}
         for edition in found:
+            if edition.edition_id in waiting:
+                continue
             task = self.copies.next_of(edition)
             if task is not None:
                 return task
             if self.copies.is_idle(edition.edition_id):
                 self._end(edition)
         return None
+
+    def _is_paused(self, connection: Any, edition: Edition) -> bool:
+        job = self._ledger.peek(connection, edition.job_id) if edition.job_id is not None else None
+        return job is not None and job.paused
 
     # ------------------------------------------------------------ ends
 

@@ -19,6 +19,7 @@ class Collection(TypedDict):
     chunks: int
     created_at: str
     pipeline: NotRequired[dict[str, Any] | None]  # how its documents are made; None: as the settings say
+    previous: NotRequired[dict[str, Any] | None]  # how they were made before the last reindex; None: no way back
     pii: NotRequired[PiiMode]
 
 

@@ -38,3 +38,11 @@ def wait_for_lm(client: Client, timeout_s: float) -> None:
         if parts and parts[0]["state"] in ("ready", "failed", "off"):
             return
         time.sleep(0.1)
+
+
+def left(remaining_s: float | None) -> str:
+    """How long it will still take, for people."""
+    if remaining_s is None:
+        return ""
+    minutes = remaining_s / 60
+    return f"{remaining_s:.0f} s left" if minutes < 2 else f"{minutes:.0f} min left"

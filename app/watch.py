@@ -8,6 +8,7 @@ that somebody has replaced since. It speaks HTTP only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -19,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from app.client import ApiError, Client
+from app.client import ApiError, Client, sendable
 from app.intake import clean_uri
 from app.replies import Job
 from core.errors import Conflict, StorageFailed
@@ -128,7 +129,7 @@ class Watch:
         self._folder = folder
         self._collection = collection
         self._memory = memory
-        self._say = say
+        self._tell = say
         self._chunker = chunker
         self._clock = clock
         self._seen: dict[str, tuple[Stat | None, float]] = {}  # how a file looked, and since when; None: gone
@@ -178,16 +179,20 @@ class Watch:
                 path = Path(where, name)
                 if name.startswith("."):
                     continue
-                with contextlib.suppress(FileNotFoundError):  # gone since it was listed
-                    try:
-                        info = path.stat()
-                    except PermissionError as e:
+                try:
+                    info = path.stat()
+                except OSError as e:
+                    # Gone since it was listed, or a link that leads nowhere, or to itself: there is no file.
+                    if e.errno not in (errno.ENOENT, errno.ELOOP):
                         problems.append(e)
-                        continue
-                    if stat.S_ISREG(info.st_mode):
-                        found[str(path.relative_to(self._folder))] = (info.st_size, info.st_mtime_ns)
+                    continue
+                if stat.S_ISREG(info.st_mode):
+                    found[str(path.relative_to(self._folder))] = (info.st_size, info.st_mtime_ns)
         self._say_once(f"not everything can be read ({problems[0]}): nothing is deleted meanwhile" if problems else "")
         return found, not problems
+
+    def _say(self, line: str) -> None:
+        self._tell(sendable(line))
 
     def _say_once(self, line: str) -> None:
         if line and line != self._said:
@@ -256,7 +261,7 @@ class Watch:
         from core.ids import document_id
 
         try:
-            client.document(document_id(self._collection, clean_uri(name)))
+            client.document(document_id(self._collection, clean_uri(sendable(name))))
         except ApiError as e:
             if e.status != 404:
                 raise

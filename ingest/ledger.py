@@ -366,3 +366,8 @@ class Ledger:
         """Deletes every job of one name, also one at work (what it makes is not wanted any more); returns how many."""
         gone = connection.execute(delete(jobs).where(jobs.c.collection == collection, jobs.c.uri == uri))
         return int(gone.rowcount)
+
+    def forget_collection(self, connection: Connection, collection: str) -> int:
+        """Deletes every job of a collection that is gone, so that a new one of its name begins with none."""
+        gone = connection.execute(delete(jobs).where(jobs.c.collection == collection))
+        return int(gone.rowcount)

@@ -17,15 +17,18 @@ from ingest.ledger_rows import add_event, insert_job, update_job
 from ingest.ledger_tables import jobs
 
 
-def begin_reindex(connection: Connection, principal: Principal, collection: str, what: str) -> str:
+def begin_reindex(
+    connection: Connection, principal: Principal, collection: str, what: str, *, paused: bool = False
+) -> str:
     """A new job, at work at once; returns its id.
 
     Args:
         what: shown where other jobs have the name of their file.
     """
     job = insert_job(
-        connection, principal=principal, collection=collection, file=what, state="encoding", attempts=1, kind="reindex"
-    )
+        connection, principal=principal, collection=collection, file=what, state="encoding", attempts=1, kind="reindex",
+        paused=paused,
+    )  # fmt: skip
     return job.job_id
 
 

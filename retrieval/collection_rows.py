@@ -54,14 +54,17 @@ def list_collections(connection: Connection, principal: Principal) -> list[Colle
         .group_by(documents.c.collection_id)
         .subquery()
     )
+    kept = editions.alias("kept")  # no collection keeps two
     query = (
         select(
             collections,
+            kept.c.pipeline.label("previous"),
             func.coalesce(counts.c.documents, 0).label("documents"),
             func.coalesce(counts.c.chunks, 0).label("chunks"),
             role_column(principal).label("role"),
         )
         .outerjoin(counts, counts.c.collection_id == collections.c.collection_id)
+        .outerjoin(kept, (kept.c.collection_id == collections.c.collection_id) & (kept.c.state == "kept"))
         .where(may_read(principal))
         .order_by(collections.c.name)
     )

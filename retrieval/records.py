@@ -28,6 +28,7 @@ class CollectionInfo:
     role: Role
     pipeline: Mapping[str, Any] | None = None  # how its documents are made; None: as the settings say
     pii: PiiMode = "off"
+    previous: Mapping[str, Any] | None = None  # how they were made before the last reindex, if that can be gone back to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ async def create_collection(body: NewCollection, services: ServicesHere, princip
     def create() -> None:
         with services.database.write() as connection:
             services.store.create_collection(connection, name, principal.user_id, pii=body.pii)
+            services.ledger.forget_collection(connection, name)  # of one that was deleted
 
     await services.offload(create)
     return {"name": name, "documents": 0, "chunks": 0, "pii": body.pii}
@@ -90,6 +91,7 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
                 "chunks": c.chunks,
                 "created_at": c.created_at,
                 "pipeline": c.pipeline,
+                "previous": c.previous,
                 "pii": c.pii,
             }
             for c in found

@@ -19,7 +19,7 @@ from app.handover import WORKER_HEADER, Task, unpack
 from app.pipelines import with_pipeline
 from app.publishing import Stored
 from app.services import Services
-from core.errors import Conflict, NotFound, OpenbookError
+from core.errors import NotFound, OpenbookError
 from core.ids import document_id
 from core.settings import Settings
 from core.types import Principal
@@ -202,16 +202,12 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
         with services.database.write() as connection:
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
                 return _not_wanted(services, connection, job_id), None
-            now = pii_of(connection, made.document.collection)
-            if made.pii != now:
-                raise Conflict(
-                    f"the collection's setting for personal data became {now!r} while this file was read under "
-                    f"{made.pii!r}: try again",
-                    code="setting-changed",
-                )
             job = services.ledger.peek(connection, job_id)
-            if job is not None and (made.encoder_revision, made.chunker_version) != _wanted(services, job, connection):
-                # The collection was switched to another pipeline while this file was read.
+            now = pii_of(connection, made.document.collection)
+            how = (made.encoder_revision, made.chunker_version)
+            if job is not None and (made.pii != now or how != _wanted(services, job, connection)):
+                # The collection was switched to another pipeline, or another setting for personal data, while this file
+                # was read.
                 services.ledger.again(connection, job_id)
                 return "stale", None
             return "stored", services.store.put_document(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import enum
 import functools
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import IO, Annotated, Any, TypeVar
 
 import typer
 
 from app.cli.common import AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
-from app.client import ApiError, Client, ServerUnreachable
+from app.client import ApiError, Client, ServerUnreachable, sendable
 from app.replies import Job
 from core.errors import InvalidRequest
 from core.ids import check_collection_name
@@ -100,7 +101,7 @@ def ingest(
     else:
         for entry in report:
             counts = (
-                f"{entry['pages']} pages, {entry['chunks']} passages, {entry['seconds']:.1f} s"
+                f"{_counted(entry['pages'], 'page')}{_counted(entry['chunks'], 'passage')}{entry['seconds']:.1f} s"
                 if entry["doc_id"]
                 else ""
             )
@@ -109,8 +110,13 @@ def ingest(
                     part for part in (f"{entry['state']:<9}", entry["file"], counts, entry["reason"] or "") if part
                 )
             )
-    if not any(entry["state"] in ("ready", "partial") for entry in report):
+    if not any(entry["state"] in ("ready", "partial", "paused") for entry in report):
         raise fail("no file became searchable")
+
+
+def _counted(n: int | None, one: str) -> str:
+    """ "28 pages, ", or nothing where there is none."""
+    return f"{n:,} {one if n == 1 else one + 's'}, " if n else ""
 
 
 def _is_url(source: str) -> bool:
@@ -151,14 +157,27 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     """(name, path) of each file; below a folder the name is the path from that folder's parent."""
     for path in paths:
         if path.is_dir():
-            for found in sorted(p for p in path.rglob("*") if p.is_file()):
-                relative = found.relative_to(path)
-                if not any(part.startswith(".") for part in relative.parts):
-                    yield str(relative), found
-        elif path.exists():
+            yield from _below(path)
+        elif path.is_file():
             yield path.name, path
+        elif path.exists():
+            raise fail(f"{path} is neither a file nor a folder: copy what it gives to a file first")
         else:
             raise fail(f"no such file: {path}")
+
+
+def _below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Files that are not hidden; links to folders are not followed, so that none is met twice."""
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder, onerror=_unread):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [path for name in names if not name.startswith(".") and (path := Path(where, name)).is_file()]
+    for path in sorted(found):
+        yield str(path.relative_to(folder)), path
+
+
+def _unread(problem: OSError) -> None:
+    say(f"{sendable(str(problem.filename))} cannot be read ({problem.strerror}) and is left out")
 
 
 def ensure_collection(client: Client, name: str) -> None:
@@ -176,8 +195,13 @@ def _upload(client: Client, collection: str, part: list[tuple[str, Path]], chunk
 
     def upload() -> list[Job]:
         with contextlib.ExitStack() as stack:
-            handles = [(name, stack.enter_context(path.open("rb"))) for name, path in part]
-            return client.upload(collection, handles, chunker=chunker)
+            handles: list[tuple[str, IO[bytes]]] = []
+            for name, path in part:
+                try:
+                    handles.append((name, stack.enter_context(path.open("rb"))))
+                except OSError as e:
+                    _unread(e)
+            return client.upload(collection, handles, chunker=chunker) if handles else []
 
     return _patiently(upload)
 
@@ -210,7 +234,7 @@ def _past_a_restart(ask: Callable[[], T]) -> T:
 
 
 def wait_for_jobs(client: Client, job_ids: list[str]) -> list[Job]:
-    """The jobs in their order, once all have ended."""
+    """The jobs in their order, once all have ended, or wait for a person to resume them."""
     done: dict[str, Job] = {}
     with progress_bar("ingesting") as move:
         while len(done) < len(job_ids):
@@ -219,7 +243,7 @@ def wait_for_jobs(client: Client, job_ids: list[str]) -> list[Job]:
                     continue
                 job = _past_a_restart(functools.partial(client.job, job_id))
                 move(len(done) / len(job_ids), f"{len(done)}/{len(job_ids)} {job['file']}: {job['state']}")
-                if job["state"] not in FINAL:
+                if job["state"] not in FINAL and not _is_paused(job):
                     break  # jobs are worked on in order
                 done[job_id] = job
             else:
@@ -229,6 +253,13 @@ def wait_for_jobs(client: Client, job_ids: list[str]) -> list[Job]:
     return [done[job_id] for job_id in job_ids]
 
 
+def _is_paused(job: Job) -> bool:
+    return bool(job.get("paused")) and (job["state"] == "queued" or bool(job.get("container")))
+
+
 def job_entry(job: Job) -> dict[str, Any]:
+    if job["state"] not in FINAL and _is_paused(job):
+        resume = f"go on with `openbook jobs resume --collection {job['collection']}`"
+        return {**job_entry({**job, "paused": False}), "state": "paused", "reason": resume}
     keys = ("job_id", "file", "state", "reason", "doc_id", "pages", "chunks", "seconds", "warnings")
     return {key: job.get(key) for key in keys}

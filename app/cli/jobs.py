@@ -108,5 +108,6 @@ def _pause(job_id: str | None, collection: str | None, paused: bool, as_json: bo
 
 
 def _print(job: Job) -> None:
-    state = "paused" if job.get("paused") and job["state"] == "queued" else job["state"]
+    waits = job["state"] == "queued" or (job.get("kind") == "reindex" and job["state"] == "encoding")
+    state = "paused" if job.get("paused") and waits else job["state"]
     print(f"{job['job_id']}  {state:<10} {job['collection']:<20} {job['file']}  {job['reason'] or ''}")

@@ -12,6 +12,7 @@ from app.cli.common import AsJson, DataDir, connected, fail, print_json, progres
 from app.cli.ingest import FINAL, POLL_S, Chunker
 from app.client import Client
 from app.replies import Job
+from app.waiting import left
 
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
 
@@ -81,14 +82,6 @@ def _wait(client: Client, job_id: str) -> Job:
             if job["state"] in FINAL:
                 return job
             time.sleep(POLL_S)
-
-
-def left(remaining_s: float | None) -> str:
-    """How long it will still take, for people."""
-    if remaining_s is None:
-        return ""
-    minutes = remaining_s / 60
-    return f"{remaining_s:.0f} s left" if minutes < 2 else f"{minutes:.0f} min left"
 
 
 def rollback(name: Name, as_json: AsJson = False, data_dir: DataDir = None) -> None:

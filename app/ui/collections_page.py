@@ -15,6 +15,7 @@ from app.ui.documents_view import draw_documents
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
 from app.ui.preview import draw_preview
+from app.ui.remaking import go_back, make_anew
 from app.ui.state import client, limits, notice, take_notice
 from core.errors import OpenbookError
 
@@ -131,18 +132,31 @@ def _one(collection: replies.Collection) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(inert_markdown(name), anchor=False, width="content")
+        anew = ["Make anew"] if collection["documents"] else []
+        back = ["Go back"] if collection.get("previous") else []
         chosen = st.menu_button(
-            "", ["Delete the collection"], key="collection-menu", type="tertiary", icon=":material/more_horiz:",
-            help="Delete the collection",
+            "", [*anew, *back, "Delete the collection"], key="collection-menu", type="tertiary",
+            icon=":material/more_horiz:", help="Make its passages anew, go back, or delete it",
         )  # fmt: skip
-    if chosen:
-        _delete(collection)
+    match chosen:
+        case "Make anew":
+            make_anew(collection, CHUNKERS)
+        case "Go back":
+            go_back(collection, CHUNKERS)
+        case "Delete the collection":
+            _delete(collection)
     look.muted(f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}")
-    _uploader(collection)
+    chunkers = _chunkers(collection)
+    _uploader(collection, chunkers)
     _fetcher(name)
-    draw_preview(collection, CHUNKERS)
+    draw_preview(collection, chunkers)
     draw_jobs(name)
     draw_documents(name)
+
+
+def _chunkers(collection: replies.Collection) -> Mapping[str, str]:
+    """The choices for what is added here: unless another is made, it is cut as what is there."""
+    return {**CHUNKERS, "": "like the others here"} if collection.get("pipeline") else CHUNKERS
 
 
 def _personal_data(collection: replies.Collection) -> None:
@@ -175,13 +189,13 @@ def _change_pii(name: str, key: str) -> None:
         )
 
 
-def _uploader(collection: replies.Collection) -> None:
+def _uploader(collection: replies.Collection, chunkers: Mapping[str, str]) -> None:
     name, bounds = collection["name"], limits()
     with st.container(horizontal=True, vertical_alignment="top"):
         chunker = st.selectbox(
             "Passages",
-            list(CHUNKERS),
-            format_func=lambda name: CHUNKERS[name],
+            list(chunkers),
+            format_func=lambda kind: chunkers[kind],
             key="chunker",
             help="How the text of the files that you add is cut into the passages that are searched.",
         )

@@ -12,7 +12,7 @@ from app.ui.inert import inert_html
 from app.ui.state import client
 
 
-@st.dialog("Passages", width="large")
+@st.dialog("Passages", width="medium")
 def show_details(doc_id: str) -> None:
     _draw(doc_id)
 

@@ -48,6 +48,7 @@ def _row(document: replies.Document) -> None:
     badges = [look.plural(near, "near-duplicate") if near else "", pii_text(document.get("pii"))]
     shown = "".join(f'<span class="ob-badge">{inert_html(b)}</span>' for b in badges if b)
     facts = [
+        _file_name(document),
         look.plural(document["pages"], "page") if document["pages"] else "",
         look.plural(document["chunks"], "passage"),
         look.size_text(document["size"]),
@@ -74,6 +75,12 @@ def _row(document: replies.Document) -> None:
         show_details(doc_id)
     elif chosen == "Delete":
         _delete(document)
+
+
+def _file_name(document: replies.Document) -> str:
+    """Which file it is, unless its title says so: several may have the same title."""
+    title, uri = document["title"], document["uri"]
+    return "" if title in ("", uri) or uri.rpartition(".")[0] == title else uri
 
 
 def _open(document: replies.Document) -> None:

@@ -12,6 +12,7 @@ from app.ui import look
 from app.ui.boundary import explain, guarded
 from app.ui.inert import inert_html
 from app.ui.state import client, notice
+from app.waiting import left
 from core.errors import OpenbookError
 
 POLL_S = 1.0
@@ -57,10 +58,18 @@ def _moves(job: replies.Job) -> bool:
 
 
 def _is_paused(job: replies.Job) -> bool:
-    return bool(job.get("paused")) and job["state"] == "queued"
+    return bool(job.get("paused")) and job["state"] in ("queued", "encoding" if _is_reindex(job) else "queued")
 
 
-def _rows(jobs: Sequence[replies.Job]) -> None:
+def _is_reindex(job: replies.Job) -> bool:
+    return job.get("kind") == "reindex"
+
+
+def _rows(everything: Sequence[replies.Job]) -> None:
+    # Of the times that all was made anew, the last one says how things are.
+    if remade := next(filter(_is_reindex, everything), None):
+        _row(remade)
+    jobs = [job for job in everything if not _is_reindex(job)]
     active = [j for j in jobs if j["state"] in ACTIVE_STATES]
     in_part = [j for j in jobs if j["state"] == "partial"]
     broken = [j for j in jobs if j["state"] in ("failed", "cancelled")]
@@ -103,7 +112,7 @@ def _row(job: replies.Job) -> None:
                 "", key=f"cancel-{job['job_id']}", icon=":material/close:", type="tertiary", help="Cancel this file",
                 on_click=_cancel, args=(job["job_id"],),
             )  # fmt: skip
-        elif job["state"] in ("failed", "cancelled"):
+        elif job["state"] in ("failed", "cancelled") and not _is_reindex(job):
             st.button(
                 "", key=f"retry-{job['job_id']}", icon=":material/refresh:", type="tertiary", help="Try again",
                 on_click=_retry, args=(job["job_id"],),
@@ -111,20 +120,30 @@ def _row(job: replies.Job) -> None:
 
 
 def _line(job: replies.Job) -> str:
-    state = job["state"]
-    detail = "paused" if _is_paused(job) else STATE_WORDS[state]
-    if state == "ready" and job["pages"]:
-        detail = f"{look.plural(job['pages'], 'page')}, {look.plural(job['chunks'] or 0, 'passage')}"
+    state, anew = job["state"], _is_reindex(job)
+    detail = "paused" if _is_paused(job) else "making anew" if anew and state == "encoding" else STATE_WORDS[state]
+    name = job["file"].replace("reindex: ", "All passages anew: ", 1) if anew else job["file"]
+    if state == "ready" and not job.get("container"):
+        pages = look.plural(job["pages"], "page") + ", " if job["pages"] else ""
+        detail = f"{pages}{look.plural(job['chunks'] or 0, 'passage')}"
     elif state in ACTIVE_STATES and state != "queued":
-        detail = f"{detail} {job['progress']:.0%}"
-    bar = _bar(job["progress"], f"{job['file']}: {detail}") if state in ACTIVE_STATES else ""
+        detail = f"{detail} {job['progress']:.0%}{_left(job)}"
+    bar = _bar(job["progress"], f"{name}: {detail}") if state in ACTIVE_STATES else ""
     said = dict.fromkeys([job["reason"] or "", *(job.get("warnings") or [])])  # a reason may be the only warning
     reason = "".join(f'<div class="ob-reason ob-reason-{state}">{inert_html(text)}</div>' for text in said if text)
     return (
         f'<div class="ob-job" data-state="{state}"><div class="ob-job-line">'
-        f'<span class="ob-file" title="{inert_html(job["file"])}">{inert_html(job["file"])}</span>'
+        f'<span class="ob-file" title="{inert_html(name)}">{inert_html(name)}</span>'
         f'<span class="ob-state ob-state-{state}">{inert_html(detail)}</span></div>{bar}{reason}</div>'
     )
+
+
+def _left(job: replies.Job) -> str:
+    """How long all will still take to be made anew, which only the job itself says, not the list of jobs."""
+    if not _is_reindex(job) or _is_paused(job):
+        return ""
+    said = left(client().job(job["job_id"]).get("remaining_s"))
+    return f", {said}" if said else ""
 
 
 def _bar(share: float, label: str) -> str:

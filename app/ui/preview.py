@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import streamlit as st
 
@@ -43,26 +43,31 @@ def draw_preview(collection: replies.Collection, chunkers: Mapping[str, str]) ->
                 step=STEP,
                 placeholder="as set",
                 key="preview-tokens",
-                help="To try another size. Files are added with the size that the server is set to (chunk_tokens).",
+                help="To try another size. Files are added with the size that the collection is set to.",
             )
         if file is None:
             return
-        found = _found(name, file.name, file.getvalue(), chunker or None, tokens, collection.get("pii", "off"))
+        made = collection.get("pipeline") or {}
+        how = {
+            "chunker": chunker or made.get("chunker"),
+            "tokens": tokens or made.get("chunk_tokens"),
+            "overlap": made.get("chunk_overlap_tokens"),
+            "pii": collection.get("pii", "off"),
+        }
+        found = _found(name, file.name, file.getvalue(), how)
         if found is not None:
-            _draw(name, found, file.name, cast("IO[bytes]", file), chunker or None)
+            _draw(collection, found, file.name, cast("IO[bytes]", file), chunker or None)
 
 
-def _found(
-    collection: str, name: str, data: bytes, chunker: str | None, tokens: int | None, pii: str
-) -> replies.Preview | None:
+def _found(collection: str, name: str, data: bytes, how: dict[str, Any]) -> replies.Preview | None:
     """Asked once for each file and choice; every click on the page draws it anew."""
-    asked = (collection, name, hashlib.sha256(data).hexdigest(), chunker, tokens, pii)
+    asked = (collection, name, hashlib.sha256(data).hexdigest(), how)
     kept = st.session_state.get("preview-kept")
     if isinstance(kept, tuple) and kept[0] == asked:
         return cast(replies.Preview, kept[1])
     with st.spinner("Reading …"):
         try:
-            found = client().preview((name, io.BytesIO(data)), chunker=chunker, tokens=tokens, pii=pii, limit=SHOWN)
+            found = client().preview((name, io.BytesIO(data)), **how, limit=SHOWN)
         except OpenbookError as e:
             look.card("This file cannot be read", explain(e), kind="error")
             return None
@@ -71,7 +76,9 @@ def _found(
     return found
 
 
-def _draw(collection: str, found: replies.Preview, name: str, file: IO[bytes], chunker: str | None) -> None:
+def _draw(
+    collection: replies.Collection, found: replies.Preview, name: str, file: IO[bytes], chunker: str | None
+) -> None:
     tokens = found["tokens"]
     rows = [
         ("Title", found["title"]),
@@ -89,15 +96,16 @@ def _draw(collection: str, found: replies.Preview, name: str, file: IO[bytes], c
         look.muted(f"The first {len(found['chunks']):,} of {found['total']:,} passages are shown.")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Add this file", type="primary", key="preview-add", on_click=_add, args=(collection, name, file, chunker)
+            "Add this file",
+            type="primary",
+            key="preview-add",
+            on_click=_add,
+            args=(collection["name"], name, file, chunker),
         )
         st.button("Put it away", key="preview-away", on_click=_put_away)
-        if found["chunk_tokens"] != _set_tokens(found):
-            look.muted("It will be cut to the size that the server is set to.")
-
-
-def _set_tokens(found: replies.Preview) -> int:
-    return limits().chunk_tokens or found["chunk_tokens"]
+        tried = st.session_state.get("preview-tokens")
+        if tried and tried != ((collection.get("pipeline") or {}).get("chunk_tokens") or limits().chunk_tokens):
+            look.muted("It will be cut to the size that the collection is set to.")
 
 
 def _add(collection: str, name: str, file: IO[bytes], chunker: str | None) -> None:

@@ -76,3 +76,41 @@ def test_a_collection_is_paused_and_resumed(served: RunningServer) -> None:
 def test_a_url_is_not_watched_and_nothing_is_not_taken_in(served: RunningServer) -> None:
     assert "cannot be watched" in openbook(served, "ingest", "--watch", "https://example.org/", "-c", "x", code=1)
     assert "name files, folders or URLs" in openbook(served, "ingest", "-c", "x", code=2)
+
+
+def test_a_folder_with_links_in_circles_pipes_and_names_that_are_no_utf8_is_taken_in(
+    served: RunningServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / "a.txt").write_text("Apples are red.")
+    (folder / "loop").symlink_to(folder)
+    (folder / "self").symlink_to("self")
+    os.mkfifo(folder / "pipe.txt")
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.txt")).write_text("Coffee is black.")
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe8.txt")).write_text("Coffee is brown.")
+    said = openbook(served, "ingest", str(folder), "-c", "odd")
+    assert sorted(line.split()[:2] for line in said.splitlines() if line.startswith("ready")) == [
+        ["ready", "a.txt"], ["ready", "caf%E8.txt"], ["ready", "caf%E9.txt"],
+    ]  # fmt: skip
+    assert "neither a file nor a folder" in openbook(served, "ingest", str(folder / "pipe.txt"), "-c", "odd", code=1)
+
+
+def test_ingest_does_not_wait_for_what_is_paused_and_says_how_it_goes_on(served: RunningServer, tmp_path: Path) -> None:
+    with served.client() as client:
+        client.create_collection("held")
+    openbook(served, "jobs", "pause", "-c", "held")
+    (tmp_path / "a.txt").write_text("Apples are red.")
+    said = openbook(served, "ingest", str(tmp_path / "a.txt"), "-c", "held")
+    assert "paused     a.txt  go on with `openbook jobs resume --collection held`" in said
+
+
+def test_a_new_collection_has_no_jobs_of_one_of_its_name_that_was_deleted(
+    served: RunningServer, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("Apples are red.")
+    openbook(served, "ingest", str(tmp_path / "a.txt"), "-c", "twice")
+    with served.client() as client:
+        client.delete_collection("twice")
+        client.create_collection("twice")
+        assert client.jobs(collection="twice") == []

@@ -96,6 +96,20 @@ def test_the_setting_is_for_what_is_added_from_now_on_and_says_what_it_does_not_
     assert e.value.status == 404
 
 
+def test_what_is_read_while_the_setting_changes_is_read_again_under_the_new_one(client: Client) -> None:
+    client.create_collection("pii-changing")
+    text = (BODY + "\n").encode() * 300
+    jobs = client.upload("pii-changing", [(f"{i}.txt", io.BytesIO(text + str(i).encode())) for i in range(4)])
+    while client.job(jobs[0]["job_id"])["state"] == "queued":
+        time.sleep(0.01)
+    client.change_collection("pii-changing", pii="redact")
+    for job in jobs:
+        while (job := client.job(job["job_id"]))["state"] not in ("ready", "failed", "partial"):
+            time.sleep(0.05)
+        assert job["state"] == "ready", job
+        assert SECRETS[0] not in client.document_text(job["doc_id"] or "")
+
+
 def test_a_preview_shows_what_would_be_redacted(client: Client) -> None:
     seen = client.preview(("letter.md", io.BytesIO(BODY.encode())), pii="redact")
     assert seen["pii"] == {"mode": "redact", "email": 1, "phone": 1, "iban": 1}

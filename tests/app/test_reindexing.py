@@ -146,6 +146,25 @@ def test_it_says_how_far_it_is_and_how_long_it_will_take(office):
     assert office.job(job_id).progress == pytest.approx(0.98 * a / (a + b + c), abs=1e-3)
 
 
+def test_a_paused_one_waits_and_so_does_one_of_a_paused_collection(office):
+    job_id = office.begin()
+    office.do(office.work.next_task())
+
+    def pause(paused):
+        with office.lib.database.write() as connection:
+            (office.ledger.pause if paused else office.ledger.resume)(connection, LOCAL, job_id)
+
+    pause(True)
+    assert office.work.next_task() is None and office.ledger.get(LOCAL, job_id).state == "encoding"
+    pause(False)
+    office.work_off()
+    assert office.ledger.get(LOCAL, job_id).state == "ready"
+    with office.lib.database.write() as connection:
+        office.ledger.pause_collection(connection, LOCAL, "c", True)
+    assert office.ledger.get(LOCAL, office.begin(chunk_tokens=50)).paused
+    assert office.work.next_task() is None
+
+
 def test_a_stop_in_the_middle_repeats_only_what_was_in_flight(office):
     job_id = office.begin()
     office.do(office.work.next_task())

@@ -79,6 +79,19 @@ def test_additions_changes_and_deletions_are_followed(followed: Followed) -> Non
     assert followed.documents() == {"a.txt": "Apples are green, too.", "deep/d.txt": "Cherries are dark."}
 
 
+def test_a_link_to_itself_and_a_name_that_is_no_utf8_stop_nothing(followed: Followed) -> None:
+    (followed.folder / "self").symlink_to("self")
+    (followed.folder / "nowhere").symlink_to("away")
+    odd = Path(os.fsdecode(os.fsencode(followed.folder) + b"/caf\xe9.txt"))
+    odd.write_text("Coffee is black.")
+    followed.settle()
+    assert followed.documents() == {"caf%E9.txt": "Coffee is black."}
+    odd.unlink()
+    followed.settle()
+    assert followed.documents() == {}
+    assert not [line for line in followed.lines if "cannot be read" in line]
+
+
 def test_a_file_that_is_still_being_written_is_not_taken(followed: Followed) -> None:
     path = followed.folder / "slow.txt"
     for n in range(6):

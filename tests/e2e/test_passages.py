@@ -38,7 +38,7 @@ def test_a_file_is_looked_at_added_and_its_passages_turned_over(
     # Another size is another cut.
     page.locator(".st-key-preview-tokens input").fill("60")
     page.locator(".st-key-preview-tokens input").press("Enter")
-    expect(page.get_by_text("It will be cut to the size that the server is set to.")).to_be_visible()
+    expect(page.get_by_text("It will be cut to the size that the collection is set to.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"of \d+ to (5\d|60) tokens"))).to_be_visible()
     page.get_by_role("button", name="Add this file").click()
     expect(page.get_by_text("Documents", exact=True)).to_be_visible()
@@ -60,3 +60,33 @@ def test_a_file_is_looked_at_added_and_its_passages_turned_over(
     dialog.get_by_role("button", name="Next").click()
     expect(dialog.get_by_text("Passages 11 to 20 of")).to_be_visible()
     expect(dialog.locator(".ob-chunk-number").first).to_have_text("11")
+
+
+def test_passages_are_made_anew_from_the_menu_and_gone_back_to(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
+    site.api.create_collection("remade")
+    path = tmp_path / "log.md"
+    path.write_text(TEXT)
+    job = site.api.upload("remade", [path])[0]
+    while site.api.job(job["job_id"])["state"] != "ready":
+        time.sleep(0.1)
+    (before,) = [c["chunks"] for c in site.api.collections() if c["name"] == "remade"]
+    page = open_page(width=390, height=844, touch=True)
+    page.goto(f"{site.ui_url}/collections?collection=remade")
+    menu = page.locator(".st-key-collection-menu button:visible").first
+    menu.click()
+    expect(page.get_by_text("Go back", exact=True)).to_have_count(0)
+    page.get_by_text("Make anew", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.locator(".st-key-anew-chunker input").click()
+    page.get_by_role("option", name="of whole sentences").click()
+    dialog.locator(".st-key-anew-tokens input").fill("60")
+    dialog.locator(".st-key-anew-tokens input").press("Enter")
+    dialog.get_by_role("button", name="Make anew").click()
+    expect(page.get_by_text("All passages anew: sentence 60")).to_be_visible()
+    expect(page.locator('.ob-job[data-state="ready"]').first).to_contain_text("All passages anew")
+    expect(page.get_by_text("like the others here")).to_be_visible()
+    menu.click()
+    page.get_by_text("Go back", exact=True).click()
+    expect(dialog.get_by_text("of whole sentences, at most 60 tokens")).to_be_visible()
+    dialog.get_by_role("button", name="Go back").click()
+    expect(page.get_by_text(f"1 document · {before} passages")).to_be_visible()

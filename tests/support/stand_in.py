@@ -46,6 +46,7 @@ class State:
     finished: list[str] = field(default_factory=list)
     chunkers: list[str | None] = field(default_factory=list)  # as each upload asked for
     pii: dict[str, str] = field(default_factory=dict)
+    pipelines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # now, and before
     counter: int = 0
 
     def new(self, prefix: str) -> str:
@@ -72,10 +73,12 @@ def make_app(state: State) -> FastAPI:
         if share >= 1 and "bad" in job["file"]:
             job |= {"state": "failed", "reason": "the file is encrypted: upload it without its password"}
         elif share >= 1:
-            job |= {"state": "ready", "progress": 1.0, "doc_id": f"d-{job['file']}", "pages": 12, "chunks": 40,
-                    "seconds": state.job_s}  # fmt: skip
+            job |= {"state": "ready", "progress": 1.0, "seconds": state.job_s}
+            if "kind" not in job:
+                job |= {"doc_id": f"d-{job['file']}", "pages": 12, "chunks": 40}
         else:
-            job |= {"state": ["queued", "parsing", "encoding", "indexing"][int(share * 4)], "progress": share}
+            states = ["encoding"] if job.get("kind") else ["queued", "parsing", "encoding", "indexing"]
+            job |= {"state": states[int(share * len(states))], "progress": share}
         return job
 
     def documents(name: str) -> list[dict[str, Any]]:
@@ -83,7 +86,7 @@ def make_app(state: State) -> FastAPI:
             {"doc_id": j["doc_id"], "title": j["file"], "uri": j["file"], "mime_type": "application/pdf",
              "size": 123456, "pages": 12, "chunks": 40, "created_at": NOW, "warnings": []}
             for j in map(seen, state.jobs.values())
-            if j["collection"] == name and j["state"] == "ready"
+            if j["collection"] == name and j["state"] == "ready" and j["doc_id"]
         ]  # fmt: skip
 
     @app.get("/health")
@@ -102,7 +105,8 @@ def make_app(state: State) -> FastAPI:
     def collections() -> Any:
         return {"collections": [
             {"name": n, "documents": len(documents(n)), "chunks": 40 * len(documents(n)), "created_at": at,
-             "pii": state.pii.get(n, "off")}
+             "pii": state.pii.get(n, "off"), "pipeline": (state.pipelines.get(n) or [None])[0],
+             "previous": (state.pipelines.get(n) or [None, None])[1]}
             for n, at in state.collections.items()
         ]}  # fmt: skip
 
@@ -119,6 +123,26 @@ def make_app(state: State) -> FastAPI:
     @app.delete("/v1/collections/{c}", status_code=204)
     def drop(c: str) -> None:
         del state.collections[c]
+
+    @app.post("/v1/collections/{c}/reindex", status_code=202)
+    def reindex(c: str, body: dict[str, Any]) -> Any:
+        before = (state.pipelines.get(c) or [{"chunker": "fixed", "chunk_tokens": 200}])[0]
+        state.pipelines[c] = [{**before, **body}, before]
+        job = {"job_id": state.new("j"), "collection": c, "file": f"reindex: {body['chunker']} {body.get('chunk_tokens')}",
+               "state": "encoding", "kind": "reindex", "reason": None, "doc_id": None, "pages": 0, "chunks": 40,
+               "progress": 0.0, "created_at": NOW, "warnings": [], "remaining_s": 90.0,
+               "began": time.monotonic()}  # fmt: skip
+        state.jobs[job["job_id"]] = job
+        return {"job": job}
+
+    @app.post("/v1/collections/{c}/rollback")
+    def rollback(c: str) -> Any:
+        state.pipelines[c].reverse()
+        return {"collection": c, "pipeline": state.pipelines[c][0]}
+
+    @app.get("/v1/jobs/{j}")
+    def job(j: str) -> Any:
+        return seen(state.jobs[j])
 
     @app.post("/v1/collections/{c}/documents", status_code=202)
     def upload(c: str, files: list[UploadFile] = File(...), chunker: str | None = None) -> Any:  # noqa: B008

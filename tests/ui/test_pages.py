@@ -194,6 +194,46 @@ def test_what_is_done_about_personal_data_is_chosen_and_says_what_it_does_not_re
     assert at.selectbox(key="pii-reports-redact").value == "redact"
 
 
+def remaking(form: str) -> AppTest:
+    """A dialog of the collection's menu by itself, with the job list below it."""
+    return AppTest.from_string(
+        "from app.ui import remaking\n"
+        "from app.ui.collections_page import CHUNKERS\n"
+        "from app.ui.jobs_view import draw_jobs\n"
+        "from app.ui.state import client\n"
+        f"remaking.{form}(client().collections()[0], CHUNKERS)\n"
+        "draw_jobs('reports')\n",
+        default_timeout=TIMEOUT_S,
+    )
+
+
+def test_passages_are_made_anew_in_another_way_and_gone_back_to(filled: httpx.Client, state: State) -> None:
+    from app.ui.collections_page import collections_page
+
+    state.job_s = 60
+    at = remaking("_make_form").run()
+    assert at.selectbox(key="anew-chunker").options[0] == "of even length"
+    at.selectbox(key="anew-chunker").set_value("sentence").run()
+    at.number_input(key="anew-tokens").set_value(300).run()
+    assert "1 document of reports will be read again" in shown(at)
+    at.button(key="anew-yes").click().run()
+    assert state.pipelines["reports"][0] == {"chunker": "sentence", "chunk_tokens": 300}
+    said = shown(at.run())
+    assert "All passages anew: sentence 300" in said and "making anew" in said and "90 s left" in said
+    assert "They are now of whole sentences, at most 300 tokens." in said
+    job = next(j for j in state.jobs.values() if j.get("kind") == "reindex")
+    at.button(key=f"cancel-{job['job_id']}").click().run()
+    assert job["state"] == "cancelled"
+    assert not [b for b in at.button if str(b.key) == f"retry-{job['job_id']}"], "it is begun again from the menu"
+    at = remaking("_back_form").run()
+    assert "of whole sentences, at most 300 tokens" in shown(at) and "of even length, at most 200 tokens" in shown(at)
+    at.button(key="back-yes").click().run()
+    assert state.pipelines["reports"][0]["chunker"] == "fixed"
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    assert "All passages anew: sentence 300" in shown(at.run())
+
+
 def test_what_was_found_is_marked_in_what_is_read() -> None:
     from app.ui.search_page import _text
 
