@@ -162,7 +162,7 @@ class Reindexing:
                 self._end(edition)
         return None
 
-    def _is_paused(self, connection: Any, edition: Edition) -> bool:
+    def _is_paused(self, connection: Connection, edition: Edition) -> bool:
         job = self._ledger.peek(connection, edition.job_id) if edition.job_id is not None else None
         return job is not None and job.paused
 

@@ -13,6 +13,7 @@ from app.reindexing import Reindexing
 from core.errors import Forbidden, InvalidRequest, NotFound
 from core.settings import Settings
 from core.types import Principal
+from ingest import ledger_people
 from ingest.ledger import Ledger
 from ingest.ledger_listing import get_job
 from ingest.ledger_people import request_cancel
@@ -152,16 +153,16 @@ def test_a_paused_one_waits_and_so_does_one_of_a_paused_collection(office):
 
     def pause(paused):
         with office.lib.database.write() as connection:
-            (office.ledger.pause if paused else office.ledger.resume)(connection, LOCAL, job_id)
+            (ledger_people.pause if paused else ledger_people.resume)(connection, LOCAL, job_id)
 
     pause(True)
-    assert office.work.next_task() is None and office.ledger.get(LOCAL, job_id).state == "encoding"
+    assert office.work.next_task() is None and get_job(office.lib.database, LOCAL, job_id).state == "encoding"
     pause(False)
     office.work_off()
-    assert office.ledger.get(LOCAL, job_id).state == "ready"
+    assert get_job(office.lib.database, LOCAL, job_id).state == "ready"
     with office.lib.database.write() as connection:
-        office.ledger.pause_collection(connection, LOCAL, "c", True)
-    assert office.ledger.get(LOCAL, office.begin(chunk_tokens=50)).paused
+        ledger_people.pause_collection(connection, LOCAL, "c", True)
+    assert get_job(office.lib.database, LOCAL, office.begin(chunk_tokens=50)).paused
     assert office.work.next_task() is None
 
 
