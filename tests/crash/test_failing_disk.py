@@ -154,7 +154,7 @@ def test_a_server_on_a_full_disk_says_507_goes_on_searching_and_recovers(tmp_pat
         disk.heal()
         client.upload("c", [("after.txt", io.BytesIO(b"Words after space was made."))])
         until(lambda: {d["title"] for d in client.documents("c")["documents"]} == {"before", "after"})
-        assert {j["state"] for j in client.jobs()} == {"ready"}
+        until(lambda: {j["state"] for j in client.jobs()} == {"ready"})
     disk.close()
 
 
