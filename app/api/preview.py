@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import tempfile
 import threading
@@ -24,6 +25,7 @@ from core.types import Chunk, PiiMode
 from ingest.chunk.choose import ChunkerName
 from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import Understood, chunk_budget, parse_limits, understand
+from retrieval.files import storage_errors
 
 router = APIRouter(prefix="/v1", tags=["documents"])
 
@@ -64,7 +66,14 @@ async def preview(
     """
     sizes = {"chunk_tokens": tokens, "chunk_overlap_tokens": overlap}
     settings = services.settings.model_copy(update={k: v for k, v in sizes.items() if v is not None})
-    with tempfile.TemporaryDirectory(prefix="openbook-preview-") as folder:
+    with contextlib.ExitStack() as stack:
+        try:
+            with storage_errors(f"look at a file in {tempfile.gettempdir()}"):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="openbook-preview-"))
+        except StorageFailed:
+            async for _ in request.stream():  # who is still sending would see a broken line, and no reason
+                pass
+            raise
         path = Path(folder) / "file"
 
         def keep(pieces: Iterator[bytes]) -> tuple[str, int]:
@@ -129,16 +138,13 @@ async def _understood(
 
 def _write(path: Path, pieces: Iterator[bytes], limit: int) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("wb") as file:
-            for piece in pieces:
-                size += len(piece)
-                if size > limit:
-                    raise TooLarge(f"the file is larger than {limit:,} bytes: split it, or raise max_upload_bytes")
-                digest.update(piece)
-                file.write(piece)
-    except OSError as e:
-        raise StorageFailed(f"the file could not be looked at: {e}") from e
+    with storage_errors(f"look at a file in {path.parent.parent}"), path.open("wb") as file:
+        for piece in pieces:
+            size += len(piece)
+            if size > limit:
+                raise TooLarge(f"the file is larger than {limit:,} bytes: split it, or raise max_upload_bytes")
+            digest.update(piece)
+            file.write(piece)
     return digest.hexdigest(), size
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import select
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from app.client import ApiError, Client
 from tests.support.pdfs import pdf
-from tests.support.servers import RunningServer
+from tests.support.servers import RunningServer, openbook_server
 
 LINE = "The keeper of the lighthouse wrote into his book what he had seen that day and what it had cost. "
 TEXT = "# Book\n\n" + "\n\n".join(f"## Day {i}\n\n{LINE * 12}" for i in range(30))
@@ -140,3 +141,16 @@ def test_chunks_come_in_pages_with_their_parents(client: Client) -> None:
     with pytest.raises(ApiError) as e:
         client.chunk_page("d-nothing", offset=0, limit=7)
     assert e.value.status == 404
+
+
+def test_a_folder_for_temporary_files_that_takes_none_is_named(tmp_path: Path, model_cache: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with openbook_server(tmp_path / "data", env={"TMPDIR": str(folder)}) as running, running.client() as client:
+        assert client.preview(("book.md", io.BytesIO(TEXT.encode())))["total"]
+        shutil.rmtree(folder)
+        for size in (1, 1000):  # one that is sent at once, and one that is still being sent
+            with pytest.raises(ApiError, match=r"could not look at a file in .*temporary") as caught:
+                client.preview(("book.md", io.BytesIO(TEXT.encode() * size)))
+            assert caught.value.status == 507
+        assert "Traceback" not in running.output
