@@ -82,6 +82,8 @@ class SearchEngine:
 
     def open(self) -> None:
         """Loads what is searched. Returns as soon as searching is possible; the rest follows in the background."""
+        # Before anything is written: what is being written has no manifest yet, and would be taken for a leftover.
+        self._generations.sweep()
         with self._write:
             with self.store.database.read() as connection:
                 change = current_change(connection)
@@ -405,9 +407,8 @@ class SearchEngine:
         return self._graph.step(self._catalogue.change, self._builder.stopping)
 
     def _sweep_step(self) -> bool:
-        """Once: files that a crash or a newer generation left behind."""
+        """Once: originals that a crash left behind."""
         if not self._swept:
-            self._generations.sweep()
             self.store.sweep_originals()
             self._swept = True
             return True

@@ -96,6 +96,7 @@ def test_the_setting_is_for_what_is_added_from_now_on_and_says_what_it_does_not_
     assert e.value.status == 404
 
 
+@pytest.mark.slow
 def test_what_is_read_while_the_setting_changes_is_read_again_under_the_new_one(client: Client) -> None:
     client.create_collection("pii-changing")
     text = (BODY + "\n").encode() * 300

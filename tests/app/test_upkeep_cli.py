@@ -11,6 +11,7 @@ from tests.app.test_verify import flip
 from tests.support.servers import openbook_server
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_found_and_mended_by_reading_the_file_again(tmp_path: Path, model_cache: Path) -> None:
     data = tmp_path / "data"
     with openbook_server(data) as server, server.client() as client:

@@ -158,6 +158,7 @@ def test_a_server_on_a_full_disk_says_507_goes_on_searching_and_recovers(tmp_pat
     disk.close()
 
 
+@pytest.mark.slow
 def test_a_file_at_work_when_the_disk_fills_is_ready_once_there_is_space(tmp_path, model_cache):
     disk = FailingDisk(tmp_path / "data", tmp_path / "control")
     with openbook_server(tmp_path / "data", env=disk.environment) as server, server.client() as client:

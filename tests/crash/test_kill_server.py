@@ -14,12 +14,12 @@ from bench.kills import kill_and_check
 from tests.support.servers import openbook_server
 
 
-def test_five_kills_lose_nothing_that_was_acknowledged(tmp_path: Path, model_cache: Path) -> None:
+def test_two_kills_lose_nothing_that_was_acknowledged(tmp_path: Path, model_cache: Path) -> None:
     with openbook_server(tmp_path / "data") as server:
-        journal = kill_and_check(server.api_url, server.data_dir, kills=5, seed=7)
+        journal = kill_and_check(server.api_url, server.data_dir, kills=2, seed=7)
     assert journal.accepted
     assert journal.ready
-    assert journal.kills.total() == 5
+    assert journal.kills.total() == 2
 
 
 @pytest.mark.slow

@@ -11,12 +11,14 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from app.client import Client
 from app.datadir import find_server
 from bench.kills import pid_of
 from tests.support.servers import REPO, openbook_server
 
-FILES = 60
+FILES = 30
 WORKERS = 2  # the setting's default: so many files are in flight
 
 
@@ -67,6 +69,7 @@ def test_a_worker_that_is_killed_costs_its_files_an_attempt_and_the_rest_nothing
         assert set(attempts) <= {1, 2}
 
 
+@pytest.mark.slow
 def test_the_command_line_waits_while_the_server_is_started_again(tmp_path: Path, model_cache: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()

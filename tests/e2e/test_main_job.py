@@ -78,7 +78,7 @@ def test_from_an_empty_page_to_a_cited_answer(site: Site, open_page: OpenPage) -
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
 
-    page.locator("input[type=file]").set_input_files(
+    page.locator("input[type=file][multiple]").set_input_files(
         [
             {"name": "skerryvore.pdf", "mimeType": "application/pdf", "buffer": REPORT},
             {"name": "notes.md", "mimeType": "text/markdown", "buffer": f"# Notes\n\n{FILLER}\n".encode()},
