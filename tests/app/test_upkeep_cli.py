@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
+
 from tests.app.test_api import ROCKET, settle
 from tests.app.test_cli import json_of, openbook
 from tests.app.test_verify import flip
