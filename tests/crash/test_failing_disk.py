@@ -76,7 +76,9 @@ class Driver:
                 f"{operation}, call {at}, {said}: another state after a restart"
             )
             assert lib.engine.settle(60)
-            assert lib.engine.status().problems == ()
+            # tantivy may stumble over a file of its own that it could not finish: that is noticed and mended.
+            assert all("is built anew" in problem for problem in lib.engine.status().problems)
+            assert json.dumps(state(lib), sort_keys=True) == after
         shutil.rmtree(folder)
         return said
 
