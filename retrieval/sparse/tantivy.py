@@ -227,7 +227,10 @@ class TantivyIndex:
 
     def _new_writer(self) -> tantivy.IndexWriter:
         try:
-            return self._index.writer(WRITER_MEMORY_BYTES, 1)
+            writer = self._index.writer(WRITER_MEMORY_BYTES, 1)
+            # A commit that failed, or was killed, leaves files that the next one of the same number would stumble over.
+            writer.garbage_collect_files()
+            return writer
         except (ValueError, OSError) as e:
             raise StorageFailed(f"the BM25 index at {self._path} cannot be written: {e}") from e
 

@@ -76,9 +76,7 @@ class Driver:
                 f"{operation}, call {at}, {said}: another state after a restart"
             )
             assert lib.engine.settle(60)
-            # tantivy may stumble over a file of its own that it could not finish: that is noticed and mended.
-            assert all("is built anew" in problem for problem in lib.engine.status().problems)
-            assert json.dumps(state(lib), sort_keys=True) == after
+            assert lib.engine.status().problems == ()
         shutil.rmtree(folder)
         return said
 
