@@ -22,6 +22,7 @@ from core.database import Database
 from core.errors import OpenbookError
 from core.settings import Settings
 from core.types import Principal
+from core.wording import plural
 from ingest.job import FINAL_STATES, Job
 from ingest.ledger import Ledger
 from ingest.ledger_listing import get_job
@@ -267,7 +268,7 @@ def _reason(found: EditionProgress) -> str:
     named = "; ".join(f"{uri}: {reason}" for uri, reason in found.failures[:MAX_NAMED])
     more = len(found.failures) - MAX_NAMED
     rest = f"; and {more:,} more" if more > 0 else ""
-    return f"{len(found.failures):,} documents stay as they were: {named}{rest}"
+    return f"{plural(len(found.failures), 'document')} stayed as before: {named}{rest}"
 
 
 def load_other_encoders(database: Database, settings: Settings, encoders: Encoders, engine: SearchEngine) -> None:

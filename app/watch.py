@@ -24,6 +24,7 @@ from app.client import ApiError, Client, sendable
 from app.intake import clean_uri
 from app.replies import Job
 from core.errors import Conflict, StorageFailed
+from core.wording import plural
 from retrieval.files import fsync_path, make_folder, storage_errors
 
 POLL_S = 0.5
@@ -308,7 +309,7 @@ class Watch:
         # What was there before us becomes ours once we have replaced it by something else.
         known.ours = known.ours or (before is not None and before != known.sha256) or (job["seconds"] or 0) > 0
         reason = f"  {job['reason']}" if job["reason"] else ""
-        self._say(f"{job['state']:<9}  {name}  {job['chunks']} passages{reason}")
+        self._say(f"{job['state']:<9}  {name}  {plural(job['chunks'] or 0, 'passage')}{reason}")
 
     def _failed(self, name: str, reason: str) -> None:
         self.tally.failed[name] = reason

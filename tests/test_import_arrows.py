@@ -53,6 +53,7 @@ def test_the_page_talks_http_only() -> None:
         "core.errors",
         "core.ids",
         "core.types",
+        "core.wording",
     }
     for path in (REPO / "app" / "ui").rglob("*.py"):
         for module in imported_modules(path):

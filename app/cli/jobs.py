@@ -10,6 +10,8 @@ import typer
 from app.cli.common import AsJson, DataDir, connected, print_json, say
 from app.replies import Job
 from core.errors import InvalidRequest
+from core.wording import plural
+from ingest.job import JobState
 
 app = typer.Typer(
     no_args_is_help=True, help="List, pause, resume, cancel and retry ingestion jobs.", rich_markup_mode=None
@@ -22,7 +24,9 @@ JobId = Annotated[str, typer.Argument(help="The job's id, from `openbook jobs li
 def list_jobs(
     collection: Annotated[str | None, typer.Option("--collection", "-c", help="Only of this collection.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many, the newest first.")] = 50,
-    state: Annotated[list[str] | None, typer.Option("--state", help="Only in this state; may be given again.")] = None,
+    state: Annotated[
+        list[JobState] | None, typer.Option("--state", help="Only in this state; may be given again.")
+    ] = None,
     parent: Annotated[str | None, typer.Option("--parent", help="Only the parts of this archive or sitemap.")] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -101,7 +105,7 @@ def _pause(job_id: str | None, collection: str | None, paused: bool, as_json: bo
         if collection is not None:
             n = client.pause_collection(collection, paused=paused)
             found = {"collection": collection, "paused": paused, "jobs": n}
-            print_json(found) if as_json else print(f"{word} {n:,} jobs of {collection}")
+            print_json(found) if as_json else print(f"{word} {plural(n, 'job')} of {collection}")
             return
         job = client.pause_job(str(job_id)) if paused else client.resume_job(str(job_id))
     print_json(job) if as_json else _print(job)

@@ -13,6 +13,7 @@ from app.cli.ingest import FINAL, POLL_S, Chunker
 from app.client import Client
 from app.replies import Job
 from app.waiting import left
+from core.wording import plural
 
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
 
@@ -67,7 +68,9 @@ def reindex(
     elif not wait:
         print(f"{job['job_id']}  {job['state']}  {job['file']}")
     elif job["state"] in ("ready", "partial"):
-        print(f"{name}: {job['file']}: {job['chunks']:,} passages; go back with `openbook rollback {name}`")
+        print(
+            f"{name}: {job['file']}: {plural(job['chunks'] or 0, 'passage')}; go back with `openbook rollback {name}`"
+        )
         if job["reason"]:
             print(job["reason"])
     if wait and job["state"] not in ("ready", "partial"):

@@ -28,6 +28,7 @@ from app.waiting import wait_until_ready
 from core.errors import Conflict, InvalidRequest
 from core.protocols import Encoder
 from core.settings import Settings
+from core.wording import plural
 
 
 def verify(as_json: AsJson = False, data_dir: DataDir = None) -> None:
@@ -42,21 +43,22 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     else:
         for finding in found["findings"]:
             print(f"{finding['code']}  {finding['message']}: {finding['fix']}")
-        counts = ", ".join(f"{n:,} {name}" for name, n in found["checked"].items())
+        # The names are plurals: "originals", "other generations", "indexes".
+        counts = ", ".join(
+            plural(n, _ONE.get(name, name.removesuffix("s")), name) for name, n in found["checked"].items()
+        )
         print(f"read {counts or 'nothing'}: {_wrong_text(found['findings'])}")
     if not found["ok"]:
         mendable = sum(f["repairable"] for f in found["findings"])
         raise fail(f"{_wrong_text(found['findings'])}; `openbook repair` mends {mendable} of them")
 
 
+_ONE = {"indexes": "index"}
+
+
 def _wrong_text(findings: list[dict[str, Any]]) -> str:
-    match len(findings):
-        case 0:
-            return "all is well"
-        case 1:
-            return "1 thing is wrong"
-        case n:
-            return f"{n:,} things are wrong"
+    n = len(findings)
+    return f"{plural(n, 'thing')} {'is' if n == 1 else 'are'} wrong" if n else "all is well"
 
 
 def _verified(settings: Settings) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from app.ui import look
 from app.ui.inert import VERDICTS, Checked, answer_html, inert_html, inert_markdown
 from app.ui.live import Snapshot
 from app.ui.passage import Passage, from_citation, from_hit
+from core.wording import plural
 
 # The strategies that quote: what they say is a document's text, not Markdown.
 VERBATIM = frozenset({"extract"})
@@ -105,7 +106,7 @@ def _summary(sentences: Sequence[replies.Sentence]) -> None:
         n = sum(1 for s in sentences if s["verdict"] == verdict)
         if n:
             glyph = VERDICTS[verdict][0]  # type: ignore[index]
-            parts.append(f'<span class="ob-{verdict}">{glyph} {look.plural(n, "sentence")} {word}</span>')
+            parts.append(f'<span class="ob-{verdict}">{glyph} {plural(n, "sentence")} {word}</span>')
     if parts:
         st.html(f'<div class="ob-summary">{"".join(parts)}</div>')
 
@@ -154,8 +155,8 @@ def _shortened(text: str, limit: int = 320) -> str:
 def _footer(answer: replies.Answer) -> None:
     parts = [answer["strategy"], f"{answer['seconds']:.1f} s"]
     if answer["steps"]:
-        parts.append(look.plural(answer["steps"], "step"))
+        parts.append(plural(answer["steps"], "step"))
     tokens = answer["usage"]["completion_tokens"]
     if tokens:
-        parts.append(look.plural(tokens, "token"))
+        parts.append(plural(tokens, "token"))
     look.muted(" · ".join(parts))

@@ -9,6 +9,7 @@ import streamlit as st
 from app import replies
 from app.ui import look
 from app.ui.inert import inert_html
+from core.wording import plural
 
 PER_PAGE = 10
 
@@ -31,9 +32,9 @@ def pii_text(pii: replies.Pii | None) -> str:
     if pii is None:
         return ""
     counts = [
-        look.plural(pii["email"], "e-mail address", "e-mail addresses") if pii["email"] else "",
-        look.plural(pii["phone"], "phone number") if pii["phone"] else "",
-        look.plural(pii["iban"], "IBAN") if pii["iban"] else "",
+        plural(pii["email"], "e-mail address", "e-mail addresses") if pii["email"] else "",
+        plural(pii["phone"], "phone number") if pii["phone"] else "",
+        plural(pii["iban"], "IBAN") if pii["iban"] else "",
     ]
     named = [c for c in counts if c]
     if not named:
@@ -55,7 +56,7 @@ def draw_facts(facts: replies.Facts, rows: Sequence[tuple[str, str]] = ()) -> No
     body = "".join(f"<dt>{inert_html(name)}</dt><dd>{inert_html(value)}</dd>" for name, value in told if value)
     st.html(f'<dl class="ob-facts">{body}</dl>')
     if facts["outline"]:
-        with st.expander(f"Outline: {look.plural(len(facts['outline']), 'heading')}"):
+        with st.expander(f"Outline: {plural(len(facts['outline']), 'heading')}"):
             st.html(f'<div class="ob-outline">{"".join(map(_heading, facts["outline"]))}</div>')
 
 
@@ -86,7 +87,7 @@ def draw_chunks(
         if (named := chunk.get("parent_id")) != parent_id:
             parent_id = named
             if named in by_id:
-                length = look.plural(by_id[named]["n_tokens"], "token")
+                length = plural(by_id[named]["n_tokens"], "token")
                 pieces.append(f'<div class="ob-parent">Read together: {length}</div>')
         pieces.append(_chunk(number, chunk, previous, within=parent_id is not None))
         previous = chunk
@@ -97,7 +98,7 @@ def _chunk(number: int, chunk: replies.ChunkInfo, previous: replies.ChunkInfo | 
     text = chunk["text"]
     shared = max(0, min(len(text), previous["end"] - chunk["start"])) if previous is not None else 0
     place = [
-        look.plural(chunk["n_tokens"], "token"),
+        plural(chunk["n_tokens"], "token"),
         f"page {chunk['page']}" if chunk["page"] else "",
         f"characters {chunk['start']:,}–{chunk['end']:,}",
     ]

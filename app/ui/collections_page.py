@@ -18,6 +18,7 @@ from app.ui.preview import draw_preview
 from app.ui.remaking import go_back, make_anew
 from app.ui.state import client, limits, notice, take_notice
 from core.errors import OpenbookError
+from core.wording import plural
 
 NAME_RULE = "1 to 63 of a–z, 0–9, “-” and “_”, beginning with a letter or a digit."
 BATCH_FILES = 50  # files sent in one request, so that one bad batch does not undo a whole folder
@@ -115,7 +116,7 @@ def _card(collection: replies.Collection) -> None:
     with st.container(border=True, key=f"card-{name}", gap="xsmall"):
         st.html(
             f'<div class="ob-hit-title">{inert_html(name)}</div><div class="ob-muted">'
-            f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}</div>"
+            f"{plural(collection['documents'], 'document')} · {plural(collection['chunks'], 'passage')}</div>"
         )
         st.button(
             "Open", key=f"open-{name}", type="tertiary", icon=":material/arrow_forward:", on_click=_choose, args=(name,)
@@ -145,7 +146,7 @@ def _one(collection: replies.Collection) -> None:
             go_back(collection, CHUNKERS)
         case "Delete the collection":
             _delete(collection)
-    look.muted(f"{look.plural(collection['documents'], 'document')} · {look.plural(collection['chunks'], 'passage')}")
+    look.muted(f"{plural(collection['documents'], 'document')} · {plural(collection['chunks'], 'passage')}")
     chunkers = _chunkers(collection)
     _uploader(collection, chunkers)
     _fetcher(name)
@@ -184,7 +185,7 @@ def _change_pii(name: str, key: str) -> None:
         return
     if changed["unlike"]:
         st.session_state["pii-said"] = (
-            f"{look.plural(changed['unlike'], 'document')} here came in under another setting and stay as they are: "
+            f"{plural(changed['unlike'], 'document')} here came in under another setting and stay as they are: "
             "add their files again."
         )
 
@@ -221,7 +222,7 @@ def _uploader(collection: replies.Collection, chunkers: Mapping[str, str]) -> No
         notice(f"{len(files):,} files are more than one batch takes: send at most {bounds.max_batch_files:,} at once.")
         st.rerun()
     sources = [(file.name, cast("IO[bytes]", file)) for file in files]
-    with st.spinner(f"Sending {look.plural(len(sources), 'file')} …"):
+    with st.spinner(f"Sending {plural(len(sources), 'file')} …"):
         try:
             for first in range(0, len(sources), BATCH_FILES):
                 client().upload(name, sources[first : first + BATCH_FILES], chunker=chunker or None)
@@ -258,7 +259,7 @@ def _delete(collection: replies.Collection) -> None:
 def _delete_form(collection: replies.Collection) -> None:
     st.html(
         f'<div class="ob-hit-title">{inert_html(collection["name"])}</div><div class="ob-muted">'
-        f"{look.plural(collection['documents'], 'document')} will be deleted with it. What past conversations quoted "
+        f"{plural(collection['documents'], 'document')} will be deleted with it. What past conversations quoted "
         "from them stays in them.</div>"
     )
     with st.container(horizontal=True):

@@ -13,6 +13,7 @@ from app.ui.document_details import show_details
 from app.ui.inert import inert_html
 from app.ui.passage import Passage, show_passage
 from app.ui.state import client, document_text, forget_texts
+from core.wording import plural
 
 PAGE = 50
 OPENING = 700  # characters shown of a document that is opened as a whole
@@ -45,12 +46,12 @@ def _more() -> None:
 def _row(document: replies.Document) -> None:
     doc_id = document["doc_id"]
     near = document.get("near_duplicates") or 0
-    badges = [look.plural(near, "near-duplicate") if near else "", pii_text(document.get("pii"))]
+    badges = [plural(near, "near-duplicate") if near else "", pii_text(document.get("pii"))]
     shown = "".join(f'<span class="ob-badge">{inert_html(b)}</span>' for b in badges if b)
     facts = [
         _file_name(document),
-        look.plural(document["pages"], "page") if document["pages"] else "",
-        look.plural(document["chunks"], "passage"),
+        plural(document["pages"], "page") if document["pages"] else "",
+        plural(document["chunks"], "passage"),
         look.size_text(document["size"]),
         language_name(document.get("language")),
     ]

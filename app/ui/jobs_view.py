@@ -14,6 +14,7 @@ from app.ui.inert import inert_html
 from app.ui.state import client, notice
 from app.waiting import left
 from core.errors import OpenbookError
+from core.wording import plural
 
 POLL_S = 1.0
 SHOWN = 12  # rows with buttons; more would make each draw slow
@@ -92,9 +93,9 @@ def _rows(everything: Sequence[replies.Job]) -> None:
             _row(job)
     hidden = sum(max(0, len(group) - SHOWN) for group in (active, broken, in_part))
     if hidden:
-        look.muted(f"and {look.plural(hidden, 'more file')}")
+        look.muted(f"and {plural(hidden, 'more file')}")
     if ready:
-        with st.expander(f"{look.plural(len(ready), 'file')} ready"):
+        with st.expander(f"{plural(len(ready), 'file')} ready"):
             st.html("".join(_line(job) for job in ready[:200]))
 
 
@@ -124,8 +125,8 @@ def _line(job: replies.Job) -> str:
     detail = "paused" if _is_paused(job) else "making anew" if anew and state == "encoding" else STATE_WORDS[state]
     name = job["file"].replace("reindex: ", "All passages anew: ", 1) if anew else job["file"]
     if state == "ready" and not job.get("container"):
-        pages = look.plural(job["pages"], "page") + ", " if job["pages"] else ""
-        detail = f"{pages}{look.plural(job['chunks'] or 0, 'passage')}"
+        pages = plural(job["pages"], "page") + ", " if job["pages"] else ""
+        detail = f"{pages}{plural(job['chunks'] or 0, 'passage')}"
     elif state in ACTIVE_STATES and state != "queued":
         detail = f"{detail} {job['progress']:.0%}{_left(job)}"
     bar = _bar(job["progress"], f"{name}: {detail}") if state in ACTIVE_STATES else ""

@@ -54,10 +54,6 @@ def note(text: str) -> None:
     st.html(f'<div class="ob-note">{inert_html(text)}</div>')
 
 
-def plural(n: int, one: str, many: str | None = None) -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def size_text(n_bytes: int) -> str:
     for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if n_bytes >= step:

@@ -15,6 +15,7 @@ from app.ui.boundary import explain
 from app.ui.chunks_view import PER_PAGE, draw_chunks, draw_facts, page_chooser
 from app.ui.state import client, limits, notice
 from core.errors import OpenbookError
+from core.wording import plural
 
 SHOWN = 1000  # passages asked for
 PAGE_KEY = "preview-page"
@@ -83,7 +84,7 @@ def _draw(
     rows = [
         ("Title", found["title"]),
         ("Passages", f"{found['total']:,}, of {tokens['min']:,} to {tokens['max']:,} tokens ({tokens['median']:,} in the middle)"),
-        ("Read together", look.plural(found["total_parents"], "larger passage") if found["total_parents"] else ""),
+        ("Read together", plural(found["total_parents"], "larger passage") if found["total_parents"] else ""),
         ("Pages", f"{found['pages']:,}" if found["pages"] else ""),
     ]  # fmt: skip
     draw_facts(found, rows)

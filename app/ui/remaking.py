@@ -12,6 +12,7 @@ from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html
 from app.ui.state import client, limits
+from core.wording import plural
 
 STEP = 20
 
@@ -56,7 +57,7 @@ def _make_form(collection: replies.Collection, chunkers: Mapping[str, str]) -> N
         key="anew-tokens",
     )
     look.muted(
-        f"{look.plural(collection['documents'], 'document')} of {name} will be read again. What is there is searched "
+        f"{plural(collection['documents'], 'document')} of {name} will be read again. What is there is searched "
         "until all are made; then all of them are switched to at once. You can go back afterwards."
     )
     with st.container(horizontal=True):

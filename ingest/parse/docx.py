@@ -17,6 +17,7 @@ import docx
 from docx.opc.exceptions import PackageNotFoundError
 
 from core.errors import EmptyDocument, ParseFailed
+from core.wording import not_read
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
@@ -61,7 +62,7 @@ def parse_docx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
         metadata["running_heads"] = running
     warnings = [*hidden_warning(writer.hidden)]
     if pictures:
-        warnings.append(ParseWarning("pictures", f"{pictures} pictures were not read"))
+        warnings.append(ParseWarning("pictures", not_read(pictures, "picture")))
     first = writer.headings[0].text if writer.headings and writer.headings[0].start < _TITLE_WITHIN else ""
     return ParsedDocument(
         text=text,

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from core.errors import EmptyDocument, Encrypted, ParseFailed
+from core.wording import not_read
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
@@ -78,8 +79,7 @@ def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> Pars
         raise EmptyDocument(f"{filename} is an EPUB book without text ({len(chapters)} chapters)")
     pictures = sum(m.lower().endswith((".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp")) for m in members)
     if pictures:
-        were = "picture was" if pictures == 1 else "pictures were"
-        warnings.append(ParseWarning("pictures", f"{pictures} {were} not read"))
+        warnings.append(ParseWarning("pictures", not_read(pictures, "picture")))
     metadata = _metadata(package)
     title = metadata.pop("title", "")
     return ParsedDocument(

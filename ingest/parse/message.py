@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from core.errors import EmptyDocument, OpenbookError, TooLarge
+from core.wording import not_read
 from ingest.parse.clean import clean, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.html import parse_html
@@ -134,8 +135,7 @@ def write_attachments(
     pictures = [a for a in attachments if a.media_type.startswith("image/")]
     others = [a for a in attachments if not a.media_type.startswith("image/")]
     if pictures:
-        were = "picture was" if len(pictures) == 1 else "pictures were"
-        warnings.append(ParseWarning("pictures", f"{len(pictures)} {were} not read: {_named(pictures)}"))
+        warnings.append(ParseWarning("pictures", f"{not_read(len(pictures), 'picture')}: {_named(pictures)}"))
     if inner is None:
         if others:
             message = f"attachments of an attached {holder} were not read: {_named(others)}"

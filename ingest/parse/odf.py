@@ -17,6 +17,7 @@ from typing import Any, Literal
 from lxml import etree
 
 from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge
+from core.wording import not_read, plural
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
@@ -65,7 +66,7 @@ def parse_odf(kind: Literal["odt", "ods", "odp"], path: File, filename: str, lim
             reader.slides(body[0])
     writer = reader.writer
     if len(writer.parts) <= reader.sheet_titles:
-        found = f": {reader.counts['picture']} pictures" if reader.counts["picture"] else ""
+        found = f": {plural(reader.counts['picture'], 'picture')}" if reader.counts["picture"] else ""
         raise EmptyDocument(f"{filename} is an OpenDocument file without text{found}", code="empty-document")
     metadata = _metadata(meta)
     title = metadata.pop("title", "")
@@ -305,4 +306,4 @@ class _Reader:
         for what in ("picture", "embedded object"):
             count = self.counts[what]
             if count:
-                yield ParseWarning("pictures", f"{count} {what}{'s were' if count > 1 else ' was'} not read")
+                yield ParseWarning("pictures", not_read(count, what))

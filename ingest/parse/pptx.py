@@ -15,6 +15,7 @@ from typing import Any
 from lxml import etree
 
 from core.errors import EmptyDocument, ParseFailed, TooLarge
+from core.wording import not_read, plural
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
@@ -65,7 +66,7 @@ def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> Pars
     writer = deck.writer
     if not writer.parts:
         if deck.pictures:
-            message = f"{filename} has no text: {len(slides)} slides with {deck.pictures} pictures"
+            message = f"{filename} has no text: {plural(len(slides), 'slide')} with {plural(deck.pictures, 'picture')}"
             raise EmptyDocument(message, code="scanned")
         if deck.warnings:
             raise ParseFailed(f"{filename} could not be read: {deck.warnings[0].message}", code="damaged")
@@ -263,8 +264,7 @@ class _Deck:
             numbers = ", ".join(map(str, self.hidden[:_MAX_NAMED])) + (" …" if len(self.hidden) > _MAX_NAMED else "")
             yield ParseWarning("hidden-slides", f"hidden slides were read too: {numbers}")
         if self.pictures:
-            were = "picture was" if self.pictures == 1 else "pictures were"
-            yield ParseWarning("pictures", f"{self.pictures} {were} not read")
+            yield ParseWarning("pictures", not_read(self.pictures, "picture"))
         for what, count in self.unread.items():
             yield ParseWarning("embedded", f"{count} {what} were not read")
 

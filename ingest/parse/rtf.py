@@ -9,6 +9,7 @@ from typing import cast
 from striprtf.striprtf import rtf_to_text
 
 from core.errors import EmptyDocument
+from core.wording import not_read, plural
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.kinds import MIME_TYPES
@@ -41,14 +42,13 @@ def parse_rtf(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     for block in _blocks(text):
         writer.block(block)
     if not writer.parts:
-        found = f" ({pictures} pictures)" if pictures else ""
+        found = f" ({plural(pictures, 'picture')})" if pictures else ""
         raise EmptyDocument(f"{filename} is a rich-text document without text{found}")
     info = {name.decode(): _plain(value, encoding) for name, value in _INFO.findall(data)}
     title = info.pop("title", "")
     warnings = []
     if pictures:
-        were = "picture was" if pictures == 1 else "pictures were"
-        warnings.append(ParseWarning("pictures", f"{pictures} {were} not read"))
+        warnings.append(ParseWarning("pictures", not_read(pictures, "picture")))
     return ParsedDocument(
         text=writer.text(),
         title=title if is_title(title) else title_from_filename(filename),

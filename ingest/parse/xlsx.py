@@ -22,6 +22,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelt
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH, from_excel
 
 from core.errors import EmptyDocument, ParseFailed
+from core.wording import not_read
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
@@ -180,7 +181,7 @@ class _Book:
         pictures = sum(m.startswith("xl/media/") for m in self.members)
         for count, what in ((charts, "chart"), (pictures, "picture")):
             if count:
-                yield ParseWarning(f"{what}s", f"{count} {what}{'s were' if count > 1 else ' was'} not read")
+                yield ParseWarning(f"{what}s", not_read(count, what))
 
 
 def _named(names: list[str]) -> str:

@@ -217,7 +217,7 @@ def test_a_document_that_cannot_be_made_is_named_and_stays(office):
     assert sorted(office.work_off()) == ["b", "c"]
     job = office.job(job_id)
     assert job.state == "partial"
-    assert job.reason == "1 documents stay as they were: a: the file is broken"
+    assert job.reason == "1 document stayed as before: a: the file is broken"
     assert office.words() == {8, 2, 3, 1}
     steps.check(office.lib)
 

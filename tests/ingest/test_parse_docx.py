@@ -119,7 +119,7 @@ def test_pictures_are_mentioned_and_alone_are_no_text(parse):
         parse(source)
     source.add_paragraph("A picture.")
     document = parse(source)
-    assert [w.message for w in document.warnings] == ["1 pictures were not read"]
+    assert [w.message for w in document.warnings] == ["1 picture was not read"]
 
 
 def test_running_heads_go_to_the_metadata(parse):
