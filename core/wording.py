@@ -1,0 +1,13 @@
+"""How counts are said to a person."""
+
+from __future__ import annotations
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """``1 page``, ``2 pages``, ``1,200 pages``; ``many`` where the plural is more than an s."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def not_read(n: int, what: str) -> str:
+    """``1 picture was not read``, ``3 pictures were not read``."""
+    return f"{plural(n, what)} {'was' if n == 1 else 'were'} not read"
