@@ -42,11 +42,12 @@ class Asker(threading.Thread):
         self.stop = threading.Event()
 
     def run(self) -> None:
-        while not self.stop.wait(ASK_EVERY_S):
-            begun = time.perf_counter()
-            assert self._client.search("words of a benign file", ["c"], k=5)
-            self._client.health()
-            self.took.append(time.perf_counter() - begun)
+        with self._client as client:
+            while not self.stop.wait(ASK_EVERY_S):
+                begun = time.perf_counter()
+                assert client.search("words of a benign file", ["c"], k=5)
+                client.health()
+                self.took.append(time.perf_counter() - begun)
 
     def p95(self) -> float:
         return statistics.quantiles(self.took, n=20)[-1]
