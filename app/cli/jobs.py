@@ -11,7 +11,7 @@ from app.cli.common import AsJson, DataDir, connected, print_json, say
 from app.replies import Job
 from core.errors import InvalidRequest
 from core.wording import plural
-from ingest.job import JobState
+from ingest.job import STATES
 
 app = typer.Typer(
     no_args_is_help=True, help="List, pause, resume, cancel and retry ingestion jobs.", rich_markup_mode=None
@@ -20,12 +20,20 @@ app = typer.Typer(
 JobId = Annotated[str, typer.Argument(help="The job's id, from `openbook jobs list`.")]
 
 
+def _known_states(states: list[str] | None) -> list[str] | None:
+    for state in states or ():
+        if state not in STATES:
+            raise typer.BadParameter(f"{state!r} is none of {', '.join(STATES)}")
+    return states
+
+
 @app.command("list")
 def list_jobs(
     collection: Annotated[str | None, typer.Option("--collection", "-c", help="Only of this collection.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many, the newest first.")] = 50,
     state: Annotated[
-        list[JobState] | None, typer.Option("--state", help="Only in this state; may be given again.")
+        list[str] | None,
+        typer.Option("--state", callback=_known_states, help="Only in this state; may be given again."),
     ] = None,
     parent: Annotated[str | None, typer.Option("--parent", help="Only the parts of this archive or sitemap.")] = None,
     as_json: AsJson = False,

@@ -113,7 +113,7 @@ def _row(job: replies.Job) -> None:
                 "", key=f"cancel-{job['job_id']}", icon=":material/close:", type="tertiary", help="Cancel this file",
                 on_click=_cancel, args=(job["job_id"],),
             )  # fmt: skip
-        elif job["state"] in ("failed", "cancelled") and not _is_reindex(job):
+        elif job["state"] in ("failed", "cancelled", "partial") and not _is_reindex(job):
             st.button(
                 "", key=f"retry-{job['job_id']}", icon=":material/refresh:", type="tertiary", help="Try again",
                 on_click=_retry, args=(job["job_id"],),

@@ -122,6 +122,7 @@ def test_commands_go_through_the_server_that_holds_the_data_directory(server: Ru
         (["search", "x", "-c", "c", "--retriever", "bm52"], 2, "bm25"),
         (["search", "x", "-c", "c", "--rerank"], 2, "reranker"),
         (["frobnicate"], 2, "frobnicate"),
+        (["jobs", "list", "--state", "bogus"], 2, "none of queued, parsing"),
         (["jobs", "retry", "jnone"], 1, "no job"),
     ],
     ids=lambda v: " ".join(v)[:30] if isinstance(v, list) else None,
