@@ -1,7 +1,8 @@
 """Exact search: every allowed vector is compared. Recall is 1 by construction, whatever the filter.
 
 Vectors lie in blocks that never move, so growing copies nothing and a reader's view stays whole while one writer adds.
-A removed vector is passed over until so many are dead that the blocks are written anew.
+A removed vector is passed over until so many are dead that the blocks are written anew. A full block gets eight-bit codes,
+by which it is scanned; the vectors themselves decide.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 from core.types import Allowed, Vectors
+from retrieval.dense.codes import Codes, encode
 from retrieval.dense.scan import Positions, PositionTable, Rows, best, check_added, check_vectors, gather, visible
 
 # 8,192 vectors of 384 floats are 12 MB: few enough steps in Python, and a half-empty last block is no waste.
@@ -33,6 +35,7 @@ class _State:
     alive: NDArray[np.bool_]  # (n,), never written after it is published
     n: int
     table: PositionTable
+    codes: tuple[Codes, ...]  # of the full blocks
 
     def positions(self, allowed: Allowed) -> Positions:
         """Positions of the living rows that ``allowed`` lets through, ascending."""
@@ -49,7 +52,7 @@ class _State:
 
 
 class ExactIndex:
-    """Vectors in memory as float32. One writer at a time, any number of readers meanwhile."""
+    """Vectors in memory as float32, with codes of a quarter of that. One writer at a time, any number of readers meanwhile."""
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
@@ -67,7 +70,8 @@ class ExactIndex:
     def nbytes(self) -> int:
         """Bytes held, including room to grow."""
         s = self._state
-        return sum(b.nbytes for b in s.blocks) + s.rows.nbytes + s.alive.nbytes + s.table.nbytes
+        codes = sum(c.nbytes for c in s.codes)
+        return sum(b.nbytes for b in s.blocks) + codes + s.rows.nbytes + s.alive.nbytes + s.table.nbytes
 
     def add(self, rows: NDArray[np.int64], vectors: Vectors) -> None:
         """Adds vectors, visible when it returns; a row that is there already is replaced.
@@ -100,7 +104,9 @@ class ExactIndex:
             replaced = s.table.get(rows)
             alive[replaced[replaced >= 0]] = False
             s.table.put(rows, np.arange(s.n, n, dtype=np.int64))
-            self._state = _compact(_State(tuple(blocks), all_rows, alive, n, s.table), self._dim)
+            self._state = _compact(
+                _State(tuple(blocks), all_rows, alive, n, s.table, _coded(blocks, n, s.codes)), self._dim
+            )
 
     def remove(self, rows: Sequence[int]) -> None:
         """Removes rows; unknown ones are ignored."""
@@ -113,7 +119,7 @@ class ExactIndex:
             alive = s.alive.copy()
             alive[s.table.get(known)] = False
             s.table.put(known, np.full(len(known), -1, dtype=np.int64))
-            self._state = _compact(_State(s.blocks, s.rows, alive, s.n, s.table), self._dim)
+            self._state = _compact(_State(s.blocks, s.rows, alive, s.n, s.table, s.codes), self._dim)
 
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
         """Per query the ``k`` allowed rows of highest inner product: (row, cosine), best first, ties by smaller row.
@@ -125,7 +131,7 @@ class ExactIndex:
             raise InvalidRequest(f"k = {k}: ask for at least 1 hit")
         queries = check_vectors(queries, self._dim, "the queries")
         s = self._state
-        return best(s.filled(), s.rows, s.positions(allowed), queries, k)
+        return best(s.filled(), s.rows, s.positions(allowed), queries, k, s.codes)
 
     def rows(self) -> Rows:
         """The living rows, in the order of their addition."""
@@ -142,7 +148,7 @@ class ExactIndex:
 
 
 def _empty() -> _State:
-    return _State((), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_), 0, PositionTable())
+    return _State((), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_), 0, PositionTable(), ())
 
 
 def _compact(s: _State, dim: int) -> _State:
@@ -161,4 +167,10 @@ def _compact(s: _State, dim: int) -> _State:
     rows = s.rows[kept]
     table = PositionTable()  # a new one: readers of the old state go on with theirs
     table.put(rows, np.arange(len(kept), dtype=np.int64))
-    return _State(tuple(blocks), rows, np.ones(len(kept), dtype=np.bool_), len(kept), table)
+    alive = np.ones(len(kept), dtype=np.bool_)
+    return _State(tuple(blocks), rows, alive, len(kept), table, _coded(blocks, len(kept), ()))
+
+
+def _coded(blocks: Sequence[Vectors], n: int, known: tuple[Codes, ...]) -> tuple[Codes, ...]:
+    """The codes of the blocks that ``n`` vectors fill. Those of a full block are made once: it is never written again."""
+    return (*known, *(encode(block) for block in blocks[len(known) : n // BLOCK_ROWS]))

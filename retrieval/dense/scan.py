@@ -1,8 +1,9 @@
 """Exact search over blocks of vectors: the arithmetic that every vector index shares.
 
-A block is scanned in float32; whatever comes within the rounding error of the k-th best is
-scored again in float64, the same way whichever path led there. So the result does not depend on how the vectors are
-cut into blocks, on the filter or on the number of queries, and ties fall to the smaller row.
+A block is scanned by its eight-bit codes where it has them, in float32 where not; whatever comes within the proven error
+of the k-th best is scored again in float64 from the vector itself, the same way whichever path led there. So nothing is
+missed, the result does not depend on how the vectors are cut into blocks, on codes, on the filter or on the number of
+queries, and ties fall to the smaller row.
 
 It knows positions and rows, not where vectors come from.
 """
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 from core.types import Allowed, Vectors
+from retrieval.dense.codes import Codes, nearest
 
 faiss: Any = _typed_faiss  # its type stubs lack half of what it has
 
@@ -28,6 +30,12 @@ Positions = NDArray[np.int64]
 _GATHER_SHARE = 0.4
 # Scores of one group of queries are held at once: (queries, positions) float32.
 _QUERIES_AT_ONCE = 16
+# So few vectors are scored in float64 at once: it takes less than a scan and a choice.
+_FEW = 256
+# Codes are asked for more than k, so that most often all within the error are among them.
+_SPARE_SHARE = 1.0
+_SPARE = 64
+_MORE = 8  # and for so many times as many where they were not
 
 
 def check_vectors(vectors: Vectors, dim: int, what: str) -> Vectors:
@@ -68,7 +76,12 @@ def visible(rows: Rows, allowed: Allowed) -> NDArray[np.bool_]:
 
 
 def best(
-    blocks: Sequence[Vectors], rows: Rows, positions: Positions, queries: Vectors, k: int
+    blocks: Sequence[Vectors],
+    rows: Rows,
+    positions: Positions,
+    queries: Vectors,
+    k: int,
+    codes: Sequence[Codes | None] = (),
 ) -> list[list[tuple[int, float]]]:
     """Per query, the ``k`` best of ``positions`` by inner product.
 
@@ -78,26 +91,93 @@ def best(
         positions: ascending; the only ones looked at.
         queries: (n_queries, dim)
         k: at least 1.
+        codes: of the first so many blocks; such a block begins at a multiple of 8.
 
     Returns:
         Per query up to ``k`` (row, score), best first, ties by smaller row.
     """
-    if not len(positions):
-        return [[] for _ in queries]
+    if len(positions) <= max(k, _FEW):
+        vectors = gather(blocks, positions) if len(positions) else np.empty((0, queries.shape[1]), np.float32)
+        return [rescore(vectors, rows[positions], query)[:k] for query in queries]
+    coded, plain, beside = _split(blocks, codes, positions)
+    keep = _bits(positions, sum(map(len, blocks))) if coded else None
+    n_coded = len(positions) - len(beside)
     results: list[list[tuple[int, float]]] = []
     for first in range(0, len(queries), _QUERIES_AT_ONCE):
         group = queries[first : first + _QUERIES_AT_ONCE]
-        scores = _scores(blocks, positions, group)  # (n_group, n_positions)
-        results.extend(_top(blocks, rows, positions, query, row, k) for query, row in zip(group, scores, strict=True))
+        scores = _scores(plain, beside, group)  # (n_group, n_beside)
+        for query, line in zip(group, scores, strict=True):
+            chosen = _within(coded, keep, n_coded, query, line, beside, k)
+            if chosen is None:
+                chosen = positions
+            results.append(rescore(gather(blocks, chosen), rows[chosen], query)[:k])
     return results
 
 
-def _scores(blocks: Sequence[Vectors], positions: Positions, queries: Vectors) -> NDArray[np.float32]:
-    scores = np.empty((len(queries), len(positions)), dtype=np.float32)
+_Blocks = list[tuple[int, Codes]]  # (position of the first vector, codes)
+
+
+def _split(
+    blocks: Sequence[Vectors], codes: Sequence[Codes | None], positions: Positions
+) -> tuple[_Blocks, list[tuple[int, Vectors]], Positions]:
+    """Blocks with codes, (first position, vectors) of the others, and which positions are in the latter."""
+    coded: _Blocks = []
+    plain: list[tuple[int, Vectors]] = []
+    beside = []
     start = done = 0
-    for block in blocks:
-        end = start + len(block)
-        stop = int(np.searchsorted(positions, end))
+    for i, block in enumerate(blocks):
+        stop = int(np.searchsorted(positions, start + len(block)))
+        code = codes[i] if i < len(codes) else None
+        if code is not None:
+            coded.append((start, code))
+        else:
+            plain.append((start, block))
+            beside.append(positions[done:stop])
+        start, done = start + len(block), stop
+    return coded, plain, np.concatenate(beside) if beside else positions[:0]
+
+
+def _bits(positions: Positions, n: int) -> NDArray[np.uint8] | None:
+    """A bit for each of ``n`` positions, the least significant first; None if all are set."""
+    if len(positions) == n:
+        return None
+    mask = np.zeros(n, dtype=np.bool_)
+    mask[positions] = True
+    return np.packbits(mask, bitorder="little")
+
+
+def _within(
+    coded: _Blocks,
+    keep: NDArray[np.uint8] | None,
+    n_coded: int,
+    query: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    beside: Positions,
+    k: int,
+) -> Positions | None:
+    """All positions that may be among the ``k`` best, ascending; None if some have no finite score.
+
+    Let e bound the error of every score. The k-th best score found is at most e above the k-th best true one, so
+    what is truly among the best was scored no more than 2e below it. If the heap's least is lower still, all of those are in it.
+    """
+    error = max([_rounding(query), *(block.error(query) for _, block in coded)])
+    wanted = min(n_coded, int(k * (1.0 + _SPARE_SHARE)) + _SPARE)
+    while True:
+        near, where = nearest(coded, query, wanted, keep) if wanted else (scores[:0], beside[:0])
+        if len(near) < wanted:
+            return None
+        every = np.concatenate([near, scores])
+        least = np.partition(every, len(every) - k)[len(every) - k] - 2.0 * error
+        if wanted == n_coded or near.min(initial=np.inf) < least:
+            return np.sort(np.concatenate([where[near >= least], beside[scores >= least]]))
+        wanted = min(n_coded, wanted * _MORE)
+
+
+def _scores(blocks: Sequence[tuple[int, Vectors]], positions: Positions, queries: Vectors) -> NDArray[np.float32]:
+    scores = np.empty((len(queries), len(positions)), dtype=np.float32)
+    done = 0
+    for start, block in blocks:
+        stop = int(np.searchsorted(positions, start + len(block)))
         local = positions[done:stop] - start
         chosen = scores[:, done:stop]
         if len(local) == len(block):
@@ -108,7 +188,7 @@ def _scores(blocks: Sequence[Vectors], positions: Positions, queries: Vectors) -
             chosen[:] = whole[:, local]
         elif len(local):
             _inner_products(queries, block[local], chosen)
-        start, done = end, stop
+        done = stop
     return scores
 
 
@@ -124,20 +204,10 @@ def _inner_products(queries: Vectors, vectors: Vectors, out: NDArray[np.float32]
         faiss.fvec_inner_products_ny(faiss.swig_ptr(line), faiss.swig_ptr(query), faiss.swig_ptr(vectors), dim, n)
 
 
-def _top(
-    blocks: Sequence[Vectors],
-    rows: Rows,
-    positions: Positions,
-    query: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    k: int,
-) -> list[tuple[int, float]]:
-    if k < len(scores):
-        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
-        # An inner product of n terms in float32 is off by at most n · 2^-24 for unit vectors, on either side.
-        chosen = np.flatnonzero(scores >= threshold - 2 * len(query) * 2.0**-24)
-        positions = positions[chosen]
-    return rescore(gather(blocks, positions), rows[positions], query)[:k]
+def _rounding(query: NDArray[np.float32]) -> float:
+    """The most by which a float32 inner product with a unit vector is off, and the rounding of the exact score."""
+    # A sum of d products is off by at most d · 2^-24 times the lengths; the rest is for rounding the result.
+    return float(np.linalg.norm(query)) * (len(query) + 4) * 2.0**-24
 
 
 def gather(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
@@ -155,8 +225,8 @@ def gather(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
 
 def rescore(vectors: Vectors, rows: Rows, query: NDArray[np.float32]) -> list[tuple[int, float]]:
     """(row, inner product), best first, ties by smaller row; summed in float64, so that equal vectors score equal."""
-    # einsum adds every row's terms in one order; a BLAS product may not.
-    scores = np.einsum("ij,j->i", vectors, query, dtype=np.float64).astype(np.float32)
+    # einsum adds every row's terms in one order; a BLAS product may not. Cast first: einsum's own casting takes 3 times as long.
+    scores = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64)).astype(np.float32)
     order = np.lexsort((rows, -scores))
     return list(zip(rows[order].tolist(), scores[order].tolist(), strict=True))
 
