@@ -9,7 +9,7 @@ It knows nothing of rows, filters or exact scores.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,42 +73,66 @@ def encode(vectors: Vectors, steps: NDArray[np.float32] | None = None) -> Codes:
     return Codes(codes, steps, residual, norm * (1.0 + slack) + residual)
 
 
+_Blocks = Sequence[tuple[int, Codes]]  # (position of the first vector, a multiple of 8; codes) of each
+_Bits = NDArray[np.uint8]  # one for each position, the least significant first
+
+
 def nearest(
-    blocks: Sequence[tuple[int, Codes]], query: NDArray[np.float32], k: int, keep: NDArray[np.uint8] | None
+    blocks: _Blocks, query: NDArray[np.float32], k: int, bits: _Bits | None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The ``k`` codes of highest inner product with ``query``, in no order: (scores, positions), fewer if there are fewer.
 
     By FAISS's kernel on the calling thread, which gives up the interpreter's lock meanwhile.
 
     Args:
-        blocks: (position of its first vector, codes); the former are multiples of 8.
-        keep: a bit for each position, the least significant first; only these are looked at. None: all.
+        bits: only positions whose bit is set are looked at; None: all.
     """
-    dim = len(query)
     scores = np.full(k, -np.inf, dtype=np.float32)  # a heap, its least element first
     labels = np.full(k, -1, dtype=np.int64)
-    quantizer = faiss.ScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit_direct_signed)
-    starts = np.array([start for start, _ in blocks], dtype=np.int64)
-    scanner = _scanner(quantizer, None)
-    for i, (start, block) in enumerate(blocks):
-        n = len(block.codes)
-        if keep is not None:
-            bits = keep[start // 8 : (start + n + 7) // 8]
-            if not bits.any():
-                continue
-            selector = faiss.IDSelectorBitmap(bits)
-            scanner = _scanner(quantizer, selector)
-        scaled = query * block.steps
-        scanner.set_query(faiss.swig_ptr(scaled))
-        scanner.set_list(i, 0.0)
-        scanner.scan_codes(
-            n, faiss.swig_ptr(block.codes), None, faiss.swig_ptr(scores), faiss.swig_ptr(labels), k
-        )  # fmt: skip
+    heap = faiss.swig_ptr(scores), faiss.swig_ptr(labels), k
+    for n, codes, scanner in _scanners(blocks, query, bits):
+        scanner.scan_codes(n, codes, None, *heap)
     found = labels >= 0
-    labels = labels[found]
-    # FAISS packs the list and the place in it into one number.
-    return scores[found], starts[labels >> 32] + (labels & 0xFFFFFFFF)
+    return scores[found], _positions(blocks, labels[found])
 
 
-def _scanner(quantizer: Any, selector: Any) -> Any:
-    return quantizer.select_InvertedListScanner(faiss.METRIC_INNER_PRODUCT, None, True, selector)
+def above(blocks: _Blocks, query: NDArray[np.float32], least: float, bits: _Bits | None) -> NDArray[np.int64]:
+    """The positions of all codes whose inner product with ``query`` is at least ``least``; otherwise as ``nearest``."""
+    result = faiss.RangeSearchResult(1)
+    partial = faiss.RangeSearchPartialResult(result)
+    found = partial.new_result(0)
+    below = float(np.nextafter(np.float32(least), np.float32(-np.inf)))  # FAISS returns what is greater
+    for n, codes, scanner in _scanners(blocks, query, bits):
+        scanner.scan_codes_range(n, codes, None, below, found)
+    partial.finalize()
+    n_found = int(faiss.rev_swig_ptr(result.lims, 2)[1])
+    labels = faiss.rev_swig_ptr(result.labels, n_found).copy() if n_found else np.empty(0, dtype=np.int64)
+    return _positions(blocks, labels)
+
+
+def _scanners(blocks: _Blocks, query: NDArray[np.float32], bits: _Bits | None) -> Iterator[tuple[int, Any, Any]]:
+    """Per block that has anything to look at: how many codes, where they are, and what scans them for ``query``."""
+    quantizer = faiss.ScalarQuantizer(len(query), faiss.ScalarQuantizer.QT_8bit_direct_signed)
+    scanner = quantizer.select_InvertedListScanner(faiss.METRIC_INNER_PRODUCT, None, True, None)
+    try:
+        for i, (start, block) in enumerate(blocks):
+            n = len(block.codes)
+            if bits is not None:
+                some = bits[start // 8 : (start + n + 7) // 8]
+                if not some.any():
+                    continue
+                selector = faiss.IDSelectorBitmap(some)  # this and the next live while the scanner looks at them
+                scanner.sel = selector
+            scaled = query * block.steps
+            scanner.set_query(faiss.swig_ptr(scaled))
+            scanner.set_list(i, 0.0)
+            yield n, faiss.swig_ptr(block.codes), scanner
+    finally:
+        # FAISS made it for us and its Python side does not know that: 176 bytes a query would be lost.
+        faiss.InvertedListScanner.__swig_destroy__(scanner)
+
+
+def _positions(blocks: _Blocks, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    starts = np.array([start for start, _ in blocks], dtype=np.int64)
+    positions: NDArray[np.int64] = starts[labels >> 32] + (labels & 0xFFFFFFFF)  # the list, and the place in it
+    return positions

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.errors import InvalidRequest
 from core.types import Allowed, Vectors
 from retrieval.dense.codes import Codes, encode
-from retrieval.dense.scan import Positions, PositionTable, Rows, best, check_added, check_vectors, gather, visible
+from retrieval.dense.scan import PositionTable, Rows, best, check_added, check_vectors, gather, visible
 
 # 8,192 vectors of 384 floats are 12 MB: few enough steps in Python, and a half-empty last block is no waste.
 BLOCK_ROWS = 8192
@@ -37,15 +37,17 @@ class _State:
     table: PositionTable
     codes: tuple[Codes, ...]  # of the full blocks
 
-    def positions(self, allowed: Allowed) -> Positions:
-        """Positions of the living rows that ``allowed`` lets through, ascending."""
+    def keep(self, allowed: Allowed) -> NDArray[np.bool_]:
+        """(n,) the living positions whose rows ``allowed`` lets through."""
         if allowed.count < _NARROW_SHARE * self.n:
             positions = self.table.get(np.flatnonzero(allowed.rows))
             # The table is the writer's: an entry beyond this moment may hide an older vector of its row.
             if positions.max(initial=-1) < self.n:
-                positions = np.sort(positions[positions >= 0])
-                return positions[self.alive[positions]]
-        return np.flatnonzero(self.alive & visible(self.rows[: self.n], allowed))
+                keep = np.zeros(self.n, dtype=np.bool_)
+                keep[positions[positions >= 0]] = True
+                keep &= self.alive
+                return keep
+        return self.alive & visible(self.rows[: self.n], allowed)
 
     def filled(self) -> list[Vectors]:
         return [b[: self.n - i * BLOCK_ROWS] for i, b in enumerate(self.blocks) if i * BLOCK_ROWS < self.n]
@@ -131,7 +133,7 @@ class ExactIndex:
             raise InvalidRequest(f"k = {k}: ask for at least 1 hit")
         queries = check_vectors(queries, self._dim, "the queries")
         s = self._state
-        return best(s.filled(), s.rows, s.positions(allowed), queries, k, s.codes)
+        return best(s.filled(), s.rows, s.keep(allowed), queries, k, s.codes)
 
     def rows(self) -> Rows:
         """The living rows, in the order of their addition."""

@@ -136,9 +136,9 @@ class HnswIndex:
         queries = check_vectors(queries, self._dim, "the queries")
         with self._gate.reading():
             positions = self._table.get(np.flatnonzero(allowed.rows))
-            positions = np.sort(positions[positions >= 0])
-            positions = positions[self._alive[positions]]
-            return best([self._vectors()], self._rows, positions, queries, k)
+            keep = np.zeros(len(self._rows), dtype=np.bool_)
+            keep[positions[positions >= 0]] = True
+            return best([self._vectors()], self._rows, keep & self._alive, queries, k)
 
     def share(self, allowed: Allowed) -> float:
         """The share of this index's vectors that ``allowed`` can let through at most."""

@@ -11,6 +11,7 @@ It knows positions and rows, not where vectors come from.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import faiss as _typed_faiss
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 from core.types import Allowed, Vectors
-from retrieval.dense.codes import Codes, nearest
+from retrieval.dense.codes import Codes, above, nearest
 
 faiss: Any = _typed_faiss  # its type stubs lack half of what it has
 
@@ -35,7 +36,6 @@ _FEW = 256
 # Codes are asked for more than k, so that most often all within the error are among them.
 _SPARE_SHARE = 1.0
 _SPARE = 64
-_MORE = 8  # and for so many times as many where they were not
 
 
 def check_vectors(vectors: Vectors, dim: int, what: str) -> Vectors:
@@ -78,17 +78,17 @@ def visible(rows: Rows, allowed: Allowed) -> NDArray[np.bool_]:
 def best(
     blocks: Sequence[Vectors],
     rows: Rows,
-    positions: Positions,
+    keep: NDArray[np.bool_],
     queries: Vectors,
     k: int,
     codes: Sequence[Codes | None] = (),
 ) -> list[list[tuple[int, float]]]:
-    """Per query, the ``k`` best of ``positions`` by inner product.
+    """Per query, the ``k`` best of the kept positions by inner product.
 
     Args:
         blocks: vectors of the positions 0 … n-1, one block after the other.
         rows: (n,) the row of each position.
-        positions: ascending; the only ones looked at.
+        keep: (n,) the positions that are looked at.
         queries: (n_queries, dim)
         k: at least 1.
         codes: of the first so many blocks; such a block begins at a multiple of 8.
@@ -96,99 +96,114 @@ def best(
     Returns:
         Per query up to ``k`` (row, score), best first, ties by smaller row.
     """
-    if len(positions) <= max(k, _FEW):
-        vectors = gather(blocks, positions) if len(positions) else np.empty((0, queries.shape[1]), np.float32)
+    count = int(np.count_nonzero(keep))
+    if count <= max(k, _FEW):
+        positions = np.flatnonzero(keep)
+        vectors = gather(blocks, positions) if count else np.empty((0, queries.shape[1]), np.float32)
         return [rescore(vectors, rows[positions], query)[:k] for query in queries]
-    coded, plain, beside = _split(blocks, codes, positions)
-    keep = _bits(positions, sum(map(len, blocks))) if coded else None
-    n_coded = len(positions) - len(beside)
+    coded, plain = _split(blocks, codes)
+    beside = [start + np.flatnonzero(keep[start : start + len(block)]) for start, block in plain]
+    among = _Coded(
+        coded, None if count == len(keep) else np.packbits(keep, bitorder="little"), count - sum(map(len, beside))
+    )
     results: list[list[tuple[int, float]]] = []
     for first in range(0, len(queries), _QUERIES_AT_ONCE):
         group = queries[first : first + _QUERIES_AT_ONCE]
         scores = _scores(plain, beside, group)  # (n_group, n_beside)
         for query, line in zip(group, scores, strict=True):
-            chosen = _within(coded, keep, n_coded, query, line, beside, k)
+            chosen = _within(among, query, line, beside, k)
             if chosen is None:
-                chosen = positions
-            results.append(rescore(gather(blocks, chosen), rows[chosen], query)[:k])
+                chosen = np.flatnonzero(keep)
+            results.append(_decide(blocks, rows, chosen, query, k))
     return results
 
 
-_Blocks = list[tuple[int, Codes]]  # (position of the first vector, codes)
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """Blocks that are scanned by their codes: (position of the first vector, codes) of each."""
+
+    blocks: list[tuple[int, Codes]]
+    bits: NDArray[np.uint8] | None  # one for each position, the least significant first; None: all are looked at
+    count: int  # of vectors in these blocks that are looked at
 
 
 def _split(
-    blocks: Sequence[Vectors], codes: Sequence[Codes | None], positions: Positions
-) -> tuple[_Blocks, list[tuple[int, Vectors]], Positions]:
-    """Blocks with codes, (first position, vectors) of the others, and which positions are in the latter."""
-    coded: _Blocks = []
+    blocks: Sequence[Vectors], codes: Sequence[Codes | None]
+) -> tuple[list[tuple[int, Codes]], list[tuple[int, Vectors]]]:
+    """(first position, codes) of the blocks that have codes, and (first position, vectors) of the others."""
+    coded: list[tuple[int, Codes]] = []
     plain: list[tuple[int, Vectors]] = []
-    beside = []
-    start = done = 0
+    start = 0
     for i, block in enumerate(blocks):
-        stop = int(np.searchsorted(positions, start + len(block)))
         code = codes[i] if i < len(codes) else None
-        if code is not None:
-            coded.append((start, code))
-        else:
+        if code is None:
             plain.append((start, block))
-            beside.append(positions[done:stop])
-        start, done = start + len(block), stop
-    return coded, plain, np.concatenate(beside) if beside else positions[:0]
-
-
-def _bits(positions: Positions, n: int) -> NDArray[np.uint8] | None:
-    """A bit for each of ``n`` positions, the least significant first; None if all are set."""
-    if len(positions) == n:
-        return None
-    mask = np.zeros(n, dtype=np.bool_)
-    mask[positions] = True
-    return np.packbits(mask, bitorder="little")
+        else:
+            coded.append((start, code))
+        start += len(block)
+    return coded, plain
 
 
 def _within(
-    coded: _Blocks,
-    keep: NDArray[np.uint8] | None,
-    n_coded: int,
-    query: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    beside: Positions,
-    k: int,
+    among: _Coded, query: NDArray[np.float32], scores: NDArray[np.float32], beside: Sequence[Positions], k: int
 ) -> Positions | None:
     """All positions that may be among the ``k`` best, ascending; None if some have no finite score.
 
-    Let e bound the error of every score. The k-th best score found is at most e above the k-th best true one, so
-    what is truly among the best was scored no more than 2e below it. If the heap's least is lower still, all of those are in it.
+    Let e bound the error of every score. The k-th best score is at most e above the k-th best true one, so what
+    is truly among the best was scored no more than 2e below it. If the least that was asked for is lower still, all
+    of those have been found.
+
+    Args:
+        scores: of the positions ``beside`` those with codes.
     """
-    error = max([_rounding(query), *(block.error(query) for _, block in coded)])
-    wanted = min(n_coded, int(k * (1.0 + _SPARE_SHARE)) + _SPARE)
-    while True:
-        near, where = nearest(coded, query, wanted, keep) if wanted else (scores[:0], beside[:0])
-        if len(near) < wanted:
-            return None
-        every = np.concatenate([near, scores])
-        least = np.partition(every, len(every) - k)[len(every) - k] - 2.0 * error
-        if wanted == n_coded or near.min(initial=np.inf) < least:
-            return np.sort(np.concatenate([where[near >= least], beside[scores >= least]]))
-        wanted = min(n_coded, wanted * _MORE)
+    near, where, asked = scores[:0], np.empty(0, dtype=np.int64), 0
+    if among.count:
+        asked = min(among.count, int(k * (1.0 + _SPARE_SHARE)) + _SPARE)
+        near, where = nearest(among.blocks, query, asked, among.bits)
+    every = np.concatenate([near, scores])
+    if len(near) < asked or len(every) < k:
+        return None
+    error = max([_rounding(query), *(block.error(query) for _, block in among.blocks)])
+    least = float(np.partition(every, len(every) - k)[len(every) - k]) - 2.0 * error
+    if asked < among.count and not near.min() < least:
+        where = above(among.blocks, query, least, among.bits)
+    else:
+        where = where[near >= least]
+    there = np.concatenate([*beside, where[:0]])
+    return np.sort(np.concatenate([where, there[scores >= least]]))
 
 
-def _scores(blocks: Sequence[tuple[int, Vectors]], positions: Positions, queries: Vectors) -> NDArray[np.float32]:
-    scores = np.empty((len(queries), len(positions)), dtype=np.float32)
+def _decide(
+    blocks: Sequence[Vectors], rows: Rows, chosen: Positions, query: NDArray[np.float32], k: int
+) -> list[tuple[int, float]]:
+    """The ``k`` best of ``chosen``, by the vectors themselves: in float32 first where that spares much of the rest."""
+    vectors = gather(blocks, chosen)
+    if len(chosen) > 2 * k:
+        scores = np.empty((1, len(chosen)), dtype=np.float32)
+        _inner_products(query[None], vectors, scores)
+        least = np.partition(scores[0], len(chosen) - k)[len(chosen) - k] - 2.0 * _rounding(query)
+        some = np.flatnonzero(scores[0] >= least)
+        vectors, chosen = vectors[some], chosen[some]
+    return rescore(vectors, rows[chosen], query)[:k]
+
+
+def _scores(
+    blocks: Sequence[tuple[int, Vectors]], positions: Sequence[Positions], queries: Vectors
+) -> NDArray[np.float32]:
+    """(n_queries, n_positions) inner products; ``positions`` are those that are looked at in each block."""
+    scores = np.empty((len(queries), sum(map(len, positions))), dtype=np.float32)
     done = 0
-    for start, block in blocks:
-        stop = int(np.searchsorted(positions, start + len(block)))
-        local = positions[done:stop] - start
-        chosen = scores[:, done:stop]
-        if len(local) == len(block):
+    for (start, block), inside in zip(blocks, positions, strict=True):
+        chosen = scores[:, done : done + len(inside)]
+        if len(inside) == len(block):
             _inner_products(queries, block, chosen)
-        elif len(local) > _GATHER_SHARE * len(block):
+        elif len(inside) > _GATHER_SHARE * len(block):
             whole = np.empty((len(queries), len(block)), dtype=np.float32)
             _inner_products(queries, block, whole)
-            chosen[:] = whole[:, local]
-        elif len(local):
-            _inner_products(queries, block[local], chosen)
-        done = stop
+            chosen[:] = whole[:, inside - start]
+        elif len(inside):
+            _inner_products(queries, block[inside - start], chosen)
+        done += len(inside)
     return scores
 
 
