@@ -10,7 +10,7 @@ It knows positions and rows, not where vectors come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ _GATHER_SHARE = 0.4
 _QUERIES_AT_ONCE = 16
 # So few vectors are scored in float64 at once: it takes less than a scan and a choice.
 _FEW = 256
+_GATHERED_AT_ONCE = 256
 # Codes are asked for more than k, so that most often all within the error are among them.
 _SPARE_SHARE = 1.0
 _SPARE = 64
@@ -91,7 +92,7 @@ def best(
         keep: (n,) the positions that are looked at.
         queries: (n_queries, dim)
         k: at least 1.
-        codes: of the first so many blocks; such a block begins at a multiple of 8.
+        codes: of the first so many blocks.
 
     Returns:
         Per query up to ``k`` (row, score), best first, ties by smaller row.
@@ -99,13 +100,11 @@ def best(
     count = int(np.count_nonzero(keep))
     if count <= max(k, _FEW):
         positions = np.flatnonzero(keep)
-        vectors = gather(blocks, positions) if count else np.empty((0, queries.shape[1]), np.float32)
-        return [rescore(vectors, rows[positions], query)[:k] for query in queries]
+        return [_decide(blocks, rows, positions, query, k) for query in queries]
     coded, plain = _split(blocks, codes)
     beside = [start + np.flatnonzero(keep[start : start + len(block)]) for start, block in plain]
-    among = _Coded(
-        coded, None if count == len(keep) else np.packbits(keep, bitorder="little"), count - sum(map(len, beside))
-    )
+    n_coded = count - sum(map(len, beside))
+    among = _Coded(coded, None if count == len(keep) else keep, n_coded)
     results: list[list[tuple[int, float]]] = []
     for first in range(0, len(queries), _QUERIES_AT_ONCE):
         group = queries[first : first + _QUERIES_AT_ONCE]
@@ -123,7 +122,7 @@ class _Coded:
     """Blocks that are scanned by their codes: (position of the first vector, codes) of each."""
 
     blocks: list[tuple[int, Codes]]
-    bits: NDArray[np.uint8] | None  # one for each position, the least significant first; None: all are looked at
+    keep: NDArray[np.bool_] | None  # the positions that are looked at; None: all
     count: int  # of vectors in these blocks that are looked at
 
 
@@ -159,14 +158,14 @@ def _within(
     near, where, asked = scores[:0], np.empty(0, dtype=np.int64), 0
     if among.count:
         asked = min(among.count, int(k * (1.0 + _SPARE_SHARE)) + _SPARE)
-        near, where = nearest(among.blocks, query, asked, among.bits)
+        near, where = nearest(among.blocks, query, asked, among.keep)
     every = np.concatenate([near, scores])
     if len(near) < asked or len(every) < k:
         return None
     error = max([_rounding(query), *(block.error(query) for _, block in among.blocks)])
     least = float(np.partition(every, len(every) - k)[len(every) - k]) - 2.0 * error
     if asked < among.count and not near.min() < least:
-        where = above(among.blocks, query, least, among.bits)
+        where = above(among.blocks, query, least, among.keep)
     else:
         where = where[near >= least]
     there = np.concatenate([*beside, where[:0]])
@@ -177,14 +176,16 @@ def _decide(
     blocks: Sequence[Vectors], rows: Rows, chosen: Positions, query: NDArray[np.float32], k: int
 ) -> list[tuple[int, float]]:
     """The ``k`` best of ``chosen``, by the vectors themselves: in float32 first where that spares much of the rest."""
-    vectors = gather(blocks, chosen)
-    if len(chosen) > 2 * k:
+    if len(chosen) > 2 * k + _FEW:
         scores = np.empty((1, len(chosen)), dtype=np.float32)
-        _inner_products(query[None], vectors, scores)
+        done = 0
+        for vectors in _gathered(blocks, chosen):
+            _inner_products(query[None], vectors, scores[:, done : done + len(vectors)])
+            done += len(vectors)
         least = np.partition(scores[0], len(chosen) - k)[len(chosen) - k] - 2.0 * _rounding(query)
-        some = np.flatnonzero(scores[0] >= least)
-        vectors, chosen = vectors[some], chosen[some]
-    return rescore(vectors, rows[chosen], query)[:k]
+        chosen = chosen[scores[0] >= least]
+    exact = [exact_scores(vectors, query) for vectors in _gathered(blocks, chosen)]
+    return ranked(rows[chosen], np.concatenate([*exact, np.empty(0, dtype=np.float32)]))[:k]
 
 
 def _scores(
@@ -227,21 +228,34 @@ def _rounding(query: NDArray[np.float32]) -> float:
 
 def gather(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
     """The vectors at ``positions`` (ascending), copied together: (n, dim)."""
-    parts = []
-    start = done = 0
-    for block in blocks:
-        end = start + len(block)
-        stop = int(np.searchsorted(positions, end))
-        if stop > done:
-            parts.append(block[positions[done:stop] - start])
-        start, done = end, stop
+    parts = list(_gathered(blocks, positions))
     return np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+
+def _gathered(blocks: Sequence[Vectors], positions: Positions) -> Iterator[Vectors]:
+    """The vectors at ``positions`` (ascending), some at a time: small copies stay in the cache."""
+    ends = np.cumsum([len(block) for block in blocks])
+    stops = np.searchsorted(positions, ends).tolist()
+    done = 0
+    for block, end, stop in zip(blocks, ends.tolist(), stops, strict=True):
+        for first in range(done, stop, _GATHERED_AT_ONCE):
+            yield block[positions[first : min(stop, first + _GATHERED_AT_ONCE)] - (end - len(block))]
+        done = stop
 
 
 def rescore(vectors: Vectors, rows: Rows, query: NDArray[np.float32]) -> list[tuple[int, float]]:
     """(row, inner product), best first, ties by smaller row; summed in float64, so that equal vectors score equal."""
-    # einsum adds every row's terms in one order; a BLAS product may not. Cast first: einsum's own casting takes 3 times as long.
-    scores = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64)).astype(np.float32)
+    return ranked(rows, exact_scores(vectors, query))
+
+
+def exact_scores(vectors: Vectors, query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) inner products, summed in float64 and rounded once."""
+    # einsum adds every row's terms in one order; a BLAS product may not. Its own casting takes three times as long.
+    return np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64)).astype(np.float32)
+
+
+def ranked(rows: Rows, scores: NDArray[np.float32]) -> list[tuple[int, float]]:
+    """(row, score), best first, ties by smaller row."""
     order = np.lexsort((rows, -scores))
     return list(zip(rows[order].tolist(), scores[order].tolist(), strict=True))
 
