@@ -1,10 +1,10 @@
 """Eight-bit codes of vectors, and how far they can mislead.
 
-A component x is kept as the whole number c nearest to x / s, with one step s for each dimension of the block; so the codes take a
-quarter of the memory traffic of float32, and q·x is near (q∘s)·c. Every block knows its largest ‖x - s∘c‖, from
-which ``error`` bounds the difference for any query: whoever keeps all that lies within the bound misses nothing.
+A component x is kept as the whole number c nearest to x / s, with one step s for each dimension of the block; so codes take a
+quarter of the memory traffic of float32. A query becomes whole numbers too, and whole numbers are what FAISS's kernel multiplies. How
+far q·x can be from what it finds is bounded for each query: whoever keeps all that lies within the bound misses nothing.
 
-It knows nothing of rows, filters or exact scores.
+It knows nothing of rows or of exact scores.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ _LEVELS = 127  # codes are -127 … 127, stored with 128 added
 # Below this share of a block, copying the wanted codes together is quicker than asking for each whether it is wanted.
 _GATHER_SHARE = 0.4
 _ROWS_AT_ONCE = 1024  # while encoding, so that what is in between stays small
-# FAISS decodes a code c to vmin + vdiff (c + 0.5) / 255: with these it is c - 128. Its codec "direct_signed" would be it as it is, but
-# cuts the query to whole numbers.
-_AS_WHOLE = np.array([-128.5, 255.0], dtype=np.float32)
 _ROUNDING = 2.0**-24  # of one operation in float32, relative
+
+_Keep = NDArray[np.bool_]  # of each position
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +36,12 @@ class Codes:
 
     codes: NDArray[np.uint8]  # (n, dim), 128 added
     steps: NDArray[np.float32]  # (dim,), all positive
-    residual: float  # the largest ‖x - s∘c‖ of the block, not less than the true one
+    residual: float  # not less than the largest ‖x - s∘c‖ of the block
+    length: float  # not less than the largest ‖c‖ of the block
 
     @property
     def nbytes(self) -> int:
         return self.codes.nbytes + self.steps.nbytes
-
-    def error(self, query: NDArray[np.float32]) -> float:
-        """The most by which a scanned score can differ from the inner product.
-
-        |q·x - q·x̂| ≤ ‖q‖ ‖x - x̂‖ (Cauchy and Schwarz). And a sum of d products in float32 is off by at most about
-        d 2^-24 Σ|terms|, here Σ|q_i s_i| 256 ≤ 256 √d ‖q∘s‖; twice that, since the kernel takes the offset of 128 in a sum of its own.
-        """
-        d = len(query)
-        wide = query.astype(np.float64)
-        rounding = 2.0 * (d + 8) * _ROUNDING * 256.0 * d**0.5 * float(np.linalg.norm(wide * self.steps))
-        return float(np.linalg.norm(wide)) * self.residual + rounding
 
 
 def encode(vectors: Vectors, steps: NDArray[np.float32] | None = None) -> Codes:
@@ -66,76 +55,104 @@ def encode(vectors: Vectors, steps: NDArray[np.float32] | None = None) -> Codes:
         steps = np.abs(vectors).max(axis=0) / np.float32(_LEVELS)
         steps = np.where(steps > 0, steps, np.float32(1.0)).astype(np.float32)
     codes = np.empty(vectors.shape, dtype=np.uint8)
-    residual = norm = 0.0
+    residual = norm = length = 0.0
     for start in range(0, len(vectors), _ROWS_AT_ONCE):
         part = vectors[start : start + _ROWS_AT_ONCE]
         whole = np.clip(np.rint(part / steps), -_LEVELS, _LEVELS)
         codes[start : start + len(part)] = (whole + 128.0).astype(np.uint8)
         residual = max(residual, float(np.linalg.norm(part - whole * steps, axis=1).max()))
         norm = max(norm, float(np.linalg.norm(part, axis=1).max()))
+        length = max(length, float(np.linalg.norm(whole, axis=1).max()))
     # Computed in float32, so a little is added for rounding: of the norms, and of s∘c.
-    slack = (vectors.shape[1] + 4) * _ROUNDING
-    residual = residual * (1.0 + slack) + 2.0 * _ROUNDING * norm
-    return Codes(codes, steps, residual)
+    slack = 1.0 + (vectors.shape[1] + 4) * _ROUNDING
+    return Codes(codes, steps, residual * slack + 4.0 * _ROUNDING * (norm + residual), length * slack)
 
 
-_Blocks = Sequence[tuple[int, Codes]]  # (position of the first vector, codes) of each
-_Keep = NDArray[np.bool_]  # of each position
-
-
-def nearest(
-    blocks: _Blocks, query: NDArray[np.float32], k: int, keep: _Keep | None
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The ``k`` codes of highest inner product with ``query``, in no order: (scores, positions), fewer if there are fewer.
-
-    By FAISS's kernel on the calling thread, which gives up the interpreter's lock meanwhile.
+class Scan:
+    """One query over some blocks of codes, by FAISS's kernel on the calling thread, which gives up the interpreter's lock.
 
     Args:
+        blocks: (position of the first vector, codes) of each; at least one.
+        query: (dim,)
         keep: the positions that are looked at; None: all.
     """
-    scores = np.full(k, -np.inf, dtype=np.float32)  # a heap, its least element first
-    positions = np.full(k, -1, dtype=np.int64)
-    heap = faiss.swig_ptr(scores), faiss.swig_ptr(positions), k
-    for scanner, block in _scanners(blocks, query, keep):
-        scanner.scan_codes(*block, *heap)
-    found = positions >= 0
-    return scores[found], positions[found]
+
+    def __init__(self, blocks: Sequence[tuple[int, Codes]], query: NDArray[np.float32], keep: _Keep | None) -> None:
+        self._blocks = blocks
+        self._keep = keep
+        wide = query.astype(np.float64) * np.stack([block.steps for _, block in blocks])  # (n_blocks, dim)
+        self._step = float(np.abs(wide).max()) / _LEVELS or 1.0  # one for all blocks: their scores are compared
+        whole = np.rint(wide / self._step)
+        self._whole = whole.astype(np.float32)
+        self.error = _error(query, blocks, wide, whole * self._step)
+
+    def nearest(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The ``k`` highest scores, in no order, and their positions; fewer if there are fewer."""
+        scores = np.full(k, -np.inf, dtype=np.float32)  # a heap, its least element first
+        positions = np.full(k, -1, dtype=np.int64)
+        heap = faiss.swig_ptr(scores), faiss.swig_ptr(positions), k
+        for scanner, block in self._scanned():
+            scanner.scan_codes(*block, *heap)
+        found = positions >= 0
+        return scores[found] * np.float32(self._step), positions[found]
+
+    def above(self, least: float) -> NDArray[np.int64]:
+        """The positions of all whose score is at least ``least``, and perhaps of some just below."""
+        result = faiss.RangeSearchResult(1)
+        partial = faiss.RangeSearchPartialResult(result)
+        found = partial.new_result(0)
+        below = np.float32(least / self._step) - np.float32(
+            1.0
+        )  # before scaling, scores are whole; FAISS returns what is greater
+        for scanner, block in self._scanned():
+            scanner.scan_codes_range(*block, float(below), found)
+        partial.finalize()
+        n_found = int(faiss.rev_swig_ptr(result.lims, 2)[1])
+        if not n_found:
+            return np.empty(0, dtype=np.int64)
+        positions: NDArray[np.int64] = faiss.rev_swig_ptr(result.labels, n_found).copy()
+        return positions
+
+    def _scanned(self) -> Iterator[tuple[Any, Any]]:
+        """Per block what scans it, and (how many codes, the codes, their positions)."""
+        quantizer = faiss.ScalarQuantizer(self._whole.shape[1], faiss.ScalarQuantizer.QT_8bit_direct_signed)
+        keep = self._keep
+        selector = None if keep is None else faiss.IDSelectorBitmap(np.packbits(keep, bitorder="little"))
+        scanner = quantizer.select_InvertedListScanner(faiss.METRIC_INNER_PRODUCT, None, False, selector)
+        try:
+            for whole, (start, block) in zip(self._whole, self._blocks, strict=True):
+                codes = block.codes
+                positions = np.arange(start, start + len(codes), dtype=np.int64)
+                if keep is not None:
+                    inside = np.flatnonzero(keep[start : start + len(codes)])
+                    if len(inside) < _GATHER_SHARE * len(codes):
+                        codes, positions = codes[inside], positions[inside]
+                scanner.set_query(faiss.swig_ptr(whole))
+                scanner.set_list(0, 0.0)
+                yield scanner, (len(codes), faiss.swig_ptr(codes), faiss.swig_ptr(positions))
+        finally:
+            # FAISS made it for us and its Python side does not know that: 176 bytes a query would be lost.
+            faiss.InvertedListScanner.__swig_destroy__(scanner)
 
 
-def above(blocks: _Blocks, query: NDArray[np.float32], least: float, keep: _Keep | None) -> NDArray[np.int64]:
-    """The positions of all codes whose inner product with ``query`` is at least ``least``; otherwise as ``nearest``."""
-    result = faiss.RangeSearchResult(1)
-    partial = faiss.RangeSearchPartialResult(result)
-    found = partial.new_result(0)
-    below = float(np.nextafter(np.float32(least), np.float32(-np.inf)))  # FAISS returns what is greater
-    for scanner, block in _scanners(blocks, query, keep):
-        scanner.scan_codes_range(*block, below, found)
-    partial.finalize()
-    n_found = int(faiss.rev_swig_ptr(result.lims, 2)[1])
-    if not n_found:
-        return np.empty(0, dtype=np.int64)
-    positions: NDArray[np.int64] = faiss.rev_swig_ptr(result.labels, n_found).copy()
-    return positions
+def _error(
+    query: NDArray[np.float32],
+    blocks: Sequence[tuple[int, Codes]],
+    wide: NDArray[np.float64],
+    kept: NDArray[np.float64],
+) -> float:
+    """The most by which a score can differ from the inner product: by Cauchy and Schwarz, for each block,
 
+    |q·x - w̃·c| ≤ |q·(x - s∘c)| + |(q∘s - w̃)·c| ≤ ‖q‖ ‖x - s∘c‖ + ‖q∘s - w̃‖ ‖c‖,
 
-def _scanners(blocks: _Blocks, query: NDArray[np.float32], keep: _Keep | None) -> Iterator[tuple[Any, Any]]:
-    """Per block what scans it for ``query``, and (how many codes, the codes, their positions)."""
-    quantizer = faiss.ScalarQuantizer(len(query), faiss.ScalarQuantizer.QT_8bit_uniform)
-    faiss.copy_array_to_vector(_AS_WHOLE, quantizer.trained)
-    selector = None if keep is None else faiss.IDSelectorBitmap(np.packbits(keep, bitorder="little"))
-    scanner = quantizer.select_InvertedListScanner(faiss.METRIC_INNER_PRODUCT, None, False, selector)
-    try:
-        for i, (start, block) in enumerate(blocks):
-            codes = block.codes
-            positions = np.arange(start, start + len(codes), dtype=np.int64)
-            if keep is not None:
-                inside = np.flatnonzero(keep[start : start + len(codes)])
-                if len(inside) < _GATHER_SHARE * len(codes):
-                    codes, positions = codes[inside], positions[inside]
-            scaled = query * block.steps  # these live while the scanner looks at them
-            scanner.set_query(faiss.swig_ptr(scaled))
-            scanner.set_list(i, 0.0)
-            yield scanner, (len(codes), faiss.swig_ptr(codes), faiss.swig_ptr(positions))
-    finally:
-        # FAISS made it for us and its Python side does not know that: 176 bytes a query would be lost.
-        faiss.InvertedListScanner.__swig_destroy__(scanner)
+    where w̃ is the query as it is multiplied. A float32 sum of d terms adds at most (d + 2) 2^-24 ‖w̃‖ ‖c‖.
+
+    Args:
+        wide: (n_blocks, dim) q∘s of each block.
+        kept: (n_blocks, dim) w̃.
+    """
+    d = len(query)
+    residuals = np.array([block.residual for _, block in blocks])
+    lengths = np.array([block.length for _, block in blocks])
+    lost = np.linalg.norm(wide - kept, axis=1) + (d + 2) * _ROUNDING * np.linalg.norm(kept, axis=1)
+    return float((np.linalg.norm(query.astype(np.float64)) * residuals + lost * lengths).max())

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 from core.types import Allowed, Vectors
-from retrieval.dense.codes import Codes, above, nearest
+from retrieval.dense.codes import Codes, Scan
 
 faiss: Any = _typed_faiss  # its type stubs lack half of what it has
 
@@ -155,19 +155,20 @@ def _within(
     Args:
         scores: of the positions ``beside`` those with codes.
     """
-    near, where, asked = scores[:0], np.empty(0, dtype=np.int64), 0
+    error = _rounding(query)
     if among.count:
+        scan = Scan(among.blocks, query, among.keep)
         asked = min(among.count, int(k * (1.0 + _SPARE_SHARE)) + _SPARE)
-        near, where = nearest(among.blocks, query, asked, among.keep)
+        near, where = scan.nearest(asked)
+        error += scan.error
+    else:
+        scan, asked, near, where = None, 0, scores[:0], np.empty(0, dtype=np.int64)
     every = np.concatenate([near, scores])
     if len(near) < asked or len(every) < k:
         return None
-    error = max([_rounding(query), *(block.error(query) for _, block in among.blocks)])
     least = float(np.partition(every, len(every) - k)[len(every) - k]) - 2.0 * error
-    if asked < among.count and not near.min() < least:
-        where = above(among.blocks, query, least, among.keep)
-    else:
-        where = where[near >= least]
+    complete = scan is None or asked == among.count or near.min() < least
+    where = where[near >= least] if complete else scan.above(least)
     there = np.concatenate([*beside, where[:0]])
     return np.sort(np.concatenate([where, there[scores >= least]]))
 
@@ -251,7 +252,8 @@ def rescore(vectors: Vectors, rows: Rows, query: NDArray[np.float32]) -> list[tu
 def exact_scores(vectors: Vectors, query: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n,) inner products, summed in float64 and rounded once."""
     # einsum adds every row's terms in one order; a BLAS product may not. Its own casting takes three times as long.
-    return np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64)).astype(np.float32)
+    scores: NDArray[np.float64] = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
+    return scores.astype(np.float32)
 
 
 def ranked(rows: Rows, scores: NDArray[np.float32]) -> list[tuple[int, float]]:
