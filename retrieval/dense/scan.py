@@ -31,8 +31,8 @@ Positions = NDArray[np.int64]
 _GATHER_SHARE = 0.4
 # Scores of one group of queries are held at once: (queries, positions) float32.
 _QUERIES_AT_ONCE = 16
-# So few vectors are scored in float64 at once: it takes less than a scan and a choice.
-_FEW = 256
+# So few vectors are looked at themselves: it takes less than a scan of their codes and a choice.
+_FEW = 1024
 _GATHERED_AT_ONCE = 256
 # Codes are asked for more than k, so that most often all within the error are among them.
 _SPARE_SHARE = 1.0
@@ -156,19 +156,21 @@ def _within(
         scores: of the positions ``beside`` those with codes.
     """
     error = _rounding(query)
+    near, where = scores[:0], np.empty(0, dtype=np.int64)
+    scan, asked = None, 0
     if among.count:
         scan = Scan(among.blocks, query, among.keep)
         asked = min(among.count, int(k * (1.0 + _SPARE_SHARE)) + _SPARE)
         near, where = scan.nearest(asked)
         error += scan.error
-    else:
-        scan, asked, near, where = None, 0, scores[:0], np.empty(0, dtype=np.int64)
     every = np.concatenate([near, scores])
     if len(near) < asked or len(every) < k:
         return None
     least = float(np.partition(every, len(every) - k)[len(every) - k]) - 2.0 * error
-    complete = scan is None or asked == among.count or near.min() < least
-    where = where[near >= least] if complete else scan.above(least)
+    if scan is not None and asked < among.count and not near.min() < least:
+        where = scan.above(least)
+    else:
+        where = where[near >= least]
     there = np.concatenate([*beside, where[:0]])
     return np.sort(np.concatenate([where, there[scores >= least]]))
 
@@ -177,7 +179,7 @@ def _decide(
     blocks: Sequence[Vectors], rows: Rows, chosen: Positions, query: NDArray[np.float32], k: int
 ) -> list[tuple[int, float]]:
     """The ``k`` best of ``chosen``, by the vectors themselves: in float32 first where that spares much of the rest."""
-    if len(chosen) > 2 * k + _FEW:
+    if len(chosen) > 2 * k + _GATHERED_AT_ONCE:
         scores = np.empty((1, len(chosen)), dtype=np.float32)
         done = 0
         for vectors in _gathered(blocks, chosen):
