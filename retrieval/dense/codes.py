@@ -60,7 +60,9 @@ def encode(vectors: Vectors, steps: NDArray[np.float32] | None = None) -> Codes:
         part = vectors[start : start + _ROWS_AT_ONCE]
         whole = np.clip(np.rint(part / steps), -_LEVELS, _LEVELS)
         codes[start : start + len(part)] = (whole + 128.0).astype(np.uint8)
-        with np.errstate(over="ignore"):  # a length beyond float32 is infinite, then so is the bound, and every vector is looked at
+        with np.errstate(
+            over="ignore"
+        ):  # a length beyond float32 is infinite, then so is the bound, and every vector is looked at
             residual = max(residual, float(np.linalg.norm(part - whole * steps, axis=1).max()))
             norm = max(norm, float(np.linalg.norm(part, axis=1).max()))
         length = max(length, float(np.linalg.norm(whole, axis=1).max()))
