@@ -68,6 +68,7 @@ class HnswIndex:
         self._rows: Rows = np.empty(0, dtype=np.int64)
         self._alive: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
         self._nodes: NDArray[np.int32] = np.empty(0, dtype=np.int32)  # of each position, its vector's node in the graph
+        self._by_node: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None  # made when first needed
         self._node_of: dict[bytes, int] | None = None  # by digest of the vector; while building
         self._table = PositionTable()
         self._gate = _Gate()
@@ -104,7 +105,7 @@ class HnswIndex:
             alive[replaced[replaced >= 0]] = False
             self._alive = alive
             self._rows = np.concatenate([self._rows, rows])
-            self._nodes = np.concatenate([self._nodes, nodes])
+            self._nodes, self._by_node = np.concatenate([self._nodes, nodes]), None
             self._table.put(rows, np.arange(n, n + len(rows), dtype=np.int64))
 
     def _add_new(self, vectors: Vectors) -> NDArray[np.int32]:
@@ -112,7 +113,8 @@ class HnswIndex:
         if self._node_of is None:
             self._node_of = {_digest(v): i for i, v in enumerate(self._vectors())}
         n = int(self._graph.ntotal)
-        nodes, new = np.empty(len(vectors), dtype=np.int32), []
+        nodes = np.empty(len(vectors), dtype=np.int32)
+        new: list[int] = []
         for i, vector in enumerate(vectors):
             node = self._node_of.setdefault(_digest(vector), n + len(new))
             if node == n + len(new):
@@ -227,11 +229,21 @@ class HnswIndex:
         """The ``k`` best kept rows of ``nodes``, whose scores are given."""
         if len(self._rows) == self._graph.ntotal:
             return ranked(self._rows[nodes], scores)[:k]
-        score_of = np.full(int(self._graph.ntotal), -np.inf, dtype=np.float32)
-        score_of[nodes] = scores
-        each = score_of[self._nodes]  # (n_positions,)
-        positions = np.flatnonzero(keep & (each > -np.inf))
-        return ranked(self._rows[positions], each[positions])[:k]
+        by_node, starts = self._members()
+        counts = starts[nodes + 1] - starts[nodes]
+        ends = np.cumsum(counts)
+        positions = by_node[np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[nodes] - ends + counts, counts)]
+        seen = keep[positions]
+        return ranked(self._rows[positions[seen]], np.repeat(scores, counts)[seen])[:k]
+
+    def _members(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions node by node, and where in that each node's begin."""
+        found = self._by_node
+        if found is None:
+            by_node = np.argsort(self._nodes, kind="stable")
+            starts = np.searchsorted(self._nodes[by_node], np.arange(self._graph.ntotal + 1))
+            found = self._by_node = by_node, starts
+        return found
 
     def _vectors(self) -> Vectors:
         """The graph's own vectors, not copied; valid while the gate is held."""
