@@ -21,7 +21,7 @@ from typing import Any
 import faiss as _typed_faiss
 import numpy as np
 
-from bench.retrieval import DIM, invented_vectors
+from bench.retrieval_vectors import DIM, invented_vectors
 from core.types import Allowed, Vectors
 from retrieval.dense.exact import ExactIndex
 from retrieval.dense.hnsw import HnswIndex
