@@ -1,7 +1,8 @@
 """Exact search: every allowed vector is compared. Recall is 1 by construction, whatever the filter.
 
 Vectors lie in blocks that never move, so growing copies nothing and a reader's view stays whole while one writer adds.
-A removed vector is passed over until so many are dead that the blocks are written anew.
+A removed vector is passed over until so many are dead that the blocks are written anew. A full block gets eight-bit codes,
+by which it is scanned; the vectors themselves decide.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 from core.types import Allowed, Vectors
-from retrieval.dense.scan import Positions, PositionTable, Rows, best, check_added, check_vectors, gather, visible
+from retrieval.dense.codes import Codes, encode
+from retrieval.dense.scan import PositionTable, Rows, best, check_added, check_vectors, gather, visible
 
 # 8,192 vectors of 384 floats are 12 MB: few enough steps in Python, and a half-empty last block is no waste.
 BLOCK_ROWS = 8192
@@ -33,23 +35,26 @@ class _State:
     alive: NDArray[np.bool_]  # (n,), never written after it is published
     n: int
     table: PositionTable
+    codes: tuple[Codes, ...]  # of the full blocks
 
-    def positions(self, allowed: Allowed) -> Positions:
-        """Positions of the living rows that ``allowed`` lets through, ascending."""
+    def keep(self, allowed: Allowed) -> NDArray[np.bool_]:
+        """(n,) the living positions whose rows ``allowed`` lets through."""
         if allowed.count < _NARROW_SHARE * self.n:
             positions = self.table.get(np.flatnonzero(allowed.rows))
             # The table is the writer's: an entry beyond this moment may hide an older vector of its row.
             if positions.max(initial=-1) < self.n:
-                positions = np.sort(positions[positions >= 0])
-                return positions[self.alive[positions]]
-        return np.flatnonzero(self.alive & visible(self.rows[: self.n], allowed))
+                keep = np.zeros(self.n, dtype=np.bool_)
+                keep[positions[positions >= 0]] = True
+                keep &= self.alive
+                return keep
+        return self.alive & visible(self.rows[: self.n], allowed)
 
     def filled(self) -> list[Vectors]:
         return [b[: self.n - i * BLOCK_ROWS] for i, b in enumerate(self.blocks) if i * BLOCK_ROWS < self.n]
 
 
 class ExactIndex:
-    """Vectors in memory as float32. One writer at a time, any number of readers meanwhile."""
+    """Vectors in memory as float32, with codes of a quarter of that. One writer at a time, any number of readers meanwhile."""
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
@@ -67,7 +72,8 @@ class ExactIndex:
     def nbytes(self) -> int:
         """Bytes held, including room to grow."""
         s = self._state
-        return sum(b.nbytes for b in s.blocks) + s.rows.nbytes + s.alive.nbytes + s.table.nbytes
+        codes = sum(c.nbytes for c in s.codes)
+        return sum(b.nbytes for b in s.blocks) + codes + s.rows.nbytes + s.alive.nbytes + s.table.nbytes
 
     def add(self, rows: NDArray[np.int64], vectors: Vectors) -> None:
         """Adds vectors, visible when it returns; a row that is there already is replaced.
@@ -100,7 +106,9 @@ class ExactIndex:
             replaced = s.table.get(rows)
             alive[replaced[replaced >= 0]] = False
             s.table.put(rows, np.arange(s.n, n, dtype=np.int64))
-            self._state = _compact(_State(tuple(blocks), all_rows, alive, n, s.table), self._dim)
+            self._state = _compact(
+                _State(tuple(blocks), all_rows, alive, n, s.table, _coded(blocks, n, s.codes)), self._dim
+            )
 
     def remove(self, rows: Sequence[int]) -> None:
         """Removes rows; unknown ones are ignored."""
@@ -113,7 +121,7 @@ class ExactIndex:
             alive = s.alive.copy()
             alive[s.table.get(known)] = False
             s.table.put(known, np.full(len(known), -1, dtype=np.int64))
-            self._state = _compact(_State(s.blocks, s.rows, alive, s.n, s.table), self._dim)
+            self._state = _compact(_State(s.blocks, s.rows, alive, s.n, s.table, s.codes), self._dim)
 
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
         """Per query the ``k`` allowed rows of highest inner product: (row, cosine), best first, ties by smaller row.
@@ -125,7 +133,7 @@ class ExactIndex:
             raise InvalidRequest(f"k = {k}: ask for at least 1 hit")
         queries = check_vectors(queries, self._dim, "the queries")
         s = self._state
-        return best(s.filled(), s.rows, s.positions(allowed), queries, k)
+        return best(s.filled(), s.rows, s.keep(allowed), queries, k, s.codes)
 
     def rows(self) -> Rows:
         """The living rows, in the order of their addition."""
@@ -142,7 +150,7 @@ class ExactIndex:
 
 
 def _empty() -> _State:
-    return _State((), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_), 0, PositionTable())
+    return _State((), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_), 0, PositionTable(), ())
 
 
 def _compact(s: _State, dim: int) -> _State:
@@ -161,4 +169,10 @@ def _compact(s: _State, dim: int) -> _State:
     rows = s.rows[kept]
     table = PositionTable()  # a new one: readers of the old state go on with theirs
     table.put(rows, np.arange(len(kept), dtype=np.int64))
-    return _State(tuple(blocks), rows, np.ones(len(kept), dtype=np.bool_), len(kept), table)
+    alive = np.ones(len(kept), dtype=np.bool_)
+    return _State(tuple(blocks), rows, alive, len(kept), table, _coded(blocks, len(kept), ()))
+
+
+def _coded(blocks: Sequence[Vectors], n: int, known: tuple[Codes, ...]) -> tuple[Codes, ...]:
+    """The codes of the blocks that ``n`` vectors fill. Those of a full block are made once: it is never written again."""
+    return (*known, *(encode(block) for block in blocks[len(known) : n // BLOCK_ROWS]))

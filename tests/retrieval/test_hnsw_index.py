@@ -134,3 +134,50 @@ def test_the_room_of_removed_vectors_is_used_again() -> None:
     assert after == before
     index.add(row_numbers(10, n + 1), vectors[:10])
     assert len(index) == BLOCK_ROWS + 10
+
+
+def copied(n: int, copies: int) -> np.ndarray:
+    """``n`` vectors, each ``copies`` times, as passages that stand in many documents."""
+    return np.tile(unit_vectors(n), (copies, 1))
+
+
+def test_copies_of_one_vector_are_one_node_and_all_are_found(tmp_path: Path) -> None:
+    vectors = copied(300, 5)
+    index = HnswIndex(DIM, threads=1)
+    index.build([(row_numbers(1500), vectors)])
+    alone = HnswIndex(DIM, threads=1)
+    alone.build([(row_numbers(300), vectors[:300])])
+    assert len(index) == 1500
+    assert index.nbytes < 1.2 * alone.nbytes + 1500 * 20
+    index.save(tmp_path / "graph")
+    for one in (index, HnswIndex.load(tmp_path / "graph")):
+        for allowed in (everything(), allow(range(1, 1501, 2))):
+            for query in unit_vectors(10, seed=1):
+                wanted = brute_force(row_numbers(1500), vectors, query, 12, allowed)
+                assert rows_of(one.search(query[None], 12, allowed)[0]) == wanted
+                assert rows_of(one.search_exact(query[None], 12, allowed)[0]) == wanted
+
+
+def test_a_copy_that_is_removed_leaves_the_others() -> None:
+    vectors = copied(100, 3)
+    index = HnswIndex(DIM, threads=1)
+    index.build([(row_numbers(300), vectors)])
+    index.remove([7])
+    assert rows_of(index.search(vectors[6:7], 2, everything())[0]) == [107, 207]
+    assert rows_of(index.search_exact(vectors[6:7], 2, everything())[0]) == [107, 207]
+    assert index.holds(row_numbers(300), vectors).tolist() == [row != 7 for row in range(1, 301)]
+    assert {row for rows, _ in index.parts() for row in rows.tolist()} == set(range(1, 301)) - {7}
+    index.add(np.array([301, 302]), np.concatenate([vectors[6:7], unit_vectors(1, seed=77)]))
+    assert rows_of(index.search(vectors[6:7], 3, everything())[0]) == [107, 207, 301]
+
+
+def test_many_copies_of_a_few_texts_do_not_cut_the_graph_apart() -> None:
+    rng = np.random.default_rng(0)
+    distinct = unit_vectors(2500)
+    vectors = distinct[np.concatenate([np.arange(2500), rng.integers(0, 20, 1500)])]
+    index = HnswIndex(DIM, threads=1)
+    index.build([(row_numbers(4000), vectors)])
+    allowed = everything(8000)
+    found = index.search(queries := unit_vectors(60, seed=3), 10, allowed)
+    wanted = [brute_force(row_numbers(4000), vectors, query, 10, allowed) for query in queries]
+    assert np.mean([len(set(rows_of(f)) & set(w)) / 10 for f, w in zip(found, wanted, strict=True)]) >= 0.99
