@@ -111,6 +111,24 @@ class Client:
         """Gives up what is kept for a way back."""
         self._send("DELETE", f"/v1/collections/{_seg(collection)}/previous")
 
+    def tune(
+        self,
+        collection: str,
+        questions: Sequence[Mapping[str, Any]],
+        *,
+        dataset: str = "",
+        apply: bool = False,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """Fits the collection's fusion on ``questions`` {id, query, docs: {name: grade}}; waits for the end."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        body = {"questions": list(questions), "dataset": dataset, "apply": apply, "seed": seed}
+        return self._json("POST", f"/v1/collections/{_seg(collection)}/tune", json=body, timeout=timeout)
+
+    def reset_fusion(self, collection: str) -> dict[str, Any]:
+        """Takes back what ``tune`` has applied."""
+        return self._json("DELETE", f"/v1/collections/{_seg(collection)}/fusion")
+
     # ---------------------------------------------------------------- files and jobs
 
     def upload(self, collection: str, files: Sequence[FileSource], *, chunker: str | None = None) -> list[replies.Job]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from core.errors import InvalidRequest
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.types import Allowed, StagePart
 from retrieval.fuse import convex, rrf
+from retrieval.fusion_weights import FusionWeights
 
 MAX_K = 1000
 
@@ -48,6 +49,12 @@ class Ranking:
     def source(self) -> str:
         """The stage that gives the final order."""
         return "fused" if self.name == "hybrid" else self.name
+
+    def fused_by(self, weights: FusionWeights | None) -> Ranking:
+        """The same with other weights; None changes nothing."""
+        if weights is None:
+            return self
+        return replace(self, fusion=weights.fusion, alpha=weights.alpha, rrf_k=weights.rrf_k, depth=weights.depth)
 
     def rank(
         self,
