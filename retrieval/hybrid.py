@@ -10,8 +10,9 @@ in its place: the search is done again in one transaction with the reading, wher
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Connection
@@ -46,6 +47,10 @@ class EngineRetriever:
     dense: Literal["auto", "exact", "hnsw"]
     collapse: bool = False
     own_weights: bool = False  # where one collection alone is searched, and weights are kept for it, these fuse
+
+    def search_expanded(self, query: str, passages: Sequence[str], k: int, where: Where) -> list[Hit]:
+        """As ``search``, with vectors near ``passages`` as well; see ``core.protocols.ExpandingRetriever``."""
+        return replace(self, ranking=self.ranking.near(passages)).search(query, k, where)
 
     def search(self, query: str, k: int, where: Where) -> list[Hit]:
         """The best ``k`` passages that ``where`` lets its principal see.
