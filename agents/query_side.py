@@ -145,7 +145,9 @@ class QueryPlan:
                     return
             case "lm":
                 self.standalone, usage = await rewrite(asked, history, self._model("rewrite"), self._prompts, budget)
-        yield recorder.step("plan", thought=f"Asked as: {self.standalone}", usage=usage, started_s=began)
+        yield recorder.step(
+            "plan", thought=f"Read as a follow-up, asked as: {self.standalone}", usage=usage, started_s=began
+        )
         if usage != Usage():
             yield recorder.count(usage)
 

@@ -75,7 +75,14 @@ def table(runs: Mapping[str, Scores], qrels: Mapping[str, Mapping[str, int]], se
     """A row per way, each against the first."""
     metric = parse_metric(METRIC)
     saved = {
-        name: SavedRun(name, name, "retrieval", "", "", evaluate_run(run, qrels, [metric]))
+        name: SavedRun(
+            path=name,
+            label=name,
+            kind="retrieval",
+            data="",
+            data_sha256="",
+            per_query=evaluate_run(run, qrels, [metric]),
+        )
         for name, run in runs.items()
     }
     first = next(iter(saved.values()))

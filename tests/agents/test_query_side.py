@@ -81,10 +81,14 @@ def test_with_every_switch_off_the_question_is_searched_as_it_is(retriever: Expa
 def test_a_follow_up_is_rewritten_by_rule_or_by_the_model_as_the_switch_says(retriever: Expanding) -> None:
     plan, thoughts = plan_of("And how loud is it?", retriever, QuerySide(rewrite="rule"), None, HISTORY)
     assert plan.standalone == "And how loud is it? (cats purr)"
-    assert thoughts == ["Asked as: And how loud is it? (cats purr)"]
+    assert thoughts == ["Read as a follow-up, asked as: And how loud is it? (cats purr)"]
     lm = ScriptedLM(["How loud is it when cats purr?"])
     plan, thoughts = plan_of("And how loud is it?", retriever, QuerySide(rewrite="lm"), lm, HISTORY)
-    assert thoughts == [f"Asked as: {plan.standalone}"] == ["Asked as: How loud is it when cats purr?"]
+    assert (
+        thoughts
+        == [f"Read as a follow-up, asked as: {plan.standalone}"]
+        == ["Read as a follow-up, asked as: How loud is it when cats purr?"]
+    )
     # Without a conversation there is nothing to rewrite, and nobody is asked.
     assert plan_of("How loud is it?", retriever, QuerySide(rewrite="lm"), None)[1] == []
 
