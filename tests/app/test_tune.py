@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app.cli import main
-from app.client import Client
+from app.client import ApiError, Client
+from app.waiting import wait_for_lm
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer, openbook_server
 
@@ -23,7 +25,19 @@ CODES = [f"kx-{4000 + 37 * i}" for i in range(30)]
 
 @pytest.fixture(scope="module")
 def stubborn(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterator[RunningServer]:
-    with openbook_server(tmp_path_factory.mktemp("data"), env={"OPENBOOK_FUSION_ALPHA": "1"}) as running:
+    folder = tmp_path_factory.mktemp("data")
+    said = [
+        {"when": "Simpler questions", "text": "What lies in the hall?\nWhere is kx-4370?", "times": 0},
+        {"when": "Passage:", "text": "There lies kx-4370, in the hall.", "times": 0},
+    ]
+    (folder / "script.json").write_text(json.dumps({"replies": said}))
+    env = {
+        "OPENBOOK_FUSION_ALPHA": "1",
+        "OPENBOOK_LM_RUNTIME": "scripted",
+        "OPENBOOK_LM_SCRIPT": str(folder / "script.json"),
+        "OPENBOOK_HYDE_PASSAGES": "2",
+    }
+    with openbook_server(folder, env=env) as running:
         with running.client() as client:
             client.create_collection("parts")
             files = [(f"{code}.md", io.BytesIO(f"{HALL}There lies {code}. {HALL}\n".encode())) for code in CODES]
@@ -114,3 +128,40 @@ def test_wrong_usage_is_said(tune: Callable[..., tuple[int, str, str]], argument
     code, _, err = tune(*arguments)
     assert code == 2
     assert said in err
+
+
+def test_a_search_says_what_was_done_to_its_query(stubborn: RunningServer) -> None:
+    with stubborn.client() as client:
+        wait_for_lm(client, timeout_s=60)
+        asked = {"query": "where is kx-4370?", "collections": ["parts"], "k": 3}
+        plain = httpx.post(f"{stubborn.api_url}/v1/search", json=asked).json()
+        assert "plan" not in plain
+        found = httpx.post(f"{stubborn.api_url}/v1/search", json=asked | {"hyde": True, "decompose": True}).json()
+        assert (
+            found["plan"]
+            == [
+                "Imagined 2 passages that might answer, to search near them. The first: There lies kx-4370, in the hall.",
+                "Searched in parts: What lies in the hall?",  # the other part is the question itself
+            ]
+            or found["plan"][1] == "Searched in parts: What lies in the hall? | Where is kx-4370?"
+        )
+        assert {h["source"] for h in found["hits"]} == {"parts"}
+        with pytest.raises(ApiError, match="which bm25 cannot"):
+            client.search("where is kx-4370?", ["parts"], retriever="bm25", hyde=True)
+
+
+def test_an_answers_trace_has_what_was_done_before_the_search(stubborn: RunningServer) -> None:
+    with stubborn.client() as client:
+        wait_for_lm(client, timeout_s=60)
+        answer = client.ask("where is kx-4370?", ["parts"], hyde=True, decompose=True)
+        steps = client.trace(answer["run_id"])["steps"]
+        assert [s["kind"] for s in steps][:3] == ["plan", "plan", "act"]
+        assert answer["usage"]["completion_tokens"] > 0
+        plain = client.trace(client.ask("where is kx-4370?", ["parts"])["run_id"])["steps"]
+        assert plain[0]["kind"] == "act"
+
+
+def test_without_a_language_model_a_switch_that_needs_one_is_refused(client: Client) -> None:
+    with pytest.raises(ApiError, match="need a language model") as refused:
+        client.search("anything", [], hyde=True)
+    assert refused.value.status == 503
