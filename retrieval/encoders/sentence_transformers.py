@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Precision = Literal["auto", "fp32", "bf16"]
+_LEAST_ROOM = 4  # word pieces for a document, special ones included
 _UNBOUNDED = 8192  # for a model that states no length: more than any chunk
 
 
@@ -148,9 +149,10 @@ class _Loaded:
         kept = ("bf16" if on_cuda else "fp32") if precision == "auto" else precision
         self.model = _read(name, device, torch.bfloat16 if kept == "bf16" else torch.float32)
         self.dim = _dimension(self.model)
-        self.max_tokens = int(self.model.get_max_seq_length() or _UNBOUNDED)
+        length = int(self.model.get_max_seq_length() or _UNBOUNDED)
         self.tokenizer = _own_tokenizer(self.model, name)
-        self.revision = f"{_identity(name, self.model)}-{self.max_tokens}-{kept}"
+        self.max_tokens = _room(length, _document_prompt(self.model), self.tokenizer, name)
+        self.revision = f"{_identity(name, self.model)}-{length}-{kept}"
 
 
 def _resolve_device(device: str, torch: Any) -> str:
@@ -199,6 +201,23 @@ def _no_progress_bars() -> Iterator[None]:
 def _dimension(model: SentenceTransformer) -> int:
     dim = model.get_embedding_dimension()
     return int(dim) if dim else int(model.encode(["a"], show_progress_bar=False).shape[1])
+
+
+def _document_prompt(model: SentenceTransformer) -> str:
+    """What ``encode_document`` puts before a text: the first of its names for it that the model has, else the default."""
+    prompts = model.prompts or {}
+    name = next((n for n in ("document", "passage", "corpus") if n in prompts), model.default_prompt_name)
+    return prompts.get(name) or "" if name else ""
+
+
+def _room(length: int, prompt: str, tokenizer: PieceTokenizer, name: str) -> int:
+    """What is left of the model's length for a document behind its prompt: the end of a longer one would go unread."""
+    room = length - tokenizer.count([prompt])[0] if prompt else length
+    if room < _LEAST_ROOM:
+        raise ModelUnavailable(
+            f"the encoder {name!r} reads {length} word pieces, and its own document prompt leaves {room}: choose another"
+        )
+    return room
 
 
 def _own_tokenizer(model: SentenceTransformer, name: str) -> PieceTokenizer:

@@ -27,7 +27,11 @@ CODES = [f"kx-{4000 + 37 * i}" for i in range(30)]
 def stubborn(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("data")
     said = [
-        {"when": "Simpler questions", "text": "What lies in the hall?\nWhere is kx-4370?", "times": 0},
+        {
+            "when": "Simpler questions",
+            "text": "Which hall has kx-4370?\nWhere is kx-4370?\nWhat is the meaning of life?",
+            "times": 0,
+        },
         {"when": "Passage:", "text": "There lies kx-4370, in the hall.", "times": 0},
     ]
     (folder / "script.json").write_text(json.dumps({"replies": said}))

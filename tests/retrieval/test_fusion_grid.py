@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def keep(shelf: Library, name: str, weights: dict[str, object] | None, who: Prin
     shelf.engine.publish(change)
 
 
-def scores(shelf: Library, *collections: str, fusion: str | None = None) -> list[float]:
+def scores(shelf: Library, *collections: str, fusion: Literal["convex", "rrf"] | None = None) -> list[float]:
     where = Where(principal=LOCAL, collections=collections)
     hits = shelf.engine.retriever(fusion=fusion).search("cats at night", 5, where)
     return [hit.score for hit in hits]
