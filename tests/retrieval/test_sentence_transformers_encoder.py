@@ -69,17 +69,6 @@ def test_a_document_prompt_is_found_by_each_of_its_names_and_takes_its_room(tmp_
     )
 
 
-def test_the_models_default_prompt_counts_where_it_names_one(tmp_path: Path) -> None:
-    folder = save_tiny_sentence_transformer(tmp_path / "default", prompts={"any": "query: "}, default_prompt_name="any")
-    encoder = SentenceTransformersEncoder(str(folder), device="cpu")
-    plain = SentenceTransformersEncoder(str(save_tiny_sentence_transformer(tmp_path / "plain")), device="cpu")
-    for encode in ("encode_queries", "encode_documents"):
-        np.testing.assert_allclose(
-            getattr(encoder, encode)(["hello"]), getattr(plain, encode)(["query: hello"]), atol=1e-6
-        )
-    assert encoder.max_tokens == plain.max_tokens - 2
-
-
 def test_a_prompt_that_leaves_no_room_is_refused(tmp_path: Path) -> None:
     folder = save_tiny_sentence_transformer(tmp_path / "crowded", prompts={"document": "word " * 30})
     with pytest.raises(ModelUnavailable, match="its own document prompt leaves 2"):

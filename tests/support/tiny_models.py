@@ -15,7 +15,6 @@ def save_tiny_sentence_transformer(
     max_tokens: int = 32,
     pooling: str = "mean",
     prompts: Mapping[str, str] | None = None,
-    default_prompt_name: str | None = None,
     dim: int = 16,
 ) -> Path:
     """Saves a two-layer random BERT as sentence-transformers does and returns its folder."""
@@ -43,10 +42,7 @@ def save_tiny_sentence_transformer(
     tokenizer.save_pretrained(raw)
     transformer = Transformer(str(raw), max_seq_length=max_tokens)
     model = SentenceTransformer(
-        modules=[transformer, Pooling(dim, pooling_mode=pooling)],
-        prompts=dict(prompts or {}),
-        default_prompt_name=default_prompt_name,
-        device="cpu",
+        modules=[transformer, Pooling(dim, pooling_mode=pooling)], prompts=dict(prompts or {}), device="cpu"
     )
     model.save(str(folder))
     return folder
