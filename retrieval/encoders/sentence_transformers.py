@@ -215,8 +215,8 @@ def _document_prompt(model: SentenceTransformer) -> tuple[str, str]:
     Said to ``encode_document`` outright: of itself sentence-transformers 6 looks no further than "document", which every
     model has, be it empty, and so never finds a prompt that is called "passage" or "corpus".
     """
-    prompts = model.prompts or {}
-    return next(((name, prompts[name]) for name in _DOCUMENT_PROMPTS if prompts.get(name)), ("", ""))
+    prompts: dict[str, str | None] = dict(model.prompts or {})
+    return next(((name, text) for name in _DOCUMENT_PROMPTS if (text := prompts.get(name))), ("", ""))
 
 
 def _room(length: int, prompt: str, tokenizer: PieceTokenizer, name: str) -> int:
