@@ -12,6 +12,7 @@ It needs no language model. It cannot combine, count or conclude: what no senten
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,14 +21,15 @@ from agents.abstain import I_DO_NOT_KNOW, abstention_reason
 from agents.calibration import ExtractCalibration, load_extract_calibration
 from agents.candidates import Candidate, Region, affordable, candidates, regions
 from agents.evidence import citation_for, evidence_text
-from agents.followup import standalone_by_rule
 from agents.limits import Budget
+from agents.prompts import Prompts
+from agents.query_side import QueryPlan, QuerySide
 from agents.run import Provenance, Recorder, check_question, describe_hits, pieces, run_to_end
 from agents.scoring import Reading
 from core.errors import LimitReached
 from core.events import CitationMade, Event, SentenceChecked, TokenSaid
 from core.offload import Offload
-from core.protocols import Encoder, Retriever, Verifier
+from core.protocols import Encoder, LanguageModel, Retriever, Verifier
 from core.types import Answer, Hit, Limits, Message, Sentence, ToolCall, Where
 
 MAX_SENTENCES = 3
@@ -58,6 +60,9 @@ class ExtractStrategy:
         threshold: probability in [0, 1] from which to answer; None is the calibration's.
         k: passages to read.
         max_sentences: sentences to quote at most.
+        query_side: what becomes of the question before it is searched; None makes follow-ups standalone by rule.
+        lm: needed by the switches of ``query_side`` that say so; never for the answer.
+        prompts: None is the shipped ones.
         provenance: for the trace.
     """
 
@@ -74,6 +79,9 @@ class ExtractStrategy:
         threshold: float | None = None,
         k: int = 8,
         max_sentences: int = MAX_SENTENCES,
+        query_side: QuerySide | None = None,
+        lm: LanguageModel | None = None,
+        prompts: Prompts | None = None,
         provenance: Provenance | None = None,
     ) -> None:
         self._retriever = retriever
@@ -84,13 +92,23 @@ class ExtractStrategy:
         self._threshold = self._calibration.threshold if threshold is None else threshold
         self._k = k
         self._max_sentences = max_sentences
+        self._query_side = query_side or QuerySide()
+        self._lm = lm
+        self._prompts = prompts or Prompts()
         self._provenance = provenance or Provenance()
 
     def run(
         self, question: str, *, history: Sequence[Message], limits: Limits, where: Where, run_id: str
     ) -> AsyncIterator[Event]:
-        """Answers ``question``; see ``core.protocols.Strategy``. A follow-up is made standalone by rule."""
-        recorder = Recorder(run_id=run_id, strategy=self.name, question=question, provenance=self._provenance)
+        """Answers ``question``; see ``core.protocols.Strategy``."""
+        used = self._query_side.prompts()
+        recorder = Recorder(
+            run_id=run_id,
+            strategy=self.name,
+            question=question,
+            provenance=self._provenance,
+            prompt_hash=self._prompts.hash(*used) if used else "",
+        )
         return run_to_end(recorder, self._work(recorder, question, history, Budget(limits), where))
 
     def extract(self, question: str, hits: Sequence[Hit]) -> Extract:
@@ -131,14 +149,16 @@ class ExtractStrategy:
         self, recorder: Recorder, question: str, history: Sequence[Message], budget: Budget, where: Where
     ) -> AsyncGenerator[Event, None]:
         asked = check_question(question)
-        standalone = standalone_by_rule(asked, history)
-        if standalone != asked:
-            yield recorder.step("plan", thought=f"Read as a follow-up, searched for: {standalone}")
+        plan = QueryPlan(asked, self._retriever, self._query_side, self._lm, self._prompts)
         hits: list[Hit] = []
         try:
+            async with aclosing(plan.steps(recorder, history, budget)) as planned:
+                async for event in planned:
+                    yield event
+            standalone = plan.standalone
             budget.take_step()
             began = recorder.now_s()
-            hits = await budget.bounded(self._offload(self._retriever.search, standalone, self._k, where))
+            hits = await budget.bounded(self._offload(plan.retriever.search, standalone, self._k, where))
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
 

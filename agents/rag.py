@@ -16,11 +16,10 @@ from agents.abstain import I_DO_NOT_KNOW, abstention_reason, is_abstention
 from agents.cite import Bibliography, attribute
 from agents.context import Context
 from agents.evidence import evidence_text, search_spread
-from agents.followup import standalone_by_rule
 from agents.limits import Budget
 from agents.looping import is_looping
 from agents.prompts import Prompts
-from agents.rewrite import CONDENSE_PROMPTS, rewrite
+from agents.query_side import QueryPlan, QuerySide
 from agents.run import Provenance, Recorder, check_question, describe_hits, run_to_end
 from agents.writer import AnswerWriter, ClosedSentence
 from core.errors import LimitReached
@@ -72,7 +71,7 @@ class RagStrategy:
         per_source: passages of one document at most, where several documents were found; None is half of ``k``.
         max_answer_tokens: of one answer, within the run's limits.
         temperature: of the answer.
-        rewrite_with_lm: whether the model rewrites follow-ups; else a rule does.
+        query_side: what becomes of the question before it is searched; None lets the model rewrite follow-ups.
         provenance: for the trace.
     """
 
@@ -90,7 +89,7 @@ class RagStrategy:
         per_source: int | None = None,
         max_answer_tokens: int = 512,
         temperature: float = 0.0,
-        rewrite_with_lm: bool = True,
+        query_side: QuerySide | None = None,
         provenance: Provenance | None = None,
     ) -> None:
         self._retriever = retriever
@@ -102,9 +101,9 @@ class RagStrategy:
         self._per_source = per_source if per_source is not None else max(1, (k + 1) // 2)
         self._max_answer_tokens = max_answer_tokens
         self._temperature = temperature
-        self._rewrite_with_lm = rewrite_with_lm
+        self._query_side = query_side or QuerySide(rewrite="lm")
         self._provenance = provenance or Provenance()
-        self._prompt_hash = self._prompts.hash(context.SYSTEM, context.USER, *CONDENSE_PROMPTS)
+        self._prompt_hash = self._prompts.hash(context.SYSTEM, context.USER, *self._query_side.prompts())
 
     def run(
         self, question: str, *, history: Sequence[Message], limits: Limits, where: Where, run_id: str
@@ -126,16 +125,15 @@ class RagStrategy:
         hits: list[Hit] = []
         draft: _Draft | None = None
         try:
-            standalone = asked
-            if history:
-                began = recorder.now_s()
-                standalone, usage = await self._standalone(asked, history, budget)
-                yield recorder.step("plan", thought=f"Asked as: {standalone}", usage=usage, started_s=began)
-                yield recorder.count(usage)
+            plan = QueryPlan(asked, self._retriever, self._query_side, self._lm, self._prompts)
+            async with aclosing(plan.steps(recorder, history, budget)) as planned:
+                async for event in planned:
+                    yield event
+            standalone = plan.standalone
 
             budget.take_step()
             began = recorder.now_s()
-            search = self._offload(search_spread, self._retriever, standalone, self._k, where, self._per_source)
+            search = self._offload(search_spread, plan.retriever, standalone, self._k, where, self._per_source)
             hits = await budget.bounded(search)
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
@@ -167,11 +165,6 @@ class RagStrategy:
                 async for event in events:
                     yield event
         yield self._end(recorder, asked, draft)
-
-    async def _standalone(self, asked: str, history: Sequence[Message], budget: Budget) -> tuple[str, Usage]:
-        if not self._rewrite_with_lm:
-            return standalone_by_rule(asked, history), Usage()
-        return await rewrite(asked, history, self._lm, self._prompts, budget)
 
     def _context(self, question: str, hits: Sequence[Hit], run_id: str, budget: Budget) -> Context:
         reserved = max(

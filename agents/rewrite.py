@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 
 from agents.context import inert
 from agents.followup import standalone_by_rule
 from agents.lexical import terms
 from agents.limits import Budget
 from agents.prompts import Prompts
-from core.events import LMDone, TextDelta
+from agents.saying import fits, say
 from core.protocols import LanguageModel
 from core.types import Message, SamplingParams, Usage
 
@@ -36,21 +35,11 @@ async def rewrite(
         Message(role="user", content=prompts.render(CONDENSE_PROMPTS[1], turns=turns, question=question)),
     ]
     by_rule = standalone_by_rule(question, history)
-    if lm.count_tokens(messages) + _MAX_TOKENS > lm.context_tokens or budget.tokens_left < _MAX_TOKENS:
+    if not fits(lm, messages, _MAX_TOKENS) or budget.tokens_left < _MAX_TOKENS:
         return by_rule, Usage()
-    said, usage = "", Usage()
-    stream = lm.stream(messages, (), SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS))
-    async with aclosing(budget.stream(stream)) as events:
-        async for event in events:
-            match event:
-                case TextDelta(text=text):
-                    said += text
-                case LMDone(usage=spent):
-                    usage = spent
-                case _:
-                    pass  # a tool call: none was offered
+    said, usage = await say(lm, messages, SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS), budget)
     budget.spend_tokens(usage.completion_tokens)
-    rewritten = said.strip().strip('"').strip()
+    rewritten = said.strip('"').strip()
     return (rewritten if _is_rewriting(question, rewritten, history) else by_rule), usage
 
 

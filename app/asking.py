@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from app.query_sides import AS_SET, QueryOptions, query_side
 from app.runs import Hook, Run
 from app.services import Services
 from app.strategies import build_strategy
@@ -28,6 +29,7 @@ def begin(
     on_end: Hook,
     on_begin: Hook | None = None,
     filters: Mapping[str, tuple[str, ...]] | None = None,
+    options: QueryOptions = AS_SET,
 ) -> Run:
     """Starts answering ``question``.
 
@@ -50,11 +52,13 @@ def begin(
         if name not in known:
             have = ", ".join(known) or "none yet"
             raise NotFound(f"no collection {name!r}: there are {have}", code="unknown-collection")
+    # What is said on the way to the search is not taken from what the answer may have.
+    before = query_side(settings, writes=True, options=options).tokens
     bounds = Limits(
-        max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens, max_seconds=settings.max_seconds
+        max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens + before, max_seconds=settings.max_seconds
     )
     return services.runs.start(
-        build_strategy(strategy or settings.strategy, services, principal),
+        build_strategy(strategy or settings.strategy, services, principal, options),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,

@@ -111,6 +111,24 @@ class Client:
         """Gives up what is kept for a way back."""
         self._send("DELETE", f"/v1/collections/{_seg(collection)}/previous")
 
+    def tune(
+        self,
+        collection: str,
+        questions: Sequence[Mapping[str, Any]],
+        *,
+        dataset: str = "",
+        apply: bool = False,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """Fits the collection's fusion on ``questions`` {id, query, docs: {name: grade}}; waits for the end."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        body = {"questions": list(questions), "dataset": dataset, "apply": apply, "seed": seed}
+        return self._json("POST", f"/v1/collections/{_seg(collection)}/tune", json=body, timeout=timeout)
+
+    def reset_fusion(self, collection: str) -> dict[str, Any]:
+        """Takes back what ``tune`` has applied."""
+        return self._json("DELETE", f"/v1/collections/{_seg(collection)}/fusion")
+
     # ---------------------------------------------------------------- files and jobs
 
     def upload(self, collection: str, files: Sequence[FileSource], *, chunker: str | None = None) -> list[replies.Job]:
@@ -271,6 +289,8 @@ class Client:
         dense: str | None = None,
         fusion: str | None = None,
         collapse_duplicates: bool | None = None,
+        hyde: bool | None = None,
+        decompose: bool | None = None,
     ) -> list[replies.Hit]:
         """None is what the server's settings say."""
         body = {"query": query, "collections": list(collections), "explain": explain}
@@ -281,8 +301,10 @@ class Client:
             dense=dense,
             fusion=fusion,
             collapse_duplicates=collapse_duplicates,
+            hyde=hyde,
+            decompose=decompose,
         )
-        reply = self._json("POST", "/v1/search", json=body | chosen)
+        reply = self._json("POST", "/v1/search", json=body | chosen, timeout=STREAM_SILENCE_S)
         return cast("list[replies.Hit]", reply["hits"])
 
     def ask(
@@ -292,9 +314,14 @@ class Client:
         *,
         strategy: str | None = None,
         limits: Mapping[str, Any] | None = None,
+        query_rewrite: str | None = None,
+        hyde: bool | None = None,
+        decompose: bool | None = None,
         timeout_s: float = STREAM_SILENCE_S,
     ) -> replies.Answer:
-        body = {"question": question, "collections": list(collections)} | _given(strategy=strategy, limits=limits)
+        """None is what the server's settings say."""
+        chosen = _given(strategy=strategy, limits=limits, query_rewrite=query_rewrite, hyde=hyde, decompose=decompose)
+        body = {"question": question, "collections": list(collections)} | chosen
         return cast(replies.Answer, self._json("POST", "/v1/ask", json=body, timeout=timeout_s))
 
     def ask_stream(self, question: str, collections: Sequence[str], *, strategy: str | None = None) -> EventStream:

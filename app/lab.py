@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from app.people import local_principal
+from app.query_sides import query_side
 from app.strategies import STRATEGIES, Parts, assemble, check_strategy
 from app.wiring import build_encoder, build_lm, build_queue, build_verifier, model_cache_dir
 from core.errors import ModelUnavailable, OpenbookError
@@ -60,9 +61,13 @@ def qa_answerer(
         ModelUnavailable: it needs a language model, and settings want none or it cannot be loaded.
     """
     check_strategy(strategy)
-    lm = build_lm(settings) if STRATEGIES[strategy][2] else None
-    if STRATEGIES[strategy][2] and lm is None:
-        raise ModelUnavailable(f"strategy {strategy!r} needs a language model, and lm_runtime is none")
+    side = query_side(settings, writes=STRATEGIES[strategy][2])
+    asks = STRATEGIES[strategy][2] or side.needs_lm(history=False)
+    lm = build_lm(settings) if asks else None
+    if asks and lm is None:
+        raise ModelUnavailable(
+            f"strategy {strategy!r}, hyde or decompose needs a language model, and lm_runtime is none"
+        )
     if lm is not None:
         lm.load()
     ids: dict[tuple[str, str], str] = {}
@@ -87,7 +92,9 @@ def qa_answerer(
         ),
     )
     limits = Limits(
-        max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens, max_seconds=settings.max_seconds
+        max_steps=settings.max_steps,
+        max_tokens=settings.max_answer_tokens + side.tokens,
+        max_seconds=settings.max_seconds,
     )
 
     async def answer(sample: Sample) -> tuple[Answer, Trace]:

@@ -21,6 +21,7 @@ class Collection(TypedDict):
     pipeline: NotRequired[dict[str, Any] | None]  # how its documents are made; None: as the settings say
     previous: NotRequired[dict[str, Any] | None]  # how they were made before the last reindex; None: no way back
     pii: NotRequired[PiiMode]
+    fusion: NotRequired[dict[str, Any] | None]  # its own weights and how they were fitted; None: as the settings say
 
 
 class ChangedCollection(TypedDict):

@@ -9,6 +9,7 @@ from agents.closed_book import ClosedBookStrategy
 from agents.extract import ExtractStrategy
 from agents.rag import RagStrategy
 from agents.run import Provenance
+from app.query_sides import AS_SET, QueryOptions, query_side
 from app.services import Services
 from app.wiring import build_verifier
 from core.errors import InvalidRequest, ModelUnavailable
@@ -74,8 +75,11 @@ def _why_no_lm(services: Services) -> str:
     return f"the language model is {part.state}" + (f" ({part.detail})" if part.detail else "")
 
 
-def build_strategy(name: str, services: Services, principal: Principal) -> Strategy:
+def build_strategy(name: str, services: Services, principal: Principal, options: QueryOptions = AS_SET) -> Strategy:
     """The strategy, for one run of one person.
+
+    Args:
+        options: what this run does with the question before it searches, where it is not as the settings say.
 
     Raises:
         InvalidRequest: an unknown name.
@@ -97,6 +101,7 @@ def build_strategy(name: str, services: Services, principal: Principal) -> Strat
             verifier=build_verifier(services.settings),
             offload=services.offload,
             index_version=lambda: str(engine.status().change),
+            query_options=options,
         ),
     )
 
@@ -118,6 +123,7 @@ class Parts:
     verifier: Verifier
     offload: Offload
     index_version: Callable[[], str]
+    query_options: QueryOptions = AS_SET
 
 
 def assemble(name: str, parts: Parts) -> Strategy:
@@ -125,6 +131,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
     settings = parts.settings
     provenance = Provenance(settings_hash=settings.digest(), index_version=parts.index_version)
     check_strategy(name)
+    side = query_side(settings, writes=STRATEGIES[name][2], options=parts.query_options)
     if name == "extract":
         return ExtractStrategy(
             retriever=parts.retriever,
@@ -133,6 +140,8 @@ def assemble(name: str, parts: Parts) -> Strategy:
             offload=parts.offload,
             threshold=settings.extract_threshold,
             k=settings.k,
+            query_side=side,
+            lm=parts.lm,
             provenance=provenance,
         )
     if parts.lm is None:
@@ -145,6 +154,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
             offload=parts.offload,
             k=settings.passages_to_read,
             max_answer_tokens=settings.max_answer_tokens,
+            query_side=side,
             provenance=provenance,
         )
     return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)

@@ -10,7 +10,7 @@ no table of names and a filter is one bitmap (``Allowed``).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,17 @@ class Reranker(Protocol):
 
 class Retriever(Protocol):
     def search(self, query: str, k: int, where: Where) -> list[Hit]: ...
+
+
+@runtime_checkable
+class ExpandingRetriever(Retriever, Protocol):
+    """A retriever whose vector half can look near more than the query (HyDE): at the mean of the vectors of the query and
+    of ``passages``, which are encoded as documents are. The terms of ``passages`` are not searched for.
+
+    Texts rather than a vector are handed over, because what is searched may have been encoded by several encoders.
+    """
+
+    def search_expanded(self, query: str, passages: Sequence[str], k: int, where: Where) -> list[Hit]: ...
 
 
 class LanguageModel(Protocol):

@@ -100,6 +100,13 @@ class Settings(BaseModel):
     # Leaves out passages that a better one has said, of a near-duplicate of its document.
     collapse_duplicates: bool = False
 
+    # What becomes of a question before it is searched. The last two cost the language model's time; see docs/guide/tuning.md.
+    # "auto": the language model of a strategy that writes rewrites follow-ups, else a rule does.
+    query_rewrite: Literal["auto", "off", "rule", "lm"] = "auto"
+    hyde: bool = False  # search near passages that the language model imagines as answers
+    hyde_passages: int = Field(8, ge=1, le=32)
+    decompose: bool = False  # search for the parts of a question as well
+
     # Answers.
     strategy: str = "extract"
     extract_threshold: float | None = None  # None: the fitted one that is shipped

@@ -7,7 +7,7 @@ belongs to whoever built it, so ``where`` is asked for its filters only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +41,10 @@ class AdhocRetriever:
     sparse: SparseIndex | None
     dense: DenseIndex | None
     encoder: Encoder
+
+    def search_expanded(self, query: str, passages: Sequence[str], k: int, where: Where) -> list[Hit]:
+        """As ``search``, with vectors near ``passages`` as well; see ``core.protocols.ExpandingRetriever``."""
+        return replace(self, ranking=self.ranking.near(passages)).search(query, k, where)
 
     def search(self, query: str, k: int, where: Where) -> list[Hit]:
         """The best ``k`` passages; ``chunk.doc_id`` is the id that the passage came with.

@@ -230,7 +230,8 @@ class SearchEngine:
         fusion: Literal["convex", "rrf"] | None = None,
         collapse: bool | None = None,
     ) -> EngineRetriever:
-        """A retriever; whatever is None is as the settings say.
+        """A retriever; whatever is None is as the settings say. A collection's own fusion comes before the settings', and
+        ``fusion`` before both.
 
         Raises:
             InvalidRequest: there is no such retriever.
@@ -250,6 +251,7 @@ class SearchEngine:
             sparse=kind,
             dense=dense or settings.dense,
             collapse=settings.collapse_duplicates if collapse is None else collapse,
+            own_weights=ranking.name == "hybrid" and fusion is None,
         )
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:

@@ -10,16 +10,19 @@ in its place: the search is done again in one transaction with the reading, wher
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Connection
 
 from core.errors import IndexDamaged
 from core.types import Allowed, Hit, Where
+from retrieval.access import readable_collections
 from retrieval.catalogue import Snapshot
 from retrieval.collapse import collapse
+from retrieval.fusion_weights import kept_weights
 from retrieval.near import read_signatures
 from retrieval.parents import any_parents, parent_ids
 from retrieval.ranking import MAX_K, RankedRow, Ranking, check_query
@@ -43,6 +46,11 @@ class EngineRetriever:
     sparse: Literal["tantivy", "rank-bm25", "tfidf"]
     dense: Literal["auto", "exact", "hnsw"]
     collapse: bool = False
+    own_weights: bool = False  # where one collection alone is searched, and weights are kept for it, these fuse
+
+    def search_expanded(self, query: str, passages: Sequence[str], k: int, where: Where) -> list[Hit]:
+        """As ``search``, with vectors near ``passages`` as well; see ``core.protocols.ExpandingRetriever``."""
+        return replace(self, ranking=self.ranking.near(passages)).search(query, k, where)
 
     def search(self, query: str, k: int, where: Where) -> list[Hit]:
         """The best ``k`` passages that ``where`` lets its principal see.
@@ -124,12 +132,14 @@ class EngineRetriever:
 
     def _ranked(self, query: str, k: int, where: Where, snapshot: Snapshot) -> list[RankedRow]:
         engine = self.engine
-        readable = engine.store.readable_collections(where.principal, where.collections)
-        allowed = self._allowed(snapshot, tuple(readable.values()), where)
+        with engine.store.database.read() as connection:
+            readable = tuple(readable_collections(connection, where.principal, where.collections).values())
+            own = kept_weights(connection, readable[0]) if self.own_weights and len(readable) == 1 else None
+        allowed = self._allowed(snapshot, readable, where)
         if not allowed.count:
             return []
         name = self.ranking.name
-        return self.ranking.rank(
+        return self.ranking.fused_by(own).rank(
             query,
             k,
             allowed,

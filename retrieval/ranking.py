@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import numpy as np
 
 from core.errors import InvalidRequest
 from core.protocols import DenseIndex, Encoder, SparseIndex
-from core.types import Allowed, StagePart
+from core.types import Allowed, StagePart, Vectors
 from retrieval.fuse import convex, rrf
+from retrieval.fusion_weights import FusionWeights
 
 MAX_K = 1000
 
@@ -43,11 +46,26 @@ class Ranking:
     alpha: float = 0.5
     rrf_k: int = 60
     depth: int = 1000
+    passages: tuple[str, ...] = ()  # what is imagined as an answer: see ``query_vector``
 
     @property
     def source(self) -> str:
         """The stage that gives the final order."""
         return "fused" if self.name == "hybrid" else self.name
+
+    def fused_by(self, weights: FusionWeights | None) -> Ranking:
+        """The same with other weights; None changes nothing."""
+        if weights is None:
+            return self
+        return replace(self, fusion=weights.fusion, alpha=weights.alpha, rrf_k=weights.rrf_k, depth=weights.depth)
+
+    def near(self, passages: Sequence[str]) -> Ranking:
+        """The same, looking near what was imagined as an answer. Raises InvalidRequest where no vectors are searched."""
+        if self.name not in ("dense", "hybrid"):
+            raise InvalidRequest(
+                f"hyde looks near imagined passages, which {self.name} cannot: choose dense or hybrid", code="no-hyde"
+            )
+        return replace(self, passages=tuple(passages))
 
     def rank(
         self,
@@ -69,7 +87,7 @@ class Ranking:
         if sparse is not None and self.name != "dense":
             found["tfidf" if self.name == "tfidf" else "bm25"] = sparse.search(query, depth, allowed)
         if dense and self.name in ("dense", "hybrid"):
-            found["dense"] = _nearest(query, depth, allowed, dense)
+            found["dense"] = _nearest(query, depth, allowed, dense, self.passages)
         if self.name != "hybrid":
             return [
                 RankedRow(row, score, {self.name: StagePart(rank=rank, score=score)})
@@ -89,9 +107,24 @@ class Ranking:
         return [RankedRow(row, score, parts[row]) for row, score in top]
 
 
-def _nearest(query: str, k: int, allowed: Allowed, spaces: Sequence[VectorSpace]) -> list[tuple[int, float]]:
+def query_vector(encoder: Encoder, query: str, passages: Sequence[str] = ()) -> Vectors:
+    """(1, dim), L2-normalised: the query's own vector, or with ``passages`` the mean (q + Σ d_i) / (n + 1) of it and theirs.
+
+    Gao et al. 2022 (HyDE). The query is encoded as a query, the passages as documents.
+    """
+    own = encoder.encode_queries([query])
+    if not passages:
+        return own
+    mean = np.concatenate([own, encoder.encode_documents(passages)]).mean(axis=0, keepdims=True)
+    scaled: Vectors = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+    return scaled
+
+
+def _nearest(
+    query: str, k: int, allowed: Allowed, spaces: Sequence[VectorSpace], passages: Sequence[str]
+) -> list[tuple[int, float]]:
     """(row, cosine), best first. Cosines of two encoders are compared as they are, for want of anything better."""
-    found = [hit for s in spaces for hit in s.index.search(s.encoder.encode_queries([query]), k, allowed)[0]]
+    found = [hit for s in spaces for hit in s.index.search(query_vector(s.encoder, query, passages), k, allowed)[0]]
     if len(spaces) > 1:
         found.sort(key=lambda hit: (-hit[1], hit[0]))
     return found[:k]

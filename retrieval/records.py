@@ -9,7 +9,7 @@ from typing import Any, Literal
 from core.types import Chunk, Metadata, PageSpan, PiiMode
 
 Role = Literal["owner", "editor", "reader"]
-ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "none"]
+ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "weights", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,9 @@ class CollectionInfo:
     role: Role
     pipeline: Mapping[str, Any] | None = None  # how its documents are made; None: as the settings say
     pii: PiiMode = "off"
+    fusion: Mapping[str, Any] | None = (
+        None  # its own weights, as ``retrieval.fusion_weights``; None: as the settings say
+    )
     previous: Mapping[str, Any] | None = None  # how they were made before the last reindex, if that can be gone back to
 
 

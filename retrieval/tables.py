@@ -37,6 +37,7 @@ collections = Table(
     Column("created_at", String, nullable=False),  # ISO 8601, UTC, as every *_at
     Column("pipeline", JSON),  # how its documents are made, as settings; null until it is said: as the settings say
     Column("pii", String, nullable=False, server_default="off"),  # off | flag | redact: see ingest/pii.py
+    Column("fusion", JSON),  # its own weights, and how they were fitted; null: as the settings say
     sqlite_autoincrement=True,
 )
 
@@ -187,7 +188,7 @@ changes = Table(
     "changes",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("kind", String, nullable=False),  # put | delete-document | delete-collection | switch
+    Column("kind", String, nullable=False),  # put | delete-document | delete-collection | switch | weights
     Column("subject", String, nullable=False),
     Column("at", String, nullable=False),
     sqlite_autoincrement=True,

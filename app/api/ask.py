@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,7 @@ from app.api.problem import problem
 from app.api.search import Collections
 from app.api.sse import EventStream, event_bytes
 from app.asking import begin
+from app.query_sides import QueryOptions
 from app.runs import Run
 from app.services import Services
 from app.shapes import answer_json, event_json, trace_json
@@ -57,6 +58,9 @@ class AskRequest(BaseModel):
     limits: RunLimits = RunLimits()
     history: list[Turn] = Field([], max_length=200)
     filters: dict[str, list[str]] = {}
+    query_rewrite: Literal["auto", "off", "rule", "lm"] | None = Field(None, description="null: as the settings say")
+    hyde: bool | None = Field(None, description="search near imagined answers; null: as the settings say")
+    decompose: bool | None = Field(None, description="search for the question's parts; null: as the settings say")
 
 
 @router.post("/ask")
@@ -79,6 +83,7 @@ async def ask(body: AskRequest, request: Request, services: ServicesHere, princi
             Message(role="user" if t.role == "user" else "assistant", content=t.content) for t in body.history
         ),
         on_end=keep,
+        options=QueryOptions(rewrite=body.query_rewrite, hyde=body.hyde, decompose=body.decompose),
     )
     return EventStream(run_events(run)) if body.stream else await whole_answer(run, request)
 

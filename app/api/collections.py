@@ -93,6 +93,7 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
                 "pipeline": c.pipeline,
                 "previous": c.previous,
                 "pii": c.pii,
+                "fusion": c.fusion,
             }
             for c in found
         ]

@@ -18,6 +18,7 @@ from core.errors import (
     FetchFailed,
     Forbidden,
     InvalidRequest,
+    LimitReached,
     ModelUnavailable,
     NotFound,
     NotReady,
@@ -43,6 +44,7 @@ STATUS: tuple[tuple[type[OpenbookError], int], ...] = (
     (FetchFailed, 422),
     (DataDirLocked, 503),
     (StorageFailed, 507),
+    (LimitReached, 504),
 )
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.query_sides import QueryOptions, planned_search
 from app.shapes import hit_json
 from core.errors import InvalidRequest
 from core.types import Where
@@ -31,6 +32,8 @@ class SearchRequest(BaseModel):
     filters: dict[str, list[str]] = Field({}, examples=[{"mime_type": ["application/pdf"]}])
     explain: bool = False
     collapse_duplicates: bool | None = Field(None, description="null: as the settings say")
+    hyde: bool | None = Field(None, description="search near imagined answers; null: as the settings say")
+    decompose: bool | None = Field(None, description="search for the query's parts; null: as the settings say")
 
 
 @router.post("/search")
@@ -54,5 +57,7 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
         fusion=body.fusion,
         collapse=body.collapse_duplicates,
     )
-    hits = await services.offload(retriever.search, body.query, body.k, where)
-    return {"hits": [hit_json(h) for h in hits]}
+    options = QueryOptions(hyde=body.hyde, decompose=body.decompose)
+    planned, said = await planned_search(services, principal, body.query, retriever, options)
+    hits = await services.offload(planned.search, body.query, body.k, where)
+    return {"hits": [hit_json(h) for h in hits]} | ({"plan": said} if said else {})

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, Collection, DataDir, connected, print_json, settings_of
+from app.cli.search import DecomposeOption, HydeOption, asks_lm
 
 
 class StrategyChoice(enum.StrEnum):
@@ -30,6 +31,8 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question.")],
     collection: Collection,
     strategy: Annotated[StrategyChoice | None, typer.Option("--strategy", "-s", help="How the answer is made.")] = None,
+    hyde: HydeOption = None,
+    decompose: DecomposeOption = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -37,13 +40,17 @@ def ask(
 
     Example: openbook ask "How much did net sales grow?" --collection filings
     """
-    needs_lm = (strategy or settings_of(data_dir).strategy) != StrategyChoice.extract
+    writes = (strategy or settings_of(data_dir).strategy) != StrategyChoice.extract
+    needs_lm = writes or asks_lm(data_dir, hyde, decompose)
     with connected(data_dir, lm=needs_lm) as client:
         if needs_lm:
             from app.waiting import wait_for_lm
 
             wait_for_lm(client, timeout_s=300)
-        answer: dict[str, Any] = dict(client.ask(question, [collection], strategy=strategy.value if strategy else None))
+        chosen = strategy.value if strategy else None
+        answer: dict[str, Any] = dict(
+            client.ask(question, [collection], strategy=chosen, hyde=hyde, decompose=decompose)
+        )
     if as_json:
         print_json(answer)
         return

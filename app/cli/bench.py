@@ -22,6 +22,7 @@ def bench(
 
     Example: openbook bench parse -- --files reports/
     """
+    name = name.replace("-", "_")
     # Found by name: what measures the product is no part of it, and may not be installed with it.
     package = importlib.util.find_spec("bench")
     if package is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +38,18 @@ def list_collections(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     if not found:
         print("no collection yet: make one with `openbook collections create NAME`")
     for collection in found:
-        print(f"{collection['name']:<32} {collection['documents']:>7} documents {collection['chunks']:>9} passages")
+        own = f"   fusion {fusion_text(collection['fusion'])}" if collection.get("fusion") else ""
+        print(
+            f"{collection['name']:<32} {collection['documents']:>7} documents {collection['chunks']:>9} passages{own}"
+        )
+
+
+def fusion_text(weights: Mapping[str, Any] | None) -> str:
+    """For people: "convex, alpha 0.45, depth 200"."""
+    if not weights:
+        return "as the settings say"
+    own = f"alpha {weights['alpha']:g}" if weights["fusion"] == "convex" else f"k {weights['rrf_k']}"
+    return f"{weights['fusion']}, {own}, depth {weights['depth']}"
 
 
 @app.command("create")

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from app.cli import ask, bench, collections, documents, ingest, jobs, reindex, search, serve, upkeep
+from app.cli import ask, bench, collections, documents, ingest, jobs, reindex, search, serve, tune, upkeep
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
 from app.cli.eval import eval_app
@@ -31,6 +31,7 @@ app.command("backup")(upkeep.backup)
 app.command("restore")(upkeep.restore)
 app.command("reindex")(reindex.reindex)
 app.command("rollback")(reindex.rollback)
+app.command("tune")(tune.tune)
 app.command("doctor")(doctor_command.doctor)
 app.command("bench")(bench.bench)
 app.add_typer(eval_app, name="eval")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, Collection, DataDir, connected, print_json
+from app.cli.common import AsJson, Collection, DataDir, connected, print_json, settings_of
 from app.replies import Hit
+from app.waiting import wait_for_lm
 
 
 class RetrieverChoice(enum.StrEnum):
@@ -31,6 +33,18 @@ class DenseChoice(enum.StrEnum):
 
 RetrieverOption = Annotated[RetrieverChoice | None, typer.Option("--retriever", help="How passages are found.")]
 SparseOption = Annotated[SparseChoice | None, typer.Option("--sparse", help="The BM25 engine.")]
+HydeOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--hyde/--no-hyde", help="Let the language model imagine answers and search near them. Default: the settings'."
+    ),
+]
+DecomposeOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--decompose/--no-decompose", help="Let it split the question, and search each part. Default: the settings'."
+    ),
+]
 DenseOption = Annotated[DenseChoice | None, typer.Option("--dense", help="The vector index.")]
 
 
@@ -49,6 +63,8 @@ def search(
             "--collapse/--no-collapse", help="Leave out what a near-duplicate has said. Default: the settings'."
         ),
     ] = None,
+    hyde: HydeOption = None,
+    decompose: DecomposeOption = None,
     k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Show rank and score of each stage.")] = False,
     as_json: AsJson = False,
@@ -60,7 +76,9 @@ def search(
     """
     if rerank:
         raise typer.BadParameter("there is no reranker in this version: leave --rerank out")
-    with connected(data_dir) as client:
+    with connected(data_dir, lm=asks_lm(data_dir, hyde, decompose)) as client:
+        if asks_lm(data_dir, hyde, decompose):
+            wait_for_lm(client, timeout_s=300)
         hits = client.search(
             query,
             [collection],
@@ -70,6 +88,8 @@ def search(
             dense=_value(dense),
             explain=explain,
             collapse_duplicates=collapse,
+            hyde=hyde,
+            decompose=decompose,
         )
     if as_json:
         print_json({"hits": hits})
@@ -78,6 +98,12 @@ def search(
         print("nothing found")
     for hit in hits:
         _print_hit(hit, explain)
+
+
+def asks_lm(data_dir: Path | None, hyde: bool | None, decompose: bool | None) -> bool:
+    """Whether a language model is asked before searching."""
+    settings = settings_of(data_dir)
+    return (settings.hyde if hyde is None else hyde) or (settings.decompose if decompose is None else decompose)
 
 
 def _value(choice: enum.StrEnum | None) -> str | None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Precision = Literal["auto", "fp32", "bf16"]
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+_LEAST_ROOM = 4  # word pieces for a document, special ones included
 _UNBOUNDED = 8192  # for a model that states no length: more than any chunk
 
 
@@ -119,11 +121,13 @@ class SentenceTransformersEncoder:
         if not texts:
             return np.zeros((0, loaded.dim), np.float32)
         encode = loaded.model.encode_query if kind == "query" else loaded.model.encode_document
+        prompt = None if kind == "query" else loaded.document_prompt  # None: the model's own "query"
         with (
             self._lock
         ):  # the tokenizer inside cannot be shared by threads, and the device computes one batch at a time
             vectors = encode(
                 [readable(t) for t in texts],
+                prompt=prompt,
                 batch_size=self._batch_size,
                 convert_to_numpy=True,
                 show_progress_bar=False,
@@ -148,9 +152,13 @@ class _Loaded:
         kept = ("bf16" if on_cuda else "fp32") if precision == "auto" else precision
         self.model = _read(name, device, torch.bfloat16 if kept == "bf16" else torch.float32)
         self.dim = _dimension(self.model)
-        self.max_tokens = int(self.model.get_max_seq_length() or _UNBOUNDED)
+        length = int(self.model.get_max_seq_length() or _UNBOUNDED)
         self.tokenizer = _own_tokenizer(self.model, name)
-        self.revision = f"{_identity(name, self.model)}-{self.max_tokens}-{kept}"
+        named, self.document_prompt = _document_prompt(self.model)
+        self.max_tokens = _room(length, self.document_prompt, self.tokenizer, name)
+        # Those that sentence-transformers does not find were left out before: other vectors, so another revision.
+        found_here = f"-{named}" if named not in ("", "document") else ""
+        self.revision = f"{_identity(name, self.model)}-{length}-{kept}{found_here}"
 
 
 def _resolve_device(device: str, torch: Any) -> str:
@@ -199,6 +207,26 @@ def _no_progress_bars() -> Iterator[None]:
 def _dimension(model: SentenceTransformer) -> int:
     dim = model.get_embedding_dimension()
     return int(dim) if dim else int(model.encode(["a"], show_progress_bar=False).shape[1])
+
+
+def _document_prompt(model: SentenceTransformer) -> tuple[str, str]:
+    """(its name, what stands before a document): the first of the usual names under which the model has one; else ("", "").
+
+    Said to ``encode_document`` outright: of itself sentence-transformers 6 looks no further than "document", which every
+    model has, be it empty, and so never finds a prompt that is called "passage" or "corpus".
+    """
+    prompts: dict[str, str | None] = dict(model.prompts or {})
+    return next(((name, text) for name in _DOCUMENT_PROMPTS if (text := prompts.get(name))), ("", ""))
+
+
+def _room(length: int, prompt: str, tokenizer: PieceTokenizer, name: str) -> int:
+    """What is left of the model's length for a document behind its prompt: the end of a longer one would go unread."""
+    room = length - tokenizer.count([prompt])[0] if prompt else length
+    if room < _LEAST_ROOM:
+        raise ModelUnavailable(
+            f"the encoder {name!r} reads {length} word pieces, and its own document prompt leaves {room}: choose another"
+        )
+    return room
 
 
 def _own_tokenizer(model: SentenceTransformer, name: str) -> PieceTokenizer:

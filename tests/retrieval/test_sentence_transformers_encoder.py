@@ -48,6 +48,33 @@ def test_the_models_own_prompts_are_put_before_queries_and_documents(plain: Path
     np.testing.assert_allclose(with_prompts.encode_tokens(["hello"])[0], without.encode_tokens(["hello"])[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["document", "passage", "corpus"])
+def test_a_document_prompt_is_found_by_each_of_its_names_and_takes_its_room(tmp_path: Path, name: str) -> None:
+    prompts = {"query": "", name: "passage short: "}
+    encoder = SentenceTransformersEncoder(
+        str(save_tiny_sentence_transformer(tmp_path / "own", prompts=prompts)), device="cpu"
+    )
+    plain = SentenceTransformersEncoder(str(save_tiny_sentence_transformer(tmp_path / "plain")), device="cpu")
+    np.testing.assert_allclose(
+        encoder.encode_documents(["hello"]), plain.encode_documents(["passage short: hello"]), atol=1e-6
+    )
+    np.testing.assert_allclose(encoder.encode_queries(["hello"]), plain.encode_queries(["hello"]), atol=1e-6)
+    # "passage", "short" and ":" are read before each document: a longer one would lose its end unseen.
+    assert encoder.max_tokens == plain.max_tokens - 3
+    full = " ".join(["word"] * (encoder.max_tokens - 3) + ["hello"])  # and two special pieces
+    other = " ".join(["word"] * (encoder.max_tokens - 3) + ["after"])
+    assert not np.allclose(encoder.encode_documents([full]), encoder.encode_documents([other]), atol=1e-4)
+    assert np.allclose(
+        encoder.encode_documents([f"word {full}"]), encoder.encode_documents([f"word {other}"]), atol=1e-6
+    )
+
+
+def test_a_prompt_that_leaves_no_room_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny_sentence_transformer(tmp_path / "crowded", prompts={"document": "word " * 30})
+    with pytest.raises(ModelUnavailable, match="its own document prompt leaves 2"):
+        SentenceTransformersEncoder(str(folder), device="cpu").load()
+
+
 def test_the_models_own_pooling_is_used(plain: Path, tmp_path: Path) -> None:
     cls = SentenceTransformersEncoder(
         str(save_tiny_sentence_transformer(tmp_path / "cls", pooling="cls")), device="cpu"
