@@ -143,7 +143,7 @@ class _Loaded:
     def __init__(self, name: str, device: str, precision: Precision) -> None:
         import torch
 
-        device = _resolve_device(device, torch)
+        device = resolve_device(device, torch)
         on_cuda = torch.device(device).type == "cuda"
         kept = ("bf16" if on_cuda else "fp32") if precision == "auto" else precision
         self.model = _read(name, device, torch.bfloat16 if kept == "bf16" else torch.float32)
@@ -153,7 +153,7 @@ class _Loaded:
         self.revision = f"{_identity(name, self.model)}-{self.max_tokens}-{kept}"
 
 
-def _resolve_device(device: str, torch: Any) -> str:
+def resolve_device(device: str, torch: Any) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -169,7 +169,7 @@ def _read(name: str, device: str, dtype: Any) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     try:
-        with _no_progress_bars():
+        with no_progress_bars():
             return SentenceTransformer(
                 name, device=device, trust_remote_code=False, model_kwargs={"dtype": dtype, "use_safetensors": True}
             )
@@ -183,7 +183,7 @@ def _read(name: str, device: str, dtype: Any) -> SentenceTransformer:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
     from transformers.utils import logging as logging_
 
     logging: Any = logging_  # its functions carry no types
