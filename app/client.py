@@ -270,6 +270,7 @@ class Client:
         sparse: str | None = None,
         dense: str | None = None,
         fusion: str | None = None,
+        rerank: bool | None = None,
         collapse_duplicates: bool | None = None,
     ) -> list[replies.Hit]:
         """None is what the server's settings say."""
@@ -280,6 +281,7 @@ class Client:
             sparse=sparse,
             dense=dense,
             fusion=fusion,
+            rerank=rerank,
             collapse_duplicates=collapse_duplicates,
         )
         reply = self._json("POST", "/v1/search", json=body | chosen)

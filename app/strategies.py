@@ -9,6 +9,7 @@ from agents.closed_book import ClosedBookStrategy
 from agents.extract import ExtractStrategy
 from agents.rag import RagStrategy
 from agents.run import Provenance
+from app.searching import retriever_for
 from app.services import Services
 from app.wiring import build_verifier
 from core.errors import InvalidRequest, ModelUnavailable
@@ -91,7 +92,7 @@ def build_strategy(name: str, services: Services, principal: Principal) -> Strat
         name,
         Parts(
             settings=services.settings,
-            retriever=engine.retriever(),
+            retriever=retriever_for(services),
             encoder=services.encoder,
             lm=queue.for_user(principal.user_id) if queue is not None else None,
             verifier=build_verifier(services.settings),

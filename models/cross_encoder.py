@@ -33,6 +33,8 @@ from models.openvino_run import CompiledBert, Precision, check_precision
 from models.packaged import MINILM, PackagedModel, sha256_of, verify
 from models.tokenizer import PieceTokenizer
 
+SHIPPED_RERANKER = Path(__file__).parent / "shipped" / "reranker"  # where the one of this repository lies, once trained
+
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 _OWN_NAMES = ("classifier.weight", "classifier.bias")
 _PREFIX = "bert."

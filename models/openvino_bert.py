@@ -158,9 +158,9 @@ class _Graph:
         op = self.op
         length = op.gather(op.shape_of(ids, "i32"), self.number(1), self.number(0))
         positions = op.range(self.number(0), length, self.number(1), "i32")
-        words = op.gather(op.constant(self.weight("embeddings.word_embeddings.weight")), ids, self.number(0))
         position_table = self.weight("embeddings.position_embeddings.weight")
         type_table = self.weight("embeddings.token_type_embeddings.weight")
+        words = op.gather(op.constant(self.weight("embeddings.word_embeddings.weight")), ids, self.number(0))
         if types is None:  # one segment, so that its embedding is a constant of the position's
             position_table = position_table + type_table[0]
         places = op.gather(op.constant(position_table), positions, self.number(0))

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.searching import retriever_for
 from app.shapes import hit_json
 from core.errors import InvalidRequest
 from core.types import Where
@@ -27,7 +28,9 @@ class SearchRequest(BaseModel):
     sparse: Literal["tantivy", "rank-bm25"] | None = None
     dense: Literal["auto", "exact", "hnsw"] | None = None
     fusion: Literal["convex", "rrf"] | None = None
-    rerank: bool | None = None
+    rerank: bool | None = Field(
+        None, description="null: as the settings say; true where they name no reranker: late interaction"
+    )
     filters: dict[str, list[str]] = Field({}, examples=[{"mime_type": ["application/pdf"]}])
     explain: bool = False
     collapse_duplicates: bool | None = Field(None, description="null: as the settings say")
@@ -35,8 +38,6 @@ class SearchRequest(BaseModel):
 
 @router.post("/search")
 async def search(body: SearchRequest, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    if body.rerank:
-        raise InvalidRequest("there is no reranker in this version: leave 'rerank' out", code="no-reranker")
     if len(body.query) > services.settings.max_question_characters:
         raise InvalidRequest(
             f"the query has {len(body.query):,} characters and may have {services.settings.max_question_characters:,}",
@@ -47,11 +48,13 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
         collections=tuple(body.collections),
         filters={field: tuple(values) for field, values in body.filters.items()},
     )
-    retriever = services.engine.retriever(
-        body.retriever or services.settings.retriever,
+    retriever = retriever_for(
+        services,
+        body.retriever,
         sparse=body.sparse,
         dense=body.dense,
         fusion=body.fusion,
+        rerank=body.rerank,
         collapse=body.collapse_duplicates,
     )
     hits = await services.offload(retriever.search, body.query, body.k, where)

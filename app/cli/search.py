@@ -34,15 +34,22 @@ SparseOption = Annotated[SparseChoice | None, typer.Option("--sparse", help="The
 DenseOption = Annotated[DenseChoice | None, typer.Option("--dense", help="The vector index.")]
 
 
+RerankOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--rerank/--no-rerank",
+        help="Put what is found in a better order. Default: the settings'; where they name no reranker: late interaction.",
+    ),
+]
+
+
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     collection: Collection,
     retriever: RetrieverOption = None,
     sparse: SparseOption = None,
     dense: DenseOption = None,
-    rerank: Annotated[
-        bool, typer.Option("--rerank/--no-rerank", help="Not in this version: there is no reranker yet.")
-    ] = False,
+    rerank: RerankOption = None,
     collapse: Annotated[
         bool | None,
         typer.Option(
@@ -58,8 +65,6 @@ def search(
 
     Example: openbook search "net sales third quarter" --collection filings --k 5 --explain
     """
-    if rerank:
-        raise typer.BadParameter("there is no reranker in this version: leave --rerank out")
     with connected(data_dir) as client:
         hits = client.search(
             query,
@@ -69,6 +74,7 @@ def search(
             sparse=_value(sparse),
             dense=_value(dense),
             explain=explain,
+            rerank=rerank,
             collapse_duplicates=collapse,
         )
     if as_json:
