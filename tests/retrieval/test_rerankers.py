@@ -29,10 +29,20 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_cross_encoder(tmp_path_factory.mktemp("models") / "tiny")
 
 
+@pytest.fixture(scope="module")
+def cross(tiny: Path) -> CrossEncoderReranker:
+    return CrossEncoderReranker(tiny, precision="fp32", threads=2)
+
+
+@pytest.fixture(scope="module")
+def torch_cross(tiny: Path) -> SentenceTransformersReranker:
+    return SentenceTransformersReranker(str(tiny), device="cpu")
+
+
 class TestLateInteraction(RerankerSuite):
     last = "late"
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def reranker(self) -> LateInteractionReranker:
         return LateInteractionReranker(HashEncoder())
 
@@ -40,24 +50,23 @@ class TestLateInteraction(RerankerSuite):
 class TestCrossEncoder(RerankerSuite):
     last = "cross"
 
-    @pytest.fixture(scope="class")
-    def reranker(self, tiny: Path) -> CrossEncoderReranker:
-        return CrossEncoderReranker(tiny, precision="fp32", threads=2)
+    @pytest.fixture
+    def reranker(self, cross: CrossEncoderReranker) -> CrossEncoderReranker:
+        return cross
 
 
 class TestSentenceTransformers(RerankerSuite):
     last = "cross"
 
-    @pytest.fixture(scope="class")
-    def reranker(self, tiny: Path) -> SentenceTransformersReranker:
-        return SentenceTransformersReranker(str(tiny), device="cpu")
+    @pytest.fixture
+    def reranker(self, torch_cross: SentenceTransformersReranker) -> SentenceTransformersReranker:
+        return torch_cross
 
 
 class TestMix(RerankerSuite):
-    @pytest.fixture(scope="class")
-    def reranker(self, tiny: Path) -> MixingReranker:
-        scorers = [LateInteractionReranker(HashEncoder()), CrossEncoderReranker(tiny, precision="fp32", threads=2)]
-        return MixingReranker(scorers, 0.5)
+    @pytest.fixture
+    def reranker(self, cross: CrossEncoderReranker) -> MixingReranker:
+        return MixingReranker([LateInteractionReranker(HashEncoder()), cross], 0.5)
 
 
 # ---------------------------------------------------------------- the mix
@@ -76,13 +85,13 @@ def test_equal_scores_say_nothing() -> None:
     np.testing.assert_array_equal(minmax(np.array([])), [])
 
 
-def test_without_weight_the_order_is_what_it_was(tiny: Path) -> None:
+def test_without_weight_the_order_is_what_it_was() -> None:
     unweighted = MixingReranker([LateInteractionReranker(HashEncoder())], 0.0)
     assert ids(unweighted.rerank("hello passage", found(), 8)) == ids(found())
 
 
-def test_two_scorers_count_alike(tiny: Path) -> None:
-    late, cross = LateInteractionReranker(HashEncoder()), CrossEncoderReranker(tiny, precision="fp32", threads=1)
+def test_two_scorers_count_alike(cross: CrossEncoderReranker) -> None:
+    late = LateInteractionReranker(HashEncoder())
     hits = MixingReranker([late, cross]).rerank("hello passage", found(), 8)
     expected = (minmax(late.score("hello passage", found())) + minmax(cross.score("hello passage", found()))) / 2
     assert {h.chunk.chunk_id: h.score for h in hits} == pytest.approx(
@@ -154,9 +163,10 @@ def test_a_passage_longer_than_the_window_is_read_to_its_end(encoder: HashEncode
 # ---------------------------------------------------------------- models by name
 
 
-def test_both_runtimes_give_the_same_scores(tiny: Path) -> None:
-    ours = CrossEncoderReranker(tiny, precision="fp32", threads=2).score("hello passage", found())
-    theirs = SentenceTransformersReranker(str(tiny), device="cpu").score("hello passage", found())
+def test_both_runtimes_give_the_same_scores(
+    cross: CrossEncoderReranker, torch_cross: SentenceTransformersReranker
+) -> None:
+    ours, theirs = (reranker.score("hello passage", found()) for reranker in (cross, torch_cross))
     assert np.abs(ours - theirs).max() < 1e-4, f"largest difference {np.abs(ours - theirs).max():.2e}"
 
 
