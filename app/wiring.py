@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from core.errors import InvalidRequest
 from core.protocols import Encoder, LanguageModel, Reranker, Verifier
 from core.settings import Settings, load_settings
 from lm.queue import LMQueue
-from models.cross_encoder import SHIPPED_RERANKER
-from retrieval.rerank.order import Scorer
+
+if TYPE_CHECKING:
+    from retrieval.rerank.order import Scorer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -112,11 +113,11 @@ def build_reranker(settings: Settings, name: RerankerName, encoder: Encoder) -> 
     Raises:
         InvalidRequest: a cross-encoder is wanted, none is shipped, and settings name no other.
     """
+    if name == "none":
+        return None
     from retrieval.rerank.late import LateInteractionReranker
     from retrieval.rerank.mixing import MixingReranker
 
-    if name == "none":
-        return None
     scorers: list[Scorer] = []
     if name in ("late", "mix"):
         scorers.append(LateInteractionReranker(encoder))
@@ -127,6 +128,8 @@ def build_reranker(settings: Settings, name: RerankerName, encoder: Encoder) -> 
 
 def build_cross_encoder(settings: Settings) -> Scorer:
     """The cross-encoder of the settings, not yet loaded; raises InvalidRequest if there is none."""
+    from models.cross_encoder import SHIPPED_RERANKER
+
     shipped = settings.reranker_model == "shipped"
     if shipped and not (SHIPPED_RERANKER / "config.json").is_file():
         raise InvalidRequest(
