@@ -7,7 +7,6 @@ import time
 from app.client import Client, ServerUnreachable
 from core.errors import NotReady
 
-
 _SPARED = ("language model", "reranker")  # searching goes on without them
 
 
