@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
-from core.late_interaction import max_sim, windows, without_specials
+from core.late_interaction import max_sim
 from core.protocols import Encoder
 from core.types import Hit, Vectors
+from retrieval.late.reading import read_passages, read_query
 from retrieval.rerank.order import Scores, check_rerank, ordered, passage_text
 
 LATE = "late"
@@ -22,17 +23,17 @@ _CACHE_BYTES = 64 << 20  # about 400 passages of 200 word pieces
 class LateInteractionReranker:
     """A ``core.protocols.Reranker`` over the encoder that searches, or any other. Thread-safe.
 
+    A passage longer than the encoder's window is read to its end, window by window.
     Token vectors of passages are kept in a bounded cache as float16, by the encoder's revision and the text itself, so
     that a passage that is found again is not read again.
     """
 
     stage = LATE
 
-    def __init__(self, encoder: Encoder, *, whole: bool = True, cache_bytes: int = _CACHE_BYTES) -> None:
+    def __init__(self, encoder: Encoder, *, cache_bytes: int = _CACHE_BYTES) -> None:
         """
         Args:
             encoder: gives the token vectors of query and passages.
-            whole: a passage longer than the encoder's window is read window by window; else only its beginning.
             cache_bytes: for token vectors; 0 keeps none.
 
         Raises:
@@ -41,7 +42,6 @@ class LateInteractionReranker:
         if cache_bytes < 0:
             raise InvalidRequest(f"cache_bytes={cache_bytes}: use 0 or more")
         self._encoder = encoder
-        self._whole = whole
         self._cache = _TokenCache(cache_bytes)
 
     def load(self) -> None:
@@ -57,7 +57,7 @@ class LateInteractionReranker:
         """(n,): MaxSim of the query's tokens over each passage's, divided by the number of query tokens; in [-1, 1]."""
         if not hits:
             return np.zeros(0)
-        asked = self._inner(query, self._encoder.encode_tokens([query])[0])
+        asked = read_query(self._encoder, query)
         tokens = self._tokens([passage_text(hit) for hit in hits])
         return np.array([max_sim(asked, t) for t in tokens]) / max(1, len(asked))
 
@@ -65,31 +65,13 @@ class LateInteractionReranker:
         revision = self._encoder.revision
         found = {text: self._cache.get((revision, text)) for text in dict.fromkeys(texts)}
         new = [text for text, vectors in found.items() if vectors is None]
-        for text, vectors in zip(new, self._read(new), strict=True):
+        for text, vectors in zip(new, read_passages(self._encoder, new), strict=True):
             kept = vectors.astype(np.float16)
             self._cache.put((revision, text), kept)
             found[text] = kept
         # Rounded alike whether it was in the cache or not, so that the same search gives the same scores.
         widened = {text: v.astype(np.float32) for text, v in found.items() if v is not None}
         return [widened[text] for text in texts]
-
-    def _read(self, texts: Sequence[str]) -> list[Vectors]:
-        """Token vectors of each text, of all its windows together."""
-        if not texts:
-            return []
-        pieces: list[tuple[int, str]] = []
-        for i, text in enumerate(texts):
-            spans = windows(text, self._encoder) if self._whole else []
-            pieces += [(i, text[a:b]) for a, b in spans] if len(spans) > 1 else [(i, text)]
-        parts: list[list[Vectors]] = [[] for _ in texts]
-        for (i, piece), vectors in zip(pieces, self._encoder.encode_tokens([p for _, p in pieces]), strict=True):
-            parts[i].append(self._inner(piece, vectors))
-        return [np.concatenate(p) for p in parts]
-
-    def _inner(self, text: str, vectors: Vectors) -> Vectors:
-        """Without special tokens where they can be told; they are much alike in every text."""
-        inner = without_specials(vectors, self._encoder.tokenizer.spans(text))
-        return vectors if inner is None or not len(inner) else inner
 
 
 class _TokenCache:
