@@ -17,7 +17,7 @@ from agents.rewrite import CONDENSE_PROMPTS, rewrite
 from agents.run import Recorder
 from core.errors import InvalidRequest, ModelUnavailable
 from core.events import Event
-from core.protocols import ExpandingRetriever, LanguageModel, Retriever
+from core.protocols import LanguageModel, Retriever, expanding
 from core.types import Hit, Message, Usage, Where
 
 Rewriting = Literal["off", "rule", "lm"]
@@ -63,10 +63,7 @@ class PlannedRetriever:
 
     def __init__(self, retriever: Retriever, *, passages: Sequence[str] = (), parts: Sequence[str] = ()) -> None:
         """Raises InvalidRequest if there are passages, and ``retriever`` cannot search with them."""
-        if passages and not isinstance(retriever, ExpandingRetriever):
-            raise InvalidRequest(
-                "hyde needs a retriever that searches by vectors: choose dense or hybrid", code="no-hyde"
-            )
+        self._expanding = expanding(retriever) if passages else None
         self._retriever = retriever
         self._passages = tuple(passages)
         self._parts = tuple(parts)
@@ -81,8 +78,8 @@ class PlannedRetriever:
         return decompose.fuse(lists, k)
 
     def _whole(self, query: str, k: int, where: Where) -> list[Hit]:
-        if self._passages and isinstance(self._retriever, ExpandingRetriever):
-            return self._retriever.search_expanded(query, self._passages, k, where)
+        if self._expanding is not None:
+            return self._expanding.search_expanded(query, self._passages, k, where)
         return self._retriever.search(query, k, where)
 
 

@@ -9,7 +9,15 @@ from typing import Literal
 from app.people import local_principal
 from app.query_sides import query_side
 from app.strategies import STRATEGIES, Parts, assemble, check_strategy
-from app.wiring import build_encoder, build_lm, build_queue, build_verifier, model_cache_dir
+from app.wiring import (
+    RerankerName,
+    build_encoder,
+    build_lm,
+    build_queue,
+    build_reranker,
+    build_verifier,
+    model_cache_dir,
+)
 from core.errors import ModelUnavailable, OpenbookError
 from core.events import RunDone, RunFailed
 from core.ids import new_id
@@ -21,6 +29,7 @@ from eval.datasets import Corpus
 from eval.qa import AnswerOne, OwnContexts, Pooled
 from eval.retrieval import Build
 from retrieval.adhoc import build_adhoc
+from retrieval.rerank.retriever import RerankingRetriever
 
 VECTOR_CACHE = "vectors"
 
@@ -30,20 +39,27 @@ def adhoc_retriever_factory(
     sparse: Literal["tantivy", "rank-bm25"],
     dense: Literal["auto", "exact", "hnsw"],
     fusion: Literal["convex", "rrf"],
+    reranker: RerankerName = "none",
 ) -> Build:
     """A function that indexes a corpus in memory; its vectors are kept for the next run."""
 
     def build(settings: Settings, corpus: Corpus) -> Retriever:
-        return build_adhoc(
+        encoder = build_encoder(settings)
+        # First, so that a reranker that there is not is said before a corpus is encoded.
+        chosen = build_reranker(settings, reranker, encoder)
+        if chosen is not None:
+            chosen.load()
+        found = build_adhoc(
             settings,
             ((d.doc_id, d.title, d.text) for d in corpus),
-            build_encoder(settings),
+            encoder,
             model_cache_dir() / VECTOR_CACHE,
             retriever=retriever,
             sparse=sparse,
             dense=dense,
             fusion=fusion,
         )
+        return found if chosen is None else RerankingRetriever(found, chosen, settings.rerank_depth)
 
     return build
 
@@ -79,6 +95,10 @@ def qa_answerer(
     retriever: Retriever = (
         build_adhoc(settings, passages, encoder, model_cache_dir() / VECTOR_CACHE) if ids else _Nothing()
     )
+    reranker = build_reranker(settings, settings.reranker, encoder)
+    if reranker is not None:
+        reranker.load()
+        retriever = RerankingRetriever(retriever, reranker, settings.rerank_depth)
     made = assemble(
         strategy,
         Parts(

@@ -8,20 +8,21 @@ from typing import TypeVar
 
 from app.reindexing import load_other_encoders
 from app.services import Loading, Services
-from app.wiring import LoadableLM, build_encoder, build_lm, build_queue
+from app.wiring import LoadableLM, build_encoder, build_lm, build_queue, build_reranker, wanted_reranker
 from core.errors import OpenbookError
-from core.protocols import Encoder
+from core.protocols import Encoder, Reranker
 from retrieval.engine import SearchEngine
 
 T = TypeVar("T")
 logger = logging.getLogger("openbook.loading")
 
-ENCODER, INDEXES, LM = "encoder", "indexes", "language model"
+ENCODER, INDEXES, RERANKER, LM = "encoder", "indexes", "reranker", "language model"
 
 
 async def load_models(services: Services) -> None:
     """Fills ``services.models``. A part that fails says why in ``services.loading``; the others go on."""
-    for name in (ENCODER, INDEXES, LM):
+    reranks = services.settings.reranker != "none"
+    for name in (ENCODER, *([RERANKER] if reranks else []), INDEXES, LM):
         services.loading[name] = Loading(name)
 
     def encoder() -> Encoder:
@@ -36,6 +37,14 @@ async def load_models(services: Services) -> None:
         found = SearchEngine(services.store, services.models.encoder, services.data_dir, services.settings)
         load_other_encoders(services.database, services.settings, services.models.encoders, found)
         found.open()
+        return found
+
+    def reranker() -> Reranker | None:
+        if services.models.encoder is None:
+            raise OpenbookError("the encoder did not load")
+        found = build_reranker(services.settings, wanted_reranker(services.settings, True), services.models.encoder)
+        if found is not None and reranks:
+            found.load()
         return found
 
     def lm() -> LoadableLM | None:
@@ -53,6 +62,11 @@ async def load_models(services: Services) -> None:
         services.models.close_lm = found.close
 
     services.models.encoder = await _load(services, ENCODER, encoder)
+    if reranks:
+        # Before the indexes: nobody shall search in another order for the first seconds.
+        services.models.reranker = await _load(services, RERANKER, reranker)
+    elif services.models.encoder is not None:
+        services.models.reranker = reranker()  # late interaction, should a request ask for it; loads nothing more
     services.models.engine = await _load(services, INDEXES, engine)
     services.work_added.set()
     loaded = await _load(services, LM, lm)

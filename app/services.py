@@ -19,7 +19,7 @@ from app.upkeep.purge import RecentPurges
 from core.database import Database
 from core.errors import NotReady
 from core.offload import Offload
-from core.protocols import Encoder
+from core.protocols import Encoder, Reranker
 from core.settings import Settings
 from ingest.language import LanguageGuesser
 from ingest.ledger import Ledger
@@ -47,6 +47,7 @@ class Models:
     encoder: Encoder | None = None
     encoders: Encoders = field(default_factory=Encoders)
     engine: SearchEngine | None = None
+    reranker: Reranker | None = None  # of the settings, or late interaction where they name none
     lm: LMQueue | None = None
     close_lm: Callable[[], None] | None = None
 

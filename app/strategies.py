@@ -10,6 +10,7 @@ from agents.extract import ExtractStrategy
 from agents.rag import RagStrategy
 from agents.run import Provenance
 from app.query_sides import AS_SET, QueryOptions, query_side
+from app.searching import retriever_for
 from app.services import Services
 from app.wiring import build_verifier
 from core.errors import InvalidRequest, ModelUnavailable
@@ -95,7 +96,7 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
         name,
         Parts(
             settings=services.settings,
-            retriever=engine.retriever(),
+            retriever=retriever_for(services),
             encoder=services.encoder,
             lm=queue.for_user(principal.user_id) if queue is not None else None,
             verifier=build_verifier(services.settings),

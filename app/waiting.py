@@ -7,6 +7,8 @@ import time
 from app.client import Client, ServerUnreachable
 from core.errors import NotReady
 
+_SPARED = ("language model", "reranker")  # searching goes on without them
+
 
 def wait_until_ready(client: Client, timeout_s: float) -> None:
     """Returns once searching works. Raises NotReady when a part failed or the time is up."""
@@ -21,7 +23,7 @@ def wait_until_ready(client: Client, timeout_s: float) -> None:
         else:
             if state["ready"]:
                 return
-            failed = [p for p in state["loading"] if p["state"] == "failed" and p["name"] != "language model"]
+            failed = [p for p in state["loading"] if p["state"] == "failed" and p["name"] not in _SPARED]
             if failed:
                 raise NotReady("; ".join(f"{p['name']}: {p['detail']}" for p in failed))
             if time.monotonic() > deadline:

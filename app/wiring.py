@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from core.errors import InvalidRequest
-from core.protocols import Encoder, LanguageModel, Verifier
+from core.protocols import Encoder, LanguageModel, Reranker, Verifier
 from core.settings import Settings, load_settings
 from lm.queue import LMQueue
+
+if TYPE_CHECKING:
+    from retrieval.rerank.order import Scorer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -25,8 +28,17 @@ GPU_DEFAULTS: dict[str, Any] = {
 }
 
 
+RerankerName: TypeAlias = Literal["none", "late", "cross-encoder", "mix"]
+
+
 class LoadableEncoder(Encoder, Protocol):
     """What every encoder is beside its protocol. Without ``load`` the first use loads."""
+
+    def load(self) -> None: ...
+
+
+class LoadableReranker(Reranker, Protocol):
+    """What every reranker is beside its protocol. Without ``load`` the first use loads."""
 
     def load(self) -> None: ...
 
@@ -81,6 +93,66 @@ def build_encoder(settings: Settings, progress: Callable[[str], object] | None =
 
             name = str(verify(MINILM)) if settings.encoder_model == "packaged" else settings.encoder_model
             return SentenceTransformersEncoder(name, precision=settings.encoder_precision)
+
+
+def wanted_reranker(settings: Settings, rerank: bool | None = None) -> RerankerName:
+    """Which reranker a search uses: the settings' where nothing is said, none where it is not wanted.
+
+    Where settings name none and one is asked for, it is late interaction, which needs no model beside the encoder.
+    """
+    if rerank is None:
+        return settings.reranker
+    if not rerank:
+        return "none"
+    return "late" if settings.reranker == "none" else settings.reranker
+
+
+def build_reranker(settings: Settings, name: RerankerName, encoder: Encoder) -> LoadableReranker | None:
+    """The reranker of this name, not yet loaded; None for "none".
+
+    Raises:
+        InvalidRequest: a cross-encoder is wanted, none is shipped, and settings name no other.
+    """
+    if name == "none":
+        return None
+    from retrieval.rerank.late import LateInteractionReranker
+    from retrieval.rerank.mixing import MixingReranker
+
+    scorers: list[Scorer] = []
+    if name in ("late", "mix"):
+        scorers.append(LateInteractionReranker(encoder))
+    if name in ("cross-encoder", "mix"):
+        scorers.append(build_cross_encoder(settings))
+    return MixingReranker(scorers, settings.rerank_weight)
+
+
+def build_cross_encoder(settings: Settings) -> Scorer:
+    """The cross-encoder of the settings, not yet loaded; raises InvalidRequest if there is none."""
+    from models.cross_encoder import SHIPPED_RERANKER
+
+    shipped = settings.reranker_model == "shipped"
+    if shipped and not (SHIPPED_RERANKER / "config.json").is_file():
+        raise InvalidRequest(
+            "this version ships no cross-encoder: set reranker to late, or reranker_model to a folder that holds one "
+            "(with reranker_runtime sentence-transformers also a hub name)",
+            code="no-reranker",
+        )
+    match settings.reranker_runtime:
+        case "openvino":
+            from retrieval.rerank.cross_encoder import CrossEncoderReranker
+
+            folder = SHIPPED_RERANKER if shipped else Path(settings.reranker_model)
+            return CrossEncoderReranker(folder, precision=settings.encoder_precision, threads=settings.encoder_threads)
+        case "sentence-transformers":
+            from retrieval.rerank.sentence_transformers import SentenceTransformersReranker
+
+            if shipped:
+                raise InvalidRequest(
+                    "the shipped cross-encoder runs with reranker_runtime openvino: set that, or reranker_model to a "
+                    "folder or a hub name",
+                    code="bad-settings",
+                )
+            return SentenceTransformersReranker(settings.reranker_model, precision=settings.encoder_precision)
 
 
 def build_lm(settings: Settings) -> LoadableLM | None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import InvalidRequest
 from core.events import Event, LMEvent
 from core.types import (
     Allowed,
@@ -111,6 +112,13 @@ class ExpandingRetriever(Retriever, Protocol):
     """
 
     def search_expanded(self, query: str, passages: Sequence[str], k: int, where: Where) -> list[Hit]: ...
+
+
+def expanding(retriever: Retriever) -> ExpandingRetriever:
+    """``retriever``, if it can look near passages; else raises InvalidRequest."""
+    if isinstance(retriever, ExpandingRetriever):
+        return retriever
+    raise InvalidRequest("hyde needs a retriever that searches by vectors: choose dense or hybrid", code="no-hyde")
 
 
 class LanguageModel(Protocol):

@@ -97,6 +97,13 @@ class Settings(BaseModel):
     rrf_k: int = Field(60, ge=1)
     fusion_depth: int = Field(1000, ge=1)
     k: int = Field(8, ge=1, le=1000)
+    # What puts the found passages in a better order; "mix" is late interaction and a cross-encoder together.
+    reranker: Literal["none", "late", "cross-encoder", "mix"] = "none"
+    # The cross-encoder: "shipped", a folder, or (runtime "sentence-transformers") a hub name.
+    reranker_model: str = "shipped"
+    reranker_runtime: Literal["openvino", "sentence-transformers"] = "openvino"
+    rerank_depth: int = Field(50, ge=1, le=1000)  # how many of the found passages are reranked
+    rerank_weight: float = Field(0.3, ge=0, le=1)  # of the reranker against the order before; 1 is the reranker alone
     # Leaves out passages that a better one has said, of a near-duplicate of its document.
     collapse_duplicates: bool = False
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.query_sides import QueryOptions, planned_search
+from app.searching import retriever_for
 from app.shapes import hit_json
 from core.errors import InvalidRequest
 from core.types import Where
@@ -28,7 +29,9 @@ class SearchRequest(BaseModel):
     sparse: Literal["tantivy", "rank-bm25"] | None = None
     dense: Literal["auto", "exact", "hnsw"] | None = None
     fusion: Literal["convex", "rrf"] | None = None
-    rerank: bool | None = None
+    rerank: bool | None = Field(
+        None, description="null: as the settings say; true where they name no reranker: late interaction"
+    )
     filters: dict[str, list[str]] = Field({}, examples=[{"mime_type": ["application/pdf"]}])
     explain: bool = False
     collapse_duplicates: bool | None = Field(None, description="null: as the settings say")
@@ -38,8 +41,6 @@ class SearchRequest(BaseModel):
 
 @router.post("/search")
 async def search(body: SearchRequest, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    if body.rerank:
-        raise InvalidRequest("there is no reranker in this version: leave 'rerank' out", code="no-reranker")
     if len(body.query) > services.settings.max_question_characters:
         raise InvalidRequest(
             f"the query has {len(body.query):,} characters and may have {services.settings.max_question_characters:,}",
@@ -50,11 +51,13 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
         collections=tuple(body.collections),
         filters={field: tuple(values) for field, values in body.filters.items()},
     )
-    retriever = services.engine.retriever(
-        body.retriever or services.settings.retriever,
+    retriever = retriever_for(
+        services,
+        body.retriever,
         sparse=body.sparse,
         dense=body.dense,
         fusion=body.fusion,
+        rerank=body.rerank,
         collapse=body.collapse_duplicates,
     )
     options = QueryOptions(hyde=body.hyde, decompose=body.decompose)

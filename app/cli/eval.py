@@ -14,7 +14,7 @@ import typer
 from app import wiring
 from app.cli.ask import StrategyChoice
 from app.cli.common import AsJson, DataDir, connected, print_json, progress_bar
-from app.cli.search import DenseOption, RetrieverOption, SparseOption
+from app.cli.search import DenseOption, RerankOption, RetrieverOption, SparseOption
 from core.offload import Offload
 from core.settings import Settings
 
@@ -56,9 +56,7 @@ def retrieval(
     sparse: SparseOption = None,
     dense: DenseOption = None,
     fusion: Annotated[FusionChoice | None, typer.Option("--fusion", help="How hybrid joins its lists.")] = None,
-    rerank: Annotated[
-        bool, typer.Option("--rerank/--no-rerank", help="Not in this version: there is no reranker yet.")
-    ] = False,
+    rerank: RerankOption = None,
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="The main cutoff.")] = 10,
     run_out: Annotated[
         Path | None, typer.Option("--run-out", dir_okay=False, help="Also write the run in TREC format.")
@@ -70,8 +68,6 @@ def retrieval(
 
     Example: openbook eval retrieval --dataset scifact --split dev --retriever hybrid --json > hybrid.json
     """
-    if rerank:
-        raise typer.BadParameter("there is no reranker in this version: leave --rerank out")
     if run_out is not None and not run_out.resolve().parent.is_dir():
         raise typer.BadParameter(f"--run-out: there is no folder {run_out.resolve().parent}")
     settings = wiring.load_cli_settings(
@@ -81,6 +77,7 @@ def retrieval(
         dense=_value(dense),
         fusion=_value(fusion),
     )
+    reranker = wiring.wanted_reranker(settings, rerank)
     from app.lab import adhoc_retriever_factory
     from eval.datasets import load_beir
     from eval.report import retrieval_report
@@ -94,11 +91,11 @@ def retrieval(
     with _told("eval retrieval") as progress:
         result = run_retrieval(
             data,
-            adhoc_retriever_factory(settings.retriever, settings.sparse, settings.dense, settings.fusion),
+            adhoc_retriever_factory(settings.retriever, settings.sparse, settings.dense, settings.fusion, reranker),
             settings,
             retriever_name=settings.retriever,
             k=k,
-            options=_retrieval_options(settings),
+            options=_retrieval_options(settings, reranker),
             progress=progress,
         )
     if run_out is not None:
@@ -226,9 +223,13 @@ def _answered(
         offload.close()
 
 
-def _retrieval_options(settings: Settings) -> dict[str, Any]:
+def _retrieval_options(settings: Settings, reranker: wiring.RerankerName) -> dict[str, Any]:
     """What distinguishes one run from another beside the retriever's name."""
-    options: dict[str, Any] = {"rerank": False}
+    options: dict[str, Any] = {"rerank": reranker != "none"}
+    if reranker != "none":
+        options |= {"reranker": reranker, "depth": settings.rerank_depth, "weight": settings.rerank_weight}
+    if reranker in ("cross-encoder", "mix"):
+        options |= {"reranker_model": settings.reranker_model, "reranker_runtime": settings.reranker_runtime}
     if settings.retriever in ("bm25", "hybrid"):
         options["sparse"] = settings.sparse
     if settings.retriever in ("dense", "hybrid"):

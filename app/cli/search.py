@@ -48,15 +48,22 @@ DecomposeOption = Annotated[
 DenseOption = Annotated[DenseChoice | None, typer.Option("--dense", help="The vector index.")]
 
 
+RerankOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--rerank/--no-rerank",
+        help="Put what is found in a better order. Default: the settings'; where they name no reranker: late interaction.",
+    ),
+]
+
+
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     collection: Collection,
     retriever: RetrieverOption = None,
     sparse: SparseOption = None,
     dense: DenseOption = None,
-    rerank: Annotated[
-        bool, typer.Option("--rerank/--no-rerank", help="Not in this version: there is no reranker yet.")
-    ] = False,
+    rerank: RerankOption = None,
     collapse: Annotated[
         bool | None,
         typer.Option(
@@ -74,8 +81,6 @@ def search(
 
     Example: openbook search "net sales third quarter" --collection filings --k 5 --explain
     """
-    if rerank:
-        raise typer.BadParameter("there is no reranker in this version: leave --rerank out")
     with connected(data_dir, lm=asks_lm(data_dir, hyde, decompose)) as client:
         if asks_lm(data_dir, hyde, decompose):
             wait_for_lm(client, timeout_s=300)
@@ -87,6 +92,7 @@ def search(
             sparse=_value(sparse),
             dense=_value(dense),
             explain=explain,
+            rerank=rerank,
             collapse_duplicates=collapse,
             hyde=hyde,
             decompose=decompose,

@@ -19,6 +19,7 @@ STAGE_WORDS: Mapping[str, str] = {
     "tfidf": "Words (TF-IDF)",
     "dense": "Meaning (dense)",
     "late": "Late interaction",
+    "cross": "Cross-encoder",
     "fused": "Fused",
     "rerank": "Reranked",
 }

@@ -147,7 +147,7 @@ class _Loaded:
     def __init__(self, name: str, device: str, precision: Precision) -> None:
         import torch
 
-        device = _resolve_device(device, torch)
+        device = resolve_device(device, torch)
         on_cuda = torch.device(device).type == "cuda"
         kept = ("bf16" if on_cuda else "fp32") if precision == "auto" else precision
         self.model = _read(name, device, torch.bfloat16 if kept == "bf16" else torch.float32)
@@ -161,7 +161,7 @@ class _Loaded:
         self.revision = f"{_identity(name, self.model)}-{length}-{kept}{found_here}"
 
 
-def _resolve_device(device: str, torch: Any) -> str:
+def resolve_device(device: str, torch: Any) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -177,7 +177,7 @@ def _read(name: str, device: str, dtype: Any) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     try:
-        with _no_progress_bars():
+        with no_progress_bars():
             return SentenceTransformer(
                 name, device=device, trust_remote_code=False, model_kwargs={"dtype": dtype, "use_safetensors": True}
             )
@@ -191,7 +191,7 @@ def _read(name: str, device: str, dtype: Any) -> SentenceTransformer:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
     from transformers.utils import logging as logging_
 
     logging: Any = logging_  # its functions carry no types

@@ -120,7 +120,6 @@ def test_commands_go_through_the_server_that_holds_the_data_directory(server: Ru
         (["ingest", "README.md", "-c", "Not A Name"], 1, "1 to 63"),
         (["search", "x"], 2, "--collection"),
         (["search", "x", "-c", "c", "--retriever", "bm52"], 2, "bm25"),
-        (["search", "x", "-c", "c", "--rerank"], 2, "reranker"),
         (["frobnicate"], 2, "frobnicate"),
         (["jobs", "list", "--state", "bogus"], 2, "none of queued, parsing"),
         (["jobs", "retry", "jnone"], 1, "no job"),

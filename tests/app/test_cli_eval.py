@@ -91,12 +91,33 @@ def test_retrieval_is_measured_saved_and_compared(command: Command, beir: Path, 
     assert "map: no evidence of a difference (B − A = +0.000 [0.000, 0.000], p = 1.00)" in shown.stdout
 
 
+def test_reranking_is_measured_beside_the_same_without(command: Command, beir: Path) -> None:
+    arguments = ("retrieval", "--dataset", beir, "--split", "dev", "--retriever", "bm25", "--json")
+    reranked, plain = (json_of(command(*arguments, flag)) for flag in ("--rerank", "--no-rerank"))
+    assert plain["options"]["rerank"] is False
+    expected = {"rerank": True, "reranker": "late"}
+    assert expected.items() <= reranked["options"].items()
+    assert {"depth", "weight"} <= set(reranked["options"])
+    # Each question finds one passage: no order to change.
+    assert reranked["metrics"] == plain["metrics"]
+
+
+def test_a_cross_encoder_that_there_is_not_is_said_before_anything_is_computed(
+    command: Command, beir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENBOOK_RERANKER", "cross-encoder")
+    monkeypatch.setenv("OPENBOOK_RERANKER_MODEL", str(tmp_path / "nowhere"))
+    done = command("retrieval", "--dataset", beir, "--split", "dev")
+    assert done.returncode == 1
+    assert "a cross-encoder is a folder with config.json" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["retrieval", "--dataset", "BEIR", "--retriever", "bm25"], 1, "has no split 'test' (qrels/test.tsv): choose"),
         (["retrieval", "--dataset", "NOWHERE"], 1, "a BEIR folder has corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv"),
-        (["retrieval", "--dataset", "BEIR", "--split", "dev", "--rerank"], 2, "there is no reranker in this version"),
         (["retrieval", "--dataset", "BEIR", "--retriever", "bm52"], 2, "'bm52' is not one of 'bm25'"),
         (["retrieval", "--dataset", "BEIR", "--run-out", "NOWHERE/run"], 2, "--run-out: there is no folder"),
         (["retrieval"], 2, "--dataset"),

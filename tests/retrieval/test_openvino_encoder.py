@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidRequest, ModelUnavailable
-from retrieval.encoders.openvino import OpenVinoEncoder, batches, resolve_precision
+from models.openvino_run import batches, resolve_precision
+from retrieval.encoders.openvino import OpenVinoEncoder
 from tests.contract.encoder_suite import EncoderSuite
 
 WITH_BF16 = ["FP32", "BF16", "INT8"]

@@ -24,8 +24,7 @@ def save_tiny_sentence_transformer(
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder.mkdir(parents=True, exist_ok=True)
-    symbols = string.ascii_lowercase + string.digits + string.punctuation
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *symbols, *(f"##{s}" for s in symbols)]
+    vocabulary = _vocabulary()
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocabulary),
@@ -46,3 +45,32 @@ def save_tiny_sentence_transformer(
     )
     model.save(str(folder))
     return folder
+
+
+def save_tiny_cross_encoder(folder: Path, *, dim: int = 16, labels: int = 1, max_tokens: int = 32) -> Path:
+    """Saves a two-layer random BERT with a classifier as transformers does, with its tokenizer; returns its folder."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = _vocabulary()
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=dim,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=2 * dim,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+        num_labels=labels,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer = BertTokenizerFast(vocab={piece: i for i, piece in enumerate(vocabulary)}, model_max_length=max_tokens)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _vocabulary() -> list[str]:
+    symbols = string.ascii_lowercase + string.digits + string.punctuation
+    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *symbols, *(f"##{s}" for s in symbols)]

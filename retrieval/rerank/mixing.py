@@ -1,0 +1,53 @@
+"""Rerankers as they are used: one or more scorers, mixed with each other and with the order that was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.errors import InvalidRequest
+from core.types import Hit
+from retrieval.rerank.order import RERANK, Scorer, check_rerank, minmax, mix, ordered
+
+
+class MixingReranker:
+    """A ``core.protocols.Reranker``: w · the mean of the scorers + (1 - w) · the score that the hits came with.
+
+    All are min-max normalised within the candidates. Each scorer's own rank and score is a part of the hit under its
+    stage, and what gives the order is the part "rerank". Thread-safe as its scorers are.
+    """
+
+    def __init__(self, scorers: Sequence[Scorer], weight: float = 1.0) -> None:
+        """
+        Args:
+            scorers: at least one, of different stages; they count alike.
+            weight: w in [0, 1] of the scorers; 1 leaves the order before out.
+
+        Raises:
+            InvalidRequest: no scorer, two of one stage, or a weight out of range.
+        """
+        if not scorers or len({s.stage for s in scorers}) < len(scorers):
+            raise InvalidRequest(f"rerank scorers {[s.stage for s in scorers]}: give at least one, each stage once")
+        if not 0 <= weight <= 1:
+            raise InvalidRequest(f"rerank weight {weight}: it lies in [0, 1]")
+        self._scorers = tuple(scorers)
+        self._weight = weight
+
+    def load(self) -> None:
+        """Loads every scorer; raises as they do."""
+        for scorer in self._scorers:
+            scorer.load()
+
+    def rerank(self, query: str, hits: Sequence[Hit], k: int) -> list[Hit]:
+        """The best ``k`` of ``hits``; raises InvalidRequest for an empty query or ``k`` below 1."""
+        check_rerank(query, k)
+        if not hits:
+            return []
+        scores = {s.stage: s.score(query, hits) for s in self._scorers}
+        if len(scores) == 1:
+            reranked = next(iter(scores.values()))
+        else:
+            reranked = np.mean([minmax(values) for values in scores.values()], axis=0)
+        before = np.array([hit.score for hit in hits], dtype=np.float64)
+        return ordered(hits, {**scores, RERANK: mix(reranked, before, self._weight)}, RERANK, k)
