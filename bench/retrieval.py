@@ -11,6 +11,8 @@ the cache, some thousands at a time. Every engine gets the same terms, so that s
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import math
 import os
 import platform
 import random
@@ -180,13 +182,11 @@ def _rank_bm25(tokens: list[list[str]], terms: list[list[str]], one: Allowed) ->
 
 
 def _bm25s(backend: str, tokens: list[list[str]], terms: list[list[str]], one: Allowed) -> list[Line]:
-    try:
-        import bm25s
+    missing = next((name for name in ("bm25s", backend) if importlib.util.find_spec(name) is None), None)
+    if missing is not None:
+        return [Line(f"bm25s ({backend})", math.nan, math.nan, math.nan, f"{missing} is not installed")]
+    import bm25s
 
-        if backend == "numba":
-            import numba  # noqa: F401
-    except ImportError as e:
-        return [Line(f"bm25s ({backend}): not installed ({e.name})", float("nan"), float("nan"), float("nan"))]
     before, started = rss(), time.perf_counter()
     scorer = bm25s.BM25(method="lucene", k1=1.2, b=0.75, backend=backend)
     scorer.index(tokens, show_progress=False)
@@ -196,7 +196,7 @@ def _bm25s(backend: str, tokens: list[list[str]], terms: list[list[str]], one: A
     def search(query: list[str], where: NDArray[np.float32] | None = None) -> None:
         scorer.retrieve([query], k=K, show_progress=False, n_threads=0, weight_mask=where)
 
-    known = [[t for t in query if t in scorer.vocab_dict] for query in terms]
+    known = [k for query in terms if (k := [t for t in query if t in scorer.vocab_dict])]  # it takes no empty ones
     note = f"any change builds it anew: {build_s:.1f} s; {(rss() - before) / 1e6:.0f} MB"
     return [
         timed(f"bm25s ({backend}), no filter", search, known, note=note),

@@ -68,7 +68,6 @@ def dense_tables(
     recall = _overlap([plain.search(q, 10, params=parameters)[1][0] + 1 for q in each], truth)
     name = "FAISS HNSW32, efSearch 128, k = 10"
     lines.append(timed(name, lambda q: plain.search(q, 10, params=parameters), each, note=note.format(recall)))
-    del plain
     started = time.perf_counter()
     hnsw = HnswIndex(DIM, threads=threads)
     hnsw.build([(rows, vectors)])

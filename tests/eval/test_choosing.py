@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidRequest
@@ -66,6 +66,7 @@ def test_of_equals_the_present_setting_is_kept_and_else_the_first_is_taken() -> 
     assert best_of(np.array([[0.5, 0.7, 0.7]]), present=0) == 1
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # which a busy machine is
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=40), st.integers(2, 10), st.integers(0, 5))
 def test_questions_about_one_document_are_never_on_both_sides_of_a_fold(groups: list[str], n: int, seed: int) -> None:
     fold = folds(groups, n, seed)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Forbidden, NotFound, StorageFailed
@@ -43,6 +43,7 @@ def by_formula(weights: FusionWeights, sparse: list[tuple[int, float]], dense: l
     return trec_order(scores)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # which a busy machine is
 @given(sparse=ranked_lists, dense=ranked_lists, depth=st.sampled_from([1, 3, 10, 1000]))
 @example(sparse=[], dense=[], depth=10)
 def test_a_grid_of_fusions_ranks_as_each_formula_alone(
