@@ -35,7 +35,8 @@ from retrieval.dense.auto import AutoIndex
 from retrieval.dense.exact import ExactIndex
 from retrieval.dense.hnsw import HnswIndex
 from retrieval.fuse import convex
-from retrieval.sparse.analyse import Analyser, passage_text
+from retrieval.sparse.analyse import Analyser
+from retrieval.sparse.passage import passage_text
 from retrieval.sparse.tantivy import TantivyIndex
 
 faiss: Any = _typed_faiss

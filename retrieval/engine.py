@@ -35,7 +35,7 @@ from retrieval.prepared import Prepared
 from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change, IndexStatus
-from retrieval.sparse_kinds import SparseKind
+from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
 from retrieval.vector_spaces import DenseKind, VectorSpaces
@@ -60,9 +60,11 @@ class SearchEngine:
         self._generations = Generations(store.database, data_dir / "indexes")
         self._spaces = VectorSpaces(encoder)
         self._graph = GraphKeeper(self._spaces.index, store.database, self._generations, encoder.revision, settings)
-        self._terms = TermKeeper(store.database, self._generations, self._write)
+        options = SparseOptions.of(settings)
+        options.check(settings.sparse)
+        self._terms = TermKeeper(store.database, self._generations, self._write, options.boosts)
         self._on_disk = settings.sparse == "tantivy"
-        self._memory = MemoryTerms()
+        self._memory = MemoryTerms(options)
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
         self._prepared = Prepared()
         self._opened = self._swept = False
@@ -225,7 +227,7 @@ class SearchEngine:
         self,
         name: str | None = None,
         *,
-        sparse: Literal["tantivy", "rank-bm25"] | None = None,
+        sparse: SparseName | None = None,
         dense: DenseKind | None = None,
         fusion: Literal["convex", "rrf"] | None = None,
         collapse: bool | None = None,

@@ -24,7 +24,7 @@ class SearchRequest(BaseModel):
     collections: Collections = []
     k: int = Field(10, ge=1, le=1000)
     retriever: Literal["bm25", "tfidf", "dense", "late", "hybrid"] | None = None
-    sparse: Literal["tantivy", "rank-bm25"] | None = None
+    sparse: Literal["tantivy", "rank-bm25", "reference"] | None = None
     dense: Literal["auto", "exact", "hnsw"] | None = None
     fusion: Literal["convex", "rrf"] | None = None
     rerank: bool | None = None

@@ -21,6 +21,7 @@ class RetrieverChoice(enum.StrEnum):
 class SparseChoice(enum.StrEnum):
     tantivy = "tantivy"
     rank_bm25 = "rank-bm25"
+    reference = "reference"
 
 
 class DenseChoice(enum.StrEnum):
@@ -30,7 +31,10 @@ class DenseChoice(enum.StrEnum):
 
 
 RetrieverOption = Annotated[RetrieverChoice | None, typer.Option("--retriever", help="How passages are found.")]
-SparseOption = Annotated[SparseChoice | None, typer.Option("--sparse", help="The BM25 engine.")]
+SparseOption = Annotated[
+    SparseChoice | None,
+    typer.Option("--sparse", help="The BM25 engine. All but tantivy stay in memory: up to 10,000 passages."),
+]
 DenseOption = Annotated[DenseChoice | None, typer.Option("--dense", help="The vector index.")]
 
 

@@ -4,7 +4,7 @@ A text is normalised (NFKC, lower case, accents of Latin letters dropped), cut i
 stemmed; a letter or digit by itself is dropped. What looks like an identifier is kept whole beside its parts:
 "CVE-2026-27628" gives ``cve``, ``2026``, ``27628`` and ``cve-2026-27628``, so that half of it finds the passage and all
 of it finds the right one first. Scripts written without spaces (Chinese, Japanese, Thai, …) give overlapping pairs of
-characters.
+characters, and Han characters one by one.
 
 Beside the terms there are the ``words``: each as it is written, case and accents aside, with stop words and single
 letters, for phrases in quotes.
@@ -22,8 +22,6 @@ import unicodedata
 from collections.abc import Callable
 
 import tantivy
-
-from core.types import Chunk
 
 VERSION = "2"  # part of an index's identity: other terms need another index
 
@@ -62,6 +60,7 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0e7f]+|[\u0e80-\u0eff]+|[\u1000-\u109f]+|[\u1780-\u17ff]+"
     "|[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 )
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _PLAIN = str.maketrans(
     {"’": "'", "‘": "'", "‐": "-", "‑": "-", "–": "-"}
     | {sign: f" {n} " for signs in ("⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉") for n, sign in enumerate(signs)}  # 10² is not 102
@@ -196,7 +195,8 @@ def _singles(word: str) -> list[str]:
 
 
 def _pairs(word: str) -> list[str]:
-    """Overlapping pairs of the unspaced runs of ``word``; what lies between them as it is."""
+    """Overlapping pairs of the unspaced runs of ``word``, and the Han characters among them one by one, since one can be
+    a word; what lies between the runs as it is."""
     terms: list[str] = []
     end = 0
     for run in _UNSPACED.finditer(word):
@@ -204,12 +204,9 @@ def _pairs(word: str) -> list[str]:
             terms.append(word[end : run.start()][:MAX_TERM_CHARS])
         characters = run.group()
         terms.extend(characters[i : i + 2] for i in range(max(1, len(characters) - 1)))
+        if len(characters) > 1:
+            terms.extend(_HAN.findall(characters))
         end = run.end()
     if end < len(word):
         terms.append(word[end:][:MAX_TERM_CHARS])
     return terms
-
-
-def passage_text(title: str, chunk: Chunk) -> str:
-    """What a term index reads of a passage: its document's title, its headings, its text."""
-    return "\n".join((title, *chunk.heading_path, chunk.text))
