@@ -272,7 +272,33 @@ class Client:
         fusion: str | None = None,
         collapse_duplicates: bool | None = None,
     ) -> list[replies.Hit]:
-        """None is what the server's settings say."""
+        """The hits of ``search_reply``."""
+        return self.search_reply(
+            query,
+            collections,
+            k=k,
+            retriever=retriever,
+            explain=explain,
+            sparse=sparse,
+            dense=dense,
+            fusion=fusion,
+            collapse_duplicates=collapse_duplicates,
+        )["hits"]
+
+    def search_reply(
+        self,
+        query: str,
+        collections: Sequence[str],
+        *,
+        k: int | None = None,
+        retriever: str | None = None,
+        explain: bool = False,
+        sparse: str | None = None,
+        dense: str | None = None,
+        fusion: str | None = None,
+        collapse_duplicates: bool | None = None,
+    ) -> replies.Found:
+        """What is found, and how the query may have been meant. None is what the server's settings say."""
         body = {"query": query, "collections": list(collections), "explain": explain}
         chosen = _given(
             k=k,
@@ -282,8 +308,7 @@ class Client:
             fusion=fusion,
             collapse_duplicates=collapse_duplicates,
         )
-        reply = self._json("POST", "/v1/search", json=body | chosen)
-        return cast("list[replies.Hit]", reply["hits"])
+        return cast(replies.Found, self._json("POST", "/v1/search", json=body | chosen))
 
     def ask(
         self,

@@ -24,9 +24,10 @@ from core.errors import IndexDamaged, NotReady
 from core.findings import Finding
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
-from core.types import Allowed
+from core.types import Allowed, Where
 from retrieval.background import Background
 from retrieval.catalogue import Catalogue, Snapshot
+from retrieval.did_you_mean import Correction, did_you_mean
 from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
@@ -287,6 +288,31 @@ class SearchEngine:
             with self._write:
                 found = self._memory.make(kind, self.store.database)
         return found
+
+    def did_you_mean(self, query: str, where: Where) -> Correction | None:
+        """The query with misspelt words put right by the words of what this person may search; None where all is well.
+
+        Filters are left aside: they say what is wanted, not what may be seen. Without tantivy nothing is suggested.
+
+        Raises:
+            NotFound: a collection that there is not for this person.
+        """
+        index = self._terms.index if self._on_disk else None
+        readable = self.store.readable_collections(where.principal, where.collections)
+        if index is None or not query.strip():
+            return None
+
+        def read(rows: Sequence[int]) -> list[str]:
+            found = self.store.chunks_by_row(where.principal, rows)
+            return ["\n".join((p.title, *p.chunk.heading_path, p.chunk.text)) for p in found.values()]
+
+        with self.snapshot() as snapshot:
+            allowed = snapshot.allowed(tuple(readable.values()))
+            try:
+                return did_you_mean(query, index, allowed, read)
+            except IndexDamaged as e:
+                self.term_index_failed(e)
+                return None
 
     def dense_index(self, kind: DenseKind) -> DenseIndex:
         """The vector index, searched as ``kind`` says. "hnsw" is exact until its first generation is built."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, NotReady
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.types import Allowed, StagePart
 from retrieval.fuse import convex, rrf
-from retrieval.sparse.quoted import is_identifiers
+from retrieval.sparse.quoted import is_identifiers, phrases_of
 
 MAX_K = 1000
 # What an encoder makes of "CVE-2026-27628" says little; with so small a weight, passages that have it whole stay first.
@@ -66,9 +66,17 @@ class Ranking:
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
             dense: needed by dense and hybrid; more than one where documents were encoded by different encoders.
+
+        Raises:
+            NotReady: hybrid, without a term index that could tell who has a quoted phrase.
         """
         depth = max(k, self.depth) if self.name == "hybrid" else k
-        if sparse is not None and self.name == "hybrid":
+        if self.name == "hybrid" and phrases_of(query):
+            if sparse is None:
+                raise NotReady(
+                    "the term index is being built anew, and a phrase in quotes needs it: try again in a moment, or leave "
+                    "the quotes out"
+                )
             allowed = sparse.narrowed(query, allowed)
         found: dict[str, Sequence[tuple[int, float]]] = {}
         if sparse is not None and self.name != "dense":

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.guard import PrincipalHere, ServicesHere
-from app.shapes import hit_json
+from app.shapes import correction_json, hit_json
 from core.errors import InvalidRequest
 from core.types import Where
 
@@ -55,4 +55,5 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
         collapse=body.collapse_duplicates,
     )
     hits = await services.offload(retriever.search, body.query, body.k, where)
-    return {"hits": [hit_json(h) for h in hits]}
+    correction = await services.offload(services.engine.did_you_mean, body.query, where)
+    return {"hits": [hit_json(h) for h in hits], "did_you_mean": correction and correction_json(correction)}

@@ -65,7 +65,7 @@ def search(
     if rerank:
         raise typer.BadParameter("there is no reranker in this version: leave --rerank out")
     with connected(data_dir) as client:
-        hits = client.search(
+        found = client.search_reply(
             query,
             [collection],
             k=k,
@@ -76,8 +76,11 @@ def search(
             collapse_duplicates=collapse,
         )
     if as_json:
-        print_json({"hits": hits})
+        print_json(dict(found))
         return
+    hits = found["hits"]
+    if meant := found["did_you_mean"]:
+        print(f"did you mean: {meant['query']}\n")
     if not hits:
         print("nothing found")
     for hit in hits:

@@ -92,7 +92,7 @@ class Analyser:
     def terms(self, text: str) -> list[str]:
         """The terms of ``text``, with repetitions: words in their order, then identifiers in theirs."""
         plain, is_ascii = _normalise(text)
-        if self._stem_accents and not is_ascii:
+        if self._stem_accents and not text.isascii():
             words = _WORD.findall(_normalise(text, keep_accents=True)[0].replace("_", " "))
         else:
             words = _cut(plain, is_ascii)

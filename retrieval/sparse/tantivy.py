@@ -205,17 +205,35 @@ class TantivyIndex:
             rows[[row for row, _ in every]] = True
         return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
 
+    def has_terms(self, query: str, allowed: Allowed) -> bool:
+        """Whether anything of ``query`` is looked for where these rows are: stop words are not."""
+        return bool(self._reader.analysers.query_terms(query, self._languages_of(self._searcher, allowed)))
+
     def passages_with(self, word: str, allowed: Allowed, at_most: int) -> int:
         """How many allowed passages have this word (in the form of ``words_of``), counted up to ``at_most``."""
         query = tantivy.Query.const_score_query(self._phrase((word,)), 1.0)
         with _panic_is_damage(self._path):
-            return len(self._best(self._searcher, query, at_most, allowed))
+            return len(self._some(query, at_most, allowed))
 
     def spelt_alike(self, word: str, distance: int, allowed: Allowed, at_most: int) -> list[int]:
         """Some allowed rows with a word at most ``distance`` (1 or 2) letters added, lost, changed or swapped away."""
         query = tantivy.Query.fuzzy_term_query(self._schema, _WORDS, word, distance, True, False)
         with _panic_is_damage(self._path):
-            return [row for row, _ in self._best(self._searcher, query, at_most, allowed)]
+            return self._some(query, at_most, allowed)
+
+    def _some(self, query: tantivy.Query, at_most: int, allowed: Allowed) -> list[int]:
+        """Visible rows that match, in no particular order."""
+        searcher = self._searcher
+        total = int(searcher.num_docs)
+        if not total or not allowed.count:
+            return []
+        plan, limit = self._plan(query, at_most, allowed, total)
+        while True:
+            hits = searcher.search(plan, limit, count=False).hits
+            found = [row for row, _ in _visible(searcher, hits, allowed)]
+            if len(found) >= at_most or len(hits) < limit or limit >= total:
+                return found[:at_most]
+            limit = min(total, limit * 4)
 
     def _best(
         self, searcher: tantivy.Searcher, query: tantivy.Query, k: int, allowed: Allowed

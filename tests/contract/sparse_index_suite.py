@@ -271,7 +271,7 @@ class SparseIndexSuite:
             1: ("The committees discussed several decisions", "en"),
             2: ("Die Ausschüsse berieten über mehrere Entscheidungen", "de"),
             3: ("Los comités discutieron varias decisiones importantes", "es"),
-            4: ("ناقشت اللجان عدة قرارات والمدرسة", "ar"),
+            4: ("ناقشت اللجان عدة قرارات المدرسة", "ar"),
             5: ("समितियों ने कई निर्णयों पर चर्चा की", "hi"),
         }
         index.add(
