@@ -89,8 +89,13 @@ class Analyser:
         self._stem_accents = stem_accents
         self._cache: dict[str, str] = dict.fromkeys(stop_words, "")
 
-    def terms(self, text: str) -> list[str]:
-        """The terms of ``text``, with repetitions: words in their order, then identifiers in theirs."""
+    def terms(self, text: str, *, spelt_plainly: bool = False) -> list[str]:
+        """The terms of ``text``, with repetitions: words in their order, then identifiers in theirs.
+
+        Args:
+            spelt_plainly: adds, for passages, what a word with accents would be if somebody left those out, where that
+                is another term. A query needs only what it says.
+        """
         plain, is_ascii = _normalise(text)
         if self._stem_accents and not text.isascii():
             words = _WORD.findall(_normalise(text, keep_accents=True)[0].replace("_", " "))
@@ -107,6 +112,11 @@ class Analyser:
                 term = self._learn(word)
             if term:
                 terms.append(term)
+                if spelt_plainly and self._stem_accents and not word.isascii():
+                    plainly = _without_accents(word)
+                    other = cache[plainly] if plainly in cache else self._learn(plainly)
+                    if other and other != term:
+                        terms.append(other)
         terms.extend(_identifiers(plain))
         return terms
 

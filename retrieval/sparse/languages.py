@@ -52,8 +52,6 @@ _INTERPRETED = {
     "pl": "polish",
 }
 _WITH_STOP_WORDS = frozenset(["da", "de", "es", "fi", "fr", "hu", "it", "nb", "nl", "pt", "ru", "sv"])
-# Their stemmers lose nothing by words without accents (measured), and people leave accents out.
-_ACCENTS_FIRST_DROPPED = frozenset(("de", "es"))
 _SAME = {"no": "nb", "nn": "nb"}
 
 # In the order of their numbers in an index: only ever append.
@@ -103,7 +101,7 @@ def _make(key: LanguageKey) -> Analyser:
         stem = _unmarked(stem)
     if key in _WITH_STOP_WORDS:
         stem = _but_stop_words(_COMPILED[key], stem)
-    return Analyser(stem, frozenset(), stem_accents=key not in _ACCENTS_FIRST_DROPPED)
+    return Analyser(stem, frozenset(), stem_accents=True)
 
 
 def _interpreted_stemmer(language: str) -> Callable[[str], str]:

@@ -49,7 +49,7 @@ class PassageReader:
         text = passage_text(title, chunk, self._boosts)
         parts = [words_of(part) for part in (title, *chunk.heading_path, chunk.text)]
         spaced = f" {BOUNDARY} ".join(" ".join(words) for words in parts if words)
-        return ReadPassage(self.analysers.of(language_key(language)).terms(text), f" {spaced} ")
+        return ReadPassage(self.analysers.of(language_key(language)).terms(text, spelt_plainly=True), f" {spaced} ")
 
     def read_all(
         self, chunks: Sequence[Chunk], titles: Sequence[str], languages: Sequence[str | None] | None
