@@ -293,7 +293,39 @@ class Client:
         hyde: bool | None = None,
         decompose: bool | None = None,
     ) -> list[replies.Hit]:
-        """None is what the server's settings say."""
+        """The hits of ``search_reply``."""
+        return self.search_reply(
+            query,
+            collections,
+            k=k,
+            retriever=retriever,
+            explain=explain,
+            sparse=sparse,
+            dense=dense,
+            fusion=fusion,
+            rerank=rerank,
+            collapse_duplicates=collapse_duplicates,
+            hyde=hyde,
+            decompose=decompose,
+        )["hits"]
+
+    def search_reply(
+        self,
+        query: str,
+        collections: Sequence[str],
+        *,
+        k: int | None = None,
+        retriever: str | None = None,
+        explain: bool = False,
+        sparse: str | None = None,
+        dense: str | None = None,
+        fusion: str | None = None,
+        rerank: bool | None = None,
+        collapse_duplicates: bool | None = None,
+        hyde: bool | None = None,
+        decompose: bool | None = None,
+    ) -> replies.Found:
+        """What is found, and how the query may have been meant. None is what the server's settings say."""
         body = {"query": query, "collections": list(collections), "explain": explain}
         chosen = _given(
             k=k,
@@ -306,8 +338,7 @@ class Client:
             hyde=hyde,
             decompose=decompose,
         )
-        reply = self._json("POST", "/v1/search", json=body | chosen, timeout=STREAM_SILENCE_S)
-        return cast("list[replies.Hit]", reply["hits"])
+        return cast(replies.Found, self._json("POST", "/v1/search", json=body | chosen, timeout=STREAM_SILENCE_S))
 
     def ask(
         self,

@@ -30,13 +30,14 @@ from eval.qa import AnswerOne, OwnContexts, Pooled
 from eval.retrieval import Build
 from retrieval.adhoc import build_adhoc
 from retrieval.rerank.retriever import RerankingRetriever
+from retrieval.sparse_kinds import SparseName
 
 VECTOR_CACHE = "vectors"
 
 
 def adhoc_retriever_factory(
     retriever: str,
-    sparse: Literal["tantivy", "rank-bm25"],
+    sparse: SparseName,
     dense: Literal["auto", "exact", "hnsw"],
     fusion: Literal["convex", "rrf"],
     reranker: RerankerName = "none",

@@ -218,6 +218,21 @@ class Hit(TypedDict):
     duplicates: NotRequired[list[str]]  # the ids of the others
 
 
+Respelt = TypedDict("Respelt", {"from": str, "to": str})  # "from" is a word of the language
+
+
+class DidYouMean(TypedDict):
+    query: str
+    terms: list[Respelt]
+
+
+class Found(TypedDict):
+    """``did_you_mean`` is None where every word is known."""
+
+    hits: list[Hit]
+    did_you_mean: DidYouMean | None
+
+
 class Citation(TypedDict):
     n: int
     chunk_id: str

@@ -9,13 +9,14 @@ from app.wiring import wanted_reranker
 from core.errors import ModelUnavailable
 from core.protocols import Retriever
 from retrieval.rerank.retriever import RerankingRetriever
+from retrieval.sparse_kinds import SparseName
 
 
 def retriever_for(
     services: Services,
     name: str | None = None,
     *,
-    sparse: Literal["tantivy", "rank-bm25"] | None = None,
+    sparse: SparseName | None = None,
     dense: Literal["auto", "exact", "hnsw"] | None = None,
     fusion: Literal["convex", "rrf"] | None = None,
     rerank: bool | None = None,

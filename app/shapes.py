@@ -20,6 +20,7 @@ from core.events import (
     UsageCounted,
 )
 from core.types import Answer, Chunk, Citation, Hit, Metadata, PageSpan, Sentence, Trace, Usage
+from retrieval.did_you_mean import Correction
 
 Json = dict[str, Any]
 
@@ -49,6 +50,10 @@ def hit_json(hit: Hit) -> Json:
         **matched,
         **collapsed,
     }
+
+
+def correction_json(correction: Correction) -> Json:
+    return {"query": correction.query, "terms": [{"from": old, "to": new} for old, new in correction.terms]}
 
 
 def chunk_json(chunk: Chunk) -> Json:

@@ -31,7 +31,8 @@ from bench.retrieval_vectors import dense_tables, invented_vectors
 from bench.timed import COLLECTIONS, Line, allow, rss, table, timed
 from core.types import Allowed, Chunk
 from retrieval.encoders.openvino import OpenVinoEncoder
-from retrieval.sparse.analyse import Analyser, passage_text
+from retrieval.sparse.analyse import Analyser
+from retrieval.sparse.passage import passage_text
 from retrieval.sparse.tantivy import TantivyIndex
 
 K = 100

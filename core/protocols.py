@@ -74,15 +74,27 @@ class Encoder(Protocol):
 
 
 class SparseIndex(Protocol):
-    """A term index. ``search`` returns (row, score), best first, ties by smaller row."""
+    """A term index. ``search`` returns (row, score), best first, ties by smaller row.
+
+    ``languages`` are ISO 639-1 codes, None where one is not known; left out, none is.
+    """
 
     def add(
-        self, rows: Sequence[int], chunks: Sequence[Chunk], titles: Sequence[str], collection_ids: Sequence[int]
+        self,
+        rows: Sequence[int],
+        chunks: Sequence[Chunk],
+        titles: Sequence[str],
+        collection_ids: Sequence[int],
+        languages: Sequence[str | None] | None = None,
     ) -> None: ...
 
     def remove(self, rows: Sequence[int]) -> None: ...
 
     def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]: ...
+
+    def narrowed(self, query: str, allowed: Allowed) -> Allowed:
+        """Those of ``allowed`` that have every phrase that ``query`` has in double quotes."""
+        ...
 
 
 class DenseIndex(Protocol):

@@ -89,7 +89,14 @@ class Settings(BaseModel):
 
     # Retrieval.
     retriever: Literal["bm25", "tfidf", "dense", "hybrid"] = "hybrid"
-    sparse: Literal["tantivy", "rank-bm25"] = "tantivy"
+    # The engine of BM25. "rank-bm25" and "reference" keep everything in memory, for up to about 10,000 passages.
+    sparse: Literal["tantivy", "rank-bm25", "reference"] = "tantivy"
+    # None: the engine's own, 1.2 (rank-bm25: 1.5) and 0.75. Tantivy's cannot be changed.
+    bm25_k1: float | None = Field(None, ge=0)
+    bm25_b: float | None = Field(None, ge=0, le=1)
+    # How often a word of the title, or of a heading, counts against one of the text.
+    title_boost: int = Field(1, ge=0, le=10)
+    headings_boost: int = Field(1, ge=0, le=10)
     dense: Literal["auto", "exact", "hnsw"] = "auto"
     dense_hnsw_from: int = Field(50_000, ge=1)  # "auto" builds HNSW from this many vectors
     fusion: Literal["convex", "rrf"] = "convex"

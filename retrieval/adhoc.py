@@ -22,7 +22,7 @@ from core.types import Allowed, Chunk, Hit, Where
 from retrieval.dense.auto import AutoIndex
 from retrieval.dense.hnsw import HnswIndex
 from retrieval.ranking import Ranking, VectorSpace, check_query, check_ranker
-from retrieval.sparse_kinds import SparseKind, new_sparse
+from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions, new_sparse
 from retrieval.vector_cache import encode_cached
 
 _COLLECTION_ID = 1
@@ -93,10 +93,11 @@ def build_adhoc(
     cache_dir: Path,
     *,
     retriever: str | None = None,
-    sparse: Literal["tantivy", "rank-bm25"] | None = None,
+    sparse: SparseName | None = None,
     dense: Literal["auto", "exact", "hnsw"] | None = None,
     fusion: Literal["convex", "rrf"] | None = None,
     name: str = "corpus",
+    language: str | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> AdhocRetriever:
     """Indexes a corpus in memory.
@@ -106,6 +107,7 @@ def build_adhoc(
         encoder: used only where vectors are searched.
         cache_dir: keeps encoded vectors for the next run.
         retriever, sparse, dense, fusion: as the settings say where None.
+        language: what the passages are in, as an ISO 639-1 code; None reads them as English.
         report: told (passages encoded, all).
 
     Raises:
@@ -129,9 +131,11 @@ def build_adhoc(
     sparse_index: SparseIndex | None = None
     if ranking.name != "dense":
         kind: SparseKind = "tfidf" if ranking.name == "tfidf" else sparse or settings.sparse
-        terms = new_sparse(kind)
+        terms = new_sparse(kind, SparseOptions.of(settings))
         # The title is in the text already; given twice it would count twice.
-        terms.add(range(len(chunks)), chunks, [""] * len(chunks), [_COLLECTION_ID] * len(chunks))
+        bodies = [replace(c, text=c.text[len(t) + 1 :]) if t else c for c, t in zip(chunks, titles, strict=True)]
+        n = len(chunks)
+        terms.add(range(n), bodies, titles, [_COLLECTION_ID] * n, [language] * n)
         terms.commit()
         sparse_index = terms
 

@@ -24,9 +24,10 @@ from core.errors import IndexDamaged, NotReady
 from core.findings import Finding
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
-from core.types import Allowed
+from core.types import Allowed, Where
 from retrieval.background import Background
 from retrieval.catalogue import Catalogue, Snapshot
+from retrieval.did_you_mean import Correction, did_you_mean
 from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
@@ -35,7 +36,7 @@ from retrieval.prepared import Prepared
 from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change, IndexStatus
-from retrieval.sparse_kinds import SparseKind
+from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
 from retrieval.vector_spaces import DenseKind, VectorSpaces
@@ -60,9 +61,11 @@ class SearchEngine:
         self._generations = Generations(store.database, data_dir / "indexes")
         self._spaces = VectorSpaces(encoder)
         self._graph = GraphKeeper(self._spaces.index, store.database, self._generations, encoder.revision, settings)
-        self._terms = TermKeeper(store.database, self._generations, self._write)
+        options = SparseOptions.of(settings)
+        options.check(settings.sparse)
+        self._terms = TermKeeper(store.database, self._generations, self._write, options.boosts)
         self._on_disk = settings.sparse == "tantivy"
-        self._memory = MemoryTerms()
+        self._memory = MemoryTerms(options)
         self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
         self._prepared = Prepared()
         self._opened = self._swept = False
@@ -225,7 +228,7 @@ class SearchEngine:
         self,
         name: str | None = None,
         *,
-        sparse: Literal["tantivy", "rank-bm25"] | None = None,
+        sparse: SparseName | None = None,
         dense: DenseKind | None = None,
         fusion: Literal["convex", "rrf"] | None = None,
         collapse: bool | None = None,
@@ -287,6 +290,31 @@ class SearchEngine:
             with self._write:
                 found = self._memory.make(kind, self.store.database)
         return found
+
+    def did_you_mean(self, query: str, where: Where) -> Correction | None:
+        """The query with misspelt words put right by the words of what this person may search; None where all is well.
+
+        Filters are left aside: they say what is wanted, not what may be seen. Without tantivy nothing is suggested.
+
+        Raises:
+            NotFound: a collection that there is not for this person.
+        """
+        index = self._terms.index if self._on_disk else None
+        readable = self.store.readable_collections(where.principal, where.collections)
+        if index is None or not query.strip():
+            return None
+
+        def read(rows: Sequence[int]) -> list[str]:
+            found = self.store.chunks_by_row(where.principal, rows)
+            return ["\n".join((p.title, *p.chunk.heading_path, p.chunk.text)) for p in found.values()]
+
+        with self.snapshot() as snapshot:
+            allowed = snapshot.allowed(tuple(readable.values()))
+            try:
+                return did_you_mean(query, index, allowed, read)
+            except IndexDamaged as e:
+                self.term_index_failed(e)
+                return None
 
     def dense_index(self, kind: DenseKind) -> DenseIndex:
         """The vector index, searched as ``kind`` says. "hnsw" is exact until its first generation is built."""

@@ -27,6 +27,7 @@ from retrieval.near import read_signatures
 from retrieval.parents import any_parents, parent_ids
 from retrieval.ranking import MAX_K, RankedRow, Ranking, check_query
 from retrieval.records import Passage
+from retrieval.sparse_kinds import SparseKind
 
 if TYPE_CHECKING:
     from retrieval.engine import SearchEngine
@@ -43,7 +44,7 @@ class EngineRetriever:
 
     engine: SearchEngine
     ranking: Ranking
-    sparse: Literal["tantivy", "rank-bm25", "tfidf"]
+    sparse: SparseKind
     dense: Literal["auto", "exact", "hnsw"]
     collapse: bool = False
     own_weights: bool = False  # where one collection alone is searched, and weights are kept for it, these fuse

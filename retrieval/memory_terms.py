@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from core.database import Database
 from retrieval.projection import ChunkBatch, read_chunks, read_documents
-from retrieval.sparse_kinds import CommittedIndex, SparseKind, new_sparse
+from retrieval.sparse_kinds import CommittedIndex, SparseKind, SparseOptions, new_sparse
 
 
 class MemoryTerms:
     """Whoever calls anything but ``get`` holds the engine's write lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: SparseOptions) -> None:
+        self._options = options
         self._indexes: dict[SparseKind, CommittedIndex] = {}
 
     def get(self, kind: SparseKind) -> CommittedIndex | None:
@@ -24,7 +25,7 @@ class MemoryTerms:
     def make(self, kind: SparseKind, database: Database) -> CommittedIndex:
         """The index of this kind, filled from the database if there is none yet."""
         if kind not in self._indexes:
-            index = new_sparse(kind)
+            index = new_sparse(kind, self._options)
             with database.read() as connection:
                 for batch in read_chunks(connection, read_documents(connection).doc_number.tolist()):
                     _add(index, batch)
@@ -51,4 +52,4 @@ class MemoryTerms:
 
 
 def _add(index: CommittedIndex, batch: ChunkBatch) -> None:
-    index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+    index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids, batch.languages)

@@ -78,6 +78,7 @@ class ChunkBatch:
     chunks: list[Chunk]
     titles: list[str]
     collection_ids: list[int]
+    languages: list[str | None]  # as found at ingest
 
 
 def current_change(connection: Connection) -> int:
@@ -131,10 +132,11 @@ def forget_removals(connection: Connection, up_to_change: int) -> None:
 
 def read_chunks(connection: Connection, doc_numbers: Sequence[int]) -> Iterator[ChunkBatch]:
     """The passages of documents, some megabytes of text at a time."""
+    language = documents.c.metadata["language"].as_string().label("language")
     for batch in _batches(connection, doc_numbers):
         texts_ = read_texts(connection, batch)
         query = (
-            select(chunks, documents.c.doc_id, documents.c.title, documents.c.collection_id)
+            select(chunks, documents.c.doc_id, documents.c.title, documents.c.collection_id, language)
             .join(documents, documents.c.doc_number == chunks.c.doc_number)
             .where(chunks.c.doc_number.in_(batch))
             .order_by(chunks.c.row_id)
@@ -146,6 +148,7 @@ def read_chunks(connection: Connection, doc_numbers: Sequence[int]) -> Iterator[
                 [as_chunk(c, c.doc_id, texts_[c.doc_number][c.start : c.end]) for c in found],
                 [c.title for c in found],
                 [c.collection_id for c in found],
+                [c.language for c in found],
             )
 
 

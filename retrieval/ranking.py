@@ -8,13 +8,16 @@ from typing import Literal
 
 import numpy as np
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, NotReady
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.types import Allowed, StagePart, Vectors
 from retrieval.fuse import convex, rrf
 from retrieval.fusion_weights import FusionWeights
+from retrieval.sparse.quoted import is_identifiers, phrases_of
 
 MAX_K = 1000
+# What an encoder makes of "CVE-2026-27628" says little; with so small a weight, passages that have it whole stay first.
+IDENTIFIER_ALPHA = 0.2
 
 RankerName = Literal["bm25", "tfidf", "dense", "hybrid"]
 RANKERS: tuple[RankerName, ...] = ("bm25", "tfidf", "dense", "hybrid")
@@ -76,13 +79,23 @@ class Ranking:
         sparse: SparseIndex | None,
         dense: Sequence[VectorSpace] = (),
     ) -> list[RankedRow]:
-        """The best ``k`` allowed rows, best first.
+        """The best ``k`` allowed rows, best first. Quoted phrases are a condition wherever a term index takes part.
 
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
             dense: needed by dense and hybrid; more than one where documents were encoded by different encoders.
+
+        Raises:
+            NotReady: hybrid, without a term index that could tell who has a quoted phrase.
         """
         depth = max(k, self.depth) if self.name == "hybrid" else k
+        if self.name == "hybrid" and phrases_of(query):
+            if sparse is None:
+                raise NotReady(
+                    "the term index is being built anew, and a phrase in quotes needs it: try again in a moment, or leave "
+                    "the quotes out"
+                )
+            allowed = sparse.narrowed(query, allowed)
         found: dict[str, Sequence[tuple[int, float]]] = {}
         if sparse is not None and self.name != "dense":
             found["tfidf" if self.name == "tfidf" else "bm25"] = sparse.search(query, depth, allowed)
@@ -95,7 +108,7 @@ class Ranking:
             ]
         match self.fusion:
             case "convex":
-                fused = convex(found.get("bm25", ()), found.get("dense", ()), self.alpha, depth)
+                fused = convex(found.get("bm25", ()), found.get("dense", ()), self._alpha(query), depth)
             case "rrf":
                 fused = rrf(found, self.rrf_k, depth)
         top = fused[:k]
@@ -105,6 +118,9 @@ class Ranking:
                 if row in parts:
                     parts[row][stage] = StagePart(rank=rank, score=score)
         return [RankedRow(row, score, parts[row]) for row, score in top]
+
+    def _alpha(self, query: str) -> float:
+        return min(self.alpha, IDENTIFIER_ALPHA) if is_identifiers(query) else self.alpha
 
 
 def query_vector(encoder: Encoder, query: str, passages: Sequence[str] = ()) -> Vectors:

@@ -100,7 +100,7 @@ class IndexStatus:
     Attributes:
         change: the newest visible change of the database.
         rows: visible passages.
-        sparse_kind: "tantivy", "rank-bm25", or "rebuilding".
+        sparse_kind: "tantivy", "rank-bm25", "reference", or "rebuilding".
         dense_kind: "exact" or "hnsw".
         dense_delta: passages that wait for the next HNSW generation and are searched exactly meanwhile.
         stale_rows: passages whose vectors are another encoder's: found by their terms only, until ingested again.

@@ -30,12 +30,13 @@ from retrieval.projection import (
     read_removals,
 )
 from retrieval.sparse.analyse import VERSION
+from retrieval.sparse.passage import FieldBoosts, PassageReader
 from retrieval.sparse.tantivy import TantivyIndex
 from retrieval.sparse.tantivy_files import check_folder
 
 logger = logging.getLogger(__name__)
 
-REVISION = f"tantivy-terms-{VERSION}"
+REVISION = f"tantivy-terms-{VERSION}"  # boosts that are not 1 follow
 
 # What is missing is added while opening up to this many rows (about a second); beyond, in the background.
 REPLAY_ROWS = 5000
@@ -51,8 +52,17 @@ class TermKeeper:
     when the index fails: it is given up, which is logged, and ``index`` is None until ``build`` has made another.
     """
 
-    def __init__(self, database: Database, generations: Generations, lock: threading.RLock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        generations: Generations,
+        lock: threading.RLock,
+        boosts: FieldBoosts | None = None,
+    ) -> None:
         self._database = database
+        boosts = FieldBoosts() if boosts is None else boosts
+        self._reader = PassageReader(boosts=boosts)
+        self._revision = REVISION if boosts == FieldBoosts() else f"{REVISION}-{boosts.title}-{boosts.headings}"
         self._generations = generations
         self._lock = lock
         self._generation = 0  # 0: in memory only
@@ -68,7 +78,7 @@ class TermKeeper:
 
     def open(self, connection: Connection, runs: DocumentRuns) -> None:
         """Takes the current generation into service if it is sound and lacks little."""
-        manifest = self._generations.current("sparse", REVISION)
+        manifest = self._generations.current("sparse", self._revision)
         if manifest is None:
             return
         path = self._generations.folder / manifest.name
@@ -76,7 +86,7 @@ class TermKeeper:
             if not path.is_dir():
                 raise IndexDamaged(f"{path} is named in a manifest but is not there")
             self._generation, self._path = manifest.generation, path
-            self.index = TantivyIndex(path)  # which compares checksums
+            self.index = TantivyIndex(path, self._reader)  # which compares checksums
             held, wanted = self.index.rows(), runs.rows
             missing, extra = _without(wanted, held), _without(held, wanted)
             if max(len(missing), len(extra)) > REPLAY_ROWS:
@@ -97,14 +107,16 @@ class TermKeeper:
     def _replay(connection: Connection, index: TantivyIndex, added: DocumentRuns, removed: Sequence[int]) -> None:
         index.remove(removed)
         for batch in read_chunks(connection, added.doc_number.tolist()):
-            index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+            index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids, batch.languages)
         index.commit()
 
     # ------------------------------------------------------------ moving on
 
     def add(self, batch: ChunkBatch) -> None:
         self._buffered = True
-        self._try(lambda index: index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids))
+        self._try(
+            lambda index: index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids, batch.languages)
+        )
 
     def remove(self, rows: Sequence[int]) -> None:
         self._buffered = True
@@ -172,7 +184,7 @@ class TermKeeper:
         """
         try:
             generation, path = (0, None) if self._disk_failed else self._generations.new_path("sparse")
-            index = TantivyIndex(path)
+            index = TantivyIndex(path, self._reader)
             try:
                 self._filling = True
                 since = self._fill(index, cancelled)
@@ -200,7 +212,7 @@ class TermKeeper:
             for batch in read_chunks(connection, read_documents(connection).doc_number.tolist()):
                 if cancelled():
                     raise RunCancelled("building the term index was stopped")
-                index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids)
+                index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids, batch.languages)
         index.settle()
         return change
 
@@ -219,7 +231,7 @@ class TermKeeper:
                         "sparse",
                         generation,
                         path,
-                        revision=REVISION,
+                        revision=self._revision,
                         covers_change=change,
                         n_rows=len(index),
                     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.guard import PrincipalHere, ServicesHere
 from app.query_sides import QueryOptions, planned_search
 from app.searching import retriever_for
-from app.shapes import hit_json
+from app.shapes import correction_json, hit_json
 from core.errors import InvalidRequest
 from core.types import Where
 
@@ -26,7 +26,7 @@ class SearchRequest(BaseModel):
     collections: Collections = []
     k: int = Field(10, ge=1, le=1000)
     retriever: Literal["bm25", "tfidf", "dense", "late", "hybrid"] | None = None
-    sparse: Literal["tantivy", "rank-bm25"] | None = None
+    sparse: Literal["tantivy", "rank-bm25", "reference"] | None = None
     dense: Literal["auto", "exact", "hnsw"] | None = None
     fusion: Literal["convex", "rrf"] | None = None
     rerank: bool | None = Field(
@@ -63,4 +63,8 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
     options = QueryOptions(hyde=body.hyde, decompose=body.decompose)
     planned, said = await planned_search(services, principal, body.query, retriever, options)
     hits = await services.offload(planned.search, body.query, body.k, where)
-    return {"hits": [hit_json(h) for h in hits]} | ({"plan": said} if said else {})
+    correction = await services.offload(services.engine.did_you_mean, body.query, where)
+    return {
+        "hits": [hit_json(h) for h in hits],
+        "did_you_mean": correction and correction_json(correction),
+    } | ({"plan": said} if said else {})

@@ -23,6 +23,7 @@ class RetrieverChoice(enum.StrEnum):
 class SparseChoice(enum.StrEnum):
     tantivy = "tantivy"
     rank_bm25 = "rank-bm25"
+    reference = "reference"
 
 
 class DenseChoice(enum.StrEnum):
@@ -32,7 +33,10 @@ class DenseChoice(enum.StrEnum):
 
 
 RetrieverOption = Annotated[RetrieverChoice | None, typer.Option("--retriever", help="How passages are found.")]
-SparseOption = Annotated[SparseChoice | None, typer.Option("--sparse", help="The BM25 engine.")]
+SparseOption = Annotated[
+    SparseChoice | None,
+    typer.Option("--sparse", help="The BM25 engine. All but tantivy stay in memory: up to 10,000 passages."),
+]
 HydeOption = Annotated[
     bool | None,
     typer.Option(
@@ -84,7 +88,7 @@ def search(
     with connected(data_dir, lm=asks_lm(data_dir, hyde, decompose)) as client:
         if asks_lm(data_dir, hyde, decompose):
             wait_for_lm(client, timeout_s=300)
-        hits = client.search(
+        found = client.search_reply(
             query,
             [collection],
             k=k,
@@ -98,8 +102,11 @@ def search(
             decompose=decompose,
         )
     if as_json:
-        print_json({"hits": hits})
+        print_json(dict(found))
         return
+    hits = found["hits"]
+    if meant := found["did_you_mean"]:
+        print(f"did you mean: {meant['query']}\n")
     if not hits:
         print("nothing found")
     for hit in hits:

@@ -9,7 +9,7 @@ import streamlit as st
 from app import replies
 from app.ui import look
 from app.ui.boundary import guarded
-from app.ui.inert import inert_html
+from app.ui.inert import inert_html, inert_markdown
 from app.ui.passage import from_hit, show_passage
 from app.ui.state import client
 
@@ -54,7 +54,7 @@ def search_page() -> None:
     if not (query or "").strip():
         look.muted("The passages come back as they were ranked, with the rank and score that each stage gave them.")
         return
-    hits = client().search(
+    found = client().search_reply(
         query.strip(),
         list(chosen) or names,
         k=K,
@@ -62,10 +62,19 @@ def search_page() -> None:
         explain=True,
         collapse_duplicates=once or None,
     )
+    hits = found["hits"]
+    if meant := found.get("did_you_mean"):
+        # As plain text: a query may hold signs that the label would take for Markdown.
+        label = f"Search for {inert_markdown(meant['query'])}"
+        st.button(label, key="did-you-mean", on_click=_search_for, args=(meant["query"],), icon=":material/spellcheck:")
     if not hits:
         look.card("Nothing found", "No passage of these collections matches. Try other words, or search by meaning.")
     for hit in hits:
         _hit(hit, hits)
+
+
+def _search_for(query: str) -> None:
+    st.session_state["search-query"] = query
 
 
 def _hit(hit: replies.Hit, hits: Sequence[replies.Hit]) -> None:

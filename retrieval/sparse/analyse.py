@@ -4,10 +4,14 @@ A text is normalised (NFKC, lower case, accents of Latin letters dropped), cut i
 stemmed; a letter or digit by itself is dropped. What looks like an identifier is kept whole beside its parts:
 "CVE-2026-27628" gives ``cve``, ``2026``, ``27628`` and ``cve-2026-27628``, so that half of it finds the passage and all
 of it finds the right one first. Scripts written without spaces (Chinese, Japanese, Thai, …) give overlapping pairs of
-characters.
+characters, and Han characters one by one.
+
+Beside the terms there are the ``words``: each as it is written, case and accents aside, with stop words and single
+letters, for phrases in quotes.
 
 Analysis knows nothing about fields, scores or queries: a query is analysed as a passage is, and characters that mean
-something to a query language (``AND ( " :``) are text like any other.
+something to a query language (``AND ( :``) are text like any other. Which analyser belongs to which language is
+``retrieval.sparse.languages``.
 """
 
 from __future__ import annotations
@@ -19,9 +23,7 @@ from collections.abc import Callable
 
 import tantivy
 
-from core.types import Chunk
-
-VERSION = "1"  # part of an index's identity: other terms need another index
+VERSION = "2"  # part of an index's identity: other terms need another index
 
 # A longer "word" is data (base64, hashes of hashes); its beginning is enough to find it by.
 MAX_TERM_CHARS = 64
@@ -58,6 +60,7 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0e7f]+|[\u0e80-\u0eff]+|[\u1000-\u109f]+|[\u1780-\u17ff]+"
     "|[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 )
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _PLAIN = str.maketrans(
     {"’": "'", "‘": "'", "‐": "-", "‑": "-", "–": "-"}
     | {sign: f" {n} " for signs in ("⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉") for n, sign in enumerate(signs)}  # 10² is not 102
@@ -68,23 +71,36 @@ class Analyser:
     """Cuts text into the terms that are indexed and searched. Thread-safe; holds only a bounded cache of stems.
 
     Args:
-        stem: a word (lower case) to its stem.
+        stem: a word (lower case) to its stem; the empty string drops the word.
         stop_words: words (lower case) that are dropped.
+        stem_accents: whether ``stem`` wants words with their accents, as the rules of most languages but English do;
+            what it returns is then freed of them.
     """
 
     def __init__(
         self,
         stem: Callable[[str], str] | None = None,
         stop_words: frozenset[str] = ENGLISH_STOP_WORDS,
+        *,
+        stem_accents: bool = False,
     ) -> None:
-        self._stem = english_stemmer() if stem is None else stem
+        self._stem = compiled_stemmer("english") if stem is None else stem
         self._stop_words = stop_words
+        self._stem_accents = stem_accents
         self._cache: dict[str, str] = dict.fromkeys(stop_words, "")
 
-    def terms(self, text: str) -> list[str]:
-        """The terms of ``text``, with repetitions: words in their order, then identifiers in theirs."""
+    def terms(self, text: str, *, spelt_plainly: bool = False) -> list[str]:
+        """The terms of ``text``, with repetitions: words in their order, then identifiers in theirs.
+
+        Args:
+            spelt_plainly: adds, for passages, what a word with accents would be if somebody left those out, where that
+                is another term. A query needs only what it says.
+        """
         plain, is_ascii = _normalise(text)
-        words = _ASCII_WORD.findall(plain) if is_ascii else _WORD.findall(plain.replace("_", " "))
+        if self._stem_accents and not text.isascii():
+            words = _WORD.findall(_normalise(text, keep_accents=True)[0].replace("_", " "))
+        else:
+            words = _cut(plain, is_ascii)
         cache = self._cache
         terms: list[str] = []
         for word in words:
@@ -96,24 +112,50 @@ class Analyser:
                 term = self._learn(word)
             if term:
                 terms.append(term)
-        uncommon = " ".join([piece for piece in plain.split() if not piece.strip(_PUNCTUATION).isalpha()])
-        compounds = _COMPOUND.findall(uncommon)
-        terms.extend(compound[:MAX_TERM_CHARS] for compound in compounds if _IDENTIFIER.match(compound))
+                if spelt_plainly and self._stem_accents and not word.isascii():
+                    plainly = _without_accents(word)
+                    other = cache[plainly] if plainly in cache else self._learn(plainly)
+                    if other and other != term:
+                        terms.append(other)
+        terms.extend(_identifiers(plain))
         return terms
 
     def _learn(self, word: str) -> str:
         term = word[:MAX_TERM_CHARS] if len(word) > 1 else ""
-        if term.isalpha():
+        if term.isalpha() or (self._stem_accents and not term.isascii()):  # a vowel sign of Hindi is no letter
             term = self._stem(term)
+            if self._stem_accents and not term.isascii():
+                term = _without_accents(term)[:MAX_TERM_CHARS]
         if len(self._cache) >= _CACHE_WORDS:
             self._cache = dict.fromkeys(self._stop_words, "")
         self._cache[word] = term
         return term
 
 
-def english_stemmer() -> Callable[[str], str]:
-    """Snowball's English ("Porter 2") stemmer, compiled: 1 µs a word where the Python one needs 76."""
-    analyser = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.raw()).filter(tantivy.Filter.stemmer("english")).build()
+def words_of(text: str) -> list[str]:
+    """Every word of ``text`` in its order, as phrases are compared: case, accents and elided endings aside.
+
+    Nothing is stemmed and nothing dropped. Characters of scripts that are written without spaces are words of their own.
+    """
+    plain, is_ascii = _normalise(text)
+    words = [word[:MAX_TERM_CHARS] for word in _cut(plain, is_ascii)]
+    if is_ascii:
+        return words
+    return [piece for word in words for piece in (_singles(word) if _UNSPACED.search(word) else (word,))]
+
+
+def identifiers_of(text: str) -> list[str]:
+    """The compounds of ``text`` that look like identifiers, in their order: "cve-2026-27628", "4.2", "std::vector"."""
+    return _identifiers(_normalise(text)[0])
+
+
+def compiled_stemmer(language: str) -> Callable[[str], str]:
+    """One of Snowball's stemmers, compiled: 1 µs a word where the Python one needs 76.
+
+    Args:
+        language: its English name in lower case, of those that tantivy brings.
+    """
+    analyser = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.raw()).filter(tantivy.Filter.stemmer(language)).build()
     lock = threading.Lock()
 
     def stem(word: str) -> str:
@@ -124,13 +166,23 @@ def english_stemmer() -> Callable[[str], str]:
     return stem
 
 
-def _normalise(text: str) -> tuple[str, bool]:
+def _cut(plain: str, is_ascii: bool) -> list[str]:
+    return _ASCII_WORD.findall(plain) if is_ascii else _WORD.findall(plain.replace("_", " "))
+
+
+def _identifiers(plain: str) -> list[str]:
+    uncommon = " ".join([piece for piece in plain.split() if not piece.strip(_PUNCTUATION).isalpha()])
+    compounds = _COMPOUND.findall(uncommon)
+    return [compound[:MAX_TERM_CHARS] for compound in compounds if _IDENTIFIER.match(compound)]
+
+
+def _normalise(text: str, *, keep_accents: bool = False) -> tuple[str, bool]:
     """Lower case, without accents of Latin letters, elided endings and commas in numbers; and whether it is ASCII."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_PLAIN))
     text = text.casefold()
     if not text.isascii():
-        text = unicodedata.normalize("NFC", _LATIN_ACCENTS.sub("", unicodedata.normalize("NFD", text)))
+        text = unicodedata.normalize("NFC", text) if keep_accents else _without_accents(text)
     if "'" in text:
         text = _ELISIONS.sub("", text)
     if "," in text:
@@ -138,8 +190,23 @@ def _normalise(text: str) -> tuple[str, bool]:
     return text, text.isascii()
 
 
+def _without_accents(text: str) -> str:
+    return unicodedata.normalize("NFC", _LATIN_ACCENTS.sub("", unicodedata.normalize("NFD", text)))
+
+
+def _singles(word: str) -> list[str]:
+    """The unspaced runs of ``word`` character by character, what lies between them as it is."""
+    pieces: list[str] = []
+    end = 0
+    for run in _UNSPACED.finditer(word):
+        pieces += [word[end : run.start()], *run.group()]
+        end = run.end()
+    return [piece for piece in (*pieces, word[end:]) if piece]
+
+
 def _pairs(word: str) -> list[str]:
-    """Overlapping pairs of the unspaced runs of ``word``; what lies between them as it is."""
+    """Overlapping pairs of the unspaced runs of ``word``, and the Han characters among them one by one, since one can be
+    a word; what lies between the runs as it is."""
     terms: list[str] = []
     end = 0
     for run in _UNSPACED.finditer(word):
@@ -147,12 +214,9 @@ def _pairs(word: str) -> list[str]:
             terms.append(word[end : run.start()][:MAX_TERM_CHARS])
         characters = run.group()
         terms.extend(characters[i : i + 2] for i in range(max(1, len(characters) - 1)))
+        if len(characters) > 1:
+            terms.extend(_HAN.findall(characters))
         end = run.end()
     if end < len(word):
         terms.append(word[end:][:MAX_TERM_CHARS])
     return terms
-
-
-def passage_text(title: str, chunk: Chunk) -> str:
-    """What a term index reads of a passage: its document's title, its headings, its text."""
-    return "\n".join((title, *chunk.heading_path, chunk.text))

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from core.errors import InvalidRequest
-from retrieval.sparse.analyse import Analyser
 from retrieval.sparse.counted import CountedIndex, Scorer
+from retrieval.sparse.passage import PassageReader
 from retrieval.sparse.term_bag import Floats, TermCounts
 
 Variant = Literal["lucene", "okapi"]
@@ -72,11 +72,11 @@ class Bm25Reference(CountedIndex):
         k1: how slowly repetitions saturate, at least 0.
         b: how much longer passages are held back, in [0, 1].
         variant: "lucene", or "okapi" for rank-bm25's formula.
-        analyser: makes terms of passages and queries.
+        reader: makes terms and words of passages, and terms of queries.
     """
 
     def __init__(
-        self, k1: float = 1.2, b: float = 0.75, variant: Variant = "lucene", analyser: Analyser | None = None
+        self, k1: float = 1.2, b: float = 0.75, variant: Variant = "lucene", reader: PassageReader | None = None
     ) -> None:
         if k1 < 0 or not 0 <= b <= 1:
             raise InvalidRequest(f"k1 = {k1}, b = {b}: k1 is at least 0 and b lies in [0, 1]")
@@ -84,4 +84,4 @@ class Bm25Reference(CountedIndex):
         def prepare(counts: TermCounts) -> Scorer:
             return lambda terms: bm25(counts, terms, k1, b, variant)
 
-        super().__init__(prepare, analyser)
+        super().__init__(prepare, reader)

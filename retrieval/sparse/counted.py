@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from core.types import Allowed, Chunk
-from retrieval.sparse.analyse import Analyser
+from retrieval.sparse.passage import PassageReader
+from retrieval.sparse.quoted import read_query
 from retrieval.sparse.term_bag import Floats, TermBag, TermCounts, check_k
 
 Scorer = Callable[[Sequence[str]], Floats]
@@ -18,12 +21,12 @@ class CountedIndex:
     Args:
         prepare: makes a scorer of one moment's counts; it is kept until something changes. The scorer takes the
             query's terms and returns one score for each passage, (n,).
-        analyser: makes terms of passages and queries.
+        reader: makes terms and words of passages, and terms of queries.
     """
 
-    def __init__(self, prepare: Callable[[TermCounts], Scorer], analyser: Analyser | None) -> None:
+    def __init__(self, prepare: Callable[[TermCounts], Scorer], reader: PassageReader | None) -> None:
         self._prepare = prepare
-        self._bag = TermBag(Analyser() if analyser is None else analyser)
+        self._bag = TermBag(PassageReader() if reader is None else reader)
         self._lock = threading.Lock()
         self._prepared: tuple[TermCounts, Scorer] | None = None
 
@@ -31,10 +34,15 @@ class CountedIndex:
         return len(self._bag)
 
     def add(
-        self, rows: Sequence[int], chunks: Sequence[Chunk], titles: Sequence[str], collection_ids: Sequence[int]
+        self,
+        rows: Sequence[int],
+        chunks: Sequence[Chunk],
+        titles: Sequence[str],
+        collection_ids: Sequence[int],
+        languages: Sequence[str | None] | None = None,
     ) -> None:
-        """Adds passages; a row that is there already is replaced. ``collection_ids`` are not needed here."""
-        self._bag.add(rows, chunks, titles)
+        """Adds passages; a row that is there already is replaced."""
+        self._bag.add(rows, chunks, titles, collection_ids, languages)
 
     def remove(self, rows: Sequence[int]) -> None:
         """Removes rows; unknown ones are ignored."""
@@ -49,13 +57,38 @@ class CountedIndex:
     def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]:
         """The ``k`` allowed passages with the highest score; those that share no term with the query are left out.
 
+        Quoted phrases and queries of nothing but identifiers are as in ``TantivyIndex.search``.
+
         Raises:
             InvalidRequest: ``k`` is less than 1.
         """
         check_k(k)
         counts, scorer = self._current()
-        terms = self._bag.analyser.terms(query)
-        return counts.best(terms, scorer(terms), k, allowed)
+        asked = read_query(query)
+        keys = frozenset().union(*(counts.languages.get(c, frozenset()) for c in allowed.collection_ids))
+        terms = self._bag.reader.analysers.query_terms(query, keys)
+        if asked.phrases:
+            matched = np.logical_and.reduce([counts.with_phrase(phrase) for phrase in asked.phrases])
+            return counts.best(matched, scorer(terms) if terms else np.ones(counts.n), k, allowed)
+        scores, matched = scorer(terms), counts.with_any(terms)
+        if (asked.whole or asked.literal) and matched.any():
+            most = float(scores.max(initial=0.0)) or 1.0
+            single = 1.0 if asked.literal else 2.0  # as in ``TantivyIndex``
+            scores = scores + sum(single * most * counts.with_phrase(phrase) for phrase in asked.whole)
+            scores = scores + sum(most * counts.with_any([term]) for term in asked.literal)
+        return counts.best(matched, scores, k, allowed)
+
+    def narrowed(self, query: str, allowed: Allowed) -> Allowed:
+        """Those of ``allowed`` that have every quoted phrase of ``query``; ``allowed`` itself where it has none."""
+        phrases = read_query(query).phrases
+        if not phrases:
+            return allowed
+        counts = self._bag.counts()
+        rows = np.zeros_like(allowed.rows)
+        found = counts.rows[np.logical_and.reduce([counts.with_phrase(phrase) for phrase in phrases])]
+        found = found[found < len(rows)]
+        rows[found] = allowed.rows[found]
+        return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
 
     def _current(self) -> tuple[TermCounts, Scorer]:
         counts = self._bag.counts()

@@ -4,7 +4,10 @@ Text is analysed by ``retrieval.sparse.analyse`` and given to tantivy as terms, 
 scorer differ in arithmetic alone: tantivy's k1 = 1.2 and b = 0.75 are fixed, passage lengths are quantised to one byte,
 removed passages count in the statistics until their segment is merged, and the factor (k1 + 1) = 2.2 is in the score.
 
-The index is a cache: it holds rows and terms, no text, and can be made again from the database at any time. It knows
+Beside the terms it holds the words with their positions, for quoted phrases, identifiers found whole and words that are
+spelt alike; they have no part in BM25.
+
+The index is a cache: it holds rows, terms and words, and can be made again from the database at any time. It knows
 nothing about documents, people or change numbers; who may see a row is told by ``Allowed``.
 """
 
@@ -12,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,11 @@ from numpy.typing import NDArray
 
 from core.errors import IndexDamaged, NotReady, StorageFailed
 from core.types import Allowed, Chunk
-from retrieval.sparse.analyse import VERSION, Analyser, passage_text
+from retrieval.sparse.analyse import VERSION
+from retrieval.sparse.bm25_reference import lucene_idf
+from retrieval.sparse.languages import KEYS, LanguageKey, language_key
+from retrieval.sparse.passage import PassageReader
+from retrieval.sparse.quoted import Asked, Phrase, read_query
 from retrieval.sparse.tantivy_files import check_folder
 from retrieval.sparse.term_bag import check_k
 
@@ -32,6 +39,11 @@ WRITER_MEMORY_BYTES = 30_000_000
 
 # The version is in the name, so that an index of other terms does not open.
 _TERMS = f"terms_{VERSION}"
+_WORDS = f"words_{VERSION}"
+# The number of a language's key, alone and with collection_id · _KEY_ROOM before it: which languages there are, and where.
+_LANGUAGE = "language"
+_KEY_ROOM = 64
+_K1 = 1.2  # tantivy's own, as is b = 0.75
 
 # float32 sums depend on the order of their terms, which differs between tantivy's plans for one query; beyond these
 # digits two equal passages could seem different.
@@ -54,16 +66,17 @@ class TantivyIndex:
 
     Args:
         path: folder of the index, made if absent; None keeps the index in memory.
-        analyser: makes terms of passages and queries.
+        reader: makes terms and words of passages, and terms of queries.
 
     Raises:
         IndexDamaged: the folder holds something that is not a sound index of these terms.
         StorageFailed: the folder cannot be written, or another process writes to it.
     """
 
-    def __init__(self, path: Path | None, analyser: Analyser | None = None) -> None:
+    def __init__(self, path: Path | None, reader: PassageReader | None = None) -> None:
         self._path = path
-        self._analyser = Analyser() if analyser is None else analyser
+        self._reader = PassageReader() if reader is None else reader
+        self._languages: tuple[tantivy.Searcher | None, dict[int, frozenset[LanguageKey]]] = (None, {})
         self._schema = _schema()
         self._lock = threading.Lock()
         self._closed = False
@@ -97,16 +110,26 @@ class TantivyIndex:
         return np.array([row for row, _ in hits], dtype=np.int64)
 
     def add(
-        self, rows: Sequence[int], chunks: Sequence[Chunk], titles: Sequence[str], collection_ids: Sequence[int]
+        self,
+        rows: Sequence[int],
+        chunks: Sequence[Chunk],
+        titles: Sequence[str],
+        collection_ids: Sequence[int],
+        languages: Sequence[str | None] | None = None,
     ) -> None:
         """Buffers passages; a row that is there already is replaced."""
-        texts = [passage_text(title, chunk) for title, chunk in zip(titles, chunks, strict=True)]
+        known = [None] * len(chunks) if languages is None else languages
+        passages = self._reader.read_all(chunks, titles, known)
         documents = []
-        for row, text, collection_id in zip(rows, texts, collection_ids, strict=True):
+        for row, passage, collection_id, language in zip(rows, passages, collection_ids, known, strict=True):
             document = tantivy.Document()
             document.add_integer("row", int(row))
             document.add_integer("collection", int(collection_id))
-            document.add_text(_TERMS, " ".join(self._analyser.terms(text)))
+            key = KEYS.index(language_key(language))
+            document.add_integer(_LANGUAGE, key)
+            document.add_integer(_LANGUAGE, int(collection_id) * _KEY_ROOM + key)
+            document.add_text(_TERMS, " ".join(passage.terms))
+            document.add_text(_WORDS, passage.words)
             documents.append(document)
         with self._lock:
             writer = self._open_writer()
@@ -148,7 +171,8 @@ class TantivyIndex:
     def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]:
         """The ``k`` allowed passages with the highest BM25 for the terms of ``query``; those that share none are left out.
 
-        The query is free text: no character in it has a meaning of its own.
+        The query is free text, but for quoted phrases, which a passage must have, and for queries that are nothing but
+        identifiers: a passage that has one whole gets more than all terms together can give (``retrieval.sparse.quoted``).
 
         Raises:
             InvalidRequest: ``k`` is less than 1.
@@ -156,23 +180,80 @@ class TantivyIndex:
         """
         check_k(k)
         searcher = self._searcher
-        total = int(searcher.num_docs)
-        terms = self._analyser.terms(query)
-        if not terms or not total or not allowed.count:
+        if not int(searcher.num_docs) or not allowed.count:
             return []
+        asked = read_query(query)
         with _panic_is_damage(self._path):
-            plan, limit = self._plan(terms, k, allowed, total)
-            enough = limit + _TIE_DEPTH
-            while True:
-                hits = searcher.search(plan, limit, count=False).hits
-                found = _visible(searcher, hits, allowed)
-                exhausted = len(hits) < limit or limit >= total
-                # Ties with the last one may lie beyond the limit: tantivy orders them by its own addresses.
-                settled = len(found) >= k and (_rounded(hits[-1][0]) < found[k - 1][1] or limit > enough)
-                if exhausted or settled:
-                    found.sort(key=lambda hit: (-hit[1], hit[0]))
-                    return found[:k]
-                limit = min(total, limit * 4)
+            terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
+            if not terms and not asked.phrases:
+                return []
+            return self._best(searcher, self._scored(searcher, terms, asked), k, allowed)
+
+    def narrowed(self, query: str, allowed: Allowed) -> Allowed:
+        """Those of ``allowed`` that have every quoted phrase of ``query``; ``allowed`` itself where it has none.
+
+        Raises:
+            IndexDamaged: tantivy failed on its own files.
+        """
+        asked, searcher = read_query(query), self._searcher
+        if not asked.phrases:
+            return allowed
+        rows = np.zeros_like(allowed.rows)
+        if int(searcher.num_docs) and allowed.count:
+            with _panic_is_damage(self._path):
+                every = self._best(searcher, self._scored(searcher, (), asked), int(searcher.num_docs), allowed)
+            rows[[row for row, _ in every]] = True
+        return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
+
+    def has_terms(self, query: str, allowed: Allowed) -> bool:
+        """Whether anything of ``query`` is looked for where these rows are: stop words are not."""
+        return bool(self._reader.analysers.query_terms(query, self._languages_of(self._searcher, allowed)))
+
+    def passages_with(self, word: str, allowed: Allowed, at_most: int) -> int:
+        """How many allowed passages have this word (in the form of ``words_of``), counted up to ``at_most``."""
+        query = tantivy.Query.const_score_query(self._phrase((word,)), 1.0)
+        with _panic_is_damage(self._path):
+            return len(self._some(query, at_most, allowed))
+
+    def spelt_alike(self, word: str, distance: int, allowed: Allowed, at_most: int) -> list[int]:
+        """Some allowed rows with a word at most ``distance`` (1 or 2) letters added, lost, changed or swapped away."""
+        query = tantivy.Query.fuzzy_term_query(self._schema, _WORDS, word, distance, True, False)
+        with _panic_is_damage(self._path):
+            return self._some(query, at_most, allowed)
+
+    def _some(self, query: tantivy.Query, at_most: int, allowed: Allowed) -> list[int]:
+        """Visible rows that match, in no particular order."""
+        searcher = self._searcher
+        total = int(searcher.num_docs)
+        if not total or not allowed.count:
+            return []
+        plan, limit = self._plan(query, at_most, allowed, total)
+        while True:
+            hits = searcher.search(plan, limit, count=False).hits
+            found = [row for row, _ in _visible(searcher, hits, allowed)]
+            if len(found) >= at_most or len(hits) < limit or limit >= total:
+                return found[:at_most]
+            limit = min(total, limit * 4)
+
+    def _best(
+        self, searcher: tantivy.Searcher, query: tantivy.Query, k: int, allowed: Allowed
+    ) -> list[tuple[int, float]]:
+        """The best ``k`` visible rows; ties by smaller row, as far as ``_TIE_DEPTH`` goes."""
+        total = int(searcher.num_docs)
+        if not total or not allowed.count:
+            return []
+        plan, limit = self._plan(query, k, allowed, total)
+        enough = limit + _TIE_DEPTH
+        while True:
+            hits = searcher.search(plan, limit, count=False).hits
+            found = _visible(searcher, hits, allowed)
+            exhausted = len(hits) < limit or limit >= total
+            # Ties with the last one may lie beyond the limit: tantivy orders them by its own addresses.
+            settled = len(found) >= k and (_rounded(hits[-1][0]) < found[k - 1][1] or limit > enough)
+            if exhausted or settled:
+                found.sort(key=lambda hit: (-hit[1], hit[0]))
+                return found[:k]
+            limit = min(total, limit * 4)
 
     def close(self) -> None:
         """Waits for merges and gives back the lock on the folder. What was not committed is lost."""
@@ -182,27 +263,69 @@ class TantivyIndex:
                 self._writer.wait_merging_threads()
                 self._writer = None
 
-    def _plan(self, terms: Sequence[str], k: int, allowed: Allowed, total: int) -> tuple[tantivy.Query, int]:
+    def _scored(self, searcher: tantivy.Searcher, terms: Sequence[str], asked: Asked) -> tantivy.Query:
+        """Passages with any of the terms, scored; with all phrases, which score only where there is no term to do so."""
+        counted = Counter(terms)
+        clauses = [(tantivy.Occur.Should, self._term(term, count)) for term, count in counted.items()]
+        if asked.phrases:
+            for phrase in asked.phrases:
+                found = tantivy.Query.const_score_query(self._phrase(phrase), 0.0 if terms else 1.0)
+                clauses.append((tantivy.Occur.Must, found))
+        elif asked.whole or asked.literal:
+            most = sum(count * self._most(searcher, term) for term, count in counted.items())
+            single = 1.0 if asked.literal else 2.0  # paths and the like are no terms, so standing together says it all
+            wishes = [(self._phrase(phrase), single) for phrase in asked.whole]
+            wishes += [(self._term(term, 1), 1.0) for term in asked.literal]
+            for wish, weight in wishes:
+                clauses.append((tantivy.Occur.Should, tantivy.Query.const_score_query(wish, weight * most)))
+        return tantivy.Query.boolean_query(clauses)
+
+    def _plan(self, query: tantivy.Query, k: int, allowed: Allowed, total: int) -> tuple[tantivy.Query, int]:
         """The query, with the restriction that pays, and how many hits to ask for at first."""
-        any_term = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Should, self._term(term, count)) for term, count in Counter(terms).items()]
-        )
         share = allowed.count / total
         if share > _WIDE_SHARE:
-            return any_term, min(total, int(k / share) + _SLACK)
+            return query, min(total, int(k / share) + _SLACK)
         if allowed.count <= _FEW_ROWS:
             where = tantivy.Query.term_set_query(self._schema, "row", np.flatnonzero(allowed.rows).tolist())
         else:
             where = tantivy.Query.term_set_query(self._schema, "collection", list(allowed.collection_ids))
         # A constant score of 0: where a passage lies says nothing about how well it fits.
         restricted = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Must, any_term), (tantivy.Occur.Must, tantivy.Query.const_score_query(where, 0.0))]
+            [(tantivy.Occur.Must, query), (tantivy.Occur.Must, tantivy.Query.const_score_query(where, 0.0))]
         )
         return restricted, min(total, k + _SLACK)
 
     def _term(self, term: str, count: int) -> tantivy.Query:
         query = tantivy.Query.term_query(self._schema, _TERMS, term, index_option="freq")
         return query if count == 1 else tantivy.Query.boost_query(query, float(count))
+
+    def _phrase(self, phrase: Phrase) -> tantivy.Query:
+        if len(phrase) == 1:
+            return tantivy.Query.term_query(self._schema, _WORDS, phrase[0], index_option="basic")
+        return tantivy.Query.phrase_query(self._schema, _WORDS, list(phrase))
+
+    def _most(self, searcher: tantivy.Searcher, term: str) -> float:
+        """What a passage can get for a term at most: its idf times k1 + 1."""
+        total = int(searcher.num_docs)
+        return (_K1 + 1) * lucene_idf(total, min(total, int(searcher.doc_freq(_TERMS, term))))
+
+    def _languages_of(self, searcher: tantivy.Searcher, allowed: Allowed) -> frozenset[LanguageKey]:
+        """The languages in the collections that are searched; in tantivy's dictionary, so it costs microseconds."""
+        of, known = self._languages
+        if of is not searcher:
+            known = {}
+            self._languages = (searcher, known)
+        present = known.get(0)
+        if present is None:
+            present = known[0] = _held(searcher, 0, KEYS)
+        if len(present) == 1:
+            return present
+        found: set[LanguageKey] = set()
+        for collection_id in allowed.collection_ids:
+            if collection_id not in known:
+                known[collection_id] = _held(searcher, collection_id, present)
+            found |= known[collection_id]
+        return frozenset(found)
 
     def _commit(self) -> None:
         writer = self._open_writer()
@@ -246,6 +369,10 @@ class TantivyIndex:
         return int(found.hits[0][0])
 
 
+def _held(searcher: tantivy.Searcher, collection_id: int, among: Iterable[LanguageKey]) -> frozenset[LanguageKey]:
+    return frozenset(key for key in among if searcher.doc_freq(_LANGUAGE, collection_id * _KEY_ROOM + KEYS.index(key)))
+
+
 def _rounded(score: float) -> float:
     return round(float(score), _SCORE_DIGITS)
 
@@ -266,7 +393,9 @@ def _schema() -> tantivy.Schema:
     # Integers, not unsigned: tantivy-py turns a Python int into a signed value, which kills the writer of a u64 field.
     builder.add_integer_field("row", indexed=True, fast=True)
     builder.add_integer_field("collection", indexed=True)
+    builder.add_integer_field(_LANGUAGE, indexed=True)
     builder.add_text_field(_TERMS, tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field(_WORDS, tokenizer_name="whitespace", index_option="position")
     return builder.build()
 
 

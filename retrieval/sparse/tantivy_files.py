@@ -17,7 +17,8 @@ from core.errors import IndexDamaged
 META_FILE = "meta.json"
 _FOOTER_MAGIC = 1337
 _SEGMENT_SUFFIXES = ("fast", "fieldnorm", "idx", "pos", "store", "term")
-# The file of passage lengths has one byte for each passage and a short table of contents.
+# The file of passage lengths has one byte for each passage in each of two fields, and a short table of contents.
+_FIELDS_WITH_LENGTHS = 2
 _FIELDNORM_OVERHEAD = 64
 _READ_BYTES = 1 << 20
 
@@ -39,7 +40,7 @@ def check_folder(folder: Path) -> None:
         except (KeyError, TypeError, ValueError) as e:
             raise _damaged(folder / META_FILE, f"its description of a segment is unreadable ({e!r})") from e
         sizes = {file: _check_file(folder / file) for file in files}
-        if not 0 <= sizes[f"{name}.fieldnorm"] - max_doc <= _FIELDNORM_OVERHEAD:
+        if not 0 <= sizes[f"{name}.fieldnorm"] - _FIELDS_WITH_LENGTHS * max_doc <= _FIELDNORM_OVERHEAD:
             raise _damaged(folder / META_FILE, f"it counts {max_doc} passages in {name}, the files do not")
 
 

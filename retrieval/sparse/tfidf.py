@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from retrieval.sparse.analyse import Analyser
 from retrieval.sparse.counted import CountedIndex
+from retrieval.sparse.passage import PassageReader
 from retrieval.sparse.term_bag import Floats, TermCounts
 
 
@@ -47,5 +47,5 @@ def cosine(counts: TermCounts, lengths: Floats, terms: Sequence[str]) -> Floats:
 class TfidfIndex(CountedIndex):
     """TF-IDF in memory, exact in float64. Additions show at the next search, which counts everything anew."""
 
-    def __init__(self, analyser: Analyser | None = None) -> None:
-        super().__init__(lambda counts: partial(cosine, counts, norms(counts)), analyser)
+    def __init__(self, reader: PassageReader | None = None) -> None:
+        super().__init__(lambda counts: partial(cosine, counts, norms(counts)), reader)

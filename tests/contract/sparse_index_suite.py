@@ -24,12 +24,18 @@ class CommittingIndex(Protocol):
 
     def __len__(self) -> int: ...
     def add(
-        self, rows: Sequence[int], chunks: Sequence[Chunk], titles: Sequence[str], collection_ids: Sequence[int]
+        self,
+        rows: Sequence[int],
+        chunks: Sequence[Chunk],
+        titles: Sequence[str],
+        collection_ids: Sequence[int],
+        languages: Sequence[str | None] | None = None,
     ) -> None: ...
     def remove(self, rows: Sequence[int]) -> None: ...
     def commit(self) -> None: ...
     def close(self) -> None: ...
     def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]: ...
+    def narrowed(self, query: str, allowed: Allowed) -> Allowed: ...
 
 
 def passage(text: str, headings: tuple[str, ...] = ()) -> Chunk:
@@ -189,6 +195,107 @@ class SparseIndexSuite:
     def test_text_of_any_script_is_found(self, index: CommittingIndex, query: str, text: str) -> None:
         fill(index, {1: text, 2: "unrelated"})
         assert rows_of(index.search(query, 5, everything())) == [1]
+
+    # -- phrases and identifiers
+
+    def test_a_quoted_phrase_finds_its_words_next_to_each_other_alone(self, index: CommittingIndex) -> None:
+        fill(index, {1: "sales of net and rope, net net sales-figures", 2: "sales net", 3: "the net result of sales"})
+        assert rows_of(index.search('"net sales"', 5, everything())) == [1]
+        assert sorted(rows_of(index.search("net sales", 5, everything()))) == [1, 2, 3]
+        assert index.search('"sales result"', 5, everything()) == []
+
+    def test_words_beside_the_phrase_rank_and_do_not_exclude(self, index: CommittingIndex) -> None:
+        fill(index, {1: "net sales fell", 2: "net sales rose in autumn", 3: "autumn leaves"} | OTHERS)
+        assert rows_of(index.search('autumn "net sales"', 5, everything())) == [2, 1]
+
+    def test_all_of_several_phrases_are_needed(self, index: CommittingIndex) -> None:
+        fill(index, {1: "red fox and grey wolf", 2: "red fox and wolf, grey", 3: "grey wolf"})
+        assert rows_of(index.search('"red fox" "grey wolf"', 5, everything())) == [1]
+
+    @pytest.mark.parametrize(
+        ("query", "text", "other"),
+        [
+            ('"Vitamin D"', "too little vitamin D in winter", "vitamin C, and D as a grade"),
+            ('"to be or not to be"', "To be, or not to be: that is it", "to be and not or"),
+            ('"approved mergers"', "the APPROVED mergers", "an approved merger"),
+            ('"naive approach"', "a naïve approach", "naive, then approach"[::-1]),
+            ('"东京"', "我住在东京", "东方的北京"),
+            ('“net sales”', "net sales", "net of sales"),
+            ('"C++ templates"', "about C++ templates", "templates in C++"),
+        ],
+    )  # fmt: skip
+    def test_a_phrase_is_as_written_but_for_case_and_accents(
+        self, index: CommittingIndex, query: str, text: str, other: str
+    ) -> None:
+        fill(index, {1: other, 2: text})
+        assert rows_of(index.search(query, 5, everything())) == [2]
+
+    def test_no_phrase_goes_from_the_title_into_the_text(self, index: CommittingIndex) -> None:
+        index.add([1, 2], [passage("sales fell"), passage("net sales")], ["The net", "Report"], [1, 1])
+        index.commit()
+        assert rows_of(index.search('"net sales"', 5, everything())) == [2]
+        assert rows_of(index.search('"the net"', 5, everything())) == [1]
+
+    def test_narrowing_keeps_what_is_allowed_and_has_the_phrase(self, index: CommittingIndex) -> None:
+        fill(index, {row: "net sales" if row % 3 else "sales net" for row in range(1, 31)})
+        narrowed = index.narrowed('"net sales" anything', allow(range(1, 10), size=40))
+        assert np.flatnonzero(narrowed.rows).tolist() == [1, 2, 4, 5, 7, 8]
+        assert narrowed.count == 6
+        unquoted = allow([1])
+        assert index.narrowed("net sales", unquoted) is unquoted
+
+    @pytest.mark.parametrize(
+        ("identifier", "text", "decoy"),
+        [
+            ("§ 4.2", "see § 4.2 of this", "§ 4.1, § 2.4, § 4.2.1 and 42; 4, 2, 4, 2"),
+            ("CVE-2026-27628", "fixes CVE-2026-27628 there", "CVE 2026, CVE 27628, CVE CVE 2026 2026 27628 27628"),
+            ("std::vector", "a std::vector of", "std std vector vector vector std"),
+            ("10.1000/xyz", "doi 10.1000/xyz as", "10 1000 xyz xyz 1000 xyz 10.1000 xyz2"),
+            ("src/core/errors.py", "in src/core/errors.py there", "core src errors py py errors errors core"),
+            (r"C:\temp\log.txt", r"open C:\temp\log.txt now", "temp log temp txt log txt c temp"),
+            ("ORA-00942", "error ORA-00942", "ORA ORA 00942 00942"),
+            ("max_upload_bytes", "set max_upload_bytes to", "upload upload bytes max bytes max"),
+        ],
+    )
+    def test_passages_that_have_an_identifier_whole_come_before_all_others(
+        self, index: CommittingIndex, identifier: str, text: str, decoy: str
+    ) -> None:
+        long = " ".join(f"matter{i}" for i in range(300))
+        fill(index, {1: decoy, 2: f"{long} {text} {long}", 3: decoy} | OTHERS)
+        assert rows_of(index.search(identifier, 5, everything()))[0] == 2
+
+    # -- languages
+
+    def test_each_passage_is_found_in_its_own_language(self, index: CommittingIndex) -> None:
+        texts = {
+            1: ("The committees discussed several decisions", "en"),
+            2: ("Die Ausschüsse berieten über mehrere Entscheidungen", "de"),
+            3: ("Los comités discutieron varias decisiones importantes", "es"),
+            4: ("ناقشت اللجان عدة قرارات المدرسة", "ar"),
+            5: ("समितियों ने कई निर्णयों पर चर्चा की", "hi"),
+        }
+        index.add(
+            list(texts), [passage(t) for t, _ in texts.values()], [""] * 5, [1] * 5, [c for _, c in texts.values()]
+        )
+        index.commit()
+        for query, row in (
+            ("decision of the committee", 1),
+            ("Entscheidung", 2),
+            ("importante comité", 3),
+            ("مدرسة", 4),
+            ("समिति", 5),
+        ):
+            assert rows_of(index.search(query, 5, everything()))[:1] == [row], query
+
+    def test_a_collection_in_english_is_searched_as_if_there_were_no_other(self, index: CommittingIndex) -> None:
+        english = {1: "die casting of marine alloys", 2: "marines in the navy", 3: "the sea"} | OTHERS
+        fill(index, english)
+        before = index.search("die marines", 5, allow(english, collections=(1,)))
+        index.add([50], [passage("Die Marine")], [""], [2], ["de"])
+        index.commit()
+        # The statistics count every passage, whoever may see it; what is looked for has stayed the same.
+        after = index.search("die marines", 5, allow(english, collections=(1,)))
+        assert rows_of(after) == rows_of(before)
 
     # -- changing
 

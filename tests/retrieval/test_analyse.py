@@ -9,7 +9,7 @@ import snowballstemmer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.sparse.analyse import ENGLISH_STOP_WORDS, MAX_TERM_CHARS, Analyser, english_stemmer
+from retrieval.sparse.analyse import ENGLISH_STOP_WORDS, MAX_TERM_CHARS, Analyser, compiled_stemmer
 
 ANALYSER = Analyser()
 
@@ -31,9 +31,9 @@ ANALYSER = Analyser()
         ("C++ or C#, but C", ["c++", "c#"]),
         ("Übergröße café", ["ubergross", "cafe"]),
         ("10² ﬁnal", ["10", "final"]),
-        ("東京に行く", ["東京", "京に", "に行", "行く"]),
+        ("東京に行く", ["東京", "京に", "に行", "行く", "東", "京", "行"]),
         ("字", ["字"]),
-        ("GPT模型v2x", ["gpt", "模型", "v2x"]),
+        ("GPT模型v2x", ["gpt", "模型", "模", "型", "v2x"]),
         ("हिन्दी", ["हिन्दी"]),
         ("the and of", []),
         ("", []),
@@ -69,7 +69,7 @@ def test_the_compiled_stemmer_agrees_with_snowball() -> None:
         "quarterly",
         "liabilities",
     ]
-    ours, theirs = english_stemmer(), snowballstemmer.stemmer("english")
+    ours, theirs = compiled_stemmer("english"), snowballstemmer.stemmer("english")
     assert {w: ours(w) for w in words} == {w: theirs.stemWord(w) for w in words}
 
 

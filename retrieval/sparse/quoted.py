@@ -1,0 +1,65 @@
+"""What a query asks for beside its terms: phrases in double quotes, and identifiers to be found whole.
+
+A quoted phrase is a condition: its words, as written but for case and accents, stand next to each other in the passage, in
+its title or in one heading. Stop words and single letters count in it, endings too. A query that is nothing but
+identifiers ("§ 4.2", "CVE-2026-27628", "src/core/errors.py") is a wish: passages that have one whole come first.
+
+Knows text and no index.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from retrieval.sparse.analyse import identifiers_of, words_of
+
+Phrase: TypeAlias = tuple[str, ...]  # words, in the form of ``words_of``
+
+MAX_PHRASES = 16
+# A sign opens after a space or bracket and closes before a space or punctuation: the 5" of a screen is not a quotation.
+_QUOTED = re.compile(
+    r"(?<![^\s(\[{])(?:\"(?=\S)([^\"\n]*)(?<=\S)\"|“([^“”\n]*)”|„([^„“”\n]*)[“”]|«([^«»\n]*)»)(?=$|[\s)\]}.,;:!?])"
+)
+_JOINED = re.compile(r"\w[^\w\s]+\w|\d|_|\w(?:\+\+|#)")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """``whole`` are the identifiers as words, ``literal`` those that are terms as a whole; both empty in most queries."""
+
+    phrases: tuple[Phrase, ...] = ()
+    whole: tuple[Phrase, ...] = ()
+    literal: tuple[str, ...] = ()
+
+
+def read_query(query: str) -> Asked:
+    """Phrases and identifiers of a query. Never raises; whatever is no whole quotation is text."""
+    if phrases := phrases_of(query):
+        return Asked(phrases=phrases)
+    if not _JOINED.search(query):
+        return Asked()
+    pieces = [(piece, words_of(piece)) for piece in query.split()]
+    pieces = [(piece, words) for piece, words in pieces if words]
+    if len(pieces) > MAX_PHRASES or not all(_JOINED.search(piece) for piece, _ in pieces):
+        return Asked()
+    return Asked(
+        whole=tuple(dict.fromkeys(tuple(words) for _, words in pieces if len(words) > 1)),
+        literal=tuple(dict.fromkeys(identifier for piece, _ in pieces for identifier in identifiers_of(piece))),
+    )
+
+
+def phrases_of(query: str) -> tuple[Phrase, ...]:
+    """The quoted phrases of ``query``, without repetition; at most 16."""
+    if not any(sign in query for sign in '"“„«'):
+        return ()
+    quoted = (next(group for group in found.groups() if group is not None) for found in _QUOTED.finditer(query))
+    phrases = dict.fromkeys(tuple(words) for text in quoted if (words := words_of(text)))
+    return tuple(phrases)[:MAX_PHRASES]
+
+
+def is_identifiers(query: str) -> bool:
+    """Whether the query is nothing but identifiers."""
+    asked = read_query(query)
+    return bool(asked.whole or asked.literal)
