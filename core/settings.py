@@ -95,7 +95,7 @@ class Settings(BaseModel):
     fusion: Literal["convex", "rrf"] = "convex"
     fusion_alpha: float = Field(0.5, ge=0, le=1)  # weight of dense in the convex combination
     rrf_k: int = Field(60, ge=1)
-    fusion_depth: int = Field(1000, ge=1)
+    fusion_depth: int = Field(200, ge=1)  # rows of each list; 1000 is RRF's published depth
     k: int = Field(8, ge=1, le=1000)
     # Leaves out passages that a better one has said, of a near-duplicate of its document.
     collapse_duplicates: bool = False
