@@ -44,6 +44,7 @@ def dense_tables(
     faiss.omp_set_num_threads(default_threads)
     name = f"FAISS flat fp32, its default of {default_threads} threads, k = 10"
     lines.append(timed(name, lambda q: flat.search(q, 10), each))
+    faiss.omp_set_num_threads(1)
     for kind in ("QT_fp16", "QT_8bit"):
         codes = faiss.IndexScalarQuantizer(DIM, getattr(faiss.ScalarQuantizer, kind), faiss.METRIC_INNER_PRODUCT)
         codes.train(vectors[:20_000])

@@ -102,7 +102,7 @@ class Settings(BaseModel):
     fusion: Literal["convex", "rrf"] = "convex"
     fusion_alpha: float = Field(0.5, ge=0, le=1)  # weight of dense in the convex combination
     rrf_k: int = Field(60, ge=1)
-    fusion_depth: int = Field(1000, ge=1)
+    fusion_depth: int = Field(200, ge=1)  # rows of each list; 1000 is RRF's published depth
     k: int = Field(8, ge=1, le=1000)
     # What puts the found passages in a better order; "mix" is late interaction and a cross-encoder together.
     reranker: Literal["none", "late", "cross-encoder", "mix"] = "none"
