@@ -18,6 +18,7 @@ COMMANDS = [
     ["serve"],
     ["ingest"],
     ["search"],
+    ["tune"],
     ["ask"],
     ["doctor"],
     ["collections", "list"],
