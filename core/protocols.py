@@ -93,7 +93,7 @@ class SparseIndex(Protocol):
     def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]: ...
 
     def narrowed(self, query: str, allowed: Allowed) -> Allowed:
-        """Those of ``allowed`` that have every phrase that ``query`` has in double quotes."""
+        """Those of ``allowed`` that have the phrases in double quotes that ``query`` consists of, if it does."""
         ...
 
 

@@ -13,7 +13,7 @@ from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.types import Allowed, StagePart, Vectors
 from retrieval.fuse import convex, rrf
 from retrieval.fusion_weights import FusionWeights
-from retrieval.sparse.quoted import is_identifiers, phrases_of
+from retrieval.sparse.quoted import is_identifiers, read_query
 
 MAX_K = 1000
 # What an encoder makes of "CVE-2026-27628" says little; with so small a weight, passages that have it whole stay first.
@@ -79,7 +79,7 @@ class Ranking:
         sparse: SparseIndex | None,
         dense: Sequence[VectorSpace] = (),
     ) -> list[RankedRow]:
-        """The best ``k`` allowed rows, best first. Quoted phrases are a condition wherever a term index takes part.
+        """The best ``k`` allowed rows, best first. A query in quotes finds that alone wherever a term index takes part.
 
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
@@ -89,7 +89,7 @@ class Ranking:
             NotReady: hybrid, without a term index that could tell who has a quoted phrase.
         """
         depth = max(k, self.depth) if self.name == "hybrid" else k
-        if self.name == "hybrid" and phrases_of(query):
+        if self.name == "hybrid" and read_query(query).required:
             if sparse is None:
                 raise NotReady(
                     "the term index is being built anew, and a phrase in quotes needs it: try again in a moment, or leave "

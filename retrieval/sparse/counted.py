@@ -67,20 +67,22 @@ class CountedIndex:
         asked = read_query(query)
         keys = frozenset().union(*(counts.languages.get(c, frozenset()) for c in allowed.collection_ids))
         terms = self._bag.reader.analysers.query_terms(query, keys)
-        if asked.phrases:
-            matched = np.logical_and.reduce([counts.with_phrase(phrase) for phrase in asked.phrases])
+        if asked.required:
+            matched = np.logical_and.reduce([counts.with_phrase(phrase) for phrase in asked.required])
             return counts.best(matched, scorer(terms) if terms else np.ones(counts.n), k, allowed)
         scores, matched = scorer(terms), counts.with_any(terms)
-        if (asked.whole or asked.literal) and matched.any():
+        if asked.wishes or asked.literal:
             most = float(scores.max(initial=0.0)) or 1.0
-            single = 1.0 if asked.literal else 2.0  # as in ``TantivyIndex``
-            scores = scores + sum(single * most * counts.with_phrase(phrase) for phrase in asked.whole)
-            scores = scores + sum(most * counts.with_any([term]) for term in asked.literal)
+            for phrase, weight in asked.wishes:
+                having = counts.with_phrase(phrase)
+                matched, scores = matched | having, scores + weight * most * having
+            for term in asked.literal:
+                scores = scores + most * counts.with_any([term])
         return counts.best(matched, scores, k, allowed)
 
     def narrowed(self, query: str, allowed: Allowed) -> Allowed:
-        """Those of ``allowed`` that have every quoted phrase of ``query``; ``allowed`` itself where it has none."""
-        phrases = read_query(query).phrases
+        """Those of ``allowed`` that have the quoted phrases that ``query`` consists of; ``allowed`` itself for other queries."""
+        phrases = read_query(query).required
         if not phrases:
             return allowed
         counts = self._bag.counts()

@@ -14,7 +14,6 @@ nothing about documents, people or change numbers; who may see a row is told by 
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,24 +25,15 @@ from numpy.typing import NDArray
 
 from core.errors import IndexDamaged, NotReady, StorageFailed
 from core.types import Allowed, Chunk
-from retrieval.sparse.analyse import VERSION
-from retrieval.sparse.bm25_reference import lucene_idf
 from retrieval.sparse.languages import KEYS, LanguageKey, language_key
 from retrieval.sparse.passage import PassageReader
-from retrieval.sparse.quoted import Asked, Phrase, read_query
+from retrieval.sparse.quoted import read_query
 from retrieval.sparse.tantivy_files import check_folder
+from retrieval.sparse.tantivy_query import KEY_ROOM, LANGUAGE, TERMS, WORDS, phrase_query, schema, scored
 from retrieval.sparse.term_bag import check_k
 
 # Terms wait in memory up to this size before they become a segment; 15 MB is tantivy's least.
 WRITER_MEMORY_BYTES = 30_000_000
-
-# The version is in the name, so that an index of other terms does not open.
-_TERMS = f"terms_{VERSION}"
-_WORDS = f"words_{VERSION}"
-# The number of a language's key, alone and with collection_id · _KEY_ROOM before it: which languages there are, and where.
-_LANGUAGE = "language"
-_KEY_ROOM = 64
-_K1 = 1.2  # tantivy's own, as is b = 0.75
 
 # float32 sums depend on the order of their terms, which differs between tantivy's plans for one query; beyond these
 # digits two equal passages could seem different.
@@ -77,7 +67,7 @@ class TantivyIndex:
         self._path = path
         self._reader = PassageReader() if reader is None else reader
         self._languages: tuple[tantivy.Searcher | None, dict[int, frozenset[LanguageKey]]] = (None, {})
-        self._schema = _schema()
+        self._schema = schema()
         self._lock = threading.Lock()
         self._closed = False
         with _panic_is_damage(path):
@@ -126,10 +116,10 @@ class TantivyIndex:
             document.add_integer("row", int(row))
             document.add_integer("collection", int(collection_id))
             key = KEYS.index(language_key(language))
-            document.add_integer(_LANGUAGE, key)
-            document.add_integer(_LANGUAGE, int(collection_id) * _KEY_ROOM + key)
-            document.add_text(_TERMS, " ".join(passage.terms))
-            document.add_text(_WORDS, passage.words)
+            document.add_integer(LANGUAGE, key)
+            document.add_integer(LANGUAGE, int(collection_id) * KEY_ROOM + key)
+            document.add_text(TERMS, " ".join(passage.terms))
+            document.add_text(WORDS, passage.words)
             documents.append(document)
         with self._lock:
             writer = self._open_writer()
@@ -171,8 +161,8 @@ class TantivyIndex:
     def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]:
         """The ``k`` allowed passages with the highest BM25 for the terms of ``query``; those that share none are left out.
 
-        The query is free text, but for quoted phrases, which a passage must have, and for queries that are nothing but
-        identifiers: a passage that has one whole gets more than all terms together can give (``retrieval.sparse.quoted``).
+        The query is free text but for quoted phrases and identifiers (``retrieval.sparse.quoted``): a query that is a
+        phrase finds that alone; else, having one whole is worth more than all terms together can give.
 
         Raises:
             InvalidRequest: ``k`` is less than 1.
@@ -185,23 +175,23 @@ class TantivyIndex:
         asked = read_query(query)
         with _panic_is_damage(self._path):
             terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
-            if not terms and not asked.phrases:
+            if not terms and not asked.required:
                 return []
-            return self._best(searcher, self._scored(searcher, terms, asked), k, allowed)
+            return self._best(searcher, scored(searcher, self._schema, terms, asked), k, allowed)
 
     def narrowed(self, query: str, allowed: Allowed) -> Allowed:
-        """Those of ``allowed`` that have every quoted phrase of ``query``; ``allowed`` itself where it has none.
+        """Those of ``allowed`` that have the quoted phrases that ``query`` consists of; ``allowed`` itself for other queries.
 
         Raises:
             IndexDamaged: tantivy failed on its own files.
         """
         asked, searcher = read_query(query), self._searcher
-        if not asked.phrases:
+        if not asked.required:
             return allowed
         rows = np.zeros_like(allowed.rows)
         if int(searcher.num_docs) and allowed.count:
             with _panic_is_damage(self._path):
-                every = self._best(searcher, self._scored(searcher, (), asked), int(searcher.num_docs), allowed)
+                every = self._best(searcher, scored(searcher, self._schema, (), asked), int(searcher.num_docs), allowed)
             rows[[row for row, _ in every]] = True
         return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
 
@@ -211,13 +201,13 @@ class TantivyIndex:
 
     def passages_with(self, word: str, allowed: Allowed, at_most: int) -> int:
         """How many allowed passages have this word (in the form of ``words_of``), counted up to ``at_most``."""
-        query = tantivy.Query.const_score_query(self._phrase((word,)), 1.0)
+        query = tantivy.Query.const_score_query(phrase_query(self._schema, (word,)), 1.0)
         with _panic_is_damage(self._path):
             return len(self._some(query, at_most, allowed))
 
     def spelt_alike(self, word: str, distance: int, allowed: Allowed, at_most: int) -> list[int]:
         """Some allowed rows with a word at most ``distance`` (1 or 2) letters added, lost, changed or swapped away."""
-        query = tantivy.Query.fuzzy_term_query(self._schema, _WORDS, word, distance, True, False)
+        query = tantivy.Query.fuzzy_term_query(self._schema, WORDS, word, distance, True, False)
         with _panic_is_damage(self._path):
             return self._some(query, at_most, allowed)
 
@@ -263,23 +253,6 @@ class TantivyIndex:
                 self._writer.wait_merging_threads()
                 self._writer = None
 
-    def _scored(self, searcher: tantivy.Searcher, terms: Sequence[str], asked: Asked) -> tantivy.Query:
-        """Passages with any of the terms, scored; with all phrases, which score only where there is no term to do so."""
-        counted = Counter(terms)
-        clauses = [(tantivy.Occur.Should, self._term(term, count)) for term, count in counted.items()]
-        if asked.phrases:
-            for phrase in asked.phrases:
-                found = tantivy.Query.const_score_query(self._phrase(phrase), 0.0 if terms else 1.0)
-                clauses.append((tantivy.Occur.Must, found))
-        elif asked.whole or asked.literal:
-            most = sum(count * self._most(searcher, term) for term, count in counted.items())
-            single = 1.0 if asked.literal else 2.0  # paths and the like are no terms, so standing together says it all
-            wishes = [(self._phrase(phrase), single) for phrase in asked.whole]
-            wishes += [(self._term(term, 1), 1.0) for term in asked.literal]
-            for wish, weight in wishes:
-                clauses.append((tantivy.Occur.Should, tantivy.Query.const_score_query(wish, weight * most)))
-        return tantivy.Query.boolean_query(clauses)
-
     def _plan(self, query: tantivy.Query, k: int, allowed: Allowed, total: int) -> tuple[tantivy.Query, int]:
         """The query, with the restriction that pays, and how many hits to ask for at first."""
         share = allowed.count / total
@@ -294,20 +267,6 @@ class TantivyIndex:
             [(tantivy.Occur.Must, query), (tantivy.Occur.Must, tantivy.Query.const_score_query(where, 0.0))]
         )
         return restricted, min(total, k + _SLACK)
-
-    def _term(self, term: str, count: int) -> tantivy.Query:
-        query = tantivy.Query.term_query(self._schema, _TERMS, term, index_option="freq")
-        return query if count == 1 else tantivy.Query.boost_query(query, float(count))
-
-    def _phrase(self, phrase: Phrase) -> tantivy.Query:
-        if len(phrase) == 1:
-            return tantivy.Query.term_query(self._schema, _WORDS, phrase[0], index_option="basic")
-        return tantivy.Query.phrase_query(self._schema, _WORDS, list(phrase))
-
-    def _most(self, searcher: tantivy.Searcher, term: str) -> float:
-        """What a passage can get for a term at most: its idf times k1 + 1."""
-        total = int(searcher.num_docs)
-        return (_K1 + 1) * lucene_idf(total, min(total, int(searcher.doc_freq(_TERMS, term))))
 
     def _languages_of(self, searcher: tantivy.Searcher, allowed: Allowed) -> frozenset[LanguageKey]:
         """The languages in the collections that are searched; in tantivy's dictionary, so it costs microseconds."""
@@ -370,7 +329,7 @@ class TantivyIndex:
 
 
 def _held(searcher: tantivy.Searcher, collection_id: int, among: Iterable[LanguageKey]) -> frozenset[LanguageKey]:
-    return frozenset(key for key in among if searcher.doc_freq(_LANGUAGE, collection_id * _KEY_ROOM + KEYS.index(key)))
+    return frozenset(key for key in among if searcher.doc_freq(LANGUAGE, collection_id * KEY_ROOM + KEYS.index(key)))
 
 
 def _rounded(score: float) -> float:
@@ -386,17 +345,6 @@ def _visible(
     return [
         (row, _rounded(score)) for (score, _), row, ok in zip(hits, rows.tolist(), seen.tolist(), strict=True) if ok
     ]
-
-
-def _schema() -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    # Integers, not unsigned: tantivy-py turns a Python int into a signed value, which kills the writer of a u64 field.
-    builder.add_integer_field("row", indexed=True, fast=True)
-    builder.add_integer_field("collection", indexed=True)
-    builder.add_integer_field(_LANGUAGE, indexed=True)
-    builder.add_text_field(_TERMS, tokenizer_name="whitespace", index_option="freq")
-    builder.add_text_field(_WORDS, tokenizer_name="whitespace", index_option="position")
-    return builder.build()
 
 
 def _open(path: Path | None, schema: tantivy.Schema) -> tantivy.Index:

@@ -204,9 +204,17 @@ class SparseIndexSuite:
         assert sorted(rows_of(index.search("net sales", 5, everything()))) == [1, 2, 3]
         assert index.search('"sales result"', 5, everything()) == []
 
-    def test_words_beside_the_phrase_rank_and_do_not_exclude(self, index: CommittingIndex) -> None:
-        fill(index, {1: "net sales fell", 2: "net sales rose in autumn", 3: "autumn leaves"} | OTHERS)
-        assert rows_of(index.search('autumn "net sales"', 5, everything())) == [2, 1]
+    def test_within_a_longer_query_passages_that_have_the_phrase_come_first(self, index: CommittingIndex) -> None:
+        sales = "net of all sales, sales net in autumn, autumn, autumn"
+        fill(index, {1: "net sales fell", 2: "net sales rose in autumn", 3: "autumn leaves", 4: sales} | OTHERS)
+        assert rows_of(index.search('autumn "net sales"', 5, everything()))[:2] == [2, 1]
+        assert sorted(rows_of(index.search('autumn "net sales"', 5, everything()))) == [1, 2, 3, 4]
+
+    def test_a_phrase_of_stop_words_and_letters_counts_within_a_longer_query(self, index: CommittingIndex) -> None:
+        fill(
+            index, {1: "vitamin, vitamin: deficiency D", 2: "the vitamin D level and its deficiency in winter"} | OTHERS
+        )
+        assert rows_of(index.search('deficiency of "vitamin d"', 5, everything())) == [2, 1]
 
     def test_all_of_several_phrases_are_needed(self, index: CommittingIndex) -> None:
         fill(index, {1: "red fox and grey wolf", 2: "red fox and wolf, grey", 3: "grey wolf"})
@@ -238,11 +246,12 @@ class SparseIndexSuite:
 
     def test_narrowing_keeps_what_is_allowed_and_has_the_phrase(self, index: CommittingIndex) -> None:
         fill(index, {row: "net sales" if row % 3 else "sales net" for row in range(1, 31)})
-        narrowed = index.narrowed('"net sales" anything', allow(range(1, 10), size=40))
+        narrowed = index.narrowed('"net sales"', allow(range(1, 10), size=40))
         assert np.flatnonzero(narrowed.rows).tolist() == [1, 2, 4, 5, 7, 8]
         assert narrowed.count == 6
         unquoted = allow([1])
         assert index.narrowed("net sales", unquoted) is unquoted
+        assert index.narrowed('"net sales" and more', unquoted) is unquoted
 
     @pytest.mark.parametrize(
         ("identifier", "text", "decoy"),

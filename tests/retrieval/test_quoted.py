@@ -39,6 +39,8 @@ def test_signs_that_quote_nothing_are_text(query):
         ("CVE-2026-27628", Asked(whole=(("cve", "2026", "27628"),), literal=("cve-2026-27628",))),
         ("§ 4.2", Asked(whole=(("4", "2"),), literal=("4.2",))),
         ("src/core/errors.py", Asked(whole=(("src", "core", "errors", "py"),), literal=("src/core/errors.py",))),
+        ('"net sales" (“C++”)', Asked(required=(("net", "sales"), ("c",)))),
+        ('what is "net sales"?', Asked(preferred=(("net", "sales"),))),
         ("ISO/IEC", Asked(whole=(("iso", "iec"),))),
         ("c++", Asked(literal=("c++",))),
         ("c3535", Asked()),  # one term anyway
@@ -56,8 +58,10 @@ def test_queries_of_nothing_but_identifiers(query, asked):
 def test_any_query_can_be_read_always_with_the_same_result(query):
     asked = read_query(query)
     assert read_query(query) == asked
-    assert len(asked.phrases) <= MAX_PHRASES
-    assert all(word and not word.isspace() for phrase in (*asked.phrases, *asked.whole) for word in phrase)
+    assert len(asked.required + asked.preferred) <= MAX_PHRASES
+    assert all(
+        word and not word.isspace() for phrase in (*asked.required, *asked.preferred, *asked.whole) for word in phrase
+    )
 
 
 def test_hybrid_search_finds_a_quoted_phrase_alone_and_an_identifier_first(tmp_path):

@@ -28,7 +28,8 @@ ANALYSERS = Analysers()
     ("language", "one", "other"),
     [
         ("de", "Entscheidungen", "Entscheidung"),
-        ("es", "informaciones", "información")("fr", "nationales", "nationale"),
+        ("es", "informaciones", "información"),
+        ("fr", "nationales", "nationale"),
         ("it", "decisioni", "decisione"),
         ("pt", "informações", "informação"),
         ("nl", "besluiten", "besluit"),

@@ -74,7 +74,7 @@ def test_settling_merges_and_changes_no_answer(tmp_path: Path) -> None:
 
 def test_an_index_of_other_terms_does_not_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     TantivyIndex(tmp_path).close()
-    monkeypatch.setattr("retrieval.sparse.tantivy._TERMS", "terms_0")
+    monkeypatch.setattr("retrieval.sparse.tantivy_query.TERMS", "terms_0")
     with pytest.raises(IndexDamaged, match="delete the folder"):
         TantivyIndex(tmp_path)
 

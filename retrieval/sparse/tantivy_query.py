@@ -1,0 +1,70 @@
+"""The fields of the tantivy index, and what is asked of them. Knows neither files nor who may see what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import tantivy
+
+from retrieval.sparse.analyse import VERSION
+from retrieval.sparse.bm25_reference import lucene_idf
+from retrieval.sparse.quoted import Asked, Phrase
+
+# The version is in the name, so that an index of other terms does not open.
+TERMS = f"terms_{VERSION}"
+WORDS = f"words_{VERSION}"
+# The number of a language's key, alone and with collection_id · KEY_ROOM before it: which languages there are, and where.
+LANGUAGE = "language"
+KEY_ROOM = 64
+_K1 = 1.2  # tantivy's own, as is b = 0.75
+
+
+def schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    # Integers, not unsigned: tantivy-py turns a Python int into a signed value, which kills the writer of a u64 field.
+    builder.add_integer_field("row", indexed=True, fast=True)
+    builder.add_integer_field("collection", indexed=True)
+    builder.add_integer_field(LANGUAGE, indexed=True)
+    builder.add_text_field(TERMS, tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field(WORDS, tokenizer_name="whitespace", index_option="position")
+    return builder.build()
+
+
+def scored(searcher: tantivy.Searcher, schema: tantivy.Schema, terms: Sequence[str], asked: Asked) -> tantivy.Query:
+    """Passages with any of the terms, scored, and what else is asked for.
+
+    Required phrases score only where there is no term to do so. A wish is worth the most that the terms can give, times its
+    weight.
+    """
+    counted = Counter(terms)
+    clauses = [(tantivy.Occur.Should, _term(schema, term, count)) for term, count in counted.items()]
+    if asked.required:
+        for phrase in asked.required:
+            found = tantivy.Query.const_score_query(phrase_query(schema, phrase), 0.0 if terms else 1.0)
+            clauses.append((tantivy.Occur.Must, found))
+    elif asked.wishes or asked.literal:
+        most = sum(count * _most(searcher, term) for term, count in counted.items())
+        wishes = [(phrase_query(schema, phrase), weight) for phrase, weight in asked.wishes]
+        wishes += [(_term(schema, term, 1), 1.0) for term in asked.literal]
+        for wish, weight in wishes:
+            clauses.append((tantivy.Occur.Should, tantivy.Query.const_score_query(wish, weight * most)))
+    return tantivy.Query.boolean_query(clauses)
+
+
+def phrase_query(schema: tantivy.Schema, phrase: Phrase) -> tantivy.Query:
+    """Passages that have these words next to each other."""
+    if len(phrase) == 1:
+        return tantivy.Query.term_query(schema, WORDS, phrase[0], index_option="basic")
+    return tantivy.Query.phrase_query(schema, WORDS, list(phrase))
+
+
+def _term(schema: tantivy.Schema, term: str, count: int) -> tantivy.Query:
+    query = tantivy.Query.term_query(schema, TERMS, term, index_option="freq")
+    return query if count == 1 else tantivy.Query.boost_query(query, float(count))
+
+
+def _most(searcher: tantivy.Searcher, term: str) -> float:
+    """What a passage can get for a term at most: its idf times k1 + 1."""
+    total = int(searcher.num_docs)
+    return (_K1 + 1) * lucene_idf(total, min(total, int(searcher.doc_freq(TERMS, term))))
