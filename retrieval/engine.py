@@ -34,6 +34,7 @@ from retrieval.memory_terms import MemoryTerms
 from retrieval.prepared import Prepared
 from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
+from retrieval.record import SearchRecord
 from retrieval.records import Change, IndexStatus
 from retrieval.sparse_kinds import SparseKind
 from retrieval.store import Store
@@ -229,8 +230,9 @@ class SearchEngine:
         dense: DenseKind | None = None,
         fusion: Literal["convex", "rrf"] | None = None,
         collapse: bool | None = None,
+        record: SearchRecord | None = None,
     ) -> EngineRetriever:
-        """A retriever; whatever is None is as the settings say.
+        """A retriever; whatever is None is as the settings say. With a ``record`` it is good for one search.
 
         Raises:
             InvalidRequest: there is no such retriever.
@@ -250,6 +252,7 @@ class SearchEngine:
             sparse=kind,
             dense=dense or settings.dense,
             collapse=settings.collapse_duplicates if collapse is None else collapse,
+            record=record,
         )
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
