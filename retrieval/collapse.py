@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from core.types import Hit
-from retrieval.record import Cut, found_id
+from retrieval.search_record import Cut, found_id
 from retrieval.signature import NEAR, Signature, similarity, words_of
 
 SHINGLE_WORDS = 3

@@ -34,8 +34,8 @@ from retrieval.memory_terms import MemoryTerms
 from retrieval.prepared import Prepared
 from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
-from retrieval.record import SearchRecord
 from retrieval.records import Change, IndexStatus
+from retrieval.search_record import SearchRecord
 from retrieval.sparse_kinds import SparseKind
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper

@@ -24,8 +24,8 @@ from retrieval.collapse import collapse
 from retrieval.near import read_signatures
 from retrieval.parents import any_parents, parent_ids
 from retrieval.ranking import MAX_K, RankedRow, Ranking, check_query
-from retrieval.record import NEAR_MISSES, Cut, SearchRecord, Stage, found_id
 from retrieval.records import Passage
+from retrieval.search_record import NEAR_MISSES, Cut, SearchRecord, Stage, found_id
 
 if TYPE_CHECKING:
     from retrieval.engine import SearchEngine

@@ -11,7 +11,7 @@ from core.errors import InvalidRequest
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.types import Allowed, StagePart
 from retrieval.fuse import Ranked, convex, rrf
-from retrieval.record import Fusion, SearchRecord, Stage
+from retrieval.search_record import Fusion, SearchRecord, Stage
 
 MAX_K = 1000
 

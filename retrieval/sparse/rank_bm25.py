@@ -12,6 +12,7 @@ import numpy as np
 from rank_bm25 import BM25Okapi
 
 from retrieval.sparse.analyse import Analyser
+from retrieval.sparse.bm25_reference import okapi_idf
 from retrieval.sparse.counted import CountedIndex, Scorer
 from retrieval.sparse.term_bag import Floats, TermCounts
 
@@ -31,4 +32,4 @@ class RankBm25Index(CountedIndex):
 
             return score
 
-        super().__init__(prepare, analyser)
+        super().__init__(prepare, analyser, okapi_idf)

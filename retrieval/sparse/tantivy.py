@@ -26,6 +26,7 @@ from core.types import Allowed, Chunk
 from retrieval.sparse.analyse import VERSION, Analyser, passage_text
 from retrieval.sparse.tantivy_files import check_folder
 from retrieval.sparse.term_bag import check_k
+from retrieval.sparse.weights import TermWeight, from_tantivy
 
 # Terms wait in memory up to this size before they become a segment; 15 MB is tantivy's least.
 WRITER_MEMORY_BYTES = 30_000_000
@@ -174,6 +175,27 @@ class TantivyIndex:
                     return found[:k]
                 limit = min(total, limit * 4)
 
+    def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
+        """Row → the terms of ``query`` that it has, those that weigh most first; rows without any are left out.
+
+        Raises:
+            IndexDamaged: tantivy failed on its own files.
+        """
+        searcher = self._searcher
+        terms = self._analyser.terms(query)
+        if not terms:
+            return {}
+        found: dict[int, list[TermWeight]] = {}
+        with _panic_is_damage(self._path):
+            scored = self._any_of(terms)
+            for row in rows:
+                this = tantivy.Query.term_query(self._schema, "row", int(row))
+                this = tantivy.Query.boolean_query([(tantivy.Occur.Must, this), (tantivy.Occur.Must, scored)])
+                for _, address in searcher.search(this, 1, count=False).hits:
+                    if weights := from_tantivy(scored.explain(searcher, address).to_json()):
+                        found[row] = weights
+        return found
+
     def close(self) -> None:
         """Waits for merges and gives back the lock on the folder. What was not committed is lost."""
         with self._lock:
@@ -184,9 +206,7 @@ class TantivyIndex:
 
     def _plan(self, terms: Sequence[str], k: int, allowed: Allowed, total: int) -> tuple[tantivy.Query, int]:
         """The query, with the restriction that pays, and how many hits to ask for at first."""
-        any_term = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Should, self._term(term, count)) for term, count in Counter(terms).items()]
-        )
+        any_term = self._any_of(terms)
         share = allowed.count / total
         if share > _WIDE_SHARE:
             return any_term, min(total, int(k / share) + _SLACK)
@@ -199,6 +219,11 @@ class TantivyIndex:
             [(tantivy.Occur.Must, any_term), (tantivy.Occur.Must, tantivy.Query.const_score_query(where, 0.0))]
         )
         return restricted, min(total, k + _SLACK)
+
+    def _any_of(self, terms: Sequence[str]) -> tantivy.Query:
+        return tantivy.Query.boolean_query(
+            [(tantivy.Occur.Should, self._term(term, count)) for term, count in Counter(terms).items()]
+        )
 
     def _term(self, term: str, count: int) -> tantivy.Query:
         query = tantivy.Query.term_query(self._schema, _TERMS, term, index_option="freq")
