@@ -61,8 +61,10 @@ class EngineRetriever:
         check_query(query, k)
         if self.record is None:
             return self._collapsed(query, k, where)
+        began = time.perf_counter()
         hits = self._collapsed(query, min(k + NEAR_MISSES, MAX_K), where)
-        self.record.beyond.extend(hits[k:])
+        self.record.seconds = time.perf_counter() - began
+        self.record.found[:], self.record.beyond[:] = hits[:k], hits[k:]
         return hits[:k]
 
     def _collapsed(self, query: str, k: int, where: Where) -> list[Hit]:

@@ -54,9 +54,11 @@ class SearchRecord:
     stages: list[Stage] = field(default_factory=list)
     lists: dict[str, Sequence[tuple[int, float]]] = field(default_factory=dict)  # stage → (row, score), best first
     fusion: Fusion | None = None
+    seconds: float = 0.0  # of the indexes' own ranking with the reading of its passages
     rows: dict[str, int] = field(default_factory=dict)  # chunk_id of what was found → row
     cuts: list[Cut] = field(default_factory=list)
     merged: dict[int, int] = field(default_factory=dict)  # row → better row that is read as the same parent
+    found: list[Hit] = field(default_factory=list)  # what the indexes' own ranking gave on
     beyond: list[Hit] = field(default_factory=list)  # what came next after the last hit of the indexes' own ranking
 
     def begin(self) -> None:
@@ -66,6 +68,7 @@ class SearchRecord:
         self.rows.clear()
         self.merged.clear()
         self.cuts.clear()
+        self.found.clear()
         self.beyond.clear()
         self.fusion = None
 
