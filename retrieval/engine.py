@@ -24,7 +24,8 @@ from core.errors import IndexDamaged, NotReady
 from core.findings import Finding
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
-from core.types import Allowed
+from core.types import Allowed, Where
+from retrieval.access import readable_collections
 from retrieval.background import Background
 from retrieval.catalogue import Catalogue, Snapshot
 from retrieval.generations import Generations
@@ -33,6 +34,7 @@ from retrieval.hybrid import EngineRetriever
 from retrieval.memory_terms import MemoryTerms
 from retrieval.prepared import Prepared
 from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
+from retrieval.query_cache import SearchState
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change, IndexStatus
 from retrieval.search_record import SearchRecord
@@ -309,6 +311,21 @@ class SearchEngine:
         if kind == "hnsw" and found[0].encoder is self.encoder:
             self._graph.want()
         return found
+
+    def search_state(self, where: Where) -> SearchState | None:
+        """What a search by ``where`` would see now; None while the indexes are behind the database.
+
+        Raises:
+            NotFound: a named collection that this principal cannot see.
+        """
+        with self.store.database.read() as connection:
+            change = current_change(connection)
+            readable = readable_collections(connection, where.principal, where.collections)
+        if change != self._catalogue.change:
+            return None
+        spaces = tuple(encoder.revision for encoder, _ in self._spaces)
+        serving = (self._terms.index is not None, self._spaces.index.kind, spaces)
+        return SearchState(change, (tuple(sorted(readable.values())), serving))
 
     def term_index_failed(self, error: IndexDamaged) -> None:
         """A search ran into a damaged term index: it is built anew, and searches go on without it."""
