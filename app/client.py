@@ -273,6 +273,36 @@ class Client:
         collapse_duplicates: bool | None = None,
     ) -> list[replies.Hit]:
         """None is what the server's settings say."""
+        return self.search_whole(
+            query,
+            collections,
+            k=k,
+            retriever=retriever,
+            explain=explain,
+            sparse=sparse,
+            dense=dense,
+            fusion=fusion,
+            collapse_duplicates=collapse_duplicates,
+        )["hits"]
+
+    def search_whole(
+        self,
+        query: str,
+        collections: Sequence[str],
+        *,
+        k: int | None = None,
+        retriever: str | None = None,
+        explain: bool = False,
+        sparse: str | None = None,
+        dense: str | None = None,
+        fusion: str | None = None,
+        collapse_duplicates: bool | None = None,
+        max_per_document: int | None = None,
+        mmr_lambda: float | None = None,
+        highlight: str | None = None,
+        filters: Mapping[str, Sequence[str]] | None = None,
+    ) -> replies.SearchReply:
+        """With ``explain`` also why; None is what the server's settings say."""
         body = {"query": query, "collections": list(collections), "explain": explain}
         chosen = _given(
             k=k,
@@ -281,9 +311,16 @@ class Client:
             dense=dense,
             fusion=fusion,
             collapse_duplicates=collapse_duplicates,
+            max_per_document=max_per_document,
+            mmr_lambda=mmr_lambda,
+            highlight=highlight,
+            filters=None if filters is None else {field: list(values) for field, values in filters.items()},
         )
-        reply = self._json("POST", "/v1/search", json=body | chosen)
-        return cast("list[replies.Hit]", reply["hits"])
+        return cast(replies.SearchReply, self._json("POST", "/v1/search", json=body | chosen))
+
+    def facets(self, collections: Sequence[str]) -> replies.Facets:
+        """What the documents of these collections can be filtered by."""
+        return cast(replies.Facets, self._json("GET", "/v1/search/facets", params={"collection": list(collections)}))
 
     def ask(
         self,

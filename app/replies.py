@@ -215,6 +215,94 @@ class Hit(TypedDict):
     matched: NotRequired[Matched]
     stands_for: NotRequired[int]  # near-duplicate documents that say this, its own counted
     duplicates: NotRequired[list[str]]  # the ids of the others
+    highlight: NotRequired[Span]  # the sentence that answers best
+    explanation: NotRequired[Explanation]
+
+
+class Span(TypedDict):
+    """Code points of the document's text."""
+
+    start: int
+    end: int
+
+
+class FusedPart(TypedDict):
+    stage: str
+    rank: int | None
+    score: float | None
+    low: float
+    high: float
+    normalised: float
+    weight: float
+    contribution: float
+
+
+class TermWeight(TypedDict):
+    term: str
+    idf: float
+    tf: float
+    contribution: float
+
+
+class TokenMatch(TypedDict):
+    token: str
+    match: str
+    start: int
+    end: int
+    cosine: float
+
+
+class Explanation(TypedDict):
+    fused: list[FusedPart]
+    fused_score: float | None
+    terms: list[TermWeight]
+    terms_score: float | None
+    tokens: list[TokenMatch]
+
+
+class Reason(TypedDict):
+    code: str
+    message: str
+    gap: float | None
+    by_rank: int | None
+    fields: list[str]
+
+
+class NearMiss(Hit):
+    reason: Reason
+
+
+class Stage(TypedDict):
+    name: str
+    candidates: int
+    seconds: float
+
+
+class CacheCounts(TypedDict):
+    hits: int
+    misses: int
+    entries: int
+    passages: int
+
+
+class SearchReply(TypedDict):
+    """Only ``hits`` come where nothing was to be explained."""
+
+    hits: list[Hit]
+    near_misses: NotRequired[list[NearMiss]]
+    stages: NotRequired[list[Stage]]
+    seconds: NotRequired[float]
+    cached: NotRequired[bool]
+    cache: NotRequired[CacheCounts]
+
+
+class Facets(TypedDict):
+    """Value → number of documents; ``date`` is {"from", "to"}, or null where no document has one."""
+
+    type: dict[str, int]
+    language: dict[str, int]
+    tag: dict[str, int]
+    date: dict[str, str] | None
 
 
 class Citation(TypedDict):

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.guard import PrincipalHere, ServicesHere
-from app.shapes import hit_json
+from app.search_shapes import found_json
+from app.searching import SearchChoices
 from core.errors import InvalidRequest
 from core.types import Where
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
 Collections = Annotated[list[str], Field(examples=[["filings"]], description="empty: all that you may read")]
+
+
+class DateRange(BaseModel):
+    """Both ends are included; a year or a month is all of it."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    first: str | None = Field(None, alias="from", examples=["2024"])
+    last: str | None = Field(None, alias="to", examples=["2024-06-30"])
 
 
 class SearchRequest(BaseModel):
@@ -28,9 +38,14 @@ class SearchRequest(BaseModel):
     dense: Literal["auto", "exact", "hnsw"] | None = None
     fusion: Literal["convex", "rrf"] | None = None
     rerank: bool | None = None
-    filters: dict[str, list[str]] = Field({}, examples=[{"mime_type": ["application/pdf"]}])
-    explain: bool = False
-    collapse_duplicates: bool | None = Field(None, description="null: as the settings say")
+    filters: dict[str, str | list[str] | DateRange] = Field(
+        {}, examples=[{"type": ["pdf"], "language": "en", "path": "reports/", "date": {"from": "2024", "to": "2025"}}]
+    )
+    explain: bool = Field(False, description="adds where the scores come from, and what was nearly found")
+    collapse_duplicates: bool | None = Field(None, description="null: as the settings say; so for those below")
+    max_per_document: int | None = Field(None, ge=0, le=1000, description="hits of one document; 0: no bound")
+    mmr_lambda: float | None = Field(None, ge=0, le=1, description="maximal marginal relevance; 1: off")
+    highlight: Literal["off", "words", "tokens"] | None = None
 
 
 @router.post("/search")
@@ -42,17 +57,44 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
             f"the query has {len(body.query):,} characters and may have {services.settings.max_question_characters:,}",
             code="query-too-long",
         )
-    where = Where(
-        principal=principal,
-        collections=tuple(body.collections),
-        filters={field: tuple(values) for field, values in body.filters.items()},
-    )
-    retriever = services.engine.retriever(
-        body.retriever or services.settings.retriever,
+    where = Where(principal=principal, collections=tuple(body.collections), filters=_flat(body.filters))
+    choices = SearchChoices(
+        retriever=body.retriever,
         sparse=body.sparse,
         dense=body.dense,
         fusion=body.fusion,
-        collapse=body.collapse_duplicates,
+        collapse_duplicates=body.collapse_duplicates,
+        max_per_document=body.max_per_document,
+        mmr_lambda=body.mmr_lambda,
+        highlight=body.highlight,
+        explain=body.explain,
     )
-    hits = await services.offload(retriever.search, body.query, body.k, where)
-    return {"hits": [hit_json(h) for h in hits]}
+    found, cached = await services.offload(
+        services.searching.search, services.engine, body.query, body.k, where, choices
+    )
+    return found_json(found, cached=cached, counts=services.searching.counts())
+
+
+@router.get("/search/facets")
+async def facets(
+    services: ServicesHere, principal: PrincipalHere, collection: Annotated[list[str] | None, Query()] = None
+) -> dict[str, Any]:
+    """What the documents of these collections can be filtered by: types, languages, tags with their numbers of documents."""
+    found = await services.offload(services.store.facets, principal, collection or [])
+    days = sorted(found.pop("date"))
+    return {**found, "date": {"from": days[0], "to": days[-1]} if days else None}
+
+
+def _flat(filters: dict[str, str | list[str] | DateRange]) -> dict[str, tuple[str, ...]]:
+    """A range becomes one filter for each of its ends."""
+    flat: dict[str, tuple[str, ...]] = {}
+    for field, value in filters.items():
+        match value:
+            case DateRange():
+                ends = {f"{field}.from": value.first, f"{field}.to": value.last}
+                flat.update({name: (end,) for name, end in ends.items() if end is not None})
+            case str():
+                flat[field] = (value,)
+            case _:
+                flat[field] = tuple(value)
+    return flat

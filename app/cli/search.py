@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from app.cli.common import AsJson, Collection, DataDir, connected, print_json
-from app.replies import Hit
+from app.cli.search_text import hit_text, summary_text
 
 
 class RetrieverChoice(enum.StrEnum):
@@ -29,6 +30,12 @@ class DenseChoice(enum.StrEnum):
     hnsw = "hnsw"
 
 
+class HighlightChoice(enum.StrEnum):
+    off = "off"
+    words = "words"
+    tokens = "tokens"
+
+
 RetrieverOption = Annotated[RetrieverChoice | None, typer.Option("--retriever", help="How passages are found.")]
 SparseOption = Annotated[SparseChoice | None, typer.Option("--sparse", help="The BM25 engine.")]
 DenseOption = Annotated[DenseChoice | None, typer.Option("--dense", help="The vector index.")]
@@ -37,7 +44,13 @@ DenseOption = Annotated[DenseChoice | None, typer.Option("--dense", help="The ve
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     collection: Collection,
-    retriever: RetrieverOption = None,
+    retriever: class HighlightChoice(enum.StrEnum):
+    off = "off"
+    words = "words"
+    tokens = "tokens"
+
+
+RetrieverOption = None,
     sparse: SparseOption = None,
     dense: DenseOption = None,
     rerank: Annotated[
@@ -49,19 +62,41 @@ def search(
             "--collapse/--no-collapse", help="Leave out what a near-duplicate has said. Default: the settings'."
         ),
     ] = None,
+    max_per_document: Annotated[
+        int | None, typer.Option(min=0, max=1000, help="Hits of one document; 0: no bound. Default: the settings'.")
+    ] = None,
+    mmr_lambda: Annotated[
+        float | None,
+        typer.Option("--mmr", min=0, max=1, help="Maximal marginal relevance; 1: off. Default: the settings'."),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="FIELD=VALUE",
+            help="type=pdf, language=en, tag=budget, path=reports/, date.from=2024, date.to=2024-06-30; may be repeated.",
+        ),
+    ] = None,
+    highlight: Annotated[
+        HighlightChoice | None,
+        typer.Option("--highlight", help="How the best sentence of each passage is found, which is marked »so«."),
+    ] = None,
     k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 10,
-    explain: Annotated[bool, typer.Option("--explain", help="Show rank and score of each stage.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show where each score comes from, and what was nearly found.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Find passages.
 
-    Example: openbook search "net sales third quarter" --collection filings --k 5 --explain
+    Example: openbook search "net sales third quarter" --collection filings --k 5 --filter type=pdf --explain
     """
     if rerank:
         raise typer.BadParameter("there is no reranker in this version: leave --rerank out")
+    wanted = _filters(filters or [])
     with connected(data_dir) as client:
-        hits = client.search(
+        reply = client.search_whole(
             query,
             [collection],
             k=k,
@@ -70,26 +105,32 @@ def search(
             dense=_value(dense),
             explain=explain,
             collapse_duplicates=collapse,
+            max_per_document=max_per_document,
+            mmr_lambda=mmr_lambda,
+            highlight=_value(highlight),
+            filters=wanted or None,
         )
     if as_json:
-        print_json({"hits": hits})
+        print_json(dict(reply))
         return
-    if not hits:
+    if not reply["hits"]:
         print("nothing found")
-    for hit in hits:
-        _print_hit(hit, explain)
+    for hit in reply["hits"]:
+        print(hit_text(hit))
+    if explain:
+        print(summary_text(reply))
+
+
+def _filters(given: Sequence[str]) -> dict[str, list[str]]:
+    """FIELD=VALUE, where a field that is given again has both values."""
+    found: dict[str, list[str]] = {}
+    for one in given:
+        field, equals, value = one.partition("=")
+        if not equals or not field.strip() or not value.strip():
+            raise typer.BadParameter(f"{one!r} is no filter: write FIELD=VALUE, for example --filter type=pdf")
+        found.setdefault(field.strip(), []).append(value.strip())
+    return found
 
 
 def _value(choice: enum.StrEnum | None) -> str | None:
     return choice.value if choice is not None else None
-
-
-def _print_hit(hit: Hit, explain: bool) -> None:
-    page = f", page {hit['page']}" if hit["page"] else ""
-    alike = f"   [stands for {n} documents]" if (n := hit.get("stands_for", 1)) > 1 else ""
-    print(f"{hit['rank']:>3}. {hit['title']}{page}   {hit['score']:.4f}{alike}")
-    if explain:
-        parts: dict[str, Any] = dict(hit["parts"])
-        print("     " + "   ".join(f"{name}: rank {p['rank']}, {p['score']:.4f}" for name, p in parts.items()))
-    text = " ".join(hit["text"].split())
-    print(f"     {text[:300]}{'…' if len(text) > 300 else ''}\n")
