@@ -215,11 +215,11 @@ class Hit(TypedDict):
     matched: NotRequired[Matched]
     stands_for: NotRequired[int]  # near-duplicate documents that say this, its own counted
     duplicates: NotRequired[list[str]]  # the ids of the others
-    highlight: NotRequired[Span]  # the sentence that answers best
+    highlight: NotRequired[Range]  # the sentence that answers best
     explanation: NotRequired[Explanation]
 
 
-class Span(TypedDict):
+class Range(TypedDict):
     """Code points of the document's text."""
 
     start: int

@@ -44,13 +44,7 @@ DenseOption = Annotated[DenseChoice | None, typer.Option("--dense", help="The ve
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     collection: Collection,
-    retriever: class HighlightChoice(enum.StrEnum):
-    off = "off"
-    words = "words"
-    tokens = "tokens"
-
-
-RetrieverOption = None,
+    retriever: RetrieverOption = None,
     sparse: SparseOption = None,
     dense: DenseOption = None,
     rerank: Annotated[
