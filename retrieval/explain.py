@@ -260,7 +260,8 @@ def _too_low(hit: Hit, weakest: float, k: int, *, spread: bool) -> NearMiss:
         return NearMiss(hit=hit, code="rank", message=f"others were chosen before it for the {k} places", gap=None)
     best = min((p.rank, name) for name, p in hit.parts.items() if name != "fused" or len(hit.parts) == 1)
     told = f"number {best[0]} by {best[1]}, but " if hit.source == "fused" else ""
-    message = f"{told}number {hit.rank} in all: its score is {gap:.4f} less than that of the last hit"
+    less = f"{gap:.4f} less than" if gap > 0 else "the same as"
+    message = f"{told}number {hit.rank} in all: its score is {less} that of the last hit"
     return NearMiss(hit=hit, code="rank", message=message, gap=gap)
 
 
