@@ -107,8 +107,8 @@ def _text(hit: replies.Hit) -> str:
     opens: dict[int, str] = {}
     closes: dict[int, str] = {}
     # The sentence lies within what was found, so the outer mark is opened first and closed last.
-    for name, tag in (("matched", "mark"), ("highlight", "strong")):
-        if (found := hit.get(name)) is not None:
+    for found, tag in ((hit.get("matched"), "mark"), (hit.get("highlight"), "strong")):
+        if found is not None:
             start, end = found["start"] - hit["start"], found["end"] - hit["start"]
             opens[start] = opens.get(start, "") + f"<{tag}>"
             closes[end] = f"</{tag}>" + closes.get(end, "")
