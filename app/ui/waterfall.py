@@ -41,7 +41,7 @@ def way_html(hit: replies.Hit, hits: Sequence[replies.Hit]) -> str:
     steps = []
     for stage in sorted(hit["parts"], key=lambda s: (_ORDER.index(s) if s in _ORDER else len(_ORDER), s)):
         part = hit["parts"][stage]
-        scores = [h["parts"][stage]["score"] for h in hits if stage in h["parts"]]
+        scores = [part["score"], *(h["parts"][stage]["score"] for h in hits if stage in h["parts"])]
         steps.append(
             f'<li><span class="ob-way-stage">{inert_html(STAGE_WORDS.get(stage, stage))}</span>'
             f'<span class="ob-way-rank">rank {part["rank"]:,}</span>'
