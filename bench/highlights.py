@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] = ()) -> int:
             right[way].append(span is not None and _holds(text[slice(*span)], sample.answers))
         right["first sentence"].append(_holds(text[slice(*sentence_spans(text)[0])], sample.answers))
     print(f"| marked by | right of {len(right['words'])} | ms per passage, p50 |\n|---|---|---|")
-    for way, found in right.items():
-        took = f"{1000 * statistics.median(seconds[way]):.2f}" if way in seconds else ""
-        print(f"| {way} | {sum(found) / len(found):.3f} | {took} |")
+    for name, found in right.items():
+        took = f"{1000 * statistics.median(seconds[name]):.2f}" if name in seconds else ""
+        print(f"| {name} | {sum(found) / len(found):.3f} | {took} |")
     return 0
 
 
