@@ -149,7 +149,7 @@ class ExtractStrategy:
         self, recorder: Recorder, question: str, history: Sequence[Message], budget: Budget, where: Where
     ) -> AsyncGenerator[Event, None]:
         asked = check_question(question)
-        plan = QueryPlan(asked, self._retriever, self._query_side, self._lm, self._prompts)
+        plan = QueryPlan(asked, self._query_side, self._lm, self._prompts)
         hits: list[Hit] = []
         try:
             async with aclosing(plan.steps(recorder, history, budget)) as planned:
@@ -158,7 +158,9 @@ class ExtractStrategy:
             standalone = plan.standalone
             budget.take_step()
             began = recorder.now_s()
-            hits = await budget.bounded(self._offload(plan.retriever.search, standalone, self._k, where))
+            hits = await budget.bounded(
+                self._offload(plan.beside.around(self._retriever).search, standalone, self._k, where)
+            )
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
 

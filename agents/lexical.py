@@ -6,9 +6,8 @@ without spaces give pairs of characters. The kinds of question are told for Engl
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -82,22 +81,6 @@ def stem(word: str) -> str:
     # The stemmer keeps its word inside itself, so threads cannot share one; the cache makes a fresh one cheap enough.
     stemmed: str = snowballstemmer.stemmer("english").stemWord(plain)
     return stemmed
-
-
-def rarity(wanted: Sequence[str], texts: Sequence[Collection[str]]) -> dict[str, float]:
-    """Inverse document frequency of each wanted term over ``texts``: ln(1 + (N − n + 0.5) / (n + 0.5)), as in BM25."""
-    n_texts = len(texts)
-    return {
-        term: math.log(1 + (n_texts - n + 0.5) / (n + 0.5))
-        for term in dict.fromkeys(wanted)
-        for n in [sum(term in text for text in texts)]
-    }
-
-
-def coverage(weights: dict[str, float], present: Callable[[str], bool]) -> float:
-    """The share of the weight whose terms are ``present``, in [0, 1]; 0 where there is no weight."""
-    total = sum(weights.values())
-    return sum(w for term, w in weights.items() if present(term)) / total if total else 0.0
 
 
 def question_kind(question: str) -> QuestionKind:

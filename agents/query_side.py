@@ -1,6 +1,6 @@
 """What becomes of a question before it is searched: made standalone, imagined answers to, taken apart. Each is a switch.
 
-Strategies search with ``QueryPlan.retriever`` as with any other; what was done stands in the trace as steps of kind "plan".
+Strategies search with ``QueryPlan.beside.around(retriever)`` as with any other; what was done stands in the trace as steps of kind "plan".
 """
 
 from __future__ import annotations
@@ -83,14 +83,26 @@ class PlannedRetriever:
         return self._retriever.search(query, k, where)
 
 
-class QueryPlan:
-    """One question on its way to the search. ``standalone`` and ``retriever`` are what to search for, and with."""
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """What is looked for beside the question: near ``passages`` that were imagined, and for each of its ``parts``."""
 
-    def __init__(
-        self, question: str, retriever: Retriever, side: QuerySide, lm: LanguageModel | None, prompts: Prompts
-    ) -> None:
+    passages: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    def around(self, retriever: Retriever) -> Retriever:
+        """``retriever``, looking for all of it. Raises InvalidRequest if it cannot look near passages."""
+        if not self.passages and not self.parts:
+            return retriever
+        return PlannedRetriever(retriever, passages=self.passages, parts=self.parts)
+
+
+class QueryPlan:
+    """One question on its way to the search: ``standalone`` is what is searched for, and ``beside`` what else."""
+
+    def __init__(self, question: str, side: QuerySide, lm: LanguageModel | None, prompts: Prompts) -> None:
         self.standalone = question
-        self.retriever = retriever
+        self.beside = SearchPlan()
         self._side = side
         self._lm = lm
         self._prompts = prompts
@@ -126,8 +138,7 @@ class QueryPlan:
             )
             yield recorder.step("plan", thought=thought, usage=usage, started_s=began)
             yield recorder.count(usage)
-        if passages or parts:
-            self.retriever = PlannedRetriever(self.retriever, passages=passages, parts=parts)
+        self.beside = SearchPlan(passages, parts)
 
     async def _rewritten(
         self, recorder: Recorder, history: Sequence[Message], budget: Budget

@@ -125,7 +125,7 @@ class RagStrategy:
         hits: list[Hit] = []
         draft: _Draft | None = None
         try:
-            plan = QueryPlan(asked, self._retriever, self._query_side, self._lm, self._prompts)
+            plan = QueryPlan(asked, self._query_side, self._lm, self._prompts)
             async with aclosing(plan.steps(recorder, history, budget)) as planned:
                 async for event in planned:
                     yield event
@@ -133,7 +133,9 @@ class RagStrategy:
 
             budget.take_step()
             began = recorder.now_s()
-            search = self._offload(search_spread, plan.retriever, standalone, self._k, where, self._per_source)
+            search = self._offload(
+                search_spread, plan.beside.around(self._retriever), standalone, self._k, where, self._per_source
+            )
             hits = await budget.bounded(search)
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)

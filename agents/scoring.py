@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.candidates import Candidate, Region
-from agents.lexical import STOP_WORDS, could_answer, coverage, question_kind, rarity, terms
-from core.late_interaction import best_matches, windows, without_specials
+from agents.lexical import STOP_WORDS, could_answer, question_kind, terms
+from core.late_interaction import best_matches, place_tokens, without_specials
+from core.lexical import coverage, rarity
 from core.protocols import Encoder
 from core.text import fold, words
 from core.types import Vectors
@@ -160,27 +160,8 @@ def _query_tokens(question: str, encoder: Encoder) -> tuple[Vectors, NDArray[np.
 
 def _sentence_tokens(found: Sequence[Region], sentences: Sequence[Candidate], encoder: Encoder) -> list[Vectors]:
     """Per candidate its tokens (n, dim), read within as much of its region as the encoder takes."""
-    read: list[tuple[int, int, int]] = []  # region, start, end within it
-    for index, region in enumerate(found):
-        read += [(index, a, b) for a, b in windows(region.text, encoder)]
-    texts = [found[r].text[a:b] for r, a, b in read]
-    vectors = encoder.encode_tokens(texts)
-    # Per region: where each token begins and ends, in order, and its vector.
-    starts: list[list[int]] = [[] for _ in found]
-    ends: list[list[int]] = [[] for _ in found]
-    parts: list[list[Vectors]] = [[] for _ in found]
-    for (r, offset, _), text, states in zip(read, texts, vectors, strict=True):
-        spans = encoder.tokenizer.spans(text)
-        inner = without_specials(states, spans)
-        if inner is None:
-            # An encoder whose tokens cannot be placed in the text: each sentence is then read by itself.
-            return encoder.encode_tokens([c.text for c in sentences])
-        starts[r] += [offset + a for a, _ in spans[: len(inner)]]
-        ends[r] += [offset + b for _, b in spans[: len(inner)]]
-        parts[r].append(inner)
-    nothing = np.zeros((0, encoder.dim), np.float32)
-    joined = [np.concatenate(p) if p else nothing for p in parts]
-    return [
-        joined[c.region][bisect_left(starts[c.region], c.start) : bisect_right(ends[c.region], c.end)]
-        for c in sentences
-    ]
+    placed = place_tokens([r.text for r in found], encoder)
+    if placed is None:
+        # An encoder whose tokens cannot be placed in the text: each sentence is then read by itself.
+        return encoder.encode_tokens([c.text for c in sentences])
+    return [placed[c.region].within(c.start, c.end) for c in sentences]

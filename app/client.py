@@ -293,8 +293,8 @@ class Client:
         hyde: bool | None = None,
         decompose: bool | None = None,
     ) -> list[replies.Hit]:
-        """The hits of ``search_reply``."""
-        return self.search_reply(
+        """The hits of ``search_whole``."""
+        return self.search_whole(
             query,
             collections,
             k=k,
@@ -309,7 +309,7 @@ class Client:
             decompose=decompose,
         )["hits"]
 
-    def search_reply(
+    def search_whole(
         self,
         query: str,
         collections: Sequence[str],
@@ -324,8 +324,12 @@ class Client:
         collapse_duplicates: bool | None = None,
         hyde: bool | None = None,
         decompose: bool | None = None,
-    ) -> replies.Found:
-        """What is found, and how the query may have been meant. None is what the server's settings say."""
+        max_per_document: int | None = None,
+        mmr_lambda: float | None = None,
+        highlight: str | None = None,
+        filters: Mapping[str, Sequence[str]] | None = None,
+    ) -> replies.SearchReply:
+        """What is found, how the query may have been meant, and with ``explain`` why. None is what the server's settings say."""
         body = {"query": query, "collections": list(collections), "explain": explain}
         chosen = _given(
             k=k,
@@ -337,8 +341,16 @@ class Client:
             collapse_duplicates=collapse_duplicates,
             hyde=hyde,
             decompose=decompose,
+            max_per_document=max_per_document,
+            mmr_lambda=mmr_lambda,
+            highlight=highlight,
+            filters=None if filters is None else {field: list(values) for field, values in filters.items()},
         )
-        return cast(replies.Found, self._json("POST", "/v1/search", json=body | chosen, timeout=STREAM_SILENCE_S))
+        return cast(replies.SearchReply, self._json("POST", "/v1/search", json=body | chosen, timeout=STREAM_SILENCE_S))
+
+    def facets(self, collections: Sequence[str]) -> replies.Facets:
+        """What the documents of these collections can be filtered by."""
+        return cast(replies.Facets, self._json("GET", "/v1/search/facets", params={"collection": list(collections)}))
 
     def ask(
         self,

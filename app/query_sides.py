@@ -7,13 +7,12 @@ from typing import Literal
 
 from agents.limits import Budget
 from agents.prompts import Prompts
-from agents.query_side import QueryPlan, QuerySide, Rewriting
+from agents.query_side import QueryPlan, QuerySide, Rewriting, SearchPlan
 from agents.run import Provenance, Recorder
 from app.services import Services
 from core.errors import ModelUnavailable
 from core.events import StepTaken
 from core.ids import new_id
-from core.protocols import Retriever
 from core.settings import Settings
 from core.types import Limits, Principal
 
@@ -48,24 +47,23 @@ def query_side(settings: Settings, *, writes: bool, options: QueryOptions = AS_S
 
 
 async def planned_search(
-    services: Services, principal: Principal, query: str, retriever: Retriever, options: QueryOptions
-) -> tuple[Retriever, list[str]]:
-    """What to search with for a bare search, and in words what was done to the query.
+    services: Services, principal: Principal, query: str, options: QueryOptions
+) -> tuple[SearchPlan | None, list[str]]:
+    """What a bare search looks for beside its query, if anything, and in words what was done to the query.
 
     Raises:
         ModelUnavailable: a switch needs a language model, and there is none.
-        InvalidRequest: the retriever cannot do what a switch says.
         LimitReached: it took too long.
     """
     settings = services.settings
     side = query_side(settings, writes=False, options=options)
     if not side.needs_lm(history=False):
-        return retriever, []
+        return None, []
     if services.models.lm is None:
         raise ModelUnavailable("hyde and decompose need a language model, and none is loaded: leave them out")
     lm = services.models.lm.for_user(principal.user_id)
-    plan = QueryPlan(query, retriever, side, lm, Prompts())
+    plan = QueryPlan(query, side, lm, Prompts())
     recorder = Recorder(run_id=new_id("r"), strategy="search", question=query, provenance=Provenance())
     limits = Limits(max_steps=settings.max_steps, max_tokens=side.tokens, max_seconds=settings.max_seconds)
     said = [e.step.thought async for e in plan.steps(recorder, (), Budget(limits)) if isinstance(e, StepTaken)]
-    return plan.retriever, said
+    return plan.beside, said

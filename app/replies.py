@@ -216,6 +216,97 @@ class Hit(TypedDict):
     matched: NotRequired[Matched]
     stands_for: NotRequired[int]  # near-duplicate documents that say this, its own counted
     duplicates: NotRequired[list[str]]  # the ids of the others
+    highlight: NotRequired[Range]  # the sentence that answers best
+    explanation: NotRequired[Explanation]
+
+
+class Range(TypedDict):
+    """Code points of the document's text."""
+
+    start: int
+    end: int
+
+
+class FusedPart(TypedDict):
+    stage: str
+    rank: int | None
+    score: float | None
+    low: float
+    high: float
+    normalised: float
+    weight: float
+    contribution: float
+
+
+class TermWeight(TypedDict):
+    term: str
+    idf: float
+    tf: float
+    contribution: float
+
+
+class TokenMatch(TypedDict):
+    token: str
+    match: str
+    start: int
+    end: int
+    cosine: float
+
+
+class Explanation(TypedDict):
+    fused: list[FusedPart]
+    fused_score: float | None
+    terms: list[TermWeight]
+    terms_score: float | None
+    tokens: list[TokenMatch]
+
+
+class Reason(TypedDict):
+    code: str
+    message: str
+    gap: float | None
+    by_rank: int | None
+    fields: list[str]
+
+
+class NearMiss(Hit):
+    reason: Reason
+
+
+class Stage(TypedDict):
+    name: str
+    candidates: int
+    seconds: float
+
+
+class CacheCounts(TypedDict):
+    hits: int
+    misses: int
+    entries: int
+    passages: int
+
+
+class SearchReply(TypedDict):
+    """What explains comes only where it was asked for. ``did_you_mean`` is None where every word is known; ``plan`` says what
+    the language model made of the query, where it was asked."""
+
+    hits: list[Hit]
+    did_you_mean: DidYouMean | None
+    plan: NotRequired[list[str]]
+    near_misses: NotRequired[list[NearMiss]]
+    stages: NotRequired[list[Stage]]
+    seconds: NotRequired[float]
+    cached: NotRequired[bool]
+    cache: NotRequired[CacheCounts]
+
+
+class Facets(TypedDict):
+    """Value → number of documents; ``date`` is {"from", "to"}, or null where no document has one."""
+
+    type: dict[str, int]
+    language: dict[str, int]
+    tag: dict[str, int]
+    date: dict[str, str] | None
 
 
 Respelt = TypedDict("Respelt", {"from": str, "to": str})  # "from" is a word of the language
@@ -224,13 +315,6 @@ Respelt = TypedDict("Respelt", {"from": str, "to": str})  # "from" is a word of 
 class DidYouMean(TypedDict):
     query: str
     terms: list[Respelt]
-
-
-class Found(TypedDict):
-    """``did_you_mean`` is None where every word is known."""
-
-    hits: list[Hit]
-    did_you_mean: DidYouMean | None
 
 
 class Citation(TypedDict):

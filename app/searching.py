@@ -1,45 +1,154 @@
-"""Who searches for a request: the engine's retriever, reranked where that is wanted. Part of the wiring."""
+"""One search as the API offers it: retrievers put together as asked for, highlights, explanation, and the cache before all."""
 
 from __future__ import annotations
 
-from typing import Literal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from app.services import Services
-from app.wiring import wanted_reranker
-from core.errors import ModelUnavailable
-from core.protocols import Retriever
+from agents.query_side import SearchPlan
+from app.retrievers import reranker_for
+from core.protocols import Encoder, Reranker, Retriever
+from core.settings import Settings
+from core.types import Hit, Where
+from retrieval.diversity import DiverseRetriever, stored_vectors
+from retrieval.engine import SearchEngine
+from retrieval.explain import Explained, explain
+from retrieval.filters import check_filters
+from retrieval.highlight import Highlighter, Span
+from retrieval.query_cache import CacheCounts, QueryCache, SearchState
 from retrieval.rerank.retriever import RerankingRetriever
+from retrieval.search_record import SearchRecord
+from retrieval.sparse.analyse import Analyser
 from retrieval.sparse_kinds import SparseName
 
+if TYPE_CHECKING:
+    from app.services import Services
 
-def retriever_for(
-    services: Services,
-    name: str | None = None,
-    *,
-    sparse: SparseName | None = None,
-    dense: Literal["auto", "exact", "hnsw"] | None = None,
-    fusion: Literal["convex", "rrf"] | None = None,
-    rerank: bool | None = None,
-    collapse: bool | None = None,
-) -> Retriever:
-    """A retriever; whatever is None is as the settings say.
 
-    Where only the settings want reranking and the reranker could not be loaded, searches go on without it: /ready says
-    so, and hits name the stage that they come from.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchChoices:
+    """How to search; None is as the settings say."""
 
-    Raises:
-        InvalidRequest: there is no such retriever.
-        ModelUnavailable: this request asks for reranking, and the reranker could not be loaded.
-        NotReady: the indexes are still loading.
-    """
-    found = services.engine.retriever(name, sparse=sparse, dense=dense, fusion=fusion, collapse=collapse)
-    if wanted_reranker(services.settings, rerank) == "none":
-        return found
-    reranker = services.models.reranker
-    if reranker is not None:
-        return RerankingRetriever(found, reranker, services.settings.rerank_depth)
-    if rerank:
-        part = services.loading.get("reranker")
-        why = part.detail if part is not None and part.detail else "it is not loaded"
-        raise ModelUnavailable(f"there is no reranker: {why}", code="no-reranker")
-    return found
+    retriever: str | None = None
+    sparse: SparseName | None = None
+    dense: Literal["auto", "exact", "hnsw"] | None = None
+    fusion: Literal["convex", "rrf"] | None = None
+    collapse_duplicates: bool | None = None
+    max_per_document: int | None = None
+    mmr_lambda: float | None = None
+    highlight: Literal["off", "words", "tokens"] | None = None
+    explain: bool = False
+    rerank: bool | None = None
+    plan: SearchPlan | None = None  # what a language model made of the query: never twice the same, so not cached
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """``highlights`` are one per hit, into the stored text of its document; ``seconds`` are those of the search alone."""
+
+    hits: tuple[Hit, ...]
+    highlights: tuple[Span | None, ...]
+    explained: Explained | None
+    seconds: float
+
+
+class Searching:
+    """What all searches of a server share: the cache, and the analyser that cuts texts for highlights. Thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cache = QueryCache[Found](settings.query_cache_passages)
+        self._analyser = Analyser()
+
+    def search(
+        self, services: Services, query: str, k: int, where: Where, choices: SearchChoices
+    ) -> tuple[Found, bool]:
+        """What is found, and whether it was known from before.
+
+        Raises:
+            InvalidRequest: an empty query, ``k`` out of bounds, a field or value that cannot be filtered by.
+            NotFound: a named collection that this principal cannot see.
+            NotReady: the index that this retriever lives on is being rebuilt.
+            ModelUnavailable: a reranker is asked for, and there is none.
+        """
+        check_filters(where.filters)
+        engine, reranker = services.engine, reranker_for(services, choices.rerank)
+        search = _Search(self._settings, engine, choices, self._analyser, reranker)
+        if choices.plan is not None:
+            return search.run(query, k, where), False
+        filters = tuple(sorted((field, tuple(values)) for field, values in where.filters.items()))
+        asked = (query, k, where.principal, where.collections, filters, search.key())
+        state: Callable[[], SearchState | None] = lambda: engine.search_state(where)  # noqa: E731
+        return self._cache.find(asked, state, lambda: search.run(query, k, where), lambda found: len(found.hits))
+
+    def counts(self) -> CacheCounts:
+        return self._cache.counts()
+
+    def forget(self) -> None:
+        """Holds no text of before any more."""
+        self._cache.clear()
+
+
+class _Search:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: SearchEngine,
+        choices: SearchChoices,
+        analyser: Analyser,
+        reranker: Reranker | None,
+    ) -> None:
+        self._engine = engine
+        self._plan = choices.plan
+        self._reranker = reranker
+        self._rerank_depth = settings.rerank_depth
+        self._explain = choices.explain
+        self._highlight = choices.highlight or settings.highlight
+        self._mmr_lambda = settings.mmr_lambda if choices.mmr_lambda is None else choices.mmr_lambda
+        most = choices.max_per_document
+        self._max_per_document = settings.max_per_document if most is None else most
+        self._analyser = analyser
+        self._record = SearchRecord() if choices.explain else None
+        self._base = engine.retriever(
+            choices.retriever,
+            sparse=choices.sparse,
+            dense=choices.dense,
+            fusion=choices.fusion,
+            collapse=choices.collapse_duplicates,
+            record=self._record,
+        )
+
+    def key(self) -> tuple[object, ...]:
+        """Everything beside query, person and documents that the answer depends on."""
+        base = self._base
+        spread = (self._mmr_lambda, self._max_per_document)
+        how = (base.ranking, base.own_weights, base.sparse, base.dense, base.collapse, self._reranker is not None)
+        return (*how, *spread, self._highlight, self._explain)
+
+    def run(self, query: str, k: int, where: Where) -> Found:
+        encoder: Encoder = self._engine.encoder
+        began = time.perf_counter()
+        hits = self._retriever().search(query, k, where)
+        seconds = time.perf_counter() - began
+        spans = Highlighter(analyser=self._analyser, encoder=encoder).spans(query, hits, self._highlight)
+        explained = None
+        if self._record is not None:
+            explained = explain(query, hits, where, self._base, self._record, encoder, seconds)
+        return Found(hits=tuple(hits), highlights=tuple(spans), explained=explained, seconds=seconds)
+
+    def _retriever(self) -> Retriever:
+        """Innermost first: the indexes' ranking; what else is looked for; what reranks; what spreads."""
+        ranked: Retriever = self._base if self._plan is None else self._plan.around(self._base)
+        if self._reranker is not None:
+            ranked = RerankingRetriever(ranked, self._reranker, self._rerank_depth)
+        if self._mmr_lambda >= 1.0 and not self._max_per_document:
+            return ranked
+        return DiverseRetriever(
+            inner=ranked,
+            mmr_lambda=self._mmr_lambda,
+            max_per_document=self._max_per_document,
+            vectors=stored_vectors(self._engine.store),
+            record=self._record,
+        )

@@ -27,6 +27,7 @@ from app.loading import load_models
 from app.parent import die_with_parent
 from app.reindexing import Reindexing
 from app.runs import Runs
+from app.searching import Searching
 from app.services import Models, Services
 from app.traces import Traces
 from app.upkeep.backup import sweep_leftovers
@@ -74,6 +75,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         reindexing=Reindexing(settings, database, store, ledger, models.engine_now, lambda: models.encoders),
         sandbox=Sandbox(parse_limits(settings)),
         worker_token=secrets.token_urlsafe(32),
+        searching=Searching(settings),
     )
     try:
         yield services

@@ -13,6 +13,7 @@ from app.pipelines import Encoders
 from app.publishing import Publisher
 from app.reindexing import Reindexing
 from app.runs import Runs
+from app.searching import Searching
 from app.traces import Traces
 from app.upkeep.backup import BackupDesk
 from app.upkeep.purge import RecentPurges
@@ -72,6 +73,7 @@ class Services:
     reindexing: Reindexing
     sandbox: Sandbox  # draws pages; a PDF that breaks the renderer breaks only this child
     worker_token: str
+    searching: Searching
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
     languages: LanguageGuesser = field(default_factory=LanguageGuesser)

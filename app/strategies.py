@@ -10,7 +10,7 @@ from agents.extract import ExtractStrategy
 from agents.rag import RagStrategy
 from agents.run import Provenance
 from app.query_sides import AS_SET, QueryOptions, query_side
-from app.searching import retriever_for
+from app.retrievers import retriever_for
 from app.services import Services
 from app.wiring import build_verifier
 from core.errors import InvalidRequest, ModelUnavailable

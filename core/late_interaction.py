@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,3 +74,41 @@ def windows(text: str, encoder: Encoder) -> list[tuple[int, int]]:
             runs.append((a, b))
             used = size
     return runs
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTokens:
+    """The word pieces of a text in their order: ``vectors[i]`` is that of ``text[starts[i]:ends[i]]``."""
+
+    starts: list[int]
+    ends: list[int]
+    vectors: Vectors  # (n, dim)
+
+    def within(self, start: int, end: int) -> Vectors:
+        """Vectors of the pieces that lie in ``[start, end)``: (n, dim)."""
+        return self.vectors[bisect_left(self.starts, start) : bisect_right(self.ends, end)]
+
+
+def place_tokens(texts: Sequence[str], encoder: Encoder) -> list[PlacedTokens] | None:
+    """The tokens of each text, every one read within as much of its text as the encoder takes.
+
+    Returns:
+        One entry per text; None if the encoder's tokens cannot be placed in what they were read from.
+    """
+    read = [(i, a, b) for i, text in enumerate(texts) for a, b in windows(text, encoder)]
+    pieces = [texts[i][a:b] for i, a, b in read]
+    starts: list[list[int]] = [[] for _ in texts]
+    ends: list[list[int]] = [[] for _ in texts]
+    parts: list[list[Vectors]] = [[] for _ in texts]
+    for (i, offset, _), piece, vectors in zip(read, pieces, encoder.encode_tokens(pieces), strict=True):
+        spans = encoder.tokenizer.spans(piece)
+        inner = without_specials(vectors, spans)
+        if inner is None:
+            return None
+        starts[i] += [offset + a for a, _ in spans[: len(inner)]]
+        ends[i] += [offset + b for _, b in spans[: len(inner)]]
+        parts[i].append(inner)
+    nothing = np.zeros((0, encoder.dim), np.float32)
+    return [
+        PlacedTokens(s, e, np.concatenate(p) if p else nothing) for s, e, p in zip(starts, ends, parts, strict=True)
+    ]

@@ -113,6 +113,14 @@ class Settings(BaseModel):
     rerank_weight: float = Field(0.3, ge=0, le=1)  # of the reranker against the order before; 1 is the reranker alone
     # Leaves out passages that a better one has said, of a near-duplicate of its document.
     collapse_duplicates: bool = False
+    # Hits of one document, at most; 0: as many as are found.
+    max_per_document: int = Field(0, ge=0, le=1000)
+    # Maximal marginal relevance: the weight of fitting the query against being unlike what stands above. 1: off.
+    mmr_lambda: float = Field(1.0, ge=0, le=1)
+    # How the sentence that answers best is found in each passage; "tokens" reads all of them once more.
+    highlight: Literal["off", "words", "tokens"] = "words"
+    # Passages that answers to earlier searches may hold in memory; 0 keeps none.
+    query_cache_passages: int = Field(4000, ge=0)
 
     # What becomes of a question before it is searched. The last two cost the language model's time; see docs/guide/tuning.md.
     # "auto": the language model of a strategy that writes rewrites follow-ups, else a rule does.

@@ -88,7 +88,8 @@ class Where:
     """What a search may see. It cannot be made without saying who asks.
 
     ``collections`` empty means: every collection that the principal may read.
-    ``filters`` maps a metadata field ("doc_id", "mime_type", …) to its accepted values.
+    ``filters`` maps a field to its accepted values, all fields to hold: "doc_id", "type", "path", "date.from", … as
+    ``retrieval.filters`` lists them.
     """
 
     principal: Principal

@@ -12,18 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from core.types import Hit
+from retrieval.search_record import Cut, found_id
 from retrieval.signature import NEAR, Signature, similarity, words_of
 
 SHINGLE_WORDS = 3
 SAID = 0.8  # share of a passage's shingles that the better hits have
 
 
-def collapse(hits: Sequence[Hit], doc_numbers: Sequence[int], signatures: Mapping[int, Signature]) -> list[Hit]:
+def collapse(
+    hits: Sequence[Hit],
+    doc_numbers: Sequence[int],
+    signatures: Mapping[int, Signature],
+    cuts: list[Cut] | None = None,
+) -> list[Hit]:
     """The hits that are kept, in their order, ranked anew; each names the documents that it stands for.
 
     Args:
         doc_numbers: of each hit's document.
         signatures: of those documents, as far as there are any.
+        cuts: gets what is left out, with the hit that has said it.
     """
     alike = _remembered(signatures)
     kept: list[tuple[Hit, int, frozenset[str]]] = []
@@ -35,6 +42,8 @@ def collapse(hits: Sequence[Hit], doc_numbers: Sequence[int], signatures: Mappin
         if better and len(said & known) >= SAID * len(said):
             best = max(better, key=lambda i: len(said & kept[i][2]))  # the one that says most of it; first among equals
             stands_for[best][hit.chunk.doc_id] = None
+            if cuts is not None:
+                cuts.append(Cut(code="duplicate", hit=hit, by=found_id(kept[best][0])))
         else:
             kept.append((hit, number, said))
             stands_for.append({})

@@ -25,6 +25,7 @@ from core.findings import Finding
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
 from core.types import Allowed, Where
+from retrieval.access import readable_collections
 from retrieval.background import Background
 from retrieval.catalogue import Catalogue, Snapshot
 from retrieval.did_you_mean import Correction, did_you_mean
@@ -34,8 +35,10 @@ from retrieval.hybrid import EngineRetriever
 from retrieval.memory_terms import MemoryTerms
 from retrieval.prepared import Prepared
 from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
+from retrieval.query_cache import SearchState
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change, IndexStatus
+from retrieval.search_record import SearchRecord
 from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
@@ -232,9 +235,11 @@ class SearchEngine:
         dense: DenseKind | None = None,
         fusion: Literal["convex", "rrf"] | None = None,
         collapse: bool | None = None,
+        record: SearchRecord | None = None,
     ) -> EngineRetriever:
         """A retriever; whatever is None is as the settings say. A collection's own fusion comes before the settings', and
         ``fusion`` before both.
+        With a ``record`` it is good for one search.
 
         Raises:
             InvalidRequest: there is no such retriever.
@@ -255,6 +260,7 @@ class SearchEngine:
             dense=dense or settings.dense,
             collapse=settings.collapse_duplicates if collapse is None else collapse,
             own_weights=ranking.name == "hybrid" and fusion is None,
+            record=record,
         )
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
@@ -336,6 +342,21 @@ class SearchEngine:
         if kind == "hnsw" and found[0].encoder is self.encoder:
             self._graph.want()
         return found
+
+    def search_state(self, where: Where) -> SearchState | None:
+        """What a search by ``where`` would see now; None while the indexes are behind the database.
+
+        Raises:
+            NotFound: a named collection that this principal cannot see.
+        """
+        with self.store.database.read() as connection:
+            change = current_change(connection)
+            readable = readable_collections(connection, where.principal, where.collections)
+        if change != self._catalogue.change:
+            return None
+        spaces = tuple(encoder.revision for encoder, _ in self._spaces)
+        serving = (self._terms.index is not None, self._spaces.index.kind, spaces)
+        return SearchState(change, (tuple(sorted(readable.values())), serving))
 
     def term_index_failed(self, error: IndexDamaged) -> None:
         """A search ran into a damaged term index: it is built anew, and searches go on without it."""

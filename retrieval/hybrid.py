@@ -10,6 +10,7 @@ in its place: the search is done again in one transaction with the reading, wher
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from retrieval.near import read_signatures
 from retrieval.parents import any_parents, parent_ids
 from retrieval.ranking import MAX_K, RankedRow, Ranking, check_query
 from retrieval.records import Passage
+from retrieval.search_record import NEAR_MISSES, Cut, SearchRecord, Stage, found_id
 from retrieval.sparse_kinds import SparseKind
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ _Found = tuple[list[RankedRow], dict[int, Passage]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRetriever:
-    """A ``core.protocols.Retriever``; made by ``SearchEngine.retriever``."""
+    """A ``core.protocols.Retriever``; made by ``SearchEngine.retriever``.
+
+    With a ``record`` it serves one search, in one thread, and notes down there what came of it.
+    """
 
     engine: SearchEngine
     ranking: Ranking
@@ -48,6 +53,7 @@ class EngineRetriever:
     dense: Literal["auto", "exact", "hnsw"]
     collapse: bool = False
     own_weights: bool = False  # where one collection alone is searched, and weights are kept for it, these fuse
+    record: SearchRecord | None = None
 
     def search_expanded(self, query: str, passages: Sequence[str], k: int, where: Where) -> list[Hit]:
         """As ``search``, with vectors near ``passages`` as well; see ``core.protocols.ExpandingRetriever``."""
@@ -62,6 +68,15 @@ class EngineRetriever:
             NotReady: the index that this retriever lives on is being rebuilt.
         """
         check_query(query, k)
+        if self.record is None:
+            return self._collapsed(query, k, where)
+        began = time.perf_counter()
+        hits = self._collapsed(query, min(k + NEAR_MISSES, MAX_K), where)
+        self.record.seconds = time.perf_counter() - began
+        self.record.found[:], self.record.beyond[:] = hits[:k], hits[k:]
+        return hits[:k]
+
+    def _collapsed(self, query: str, k: int, where: Where) -> list[Hit]:
         if not self.collapse:
             return self._search(query, k, where)[0]
         depth = k
@@ -70,7 +85,12 @@ class EngineRetriever:
             hits, numbers = self._search(query, depth, where)
             with self.engine.store.database.read() as connection:
                 signatures = read_signatures(connection, sorted(set(numbers)))
-            kept = collapse(hits, numbers, signatures)
+            began, cuts = time.perf_counter(), list[Cut]()
+            kept = collapse(hits, numbers, signatures, cuts)
+            if self.record is not None:
+                seconds = time.perf_counter() - began
+                self.record.cuts[:] = cuts
+                self.record.stages.append(Stage(name="collapsed", candidates=len(kept), seconds=seconds))
             if len(kept) >= k or len(hits) < depth or depth == MAX_K:
                 return kept[:k]
 
@@ -126,7 +146,9 @@ class EngineRetriever:
                 parent_of = parent_ids(reader, [r.row for r in ranked])
             best: dict[str | int, RankedRow] = {}
             for r in ranked:
-                best.setdefault(parent_of.get(r.row, r.row), r)
+                better = best.setdefault(parent_of.get(r.row, r.row), r)
+                if self.record is not None and better is not r:
+                    self.record.merged[r.row] = better.row
             if len(best) >= k or len(ranked) < depth:
                 return list(best.values())[:k]
             depth *= _DEEPER
@@ -146,6 +168,7 @@ class EngineRetriever:
             allowed,
             sparse=None if name == "dense" else engine.sparse_index(self.sparse, needed=name != "hybrid"),
             dense=engine.vector_spaces(self.dense, allowed) if name in ("dense", "hybrid") else (),
+            record=self.record,
         )
 
     def _allowed(self, snapshot: Snapshot, collection_ids: tuple[int, ...], where: Where) -> Allowed:
@@ -161,7 +184,7 @@ class EngineRetriever:
 
     def _hits(self, ranked: list[RankedRow], passages: dict[int, Passage]) -> list[Hit]:
         readable = [(r, passages[r.row]) for r in ranked if r.row in passages]
-        return [
+        hits = [
             Hit(
                 chunk=passage.parent or passage.chunk,
                 title=passage.title,
@@ -175,3 +198,6 @@ class EngineRetriever:
             )
             for rank, (r, passage) in enumerate(readable, start=1)
         ]
+        if self.record is not None:
+            self.record.rows.update({found_id(hit): r.row for hit, (r, _) in zip(hits, readable, strict=True)})
+        return hits

@@ -6,15 +6,14 @@ reads: an index holds everybody's rows, and each search says which of them it ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, String, cast, exists, func, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from core.clock import now_iso
-from core.errors import InvalidRequest
 from core.types import Chunk, Vectors
 from retrieval.document_rows import as_chunk
 from retrieval.records import ChangeKind
@@ -24,9 +23,6 @@ from retrieval.texts import read_texts
 _BATCH_CHARACTERS = 4_000_000
 _BATCH_DOCUMENTS = 256
 _BATCH_VECTORS = 8192
-
-FILTER_FIELDS = ("doc_id", "uri", "title", "mime_type", "sha256")
-_METADATA = "metadata."
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +202,3 @@ def read_vectors(
             if len(found) < _BATCH_VECTORS:
                 break
             last = found[-1].row_id
-
-
-def matching_documents(connection: Connection, filters: Mapping[str, Sequence[str]]) -> NDArray[np.int64]:
-    """The numbers of the documents whose every filtered field has one of its accepted values.
-
-    Raises:
-        InvalidRequest: a field that cannot be filtered by.
-    """
-    query = select(documents.c.doc_number).where(documents.c.edition_id.is_(None))
-    for field, accepted in filters.items():
-        if field in FILTER_FIELDS:
-            query = query.where(documents.c[field].in_(list(accepted)))
-        elif field.startswith(_METADATA) and len(field) > len(_METADATA):
-            value = documents.c.metadata[field.removeprefix(_METADATA)].as_string()
-            query = query.where(cast(value, String).in_(list(accepted)))
-        else:
-            valid = ", ".join((*FILTER_FIELDS, "metadata.<key>"))
-            raise InvalidRequest(f"cannot filter by {field!r}: filter by {valid}", code="bad-filter")
-    return np.array(connection.scalars(query.order_by(documents.c.doc_number)).all(), dtype=np.int64)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -11,8 +12,9 @@ import numpy as np
 from core.errors import InvalidRequest, NotReady
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.types import Allowed, StagePart, Vectors
-from retrieval.fuse import convex, rrf
+from retrieval.fuse import Ranked, convex, rrf
 from retrieval.fusion_weights import FusionWeights
+from retrieval.search_record import Fusion, SearchRecord, Stage
 from retrieval.sparse.quoted import is_identifiers, read_query
 
 MAX_K = 1000
@@ -78,16 +80,19 @@ class Ranking:
         *,
         sparse: SparseIndex | None,
         dense: Sequence[VectorSpace] = (),
+        record: SearchRecord | None = None,
     ) -> list[RankedRow]:
         """The best ``k`` allowed rows, best first. A query in quotes finds that alone wherever a term index takes part.
 
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
             dense: needed by dense and hybrid; more than one where documents were encoded by different encoders.
+            record: is told what each stage found, and how long it took.
 
         Raises:
             NotReady: hybrid, without a term index that could tell who has a quoted phrase.
         """
+        note = _Note(record)
         depth = max(k, self.depth) if self.name == "hybrid" else k
         if self.name == "hybrid" and read_query(query).required:
             if sparse is None:
@@ -96,21 +101,22 @@ class Ranking:
                     "the quotes out"
                 )
             allowed = sparse.narrowed(query, allowed)
-        found: dict[str, Sequence[tuple[int, float]]] = {}
+        found: dict[str, Ranked] = {}
         if sparse is not None and self.name != "dense":
-            found["tfidf" if self.name == "tfidf" else "bm25"] = sparse.search(query, depth, allowed)
+            stage = "tfidf" if self.name == "tfidf" else "bm25"
+            found[stage] = note(stage, lambda: sparse.search(query, depth, allowed))
         if dense and self.name in ("dense", "hybrid"):
-            found["dense"] = _nearest(query, depth, allowed, dense, self.passages)
+            found["dense"] = note("dense", lambda: _nearest(query, depth, allowed, dense, self.passages))
         if self.name != "hybrid":
             return [
                 RankedRow(row, score, {self.name: StagePart(rank=rank, score=score)})
                 for rank, (row, score) in enumerate(found.get(self.name, ())[:k], start=1)
             ]
-        match self.fusion:
-            case "convex":
-                fused = convex(found.get("bm25", ()), found.get("dense", ()), self._alpha(query), depth)
-            case "rrf":
-                fused = rrf(found, self.rrf_k, depth)
+        alpha = self._alpha(query)
+        fused = note("fused", lambda: self._fused(found, alpha, depth))
+        if record is not None:
+            weights = {"bm25": 1.0 - alpha, "dense": alpha}
+            record.fusion = Fusion(kind=self.fusion, weights=weights, rrf_k=self.rrf_k, depth=depth)
         top = fused[:k]
         parts: dict[int, dict[str, StagePart]] = {row: {} for row, _ in top}
         for stage, ranked in (*found.items(), ("fused", top)):
@@ -121,6 +127,31 @@ class Ranking:
 
     def _alpha(self, query: str) -> float:
         return min(self.alpha, IDENTIFIER_ALPHA) if is_identifiers(query) else self.alpha
+
+    def _fused(self, found: Mapping[str, Ranked], alpha: float, depth: int) -> list[tuple[int, float]]:
+        match self.fusion:
+            case "convex":
+                return convex(found.get("bm25", ()), found.get("dense", ()), alpha, depth)
+            case "rrf":
+                return rrf(found, self.rrf_k, depth)
+
+
+class _Note:
+    """Runs a stage, and notes down what came of it if somebody wants to know."""
+
+    def __init__(self, record: SearchRecord | None) -> None:
+        self._record = record
+        if record is not None:
+            record.begin()
+
+    def __call__(self, name: str, stage: Callable[[], list[tuple[int, float]]]) -> list[tuple[int, float]]:
+        if self._record is None:
+            return stage()
+        began = time.perf_counter()
+        ranked = stage()
+        self._record.stages.append(Stage(name=name, candidates=len(ranked), seconds=time.perf_counter() - began))
+        self._record.lists[name] = ranked
+        return ranked
 
 
 def query_vector(encoder: Encoder, query: str, passages: Sequence[str] = ()) -> Vectors:

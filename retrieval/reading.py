@@ -17,7 +17,7 @@ from retrieval.access import may_read, readable_collections, readable_to
 from retrieval.document_rows import as_chunk, as_document, as_info, touched
 from retrieval.parents import parents_of_document, read_parents
 from retrieval.records import DocumentInfo, Passage
-from retrieval.tables import chunks, collections, documents
+from retrieval.tables import chunks, collections, documents, vectors
 from retrieval.texts import read_chunk_texts, read_slice, read_texts
 
 MAX_PAGE = 1000  # documents per listing
@@ -158,3 +158,26 @@ def passages_by_row(connection: Connection, principal: Principal, rows: Sequence
             pages=touched(pages.get(c.doc_number, []), read.start, read.end),
         )
     return passages
+
+
+def vectors_of(
+    connection: Connection, principal: Principal, chunk_ids: Sequence[str], doc_ids: Sequence[str]
+) -> dict[str, tuple[str, bytes]]:
+    """Chunk → encoder revision and stored vector (float32, little endian), of those that the principal may read.
+
+    Args:
+        doc_ids: of the chunks' documents, by which they are looked up.
+    """
+    query = (
+        select(chunks.c.chunk_id, vectors.c.encoder_revision, vectors.c.vector)
+        .join(documents, documents.c.doc_number == chunks.c.doc_number)
+        .join(collections, collections.c.collection_id == documents.c.collection_id)
+        .join(vectors, vectors.c.row_id == chunks.c.row_id)
+        .where(
+            documents.c.doc_id.in_(list(doc_ids)),
+            documents.c.edition_id.is_(None),
+            chunks.c.chunk_id.in_(list(chunk_ids)),
+            may_read(principal),
+        )
+    )
+    return {row.chunk_id: (row.encoder_revision, row.vector) for row in connection.execute(query)}

@@ -30,8 +30,9 @@ from core.types import Chunk, Document, PiiMode, Principal, Vectors
 from retrieval.access import may_read, readable_collections, require_role
 from retrieval.collection_rows import create_collection, list_collections
 from retrieval.document_writing import check_fits, insert_document
+from retrieval.filters import facets, failing_filters, matching_documents
 from retrieval.originals import Originals
-from retrieval.projection import current_change, matching_documents, next_change, record_removals
+from retrieval.projection import current_change, next_change, record_removals
 from retrieval.reading import (
     get_document,
     get_document_info,
@@ -43,6 +44,7 @@ from retrieval.reading import (
     parents_by_id,
     passages_by_row,
     text_slice,
+    vectors_of,
 )
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
 from retrieval.signature import Signature
@@ -270,6 +272,25 @@ class Store:
         """
         with self.database.read() as connection:
             return current_change(connection), matching_documents(connection, filters)
+
+    def failing_filters(
+        self, doc_ids: Sequence[str], filters: Mapping[str, Sequence[str]]
+    ) -> dict[str, tuple[str, ...]]:
+        """Document → the fields whose filter it does not pass. For documents that the person has been let see."""
+        with self.database.read() as connection:
+            return failing_filters(connection, doc_ids, filters)
+
+    def facets(self, principal: Principal, names: Sequence[str] = ()) -> dict[str, dict[str, int]]:
+        """What the documents of these collections (empty: all that may be read) can be filtered by. Raises NotFound."""
+        with self.database.read() as connection:
+            return facets(connection, readable_collections(connection, principal, names).values())
+
+    def vectors_of(
+        self, principal: Principal, chunk_ids: Sequence[str], doc_ids: Sequence[str]
+    ) -> dict[str, tuple[str, bytes]]:
+        """Chunk → encoder revision and stored vector (float32, little endian), of those that may be read."""
+        with self.database.read() as connection:
+            return vectors_of(connection, principal, chunk_ids, doc_ids)
 
     def says(self, word: str, *, but: str) -> bool:
         """Whether any document but one has ``word`` in its text, in small letters or as it is; reads all of them."""

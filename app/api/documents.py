@@ -134,6 +134,7 @@ async def delete_document(
             recent=services.purges,
             data_dir=services.data_dir,
         )
+        services.searching.forget()
         await services.announce_jobs()
         return JSONResponse(purged_json(done))
 

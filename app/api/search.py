@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.query_sides import QueryOptions, planned_search
-from app.searching import retriever_for
-from app.shapes import correction_json, hit_json
+from app.search_shapes import found_json
+from app.searching import SearchChoices
+from app.shapes import correction_json
 from core.errors import InvalidRequest
 from core.types import Where
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
 Collections = Annotated[list[str], Field(examples=[["filings"]], description="empty: all that you may read")]
+
+
+class DateRange(BaseModel):
+    """Both ends are included; a year or a month is all of it."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    first: str | None = Field(None, alias="from", examples=["2024"])
+    last: str | None = Field(None, alias="to", examples=["2024-06-30"])
 
 
 class SearchRequest(BaseModel):
@@ -32,9 +43,14 @@ class SearchRequest(BaseModel):
     rerank: bool | None = Field(
         None, description="null: as the settings say; true where they name no reranker: late interaction"
     )
-    filters: dict[str, list[str]] = Field({}, examples=[{"mime_type": ["application/pdf"]}])
-    explain: bool = False
-    collapse_duplicates: bool | None = Field(None, description="null: as the settings say")
+    filters: dict[str, str | list[str] | DateRange] = Field(
+        {}, examples=[{"type": ["pdf"], "language": "en", "path": "reports/", "date": {"from": "2024", "to": "2025"}}]
+    )
+    explain: bool = Field(False, description="adds where the scores come from, and what was nearly found")
+    collapse_duplicates: bool | None = Field(None, description="null: as the settings say; so for those below")
+    max_per_document: int | None = Field(None, ge=0, le=1000, description="hits of one document; 0: no bound")
+    mmr_lambda: float | None = Field(None, ge=0, le=1, description="maximal marginal relevance; 1: off")
+    highlight: Literal["off", "words", "tokens"] | None = None
     hyde: bool | None = Field(None, description="search near imagined answers; null: as the settings say")
     decompose: bool | None = Field(None, description="search for the query's parts; null: as the settings say")
 
@@ -46,25 +62,52 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
             f"the query has {len(body.query):,} characters and may have {services.settings.max_question_characters:,}",
             code="query-too-long",
         )
-    where = Where(
-        principal=principal,
-        collections=tuple(body.collections),
-        filters={field: tuple(values) for field, values in body.filters.items()},
-    )
-    retriever = retriever_for(
-        services,
-        body.retriever,
+    where = Where(principal=principal, collections=tuple(body.collections), filters=_flat(body.filters))
+    choices = SearchChoices(
+        retriever=body.retriever,
         sparse=body.sparse,
         dense=body.dense,
         fusion=body.fusion,
         rerank=body.rerank,
-        collapse=body.collapse_duplicates,
+        collapse_duplicates=body.collapse_duplicates,
+        max_per_document=body.max_per_document,
+        mmr_lambda=body.mmr_lambda,
+        highlight=body.highlight,
+        explain=body.explain,
     )
     options = QueryOptions(hyde=body.hyde, decompose=body.decompose)
-    planned, said = await planned_search(services, principal, body.query, retriever, options)
-    hits = await services.offload(planned.search, body.query, body.k, where)
+    plan, said = await planned_search(services, principal, body.query, options)
+    found, cached = await services.offload(
+        services.searching.search, services, body.query, body.k, where, replace(choices, plan=plan)
+    )
     correction = await services.offload(services.engine.did_you_mean, body.query, where)
     return {
-        "hits": [hit_json(h) for h in hits],
+        **found_json(found, cached=cached, counts=services.searching.counts()),
         "did_you_mean": correction and correction_json(correction),
-    } | ({"plan": said} if said else {})
+        **({"plan": said} if said else {}),
+    }
+
+
+@router.get("/search/facets")
+async def facets(
+    services: ServicesHere, principal: PrincipalHere, collection: Annotated[list[str] | None, Query()] = None
+) -> dict[str, Any]:
+    """What the documents of these collections can be filtered by: types, languages, tags with their numbers of documents."""
+    found = await services.offload(services.store.facets, principal, collection or [])
+    days = sorted(found.pop("date"))
+    return {**found, "date": {"from": days[0], "to": days[-1]} if days else None}
+
+
+def _flat(filters: dict[str, str | list[str] | DateRange]) -> dict[str, tuple[str, ...]]:
+    """A range becomes one filter for each of its ends."""
+    flat: dict[str, tuple[str, ...]] = {}
+    for field, value in filters.items():
+        match value:
+            case DateRange():
+                ends = {f"{field}.from": value.first, f"{field}.to": value.last}
+                flat.update({name: (end,) for name, end in ends.items() if end is not None})
+            case str():
+                flat[field] = (value,)
+            case _:
+                flat[field] = tuple(value)
+    return flat

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from app.cli.common import AsJson, Collection, DataDir, connected, print_json, settings_of
-from app.replies import Hit
+from app.cli.search_text import hit_text, summary_text
 from app.waiting import wait_for_lm
 
 
@@ -30,6 +31,12 @@ class DenseChoice(enum.StrEnum):
     auto = "auto"
     exact = "exact"
     hnsw = "hnsw"
+
+
+class HighlightChoice(enum.StrEnum):
+    off = "off"
+    words = "words"
+    tokens = "tokens"
 
 
 RetrieverOption = Annotated[RetrieverChoice | None, typer.Option("--retriever", help="How passages are found.")]
@@ -76,19 +83,41 @@ def search(
     ] = None,
     hyde: HydeOption = None,
     decompose: DecomposeOption = None,
+    max_per_document: Annotated[
+        int | None, typer.Option(min=0, max=1000, help="Hits of one document; 0: no bound. Default: the settings'.")
+    ] = None,
+    mmr_lambda: Annotated[
+        float | None,
+        typer.Option("--mmr", min=0, max=1, help="Maximal marginal relevance; 1: off. Default: the settings'."),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="FIELD=VALUE",
+            help="type=pdf, language=en, tag=budget, path=reports/, date.from=2024, date.to=2024-06-30; may be repeated.",
+        ),
+    ] = None,
+    highlight: Annotated[
+        HighlightChoice | None,
+        typer.Option("--highlight", help="How the best sentence of each passage is found, which is marked »so«."),
+    ] = None,
     k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 10,
-    explain: Annotated[bool, typer.Option("--explain", help="Show rank and score of each stage.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show where each score comes from, and what was nearly found.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Find passages.
 
-    Example: openbook search "net sales third quarter" --collection filings --k 5 --explain
+    Example: openbook search "net sales third quarter" --collection filings --k 5 --filter type=pdf --explain
     """
+    wanted = _filters(filters or [])
     with connected(data_dir, lm=asks_lm(data_dir, hyde, decompose)) as client:
         if asks_lm(data_dir, hyde, decompose):
             wait_for_lm(client, timeout_s=300)
-        found = client.search_reply(
+        reply = client.search_whole(
             query,
             [collection],
             k=k,
@@ -100,17 +129,33 @@ def search(
             collapse_duplicates=collapse,
             hyde=hyde,
             decompose=decompose,
+            max_per_document=max_per_document,
+            mmr_lambda=mmr_lambda,
+            highlight=_value(highlight),
+            filters=wanted or None,
         )
     if as_json:
-        print_json(dict(found))
+        print_json(dict(reply))
         return
-    hits = found["hits"]
-    if meant := found["did_you_mean"]:
+    if meant := reply["did_you_mean"]:
         print(f"did you mean: {meant['query']}\n")
-    if not hits:
+    if not reply["hits"]:
         print("nothing found")
-    for hit in hits:
-        _print_hit(hit, explain)
+    for hit in reply["hits"]:
+        print(hit_text(hit))
+    if explain:
+        print(summary_text(reply))
+
+
+def _filters(given: Sequence[str]) -> dict[str, list[str]]:
+    """FIELD=VALUE, where a field that is given again has both values."""
+    found: dict[str, list[str]] = {}
+    for one in given:
+        field, equals, value = one.partition("=")
+        if not equals or not field.strip() or not value.strip():
+            raise typer.BadParameter(f"{one!r} is no filter: write FIELD=VALUE, for example --filter type=pdf")
+        found.setdefault(field.strip(), []).append(value.strip())
+    return found
 
 
 def asks_lm(data_dir: Path | None, hyde: bool | None, decompose: bool | None) -> bool:
@@ -121,14 +166,3 @@ def asks_lm(data_dir: Path | None, hyde: bool | None, decompose: bool | None) ->
 
 def _value(choice: enum.StrEnum | None) -> str | None:
     return choice.value if choice is not None else None
-
-
-def _print_hit(hit: Hit, explain: bool) -> None:
-    page = f", page {hit['page']}" if hit["page"] else ""
-    alike = f"   [stands for {n} documents]" if (n := hit.get("stands_for", 1)) > 1 else ""
-    print(f"{hit['rank']:>3}. {hit['title']}{page}   {hit['score']:.4f}{alike}")
-    if explain:
-        parts: dict[str, Any] = dict(hit["parts"])
-        print("     " + "   ".join(f"{name}: rank {p['rank']}, {p['score']:.4f}" for name, p in parts.items()))
-    text = " ".join(hit["text"].split())
-    print(f"     {text[:300]}{'…' if len(text) > 300 else ''}\n")

@@ -1,4 +1,4 @@
-"""Search without an answer: the hits as they were ranked, and what each stage said of them."""
+"""Search without an answer: the hits as they were ranked, why they stand where they stand, and what was nearly found."""
 
 from __future__ import annotations
 
@@ -7,23 +7,15 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from app import replies
-from app.ui import look
+from app.ui import look, waterfall
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.passage import from_hit, show_passage
+from app.ui.search_filters import choose_filters
 from app.ui.state import client
 
 RETRIEVERS: Mapping[str, str] = {"hybrid": "Both", "bm25": "Words", "dense": "Meaning"}
-STAGE_WORDS: Mapping[str, str] = {
-    "bm25": "Words (BM25)",
-    "tfidf": "Words (TF-IDF)",
-    "dense": "Meaning (dense)",
-    "late": "Late interaction",
-    "cross": "Cross-encoder",
-    "fused": "Fused",
-    "rerank": "Reranked",
-}
-K = 10
+K = (5, 10, 20, 50)
 
 
 @guarded
@@ -46,24 +38,24 @@ def search_page() -> None:
                 key="search-by",
             )
             st.form_submit_button("Search", type="primary", icon=":material/search:")
-        once = st.checkbox(
-            "Say the same only once",
-            key="search-collapse",
-            help="Leaves out passages that a better one has said, of a document that is nearly the same.",
-        )
+        with st.expander("Narrow and spread", icon=":material/tune:"):
+            filters = choose_filters(list(chosen) or names)
+            k, most, once = _how_many()
     if not (query or "").strip():
         look.muted("The passages come back as they were ranked, with the rank and score that each stage gave them.")
         return
-    found = client().search_reply(
+    reply = client().search_whole(
         query.strip(),
         list(chosen) or names,
-        k=K,
+        k=k,
         retriever=by or "hybrid",
         explain=True,
         collapse_duplicates=once or None,
+        max_per_document=most,
+        filters=filters or None,
     )
-    hits = found["hits"]
-    if meant := found.get("did_you_mean"):
+    hits = reply["hits"]
+    if meant := reply.get("did_you_mean"):
         # As plain text: a query may hold signs that the label would take for Markdown.
         label = f"Search for {inert_markdown(meant['query'])}"
         st.button(label, key="did-you-mean", on_click=_search_for, args=(meant["query"],), icon=":material/spellcheck:")
@@ -71,6 +63,24 @@ def search_page() -> None:
         look.card("Nothing found", "No passage of these collections matches. Try other words, or search by meaning.")
     for hit in hits:
         _hit(hit, hits)
+    waterfall.near_misses(reply)
+
+
+def _how_many() -> tuple[int, int | None, bool]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        k = st.selectbox("Passages", K, index=1, key="search-k")
+        most = st.selectbox(
+            "Of one document",
+            (None, 1, 2, 3, 5),
+            format_func=lambda n: "any number" if n is None else f"{n} at most",
+            key="search-most",
+        )
+    once = st.checkbox(
+        "Say the same only once",
+        key="search-collapse",
+        help="Leaves out passages that a better one has said, of a document that is nearly the same.",
+    )
+    return k, most, once
 
 
 def _search_for(query: str) -> None:
@@ -87,8 +97,9 @@ def _hit(hit: replies.Hit, hits: Sequence[replies.Hit]) -> None:
         st.html(
             f'<div class="ob-hit-title">{hit["rank"]}. {inert_html(hit["title"])}</div>'
             f'<div class="ob-muted">{inert_html(where)} {_alike(hit)}</div>'
-            f'<div class="ob-hit-text">{_text(hit)}</div>{_parts(hit, hits)}'
+            f'<div class="ob-hit-text">{_text(hit)}</div>{waterfall.way_html(hit, hits)}'
         )
+        waterfall.why(hit)
         if st.button("Open in the document", key=f"hit-{hit['rank']}", type="tertiary", icon=":material/menu_book:"):
             show_passage(from_hit(hit))
 
@@ -99,23 +110,19 @@ def _alike(hit: replies.Hit) -> str:
 
 
 def _text(hit: replies.Hit) -> str:
-    """What is to be read, with what was found in it marked where that is less."""
-    text, found = hit["text"], hit.get("matched")
-    if found is None:
-        return inert_html(text)
-    start, end = found["start"] - hit["start"], found["end"] - hit["start"]
-    return f"{inert_html(text[:start])}<mark>{inert_html(text[start:end])}</mark>{inert_html(text[end:])}"
-
-
-def _parts(hit: replies.Hit, hits: Sequence[replies.Hit]) -> str:
-    """The waterfall: per stage the rank, the score, and the score against the best of this list."""
-    rows = []
-    for stage, part in hit["parts"].items():
-        best = max((h["parts"][stage]["score"] for h in hits if stage in h["parts"]), default=0.0)
-        share = round(100 * max(0.0, part["score"] / best)) if best > 0 else 0
-        rows.append(
-            f"<tr><td>{inert_html(STAGE_WORDS.get(stage, stage))}</td><td>rank {part['rank']}</td>"
-            f"<td>{part['score']:.3f}</td>"
-            f'<td><span class="ob-meter"><span style="width:{min(share, 100)}%"></span></span></td></tr>'
-        )
-    return f'<table class="ob-parts">{"".join(rows)}</table>' if rows else ""
+    """What is to be read: marked in it what was found, where that is less, and in bold the sentence that answers best."""
+    text = hit["text"]
+    opens: dict[int, str] = {}
+    closes: dict[int, str] = {}
+    # The sentence lies within what was found, so the outer mark is opened first and closed last.
+    for found, tag in ((hit.get("matched"), "mark"), (hit.get("highlight"), "strong")):
+        if found is not None:
+            start, end = found["start"] - hit["start"], found["end"] - hit["start"]
+            opens[start] = opens.get(start, "") + f"<{tag}>"
+            closes[end] = f"</{tag}>" + closes.get(end, "")
+    cuts = sorted({0, len(text), *opens, *closes})
+    pieces = [
+        f"{closes.get(a, '')}{opens.get(a, '')}{inert_html(text[a:b])}"
+        for a, b in zip(cuts, [*cuts[1:], None], strict=True)
+    ]
+    return "".join(pieces)

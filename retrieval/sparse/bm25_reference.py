@@ -84,4 +84,7 @@ class Bm25Reference(CountedIndex):
         def prepare(counts: TermCounts) -> Scorer:
             return lambda terms: bm25(counts, terms, k1, b, variant)
 
-        super().__init__(prepare, reader)
+        def idf(counts: TermCounts, term: str) -> float:
+            return lucene_idf(counts.n, counts.df(term)) if variant == "lucene" else okapi_idf(counts, term)
+
+        super().__init__(prepare, reader, idf)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from core.types import Allowed, Chunk
 from retrieval.sparse.passage import PassageReader
 from retrieval.sparse.quoted import read_query
 from retrieval.sparse.term_bag import Floats, TermBag, TermCounts, check_k
+from retrieval.sparse.weights import TermWeight, heaviest_first
 
 Scorer = Callable[[Sequence[str]], Floats]
+Idf = Callable[[TermCounts, str], float]
 
 
 class CountedIndex:
@@ -22,10 +25,12 @@ class CountedIndex:
         prepare: makes a scorer of one moment's counts; it is kept until something changes. The scorer takes the
             query's terms and returns one score for each passage, (n,).
         reader: makes terms and words of passages, and terms of queries.
+        idf: how rare a term is, as the scorer counts it.
     """
 
-    def __init__(self, prepare: Callable[[TermCounts], Scorer], reader: PassageReader | None) -> None:
+    def __init__(self, prepare: Callable[[TermCounts], Scorer], reader: PassageReader | None, idf: Idf) -> None:
         self._prepare = prepare
+        self._idf = idf
         self._bag = TermBag(PassageReader() if reader is None else reader)
         self._lock = threading.Lock()
         self._prepared: tuple[TermCounts, Scorer] | None = None
@@ -91,6 +96,28 @@ class CountedIndex:
         found = found[found < len(rows)]
         rows[found] = allowed.rows[found]
         return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
+
+    def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
+        """Row → the terms of ``query`` that it has, those that weigh most first; rows without any are left out."""
+        counts, scorer = self._current()
+        keys = frozenset().union(*counts.languages.values())
+        asked = self._bag.reader.analysers.query_terms(query, keys)
+        terms = Counter(t for t in asked if t in counts.postings)
+        found: dict[int, list[TermWeight]] = {row: [] for row in rows}
+        wanted = np.array(sorted(rows), dtype=np.int64)
+        for term, count in terms.items():
+            positions, tf = counts.postings[term]
+            here = np.isin(counts.rows[positions], wanted)
+            scores = scorer([term] * count) * self._share(counts, terms, term)
+            idf = self._idf(counts, term)
+            for position, n in zip(positions[here].tolist(), tf[here].tolist(), strict=True):
+                weight = TermWeight(term=term, idf=idf, tf=n, contribution=float(scores[position]))
+                found[int(counts.rows[position])].append(weight)
+        return {row: heaviest_first(weights) for row, weights in found.items() if weights}
+
+    def _share(self, _counts: TermCounts, _terms: Mapping[str, int], _term: str) -> float:
+        """What the score of ``_term`` asked for alone is multiplied by where all ``_terms`` are."""
+        return 1.0
 
     def _current(self) -> tuple[TermCounts, Scorer]:
         counts = self._bag.counts()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from rank_bm25 import BM25Okapi
 
+from retrieval.sparse.bm25_reference import okapi_idf
 from retrieval.sparse.counted import CountedIndex, Scorer
 from retrieval.sparse.passage import PassageReader
 from retrieval.sparse.term_bag import Floats, TermCounts
@@ -31,4 +32,4 @@ class RankBm25Index(CountedIndex):
 
             return score
 
-        super().__init__(prepare, reader)
+        super().__init__(prepare, reader, okapi_idf)

@@ -31,6 +31,7 @@ from retrieval.sparse.quoted import read_query
 from retrieval.sparse.tantivy_files import check_folder
 from retrieval.sparse.tantivy_query import KEY_ROOM, LANGUAGE, TERMS, WORDS, phrase_query, schema, scored
 from retrieval.sparse.term_bag import check_k
+from retrieval.sparse.weights import TermWeight, from_tantivy
 
 # Terms wait in memory up to this size before they become a segment; 15 MB is tantivy's least.
 WRITER_MEMORY_BYTES = 30_000_000
@@ -245,6 +246,27 @@ class TantivyIndex:
                 return found[:k]
             limit = min(total, limit * 4)
 
+    def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
+        """Row → the terms of ``query`` that it has, those that weigh most first; rows without any are left out.
+
+        Raises:
+            IndexDamaged: tantivy failed on its own files.
+        """
+        searcher, asked = self._searcher, read_query(query)
+        found: dict[int, list[TermWeight]] = {}
+        with _panic_is_damage(self._path):
+            terms = self._reader.analysers.query_terms(query, self._present(searcher)[0])
+            if not terms and not asked.required:
+                return {}
+            whole = scored(searcher, self._schema, terms, asked)
+            for row in rows:
+                this = tantivy.Query.term_query(self._schema, "row", int(row))
+                this = tantivy.Query.boolean_query([(tantivy.Occur.Must, this), (tantivy.Occur.Must, whole)])
+                for _, address in searcher.search(this, 1, count=False).hits:
+                    if weights := from_tantivy(whole.explain(searcher, address).to_json()):
+                        found[row] = weights
+        return found
+
     def close(self) -> None:
         """Waits for merges and gives back the lock on the folder. What was not committed is lost."""
         with self._lock:
@@ -270,13 +292,7 @@ class TantivyIndex:
 
     def _languages_of(self, searcher: tantivy.Searcher, allowed: Allowed) -> frozenset[LanguageKey]:
         """The languages in the collections that are searched; in tantivy's dictionary, so it costs microseconds."""
-        of, known = self._languages
-        if of is not searcher:
-            known = {}
-            self._languages = (searcher, known)
-        present = known.get(0)
-        if present is None:
-            present = known[0] = _held(searcher, 0, KEYS)
+        present, known = self._present(searcher)
         if len(present) == 1:
             return present
         found: set[LanguageKey] = set()
@@ -285,6 +301,16 @@ class TantivyIndex:
                 known[collection_id] = _held(searcher, collection_id, present)
             found |= known[collection_id]
         return frozenset(found)
+
+    def _present(self, searcher: tantivy.Searcher) -> tuple[frozenset[LanguageKey], dict[int, frozenset[LanguageKey]]]:
+        """The languages of all passages, and what is known of single collections."""
+        of, known = self._languages
+        if of is not searcher:
+            known = {}
+            self._languages = (searcher, known)
+        if 0 not in known:
+            known[0] = _held(searcher, 0, KEYS)
+        return known[0], known
 
     def _commit(self) -> None:
         writer = self._open_writer()

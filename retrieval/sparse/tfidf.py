@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -48,4 +48,15 @@ class TfidfIndex(CountedIndex):
     """TF-IDF in memory, exact in float64. Additions show at the next search, which counts everything anew."""
 
     def __init__(self, reader: PassageReader | None = None) -> None:
-        super().__init__(lambda counts: partial(cosine, counts, norms(counts)), reader)
+        def idf(counts: TermCounts, term: str) -> float:
+            return math.log(counts.n / counts.df(term))
+
+        super().__init__(lambda counts: partial(cosine, counts, norms(counts)), reader, idf)
+
+    def _share(self, counts: TermCounts, terms: Mapping[str, int], term: str) -> float:
+        """The query's weight of the term over the length of the query's vector."""
+        weights = {
+            t: float(ltc_weight(np.array([n], dtype=np.float64), counts.df(t), counts.n)[0]) for t, n in terms.items()
+        }
+        length = math.sqrt(sum(w**2 for w in weights.values()))
+        return weights[term] / length if length else 0.0

@@ -56,12 +56,11 @@ def budget(tokens: int = 4096) -> Budget:
 
 def plan_of(
     question: str,
-    retriever: Expanding | PassageRetriever,
     side: QuerySide,
     lm: ScriptedLM | None,
     history: Sequence[Message] = (),
 ) -> tuple[QueryPlan, list[str]]:
-    plan = QueryPlan(question, retriever, side, lm, Prompts())
+    plan = QueryPlan(question, side, lm, Prompts())
     recorder = Recorder(run_id="r", strategy="test", question=question, provenance=Provenance())
 
     async def walk() -> list[Event]:
@@ -74,33 +73,38 @@ def plan_of(
 
 def test_with_every_switch_off_the_question_is_searched_as_it_is(retriever: Expanding) -> None:
     lm = ScriptedLM([])
-    plan, thoughts = plan_of("And how often?", retriever, QuerySide(rewrite="off"), lm, HISTORY)
-    assert (plan.standalone, plan.retriever, thoughts, lm.asked) == ("And how often?", retriever, [], [])
+    plan, thoughts = plan_of("And how often?", QuerySide(rewrite="off"), lm, HISTORY)
+    assert (plan.standalone, plan.beside.around(retriever), thoughts, lm.asked) == (
+        "And how often?",
+        retriever,
+        [],
+        [],
+    )
 
 
 def test_a_follow_up_is_rewritten_by_rule_or_by_the_model_as_the_switch_says(retriever: Expanding) -> None:
-    plan, thoughts = plan_of("And how loud is it?", retriever, QuerySide(rewrite="rule"), None, HISTORY)
+    plan, thoughts = plan_of("And how loud is it?", QuerySide(rewrite="rule"), None, HISTORY)
     assert plan.standalone == "And how loud is it? (cats purr)"
     assert thoughts == ["Read as a follow-up, asked as: And how loud is it? (cats purr)"]
     lm = ScriptedLM(["How loud is it when cats purr?"])
-    plan, thoughts = plan_of("And how loud is it?", retriever, QuerySide(rewrite="lm"), lm, HISTORY)
+    plan, thoughts = plan_of("And how loud is it?", QuerySide(rewrite="lm"), lm, HISTORY)
     assert (
         thoughts
         == [f"Read as a follow-up, asked as: {plan.standalone}"]
         == ["Read as a follow-up, asked as: How loud is it when cats purr?"]
     )
     # Without a conversation there is nothing to rewrite, and nobody is asked.
-    assert plan_of("How loud is it?", retriever, QuerySide(rewrite="lm"), None)[1] == []
+    assert plan_of("How loud is it?", QuerySide(rewrite="lm"), None)[1] == []
 
 
 def test_hyde_draws_passages_at_different_seeds_and_searches_near_all_of_them(retriever: Expanding) -> None:
     lm = ScriptedLM([Reply(text="Dogs are alarmed.", times=0)])
-    plan, thoughts = plan_of("who purrs", retriever, QuerySide(hyde=3), lm)
+    plan, thoughts = plan_of("who purrs", QuerySide(hyde=3), lm)
     assert [(a.params.seed, a.params.temperature, a.params.max_tokens) for a in lm.asked] == [
         (seed, 0.7, PASSAGE_TOKENS) for seed in range(3)
     ]
     assert all("who purrs" in a.messages[-1].content for a in lm.asked)
-    hits = plan.retriever.search("who purrs", 5, EVERYTHING)
+    hits = plan.beside.around(retriever).search("who purrs", 5, EVERYTHING)
     assert retriever.passages == [("Dogs are alarmed.",) * 3]
     assert {h.chunk.doc_id for h in hits} == {"d-cats", "d-dogs"}
     assert "Imagined 3 passages" in thoughts[0] and "Dogs are alarmed." in thoughts[0]
@@ -124,9 +128,9 @@ def test_an_imagined_passage_that_fails_leaves_no_other_running() -> None:
 def test_a_question_is_split_searched_in_parts_and_the_lists_become_one(retriever: Expanding) -> None:
     lm = ScriptedLM(["1. When do cats purr?\n2. When do dogs bark?\n- What is the meaning of life?"])
     question = "When do cats purr and dogs bark?"
-    plan, thoughts = plan_of(question, retriever, QuerySide(decompose=True), lm)
+    plan, thoughts = plan_of(question, QuerySide(decompose=True), lm)
     assert thoughts == ["Searched in parts: When do cats purr? | When do dogs bark?"]
-    hits = plan.retriever.search(question, 2, EVERYTHING)
+    hits = plan.beside.around(retriever).search(question, 2, EVERYTHING)
     assert retriever.inner.queries == [question, "When do cats purr?", "When do dogs bark?"]
     assert [h.rank for h in hits] == [1, 2]
     assert {h.chunk.doc_id for h in hits} == {"d-cats", "d-dogs"}
@@ -156,7 +160,7 @@ def test_parts_that_are_no_parts_are_left_out() -> None:
 def test_a_switch_that_needs_a_model_says_so_where_there_is_none(retriever: Expanding) -> None:
     for side, name in ((QuerySide(hyde=1), "hyde"), (QuerySide(decompose=True), "decompose")):
         with pytest.raises(ModelUnavailable, match=f"{name} needs a language model"):
-            plan_of("who purrs?", retriever, side, None)
+            plan_of("who purrs?", side, None)
     assert not QuerySide(rewrite="lm").needs_lm(history=False)
     assert QuerySide(rewrite="lm").needs_lm(history=True)
 

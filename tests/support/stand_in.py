@@ -274,6 +274,11 @@ def make_app(state: State) -> FastAPI:
     def search(body: dict[str, Any]) -> Any:
         return {"hits": [{"title": "?"}] if state.broken else hits(body["query"])}
 
+    @app.get("/v1/search/facets")
+    def facets() -> Any:
+        return {"type": {"pdf": 2, "md": 1}, "language": {"en": 3}, "tag": {},
+                "date": {"from": "2020-01-01", "to": "2024-06-30"}}  # fmt: skip
+
     @app.get("/v1/strategies")
     def strategies() -> Any:
         return {"default": "extract", "strategies": [

@@ -1,0 +1,41 @@
+"""Which retriever answers: the engine's, reranked where that is wanted, bounded per document. Part of the wiring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.wiring import wanted_reranker
+from core.errors import ModelUnavailable
+from core.protocols import Reranker, Retriever
+from retrieval.rerank.retriever import RerankingRetriever
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+
+def reranker_for(services: Services, rerank: bool | None = None) -> Reranker | None:
+    """The reranker of one search; None where none is wanted.
+
+    Where only the settings want reranking and the reranker could not be loaded, searches go on without it: /ready says
+    so, and hits name the stage that they come from.
+
+    Raises:
+        ModelUnavailable: this request asks for reranking, and the reranker could not be loaded.
+    """
+    if wanted_reranker(services.settings, rerank) == "none":
+        return None
+    if services.models.reranker is None and rerank:
+        part = services.loading.get("reranker")
+        why = part.detail if part is not None and part.detail else "it is not loaded"
+        raise ModelUnavailable(f"there is no reranker: {why}", code="no-reranker")
+    return services.models.reranker
+
+
+def retriever_for(services: Services) -> Retriever:
+    """What strategies search with: all as the settings say.
+
+    Raises:
+        NotReady: the indexes are still loading.
+    """
+    found, reranker = services.engine.retriever(), reranker_for(services)
+    return found if reranker is None else RerankingRetriever(found, reranker, services.settings.rerank_depth)
