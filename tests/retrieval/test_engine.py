@@ -140,7 +140,7 @@ def test_documents_appear_and_leave_in_both_retrievers_at_once_under_concurrent_
             hits = lib.search("marker", k=50)
             searches += 1
             time.sleep(0.005)  # or the writer hardly gets its turn
-            # depth 1000 > rows: dense lists every visible row, and every row has the marker for bm25.
+            # Fused deeper than there are rows: dense lists every visible row, and every row has the marker for bm25.
             lone = [h for h in hits if set(h.parts) != {"bm25", "dense", "fused"}]
             failures.extend(f"{h.title} found by {sorted(h.parts)} alone" for h in lone)
             versions = {}
