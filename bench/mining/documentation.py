@@ -1,0 +1,240 @@
+"""Questions nobody wrote: of technical documentation, the heading asks for its section, and a sentence for what is around it.
+
+Sections have no heading lines in their text, positives and negatives alike: a model must not learn to look for the gap.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import tarfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.mining.fields import Field, Judged, Question, normal
+from core.text import sentence_spans
+from ingest.parse import markdown, rst
+from ingest.parse.document import Heading
+from models.train.pairs import Passage
+
+LICENCE = "CC BY 4.0, MIT, Apache-2.0, CC0, CC BY-SA 4.0, public domain (by source)"
+MOST_WORDS = 180  # about 240 word pieces: what the encoder reads at once
+_FEWEST_WORDS = 25
+_PER_DOCUMENT = 12  # passages, so that no long document drowns the others
+_FEW = 2  # a heading in more documents than these asks for nothing in particular
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n---[ \t]*\n", re.DOTALL)
+_HEADING_LINE = re.compile(r" {0,3}#{1,6}[ \t].*|[=\-~^\"'`*+#:.]{3,}[ \t]*")
+_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
+_ROLE = re.compile(r":[\w.+:-]+:`([^`<]*?)(?:\s*<[^`]*>)?`")
+_PROSE = re.compile(r"[A-Z][^|{}<>\\=]*[.!?]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A run of text under one heading of a document; a long one has several parts, each a passage."""
+
+    source: str
+    document: str
+    title: str
+    heading: str
+    parts: tuple[Passage, ...]
+
+
+def documentation(
+    archive: Path, *, passages: int, questions: int, held_out: str, dev_questions: int, removed: float, seed: int
+) -> Field:
+    """The field of a documentation archive.
+
+    Args:
+        archive: a tar of Markdown and reStructuredText, the second part of each path naming the source.
+        passages: about how many are read, evenly over the sources.
+        questions: training questions at most, half of them headings, half sentences.
+        held_out: a source whose questions are only measured with ("python+peps").
+        dev_questions: how many of those.
+        removed: share of the sentence questions whose sentence is taken out of its section.
+        seed: of every draw.
+    """
+    draw = random.Random(seed)
+    sections = _sample(_sections(archive), passages, draw)
+    frequency = Counter(h for h, _ in {(normal(s.heading), s.document) for s in sections})
+    by_heading: dict[str, list[str]] = {}
+    for section in sections:
+        by_heading.setdefault(normal(section.heading), []).extend(p.id for p in section.parts)
+    asked: dict[bool, list[Question]] = {False: [], True: []}
+    for section in sections:
+        found = [
+            *_heading_question(section, frequency, by_heading),
+            *_sentence_questions(section, removed, draw),
+        ]
+        asked[section.source == held_out] += found
+    train, dev = _half_each(asked[False], questions, draw), _half_each(asked[True], dev_questions, draw)
+    judged = [
+        # Measured on the section as it stands: of those whose sentence would be taken out, nothing is left to find.
+        Judged(id=q.id, query=q.query, relevant=dict.fromkeys(q.positives, 1), with_heading=q.with_heading)
+        for q in dev
+        if not q.with_heading
+    ]
+    return Field(
+        name="docs",
+        licence=LICENCE,
+        passages={p.id: p for s in sections for p in s.parts},
+        train=train,
+        dev={held_out.split("+")[-1]: judged} if judged else {},
+    )
+
+
+def _sections(archive: Path) -> Iterator[list[Section]]:
+    """The sections of one document after the other."""
+    with tarfile.open(archive, "r|xz") as tar:
+        for member in tar:
+            suffix = Path(member.name).suffix
+            parts = Path(member.name).parts
+            if not member.isfile() or suffix not in (".md", ".rst") or len(parts) < 3:
+                continue
+            file = tar.extractfile(member)
+            if file is not None:
+                text = file.read().decode("utf-8", "replace").replace("\r\n", "\n")
+                yield list(sections_of(text, suffix, source=parts[1], document="/".join(parts[1:])))
+
+
+def sections_of(text: str, suffix: str, *, source: str, document: str) -> Iterator[Section]:
+    """The sections of a document that hold enough words, without their heading lines."""
+    if suffix == ".md":
+        front = _FRONT_MATTER.match(text)
+        headings: Sequence[Heading] = markdown.find_headings(text, front.end() if front else 0)
+    else:
+        headings = rst.find_headings(text)
+    title = headings[0].text if headings else Path(document).stem
+    ends = [h.start for h in headings[1:]] + [len(text)]
+    for number, (heading, end) in enumerate(zip(headings, ends, strict=True)):
+        parts = _parts(_body(text[heading.start : end], heading.text))
+        if not parts:
+            continue
+        key = f"docs/{document}#{number}"
+        own = "" if heading.text == title else heading.text
+        yield Section(
+            source=source,
+            document=document,
+            title=title,
+            heading=own,
+            parts=tuple(
+                Passage(id=f"{key}.{i}", title=title, heading=own, text=part) for i, part in enumerate(parts)
+            ),
+        )
+
+
+def _body(section: str, heading: str) -> str:
+    """The section without the line (or the lines) of its heading, links as their words."""
+    lines = section.split("\n")
+    kept = [
+        line
+        for i, line in enumerate(lines)
+        if not (i < 3 and (_HEADING_LINE.fullmatch(line) or line.strip() == heading.strip()))
+    ]
+    return _ROLE.sub(r"\1", _LINK.sub(r"\1", "\n".join(kept))).strip()
+
+
+def _parts(body: str) -> list[str]:
+    """Paragraphs together up to ``MOST_WORDS``; a longer one is cut."""
+    parts: list[list[str]] = [[]]
+    sizes = [0]
+    for paragraph in re.split(r"\n\s*\n", body):
+        found = paragraph.split()
+        for start in range(0, len(found), MOST_WORDS):
+            piece = found[start : start + MOST_WORDS]
+            text = paragraph.strip() if len(piece) == len(found) else " ".join(piece)
+            if sizes[-1] + len(piece) > MOST_WORDS and parts[-1]:
+                parts.append([])
+                sizes.append(0)
+            parts[-1].append(text)
+            sizes[-1] += len(piece)
+    return ["\n\n".join(p) for p, n in zip(parts, sizes, strict=True) if n >= _FEWEST_WORDS]
+
+
+def _sample(documents: Iterator[list[Section]], passages: int, draw: random.Random) -> list[Section]:
+    """Documents in turns over the sources, until there are enough passages; what was read already is left out.
+
+    The same words under another path (a manual that is kept per version) would be a negative that answers.
+    """
+    by_source: dict[str, list[list[Section]]] = {}
+    seen: set[str] = set()
+    for sections in documents:
+        fresh: list[Section] = []
+        taken = 0
+        for section in sections:
+            key = normal(" ".join(p.text for p in section.parts))
+            if key in seen or taken >= _PER_DOCUMENT:
+                continue
+            seen.add(key)
+            fresh.append(section)
+            taken += len(section.parts)
+        if fresh:
+            by_source.setdefault(fresh[0].source, []).append(fresh)
+    for source in sorted(by_source):
+        draw.shuffle(by_source[source])
+    found: list[Section] = []
+    n = 0
+    while n < passages and any(by_source.values()):
+        for source in sorted(by_source):
+            if by_source[source] and n < passages:
+                sections = by_source[source].pop()
+                found += sections
+                n += sum(len(s.parts) for s in sections)
+    return found
+
+
+def _heading_question(
+    section: Section, frequency: Mapping[str, int], by_heading: Mapping[str, list[str]]
+) -> Iterator[Question]:
+    key = normal(section.heading)
+    if frequency[key] > _FEW or not 2 <= len(key.split()) <= 16:
+        return
+    ids = tuple(p.id for p in section.parts)
+    yield Question(
+        id=f"{ids[0]}/heading",
+        query=section.heading,
+        positives=ids[:1],
+        never=frozenset((*ids, *by_heading[key])),
+        with_heading=False,
+    )
+
+
+def _sentence_questions(section: Section, removed: float, draw: random.Random) -> Iterator[Question]:
+    """At most one for each passage: a sentence of prose, from anywhere but the passage's end and beginning alone."""
+    siblings = frozenset(p.id for p in section.parts)
+    for passage in section.parts:
+        spans = [(a, b) for a, b in sentence_spans(passage.text) if _asks(passage.text[a:b])]
+        if not spans:
+            continue
+        a, b = draw.choice(spans)
+        rest = " ".join((passage.text[:a] + passage.text[b:]).split())
+        out = draw.random() < removed
+        if out and len(rest.split()) < _FEWEST_WORDS:
+            continue
+        yield Question(
+            id=f"{passage.id}/sentence",
+            query=" ".join(passage.text[a:b].split()),
+            positives=(passage.id,),
+            never=siblings,
+            altered=Passage(id=f"{passage.id}-", title=passage.title, heading=passage.heading, text=rest)
+            if out
+            else None,
+        )
+
+
+def _asks(sentence: str) -> bool:
+    """Prose that says something by itself."""
+    found = sentence.split()
+    letters = sum(c.isalpha() or c.isspace() for c in sentence)
+    return 8 <= len(found) <= 32 and letters >= 0.85 * len(sentence) and _PROSE.fullmatch(sentence) is not None
+
+
+def _half_each(questions: Sequence[Question], n: int, draw: random.Random) -> list[Question]:
+    kinds = [[q for q in questions if not q.with_heading], [q for q in questions if q.with_heading]]
+    for kind in kinds:
+        draw.shuffle(kind)
+    few = min(len(kinds[0]), n - n // 2)
+    chosen = kinds[0][:few] + kinds[1][: n - few]
+    return sorted(chosen, key=lambda q: q.id)
