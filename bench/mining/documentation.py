@@ -44,44 +44,47 @@ class Section:
 
 def documentation(
     archive: Path, *, passages: int, questions: int, held_out: str, dev_questions: int, removed: float, seed: int
-) -> Field:
-    """The field of a documentation archive.
+) -> tuple[Field, Field]:
+    """The fields of a documentation archive: one to train on, and the held-out source, which is only measured with.
 
     Args:
         archive: a tar of Markdown and reStructuredText, the second part of each path naming the source.
         passages: about how many are read, evenly over the sources.
         questions: training questions at most, half of them headings, half sentences.
-        held_out: a source whose questions are only measured with ("python+peps").
-        dev_questions: how many of those.
+        held_out: a source, for example "python+peps".
+        dev_questions: how many are asked of it, all of them headings.
         removed: share of the sentence questions whose sentence is taken out of its section.
         seed: of every draw.
     """
     draw = random.Random(seed)
-    sections = _sample(_sections(archive), passages, draw)
-    frequency = Counter(h for h, _ in {(normal(s.heading), s.document) for s in sections})
+    every = _sample(_sections(archive), passages, draw)
+    frequency = Counter(h for h, _ in {(normal(s.heading), s.document) for s in every})
     by_heading: dict[str, list[str]] = {}
-    for section in sections:
+    for section in every:
         by_heading.setdefault(normal(section.heading), []).extend(p.id for p in section.parts)
-    asked: dict[bool, list[Question]] = {False: [], True: []}
-    for section in sections:
-        found = [
-            *_heading_question(section, frequency, by_heading),
-            *_sentence_questions(section, removed, draw),
-        ]
-        asked[section.source == held_out] += found
-    train, dev = _half_each(asked[False], questions, draw), _half_each(asked[True], dev_questions, draw)
-    judged = [
-        # Measured on the section as it stands: of those whose sentence would be taken out, nothing is left to find.
-        Judged(id=q.id, query=q.query, relevant=dict.fromkeys(q.positives, 1), with_heading=q.with_heading)
-        for q in dev
-        if not q.with_heading
-    ]
-    return Field(
-        name="docs",
-        licence=LICENCE,
-        passages={p.id: p for s in sections for p in s.parts},
-        train=train,
-        dev={held_out.split("+")[-1]: judged} if judged else {},
+
+    questions_of: dict[bool, list[Question]] = {False: [], True: []}
+    for section in every:
+        held = section.source == held_out
+        questions_of[held] += _heading_question(section, frequency, by_heading)
+        if not held:
+            questions_of[held] += _sentence_questions(section, removed, draw)
+    dev = _half_each(questions_of[True], 2 * dev_questions, draw)
+    judged = [Judged(id=q.id, query=q.query, relevant=dict.fromkeys(q.whole, 1), with_heading=False) for q in dev]
+    name = held_out.split("+")[-1]
+    return (
+        Field(
+            name="docs",
+            licence=LICENCE,
+            passages={p.id: p for s in every if s.source != held_out for p in s.parts},
+            train=_half_each(questions_of[False], questions, draw),
+        ),
+        Field(
+            name=name,
+            licence=LICENCE,
+            passages={p.id: p for s in every if s.source == held_out for p in s.parts},
+            dev={name: judged} if judged else {},
+        ),
     )
 
 
@@ -106,7 +109,9 @@ def sections_of(text: str, suffix: str, *, source: str, document: str) -> Iterat
         headings: Sequence[Heading] = markdown.find_headings(text, front.end() if front else 0)
     else:
         headings = rst.find_headings(text)
-    title = headings[0].text if headings else Path(document).stem
+    if not headings:
+        return
+    title = headings[0].text
     ends = [h.start for h in headings[1:]] + [len(text)]
     for number, (heading, end) in enumerate(zip(headings, ends, strict=True)):
         parts = _parts(_body(text[heading.start : end], heading.text))
@@ -119,9 +124,7 @@ def sections_of(text: str, suffix: str, *, source: str, document: str) -> Iterat
             document=document,
             title=title,
             heading=own,
-            parts=tuple(
-                Passage(id=f"{key}.{i}", title=title, heading=own, text=part) for i, part in enumerate(parts)
-            ),
+            parts=tuple(Passage(id=f"{key}.{i}", title=title, heading=own, text=part) for i, part in enumerate(parts)),
         )
 
 
@@ -196,6 +199,7 @@ def _heading_question(
         id=f"{ids[0]}/heading",
         query=section.heading,
         positives=ids[:1],
+        whole=ids,
         never=frozenset((*ids, *by_heading[key])),
         with_heading=False,
     )

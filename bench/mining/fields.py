@@ -19,12 +19,14 @@ from models.train.pairs import Passage
 class Question:
     """``positives`` are ids of passages; ``never`` are ids that must not be negatives though nobody judged them.
 
+    ``whole`` is every passage of the section that a heading names; its first is the one to train on.
     ``altered`` is the positive as it is trained on where that is not the passage itself (the query's own sentence taken out).
     """
 
     id: str
     query: str
     positives: tuple[str, ...]
+    whole: tuple[str, ...] = ()
     never: frozenset[str] = frozenset()
     with_heading: bool = True
     altered: Passage | None = None
@@ -100,9 +102,7 @@ def qa_field(name: str, licence: str, train: Path, dev: Path, *, measured: bool)
             questions.append(Question(id=f"{name}/{sample.id}", query=sample.question, positives=gold))
         else:
             judged.append(Judged(id=sample.id, query=sample.question, relevant=dict.fromkeys(gold, 1)))
-    return Field(
-        name=name, licence=licence, passages=passages, train=questions, dev={name: judged} if measured else {}
-    )
+    return Field(name=name, licence=licence, passages=passages, train=questions, dev={name: judged} if measured else {})
 
 
 def normal(text: str) -> str:

@@ -38,7 +38,7 @@ class Guard:
         self._queries = {_bag(text): name for name, text in queries}
         self._ids: dict[str, str] = {}
         self._texts: dict[str, str] = {}
-        self._quoted: dict[str, str] = {}  # run of words → where it stands
+        self._quoted: dict[str, list[tuple[str, str]]] = {}  # run of words → (name, text) where it stands
         self._bands: dict[int, list[tuple[str, Signature]]] = {}
         for name, passage in relevant:
             self._ids[passage.id] = name
@@ -46,7 +46,7 @@ class Guard:
             self._texts[key] = name
             found = key.split()
             for i in range(len(found) - _SHORTEST + 1):
-                self._quoted.setdefault(" ".join(found[i : i + _SHORTEST]), f"{name}\0{key}")
+                self._quoted.setdefault(" ".join(found[i : i + _SHORTEST]), []).append((name, key))
             for band, signature in _keys(passage.text):
                 self._bands.setdefault(band, []).append((name, signature))
 
@@ -59,10 +59,10 @@ class Guard:
                 yield Overlap(kind="positive", group=group_id, dev=found)
         asked = normal(query)
         first = " ".join(asked.split()[:_SHORTEST])
-        if len(asked.split()) >= _SHORTEST and first in self._quoted:
-            name, text = self._quoted[first].split("\0")
+        for name, text in self._quoted.get(first, ()) if len(asked.split()) >= _SHORTEST else ():
             if asked in text:
                 yield Overlap(kind="quoted", group=group_id, dev=name)
+                break
 
     def _near(self, text: str) -> str | None:
         for band, signature in _keys(text):

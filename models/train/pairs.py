@@ -120,9 +120,7 @@ def read_mined(folder: Path) -> Mined:
                     f"dev field {field!r}, query {query.id!r}: {len(query.candidates)} candidates, "
                     f"{len(query.fused)} scores, {len(missing)} passages absent; {HOW}"
                 )
-    return Mined(
-        passages=passages, groups=groups, dev=dev, manifest=json.loads((folder / MANIFEST).read_text("utf-8"))
-    )
+    return Mined(passages=passages, groups=groups, dev=dev, manifest=json.loads((folder / MANIFEST).read_text("utf-8")))
 
 
 def _check_group(group: Group, passages: Mapping[str, Passage]) -> None:
