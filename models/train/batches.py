@@ -120,9 +120,7 @@ def make_batch(groups: Sequence[Group], cutter: Cutter, bare: Sequence[bool], la
     for row, (group, plain) in enumerate(zip(groups, bare, strict=True)):
         members = (*group.positives, *group.negatives)
         (query,) = cutter.pieces([group.query])
-        texts = [
-            cutter.text(i, with_title=not plain, with_heading=group.with_heading and not plain) for i in members
-        ]
+        texts = [cutter.text(i, with_title=not plain, with_heading=group.with_heading and not plain) for i in members]
         inputs += [cutter.pair(query, passage) for passage in cutter.pieces(texts)]
         place += [(row, column) for column in range(len(members))]
         right[row, : len(group.positives)] = True
@@ -146,9 +144,7 @@ def teacher_scores(group: Group, late_weight: float) -> list[float] | None:
     if not group.fused:
         return None
     late = group.late or group.fused
-    mixed = [
-        late_weight * a + (1 - late_weight) * b for a, b in zip(_minmax(late), _minmax(group.fused), strict=True)
-    ]
+    mixed = [late_weight * a + (1 - late_weight) * b for a, b in zip(_minmax(late), _minmax(group.fused), strict=True)]
     best = max(mixed)
     return [best if i < len(group.positives) else score for i, score in enumerate(mixed)]
 

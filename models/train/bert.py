@@ -162,7 +162,9 @@ def build(base: Base, pooling: Pooling, trained_layers: int) -> Bert:
             missing.append(name)
         else:
             tensor.copy_(found)
-    unexpected = [n for n in base.tensors if f"bert.{n}" not in own and not n.startswith(("pooler.", "embeddings.position_ids"))]
+    unexpected = [
+        n for n in base.tensors if f"bert.{n}" not in own and not n.startswith(("pooler.", "embeddings.position_ids"))
+    ]
     if missing or unexpected:
         raise ModelUnavailable(f"not the BERT that config.json describes: {(missing + unexpected)[:3]} do not fit")
     model.train_last(trained_layers)

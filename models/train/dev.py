@@ -41,16 +41,17 @@ class Measured:
     fields: Mapping[str, FieldResult]
 
 
-def measure(
-    fields: Mapping[str, Sequence[DevQuery]], score: Score, *, weights: Sequence[float] = WEIGHTS
-) -> Measured:
+def measure(fields: Mapping[str, Sequence[DevQuery]], score: Score, *, weights: Sequence[float] = WEIGHTS) -> Measured:
     """Scores every candidate and mixes at each weight; the weight is chosen for the mean over fields."""
     scored = {name: score(queries) for name, queries in fields.items()}
 
     def per_query(name: str, weight: float) -> Scores:
-        return np.array([
-            ndcg10(mix(scores, np.array(q.fused), weight), q) for q, scores in zip(fields[name], scored[name], strict=True)
-        ])
+        return np.array(
+            [
+                ndcg10(mix(scores, np.array(q.fused), weight), q)
+                for q, scores in zip(fields[name], scored[name], strict=True)
+            ]
+        )
 
     means = {w: float(np.mean([per_query(name, w).mean() for name in fields])) for w in weights}
     best = max(weights, key=lambda w: (means[w], -w))

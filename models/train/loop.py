@@ -124,9 +124,7 @@ class Run(Generic[T]):
             p.step += 1
             torch.manual_seed(self._plan.seed * _SEED_STRIDE + p.step)
             for group in self._optimizer.param_groups:
-                group["lr"] = group["factor"] * rate(
-                    p.step, self._plan.steps, self._plan.peak_rate, self._plan.warmup
-                )
+                group["lr"] = group["factor"] * rate(p.step, self._plan.steps, self._plan.peak_rate, self._plan.warmup)
             total = 0.0
             for _ in range(self._plan.accumulate):
                 batch, batches = self._next(p, batches)
@@ -167,7 +165,8 @@ class Run(Generic[T]):
 
     def _look(self, p: Progress) -> None:
         """Measures; keeps the tensors if they are the best so far; writes a line of the log."""
-        value, more = math.nan, {}
+        value = math.nan
+        more: dict[str, Any] = {}
         if self._measure is not None:
             self._model.eval()
             with torch.no_grad(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._kept == "bf16"):
@@ -223,7 +222,7 @@ class Run(Generic[T]):
                 self._optimizer.state[parameter] = {
                     m: v if m == "step" else v.to(self._device) for m, v in moments.items()
                 }
-        p = Progress(**{k: v if v is not None else -math.inf for k, v in json.loads(said["progress"]).items()})
+        p = Progress(**json.loads(said["progress"]))
         self._say(f"resumed after step {p.step}")
         return p
 
