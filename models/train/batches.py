@@ -101,8 +101,8 @@ def batches(
         raise InvalidRequest(f"--batch-pairs {pairs}: the largest group has {max(sizes)} passages")
     stretch = _STRETCH * max(1, pairs // max(sizes, default=1))
     cut: list[list[int]] = []
-    for start in range(0, len(order), stretch):
-        some = order[start : start + stretch]
+    for at in range(0, len(order), stretch):
+        some = order[at : at + stretch]
         lengths = {i: _length(groups[i], cutter, i in bare) for i in some}
         some.sort(key=lambda i: (lengths[i], i))
         cut += _filled(some, sizes, pairs)
