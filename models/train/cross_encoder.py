@@ -44,6 +44,17 @@ _NOT_FOR = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments(argv)
+    try:
+        run(options)
+    except OpenbookError as e:
+        say(e.message)
+        return 1
+    return 0
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, read."""
     found = common.parser(COMMAND, __doc__, "models/shipped/reranker")
     found.add_argument("--pooling", choices=("mean", "cls"), default="mean")
     found.add_argument("--max-length", type=int, default=256, help="word pieces of query and passage together")
@@ -51,15 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     found.add_argument("--distill", type=float, default=0.0, help="weight of the teacher in the loss, in [0, 1]")
     found.add_argument("--temperature", type=float, default=0.5, help="of the teacher's standardised scores")
     found.add_argument("--late-weight", type=float, default=0.5, help="of late interaction in the teacher")
-    options = found.parse_args(argv)
-    try:
-        return _train(options)
-    except OpenbookError as e:
-        say(e.message)
-        return 1
+    return found.parse_args(argv)
 
 
-def _train(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> Measured | None:
+    """Trains, measures on every dev query, saves; returns what was measured.
+
+    Raises:
+        OpenbookError: as the parts do.
+    """
     common.use_threads(options.threads)
     common.seeded(options.seed)
     device = common.device_of(options.device)
@@ -93,7 +104,7 @@ def _train(options: argparse.Namespace) -> int:
     say(f"{options.out}: {size / 1e6:.1f} MB")
     for name, field in (measured.fields if measured is not None else {}).items():
         say(f"{name}: hybrid {field.fused:.4f}, alone {field.alone:.4f}, mixed {field.mixed:.4f} (p {field.p:.4f})")
-    return 0
+    return measured
 
 
 def train(
@@ -139,10 +150,10 @@ def train(
         return found.mean, {"weight": found.weight, "fields": {n: asdict(f) for n, f in found.fields.items()}}
 
     pairs = sum(len(g.positives) + len(g.negatives) for g in groups)
-    run: Run[Batch] = Run(
+    work: Run[Batch] = Run(
         model,
         common.plan_of(options, max(1, round(pairs / options.batch_pairs))),
-        options.run or options.out.with_name(f"{options.out.name}.run"),
+        common.run_folder(options),
         stream=stream,
         loss=loss,
         measure=look if dev else None,
@@ -150,7 +161,7 @@ def train(
         identity=identity,
         say=say,
     )
-    return run.train()
+    return work.train()
 
 
 def load(model: Bert, tensors: Mapping[str, Tensor], device: torch.device) -> None:

@@ -94,7 +94,7 @@ def _train(options: Any) -> int:
     run: Run[Contrast] = Run(
         model,
         common.plan_of(options, max(1, len(groups) // options.batch_queries)),
-        options.run or options.out.with_name(f"{options.out.name}.run"),
+        common.run_folder(options),
         stream=stream,
         loss=loss,
         measure=look if dev else None,

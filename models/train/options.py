@@ -21,7 +21,7 @@ def parser(command: str, doc: str | None, out: str) -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog=f"python -m {command}", description=(doc or "").split("\n", 1)[0])
     found.add_argument("--pairs", type=Path, required=True, metavar="DIR", help="what bench mine-pairs made")
     found.add_argument("--out", type=Path, required=True, help=f"the folder to write, for example {out}")
-    found.add_argument("--run", type=Path, help="checkpoints and log (default OUT.run); a stopped run goes on")
+    found.add_argument("--run", type=Path, help="checkpoints and log (default build/NAME.run); a stopped run goes on")
     found.add_argument("--base", type=Path, help="what models.train.pack made (default: the packaged MiniLM)")
     found.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     found.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 on CUDA")
@@ -58,6 +58,12 @@ def plan_of(options: argparse.Namespace, steps_per_epoch: int) -> Plan:
         patience=options.patience,
         precision=options.precision,
     )
+
+
+def run_folder(options: argparse.Namespace) -> Path:
+    """Where checkpoints go: never beside what ships."""
+    folder: Path = options.run or Path("build") / f"{options.out.name}.run"
+    return folder
 
 
 def device_of(name: str) -> torch.device:

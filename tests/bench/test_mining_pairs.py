@@ -72,7 +72,11 @@ def test_what_nearly_repeats_a_positive_is_no_negative(tmp_path: Path) -> None:
 
 def test_the_rest_of_a_section_is_no_negative_of_its_heading(tmp_path: Path) -> None:
     question = Question(
-        id="q", query=f"where do {TOPICS[0]} now", positives=("0.0",), never=frozenset({"0.1", "0.2"}), with_heading=False
+        id="q",
+        query=f"where do {TOPICS[0]} now",
+        positives=("0.0",),
+        never=frozenset({"0.1", "0.2"}),
+        with_heading=False,
     )
     mined = mined_from(field(train=[question]), tmp_path, n=8)
     assert not {"0.0", "0.1", "0.2"} & set(mined.groups[0].negatives)

@@ -18,13 +18,13 @@ from eval.statistics import randomization_test
 from models.train import encoder
 from models.train.batches import batches, teacher_scores
 from models.train.bert import Base, Bert, build, read_base
-from models.train.cross_encoder import load, measure_all, scorer, train
+from models.train.cross_encoder import load, main, measure_all, scorer, train
 from models.train.dev import measure, mix, ndcg10, sign_flips, some_of
 from models.train.loop import CHECKPOINT, LOG, Outcome
 from models.train.losses import distillation, listwise, multiple_negatives
 from models.train.options import chosen, device_of
 from models.train.pack import pack
-from models.train.pairs import DevQuery, Mined
+from models.train.pairs import DevQuery, Mined, write_mined
 from models.train.save import model_card, save_model
 from models.train.schedule import rate
 from tests.support.tiny_training import CONFIG, cutter, options, tiny_base, toy
@@ -359,3 +359,25 @@ def test_a_part_of_the_dev_queries_is_the_same_part_each_time(mined: Mined) -> N
     assert [q.id for q in a] == [q.id for q in b]
     assert len(a) == 5
     assert all(len(q.candidates) == len(q.fused) == 2 for q in a)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_the_command_trains_from_files_and_the_folder_reads_as_a_cross_encoder(
+    mined: Mined, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = replace(mined, groups=mined.groups[:4], dev={"toy": mined.dev["toy"][:2]})
+    write_mined(tmp_path / "pairs", few)
+    out = tmp_path / "shipped"
+    arguments = ["--pairs", str(tmp_path / "pairs"), "--out", str(out), "--run", str(tmp_path / "run")]
+    assert main([*arguments, "--steps", "1", "--trainable-layers", "1", "--batch-pairs", "16", "--device", "cpu"]) == 0
+    assert "toy: hybrid" in capsys.readouterr().err
+    config = json.loads((out / "config.json").read_text())
+    assert config["base"]["name"] == "all-MiniLM-L6-v2"
+    assert set(load_file(out / "model.safetensors")) == set(config["trained"])
+    card = (out / "README.md").read_text()
+    assert "--trainable-layers 1" in card
+    assert str(tmp_path) not in card  # no path of the machine
+    assert main([*arguments, "--device", "cpu", "--trainable-layers", "9"]) == 1
+    assert "--trainable-layers 9: this model has 0 to 6" in capsys.readouterr().err

@@ -13,8 +13,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from models.tokenizer import PieceTokenizer
 from models.train.batches import Cutter
 from models.train.bert import Base, Bert
-from models.train.cross_encoder import COMMAND
-from models.train.options import parser
+from models.train.cross_encoder import arguments
 from models.train.pairs import DevQuery, Group, Mined, Passage
 
 WORDS = ("good", "bad", "red", "blue", "green", "tall", "round", "what", "is", "title")
@@ -78,15 +77,22 @@ def toy(n: int = 24) -> Mined:
     return Mined(passages=passages, groups=tuple(groups), dev={"toy": tuple(dev)}, manifest=manifest)
 
 
-def options(folder: Path, *arguments: str) -> argparse.Namespace:
+def options(folder: Path, *more: str) -> argparse.Namespace:
     """Options of the cross-encoder's command, small."""
-    found = parser(COMMAND, "", "")
-    for name, value in (("--pooling", "mean"), ("--late-weight", 0.5), ("--distill", 0.0), ("--temperature", 0.5)):
-        found.add_argument(name, default=value, type=type(value))
-    found.add_argument("--batch-pairs", type=int, default=16)
-    found.add_argument("--max-length", type=int, default=32)
-    out = ["--pairs", str(folder / "pairs"), "--out", str(folder / "out"), "--device", "cpu", "--rate", "5e-3"]
-    return found.parse_args([*out, "--trainable-layers", "2", *arguments])
+    here = ["--pairs", str(folder / "pairs"), "--out", str(folder / "out"), "--run", str(folder / "out.run")]
+    small = [
+        "--device",
+        "cpu",
+        "--rate",
+        "5e-3",
+        "--trainable-layers",
+        "2",
+        "--batch-pairs",
+        "16",
+        "--max-length",
+        "32",
+    ]
+    return arguments([*here, *small, *more])
 
 
 def cutter(base: Base, mined: Mined, max_length: int = 32) -> Cutter:
