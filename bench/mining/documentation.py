@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.mining.fields import Field, Judged, Question, normal
 from core.text import sentence_spans
@@ -57,7 +58,7 @@ def documentation(
         seed: of every draw.
     """
     draw = random.Random(seed)
-    every = _sample(_sections(archive), passages, draw)
+    every = _sample(_files(archive), passages, draw)
     frequency = Counter(h for h, _ in {(normal(s.heading), s.document) for s in every})
     by_heading: dict[str, list[str]] = {}
     for section in every:
@@ -88,18 +89,27 @@ def documentation(
     )
 
 
-def _sections(archive: Path) -> Iterator[list[Section]]:
-    """The sections of one document after the other."""
+class _File(NamedTuple):
+    source: str
+    name: str
+    text: str
+
+
+def _files(archive: Path) -> dict[str, list[_File]]:
+    """The files of each source, by name."""
+    found: dict[str, list[_File]] = {}
     with tarfile.open(archive, "r|xz") as tar:
         for member in tar:
-            suffix = Path(member.name).suffix
             parts = Path(member.name).parts
-            if not member.isfile() or suffix not in (".md", ".rst") or len(parts) < 3:
+            if not member.isfile() or Path(member.name).suffix not in (".md", ".rst") or len(parts) < 3:
                 continue
             file = tar.extractfile(member)
             if file is not None:
                 text = file.read().decode("utf-8", "replace").replace("\r\n", "\n")
-                yield list(sections_of(text, suffix, source=parts[1], document="/".join(parts[1:])))
+                found.setdefault(parts[1], []).append(_File(parts[1], "/".join(parts[1:]), text))
+    for files in found.values():
+        files.sort()
+    return found
 
 
 def sections_of(text: str, suffix: str, *, source: str, document: str) -> Iterator[Section]:
@@ -156,35 +166,29 @@ def _parts(body: str) -> list[str]:
     return ["\n\n".join(p) for p, n in zip(parts, sizes, strict=True) if n >= _FEWEST_WORDS]
 
 
-def _sample(documents: Iterator[list[Section]], passages: int, draw: random.Random) -> list[Section]:
-    """Documents in turns over the sources, until there are enough passages; what was read already is left out.
+def _sample(by_source: Mapping[str, list[_File]], passages: int, draw: random.Random) -> list[Section]:
+    """Files in turns over the sources, until there are enough passages; what was read already is left out.
 
     The same words under another path (a manual that is kept per version) would be a negative that answers.
     """
-    by_source: dict[str, list[list[Section]]] = {}
+    waiting = {source: draw.sample(files, len(files)) for source, files in sorted(by_source.items())}
     seen: set[str] = set()
-    for sections in documents:
-        fresh: list[Section] = []
-        taken = 0
-        for section in sections:
-            key = normal(" ".join(p.text for p in section.parts))
-            if key in seen or taken >= _PER_DOCUMENT:
-                continue
-            seen.add(key)
-            fresh.append(section)
-            taken += len(section.parts)
-        if fresh:
-            by_source.setdefault(fresh[0].source, []).append(fresh)
-    for source in sorted(by_source):
-        draw.shuffle(by_source[source])
     found: list[Section] = []
     n = 0
-    while n < passages and any(by_source.values()):
-        for source in sorted(by_source):
-            if by_source[source] and n < passages:
-                sections = by_source[source].pop()
-                found += sections
-                n += sum(len(s.parts) for s in sections)
+    while n < passages and any(waiting.values()):
+        for files in waiting.values():
+            if not files or n >= passages:
+                continue
+            source, name, text = files.pop()
+            taken = 0
+            for section in sections_of(text, Path(name).suffix, source=source, document=name):
+                key = normal(" ".join(p.text for p in section.parts))
+                if key in seen or taken >= _PER_DOCUMENT:
+                    continue
+                seen.add(key)
+                found.append(section)
+                taken += len(section.parts)
+            n += taken
     return found
 
 
