@@ -114,7 +114,9 @@ def _fastest(work: Callable[[], None], repeats: int, device: torch.device) -> fl
 
 def _now(device: torch.device) -> float:
     """Seconds: of the clock on a GPU; of each thread's processor time on a CPU."""
-    return time.perf_counter() if device.type == "cuda" else time.process_time() / torch.get_num_threads()
+    if device.type == "cuda":
+        return time.perf_counter()
+    return time.process_time() / int(torch.get_num_threads())
 
 
 def _wait(device: torch.device) -> None:
