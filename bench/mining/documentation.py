@@ -25,7 +25,9 @@ MOST_WORDS = 180  # about 240 word pieces: what the encoder reads at once
 _FEWEST_WORDS = 25
 _PER_DOCUMENT = 12  # passages, so that no long document drowns the others
 _FEW = 2  # a heading in more documents than these asks for nothing in particular
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n---[ \t]*\n", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)---[ \t]*\n", re.DOTALL)
+_FRONT_TITLE = re.compile(r"^title:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_EMPHASIS = re.compile(r"\*\*|``?|(?<!\w)\*(?=\w)|(?<=\w)\*(?!\w)")
 _HEADING_LINE = re.compile(r" {0,3}#{1,6}[ \t].*|[=\-~^\"'`*+#:.]{3,}[ \t]*")
 _LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
 _ROLE = re.compile(r":[\w.+:-]+:`([^`<]*?)(?:\s*<[^`]*>)?`")
@@ -114,14 +116,14 @@ def _files(archive: Path) -> dict[str, list[_File]]:
 
 def sections_of(text: str, suffix: str, *, source: str, document: str) -> Iterator[Section]:
     """The sections of a document that hold enough words, without their heading lines."""
+    front = _FRONT_MATTER.match(text) if suffix == ".md" else None
     if suffix == ".md":
-        front = _FRONT_MATTER.match(text)
         headings: Sequence[Heading] = markdown.find_headings(text, front.end() if front else 0)
     else:
         headings = rst.find_headings(text)
     if not headings:
         return
-    title = headings[0].text
+    title = _title(front.group(1) if front else "", headings, document)
     ends = [h.start for h in headings[1:]] + [len(text)]
     for number, (heading, end) in enumerate(zip(headings, ends, strict=True)):
         parts = _parts(_body(text[heading.start : end], heading.text))
@@ -136,6 +138,15 @@ def sections_of(text: str, suffix: str, *, source: str, document: str) -> Iterat
             heading=own,
             parts=tuple(Passage(id=f"{key}.{i}", title=title, heading=own, text=part) for i, part in enumerate(parts)),
         )
+
+
+def _title(front: str, headings: Sequence[Heading], document: str) -> str:
+    """What the front matter says; else the first heading, if no other is of its level; else the file's name."""
+    if said := _FRONT_TITLE.search(front):
+        return said.group(1).strip("\"'")
+    if all(h.level > headings[0].level for h in headings[1:]):
+        return headings[0].text
+    return Path(document).stem.replace("-", " ").replace("_", " ")
 
 
 def _body(section: str, heading: str) -> str:
@@ -223,7 +234,7 @@ def _sentence_questions(section: Section, removed: float, draw: random.Random) -
             continue
         yield Question(
             id=f"{passage.id}/sentence",
-            query=" ".join(passage.text[a:b].split()),
+            query=_EMPHASIS.sub("", " ".join(passage.text[a:b].split())),  # nobody asks in Markdown
             positives=(passage.id,),
             never=siblings,
             altered=Passage(id=f"{passage.id}-", title=passage.title, heading=passage.heading, text=rest)

@@ -171,13 +171,22 @@ def test_a_folder_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
 
 def test_a_document_is_cut_at_headings_which_are_not_in_the_text() -> None:
     words = " ".join(f"w{i}" for i in range(40))
-    text = f"---\ntitle: no\n---\n# The manual\n\n{words}\n\n## How to [start](x.md)\n\n{words} again.\n\n## Too short\n\nA few."
+    text = f"---\nauthor: no one\n---\n# The manual\n\n{words}\n\n## How to [start](x.md)\n\n{words} again.\n\n## Too short\n\nA few."
     found = list(sections_of(text, ".md", source="s", document="s/d.md"))
     assert [(s.title, s.heading) for s in found] == [("The manual", ""), ("The manual", "How to start")]
     assert all("#" not in p.text and p.text.startswith("w0") for s in found for p in s.parts)
     assert found[1].parts[0].read_as() == f"The manual > How to start\n{words} again."
     assert found[1].parts[0].read_as(with_heading=False) == f"The manual\n{words} again."
     assert found[1].parts[0].read_as(with_title=False, with_heading=False) == f"{words} again."
+
+
+def test_a_document_is_named_by_its_front_matter_or_by_its_file_where_headings_do_not() -> None:
+    words = " ".join(f"w{i}" for i in range(40))
+    text = f"# Summary\n\n{words}\n\n# Motivation\n\n{words} more"
+    plain = sections_of(text, ".md", source="s", document="s/0042-let-else.md")
+    assert [(s.title, s.heading) for s in plain] == [("0042 let else", "Summary"), ("0042 let else", "Motivation")]
+    named = sections_of(f"---\ntitle: Let else\n---\n{text}", ".md", source="s", document="s/0042.md")
+    assert {s.title for s in named} == {"Let else"}
 
 
 def test_a_long_section_is_several_passages_and_loses_no_word() -> None:
