@@ -97,7 +97,7 @@ def _speed(model: Bert, device: torch.device, options: argparse.Namespace, half:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    return options.pairs / _fastest(step, options.steps, device)
+    return float(options.pairs / _fastest(step, options.steps, device))
 
 
 def _fastest(work: Callable[[], None], repeats: int, device: torch.device) -> float:
