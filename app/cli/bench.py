@@ -27,6 +27,7 @@ def bench(
     package = importlib.util.find_spec("bench")
     if package is None:
         raise InvalidRequest("the measurements come with the repository: run this from a checkout of it", code="usage")
+    name = name.replace("-", "_")
     names = sorted(m.name for m in pkgutil.iter_modules(package.submodule_search_locations))
     measures = [n for n in names if hasattr(importlib.import_module(f"bench.{n}"), "main")] if name not in names else []
     if name not in names:
