@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from agents.candidates import Candidate, Region
 from agents.lexical import STOP_WORDS, could_answer, coverage, question_kind, rarity, terms
+from core.late_interaction import best_matches, windows, without_specials
 from core.protocols import Encoder
-from core.text import fold, sentence_spans, words
+from core.text import fold, words
 from core.types import Vectors
 
 Matrix = NDArray[np.float64]
@@ -89,7 +90,7 @@ class Reading:
         asked = list(zip(self._question_terms, self._question_terms[1:], strict=False))
         question_words = set(words(self.question))
 
-        best = np.stack([_best_match(query, s) for s in states])  # (n_sentences, n_query_tokens)
+        best = np.stack([best_matches(query, s) for s in states])  # (n_sentences, n_query_tokens)
         region_of = np.array([c.region for c in self._sentences])
         passage: dict[int, tuple[float, float, float]] = {}
         for index in range(len(self._regions)):
@@ -132,13 +133,6 @@ class Reading:
         return np.array(rows_of_features)
 
 
-def _best_match(query: Vectors, tokens: Vectors) -> NDArray[np.float32]:
-    if not len(tokens):
-        return np.zeros(len(query), np.float32)
-    found: NDArray[np.float32] = (query @ tokens.T).max(axis=1)  # (n_query_tokens,)
-    return found
-
-
 def _weakest(best: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
     content = best[weights > 0.5]
     return float(np.sort(content if len(content) else best)[:2].mean())
@@ -156,7 +150,7 @@ def _query_tokens(question: str, encoder: Encoder) -> tuple[Vectors, NDArray[np.
     """Question tokens (n, dim) without special tokens where they can be told, and their weights (n,)."""
     vectors = encoder.encode_tokens([question])[0]
     spans = encoder.tokenizer.spans(question)
-    inner = _without_specials(vectors, spans)
+    inner = without_specials(vectors, spans)
     if inner is None:
         return vectors, np.ones(len(vectors), np.float32)
     spans = spans[: len(inner)]
@@ -166,18 +160,18 @@ def _query_tokens(question: str, encoder: Encoder) -> tuple[Vectors, NDArray[np.
 
 def _sentence_tokens(found: Sequence[Region], sentences: Sequence[Candidate], encoder: Encoder) -> list[Vectors]:
     """Per candidate its tokens (n, dim), read within as much of its region as the encoder takes."""
-    windows: list[tuple[int, int, int]] = []  # region, start, end within it
+    read: list[tuple[int, int, int]] = []  # region, start, end within it
     for index, region in enumerate(found):
-        windows += [(index, a, b) for a, b in _windows(region.text, encoder)]
-    texts = [found[r].text[a:b] for r, a, b in windows]
+        read += [(index, a, b) for a, b in windows(region.text, encoder)]
+    texts = [found[r].text[a:b] for r, a, b in read]
     vectors = encoder.encode_tokens(texts)
     # Per region: where each token begins and ends, in order, and its vector.
     starts: list[list[int]] = [[] for _ in found]
     ends: list[list[int]] = [[] for _ in found]
     parts: list[list[Vectors]] = [[] for _ in found]
-    for (r, offset, _), text, states in zip(windows, texts, vectors, strict=True):
+    for (r, offset, _), text, states in zip(read, texts, vectors, strict=True):
         spans = encoder.tokenizer.spans(text)
-        inner = _without_specials(states, spans)
+        inner = without_specials(states, spans)
         if inner is None:
             # An encoder whose tokens cannot be placed in the text: each sentence is then read by itself.
             return encoder.encode_tokens([c.text for c in sentences])
@@ -190,29 +184,3 @@ def _sentence_tokens(found: Sequence[Region], sentences: Sequence[Candidate], en
         joined[c.region][bisect_left(starts[c.region], c.start) : bisect_right(ends[c.region], c.end)]
         for c in sentences
     ]
-
-
-def _windows(text: str, encoder: Encoder) -> list[tuple[int, int]]:
-    """Runs of sentences that the encoder reads without cutting; a longer sentence is its own run."""
-    room = encoder.max_tokens - 2
-    spans = sentence_spans(text)
-    sizes = encoder.tokenizer.count([text[a:b] for a, b in spans]) if spans else []
-    runs: list[tuple[int, int]] = []
-    used = 0
-    for (a, b), size in zip(spans, sizes, strict=True):
-        if runs and used + size <= room:
-            runs[-1] = (runs[-1][0], b)
-            used += size
-        else:
-            runs.append((a, b))
-            used = size
-    return runs
-
-
-def _without_specials(vectors: Vectors, spans: Sequence[tuple[int, int]]) -> Vectors | None:
-    """Vectors of the word pieces alone; None where their number does not tell which those are."""
-    if len(vectors) == len(spans):
-        return vectors
-    if len(vectors) == len(spans) + 2 or (len(vectors) >= 3 and len(vectors) - 2 < len(spans)):
-        return vectors[1:-1]  # [CLS] … [SEP]; of a text that is too long only the beginning
-    return None
