@@ -52,6 +52,7 @@ class Codec:
     projection: Vectors  # (dim, reduced): orthonormal columns
     centroids: Vectors  # (n_centroids, reduced)
     step: Vectors  # (reduced,): Δ of each dimension
+    trained_on: int  # tokens there were to compress then
 
     @property
     def dim(self) -> int:
@@ -136,7 +137,7 @@ def train(sample: Vectors, *, n_tokens: int, bits: Bits = 2, reduced: int = 128)
     residual = projected - centroids[nearest(centroids, projected)]
     sigma = np.sqrt(np.mean(np.square(residual), axis=0, dtype=np.float64))
     step = np.maximum(_STEP_OF_SIGMA[bits] * sigma, 1e-6).astype(np.float32)
-    return Codec(bits, projection, centroids, step)
+    return Codec(bits, projection, centroids, step, max(1, n_tokens))
 
 
 def nearest(centroids: Vectors, vectors: Vectors) -> Codes:

@@ -10,7 +10,7 @@ filter leaves no more than a stage would pass on, that stage is left out, so a n
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,24 +162,15 @@ class CompressedLateIndex:
         centroid_scores: Vectors = asked @ self.codec.centroids.T  # (n_query_tokens, n_centroids)
         state = self._state
         candidates = [(s, state.positions(s, allowed)) for s in state.segments]
-        candidates = self._estimated(candidates, centroid_scores, max(NEAR, _PER_HIT * k))
-        candidates = (
-            _best(candidates, [s.by_centroids(centroid_scores, p) for s, p in candidates], max(EXACT, _PER_HIT * k))
-            if _count(candidates) > max(EXACT, _PER_HIT * k)
-            else candidates
-        )
+        if _count(candidates) > (wanted := max(NEAR, _PER_HIT * k)):
+            candidates = _best(candidates, [s.estimated(centroid_scores, PROBES)[p] for s, p in candidates], wanted)
+        if _count(candidates) > (wanted := max(EXACT, _PER_HIT * k)):
+            candidates = _best(candidates, [s.by_centroids(centroid_scores, p) for s, p in candidates], wanted)
         scores = [s.max_sims(self.codec, asked, centroid_scores, p) / len(asked) for s, p in candidates]
         rows = np.concatenate([s.rows[p] for s, p in candidates] or [np.empty(0, np.int64)])
         values = np.concatenate(scores or [np.empty(0, np.float32)]).astype(np.float64)
         order = np.lexsort((rows, -values))[:k]
         return list(zip(rows[order].tolist(), values[order].tolist(), strict=True))
-
-    def _estimated(
-        self, candidates: list[tuple[Segment, Positions]], centroid_scores: Vectors, wanted: int
-    ) -> list[tuple[Segment, Positions]]:
-        if _count(candidates) <= wanted:
-            return candidates
-        return _best(candidates, [s.estimated(centroid_scores, PROBES)[p] for s, p in candidates], wanted)
 
 
 def _count(candidates: Sequence[tuple[Segment, Positions]]) -> int:
@@ -189,10 +180,18 @@ def _count(candidates: Sequence[tuple[Segment, Positions]]) -> int:
 def _best(
     candidates: Sequence[tuple[Segment, Positions]], scores: Sequence[NDArray[np.float32]], wanted: int
 ) -> list[tuple[Segment, Positions]]:
-    """The ``wanted`` candidates with the best scores, and those that equal the last of them."""
+    """The ``wanted`` candidates with the best scores."""
     everything = np.concatenate(scores)
     least = np.partition(everything, len(everything) - wanted)[len(everything) - wanted]
-    return [(s, p[mine >= least]) for (s, p), mine in zip(candidates, scores, strict=True)]
+    room = wanted - int(np.count_nonzero(everything > least))  # for those that equal the last
+    found = []
+    for (segment, positions), mine in zip(candidates, scores, strict=True):
+        taken = mine > least
+        level = np.flatnonzero(mine == least)[:room]
+        taken[level] = True
+        room -= len(level)
+        found.append((segment, positions[taken]))
+    return found
 
 
 def _joined(parts: Sequence[Content], codec: Codec) -> Content:
