@@ -51,8 +51,11 @@ class EngineRetriever:
             InvalidRequest: an empty query, ``k`` outside of 1 to 1000, or a field that cannot be filtered by.
             NotFound: a named collection that this principal cannot see; says which ones it can.
             NotReady: the index that this retriever lives on is being rebuilt.
+            Conflict: the retriever is late and a collection does not ask for it.
         """
         check_query(query, k)
+        if self.ranking.name == "late":
+            self.engine.late.wait_for_a_few()
         if not self.collapse:
             return self._search(query, k, where)[0]
         depth = k
@@ -133,8 +136,9 @@ class EngineRetriever:
             query,
             k,
             allowed,
-            sparse=None if name == "dense" else engine.sparse_index(self.sparse, needed=name != "hybrid"),
+            sparse=None if name in ("dense", "late") else engine.sparse_index(self.sparse, needed=name != "hybrid"),
             dense=engine.vector_spaces(self.dense, allowed) if name in ("dense", "hybrid") else (),
+            late=engine.late.space(readable, allowed) if name == "late" else None,
         )
 
     def _allowed(self, snapshot: Snapshot, collection_ids: tuple[int, ...], where: Where) -> Allowed:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from core.errors import InvalidRequest
-from core.protocols import DenseIndex, Encoder, SparseIndex
+from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
 from core.types import Allowed, StagePart
 from retrieval.fuse import convex, rrf
+from retrieval.late.reading import read_query
 
 MAX_K = 1000
 
-RankerName = Literal["bm25", "tfidf", "dense", "hybrid"]
-RANKERS: tuple[RankerName, ...] = ("bm25", "tfidf", "dense", "hybrid")
+RankerName = Literal["bm25", "tfidf", "dense", "late", "hybrid"]
+RANKERS: tuple[RankerName, ...] = ("bm25", "tfidf", "dense", "late", "hybrid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ class VectorSpace:
 
     encoder: Encoder
     index: DenseIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSpace:
+    """An encoder with the index of the tokens that it read."""
+
+    encoder: Encoder
+    index: LateIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +66,23 @@ class Ranking:
         *,
         sparse: SparseIndex | None,
         dense: Sequence[VectorSpace] = (),
+        late: TokenSpace | None = None,
     ) -> list[RankedRow]:
         """The best ``k`` allowed rows, best first.
 
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
             dense: needed by dense and hybrid; more than one where documents were encoded by different encoders.
+            late: needed by late.
         """
         depth = max(k, self.depth) if self.name == "hybrid" else k
         found: dict[str, Sequence[tuple[int, float]]] = {}
-        if sparse is not None and self.name != "dense":
+        if sparse is not None and self.name not in ("dense", "late"):
             found["tfidf" if self.name == "tfidf" else "bm25"] = sparse.search(query, depth, allowed)
         if dense and self.name in ("dense", "hybrid"):
             found["dense"] = _nearest(query, depth, allowed, dense)
+        if late is not None and self.name == "late":
+            found["late"] = late.index.search(read_query(late.encoder, query), k, allowed)
         if self.name != "hybrid":
             return [
                 RankedRow(row, score, {self.name: StagePart(rank=rank, score=score)})

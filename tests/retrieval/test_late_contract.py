@@ -119,14 +119,21 @@ def test_neighbouring_tokens_become_their_normalised_mean():
 def narrow_stages(monkeypatch):
     """Stages that pass on few, so that a few thousand passages are as many as millions."""
     monkeypatch.setattr(compressed, "NEAR", 200)
-    monkeypatch.setattr(compressed, "EXACT", 50)
+    monkeypatch.setattr(compressed, "EXACT", 100)
     monkeypatch.setattr(compressed, "PROBES", 8)
 
 
+@pytest.fixture(scope="module")
+def many(codec):
+    """Passages, and what the codec makes of their tokens."""
+    tokens = passages(1500)
+    return tokens, [codec.decode(*codec.encode(v)) @ codec.projection.T for v in tokens]
+
+
 @pytest.mark.parametrize("share", [1.0, 0.1, 0.01])
-def test_candidates_by_centroids_find_what_brute_force_finds_under_any_filter(narrow_stages, codec, share):
-    n = 3000
-    tokens = passages(n)
+def test_candidates_by_centroids_find_what_brute_force_finds_under_any_filter(narrow_stages, codec, many, share):
+    tokens, back = many
+    n = len(tokens)
     index = CompressedLateIndex(codec)
     for start in range(0, n, 500):
         index.add(row_numbers(500, 1 + start), tokens[start : start + 500])
@@ -134,27 +141,28 @@ def test_candidates_by_centroids_find_what_brute_force_finds_under_any_filter(na
     kept, differences = [], []
     for seed in range(20):
         query = token_vectors(8, 9000 + seed)
-        wanted = dict(brute_force(tokens, query, 10, rows))
+        wanted = rows_of(brute_force(back, query, 10, rows))
+        uncompressed = dict(brute_force(tokens, query, n, rows))
         hits = index.search(query, 10, allow(rows, n + 1))
-        assert set(rows_of(hits)) <= set(rows) and len(hits) == min(10, len(rows))
+        assert set(rows_of(hits)) <= set(rows) and len(hits) == 10
         kept.append(len(set(wanted) & set(rows_of(hits))) / len(wanted))
-        differences += [abs(score - wanted[row]) for row, score in hits if row in wanted]
-    assert np.mean(kept) >= 0.95, f"recall@10 against brute force over uncompressed vectors: {np.mean(kept):.3f}"
-    assert max(differences) <= 0.02
+        differences += [abs(score - uncompressed[row]) for row, score in hits]
+    # Two hundred of 1,500 pass the first stage; what a filter leaves of 150 or 15 is compared whole.
+    least = 0.97 if share == 1.0 else 1.0
+    assert np.mean(kept) >= least, f"recall@10 against brute force over the same vectors: {np.mean(kept):.3f}"
+    assert max(differences) <= 0.02, "of a score, to what it is without compression"
 
 
-def test_within_its_own_precision_a_narrow_filter_is_searched_exactly(narrow_stages, codec):
+def test_within_its_own_precision_a_narrow_filter_is_searched_exactly(narrow_stages, codec, many):
     """What is left is fewer than a stage would pass on: the best of decompressed MaxSim, all of them."""
-    n = 3000
-    tokens = passages(n)
+    tokens, back = many
     index = CompressedLateIndex(codec)
-    index.add(row_numbers(n), tokens)
-    rows = list(range(5, n, 75))  # 40
-    back = [codec.decode(*codec.encode(v)) @ codec.projection.T for v in tokens]
+    index.add(row_numbers(len(tokens)), tokens)
+    rows = list(range(5, len(tokens), 38))  # 40
     for seed in range(10):
         query = token_vectors(8, 9000 + seed)
-        wanted = brute_force(back, codec.project(query) @ codec.projection.T, 10, rows)
-        hits = index.search(query, 10, allow(rows, n + 1))
+        wanted = brute_force(back, query, 10, rows)
+        hits = index.search(query, 10, allow(rows, len(tokens) + 1))
         assert [round(s, 4) for _, s in hits] == [round(s, 4) for _, s in wanted]
 
 
@@ -219,7 +227,8 @@ def test_arrays_that_do_not_fit_together_are_refused(codec, name):
     index.add(row_numbers(10), passages(10))
     arrays = files.to_arrays(index)
     files.from_arrays(arrays, "here")
-    for wrong in (arrays[name][:-1], arrays[name].astype(np.float64)):
+    cut = arrays[name][:-1] if name != "centroids" else arrays[name][:, :-1]
+    for wrong in (cut, arrays[name].astype(np.float64)):
         with pytest.raises(IndexDamaged):
             files.from_arrays({**arrays, name: wrong}, "here")
     with pytest.raises(IndexDamaged):
