@@ -21,6 +21,7 @@ class Collection(TypedDict):
     pipeline: NotRequired[dict[str, Any] | None]  # how its documents are made; None: as the settings say
     previous: NotRequired[dict[str, Any] | None]  # how they were made before the last reindex; None: no way back
     pii: NotRequired[PiiMode]
+    late: NotRequired[bool]  # whether its passages are kept token by token
 
 
 class ChangedCollection(TypedDict):
@@ -28,6 +29,7 @@ class ChangedCollection(TypedDict):
 
     name: str
     pii: PiiMode
+    late: bool
     unlike: int
 
 

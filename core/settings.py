@@ -88,7 +88,7 @@ class Settings(BaseModel):
     ocr_page_s: float = Field(120.0, gt=0)
 
     # Retrieval.
-    retriever: Literal["bm25", "tfidf", "dense", "hybrid"] = "hybrid"
+    retriever: Literal["bm25", "tfidf", "dense", "late", "hybrid"] = "hybrid"
     sparse: Literal["tantivy", "rank-bm25"] = "tantivy"
     dense: Literal["auto", "exact", "hnsw"] = "auto"
     dense_hnsw_from: int = Field(50_000, ge=1)  # "auto" builds HNSW from this many vectors

@@ -14,7 +14,7 @@ from core.clock import now_iso
 from core.errors import Conflict
 from core.ids import check_collection_name
 from core.types import PiiMode, Principal
-from retrieval.access import may_read, require_role, role_column
+from retrieval.access import may_read, readable_collections, require_role, role_column
 from retrieval.records import CollectionInfo
 from retrieval.tables import collections, documents, editions
 
@@ -72,6 +72,12 @@ def list_collections(connection: Connection, principal: Principal) -> list[Colle
         .order_by(collections.c.name)
     )
     return [CollectionInfo(**row._mapping) for row in connection.execute(query)]
+
+
+def get_collection(connection: Connection, principal: Principal, name: str) -> CollectionInfo:
+    """Raises NotFound."""
+    readable_collections(connection, principal, [name])
+    return next(c for c in list_collections(connection, principal) if c.name == name)
 
 
 def collection_names(connection: Connection) -> frozenset[str]:

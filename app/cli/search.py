@@ -15,6 +15,7 @@ class RetrieverChoice(enum.StrEnum):
     bm25 = "bm25"
     tfidf = "tfidf"
     dense = "dense"
+    late = "late"
     hybrid = "hybrid"
 
 

@@ -26,7 +26,7 @@ from retrieval.files import sha256_of
 from retrieval.generations import Generations
 from retrieval.late import files
 from retrieval.late.codec import MAX_CENTROIDS, sample_size, train
-from retrieval.late.compressed import CompressedLateIndex
+from retrieval.late.compressed import POOLING, CompressedLateIndex
 from retrieval.late.pooling import pool_neighbours
 from retrieval.late.reading import read_passages
 from retrieval.projection import read_chunks, read_documents
@@ -34,7 +34,6 @@ from retrieval.ranking import TokenSpace
 
 logger = logging.getLogger(__name__)
 
-POOLING = 2
 _AT_ONCE = 16  # passages read together, between which the thread can be stopped and searches get their turn
 _DOCUMENTS_AT_ONCE = 16
 _FROM_ONE_DOCUMENT = 64  # passages of it that a codec is trained on, at most
