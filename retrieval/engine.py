@@ -365,8 +365,9 @@ class SearchEngine:
             leaving = {row for rows in (*(r for _, r in self._leaving), *self._prepared.rows) for row in rows}
             try:
                 self._terms.check_files()
-                for kind, revision in (("dense", self.encoder.revision), ("late", self.late.revision)):
-                    if (manifest := self._generations.current(kind, revision)) is not None:
+                named = self._generations.current("dense", self.encoder.revision)
+                for manifest in (named, self._generations.current("late", self.late.revision)):
+                    if manifest is not None:
                         self._generations.verify(manifest)
             except IndexDamaged as e:
                 wrong("indexes", e.message)

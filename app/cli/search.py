@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import enum
+import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, Collection, DataDir, connected, print_json
+from app.cli.common import AsJson, Collection, DataDir, connected, print_json, progress_bar
+from app.client import Client
 from app.replies import Hit
+from app.wire import ApiError
+
+_LOOK_EVERY_S = 0.5
 
 
 class RetrieverChoice(enum.StrEnum):
@@ -62,15 +68,18 @@ def search(
     if rerank:
         raise typer.BadParameter("there is no reranker in this version: leave --rerank out")
     with connected(data_dir) as client:
-        hits = client.search(
-            query,
-            [collection],
-            k=k,
-            retriever=_value(retriever),
-            sparse=_value(sparse),
-            dense=_value(dense),
-            explain=explain,
-            collapse_duplicates=collapse,
+        hits = _when_read(
+            client,
+            lambda: client.search(
+                query,
+                [collection],
+                k=k,
+                retriever=_value(retriever),
+                sparse=_value(sparse),
+                dense=_value(dense),
+                explain=explain,
+                collapse_duplicates=collapse,
+            ),
         )
     if as_json:
         print_json({"hits": hits})
@@ -79,6 +88,21 @@ def search(
         print("nothing found")
     for hit in hits:
         _print_hit(hit, explain)
+
+
+def _when_read(client: Client, search: Callable[[], list[Hit]]) -> list[Hit]:
+    """What ``search`` finds, once the passages have been read token by token, if that is what it needs."""
+    with progress_bar("reading passages token by token") as bar:
+        while True:
+            try:
+                return search()
+            except ApiError as e:
+                if e.code != "late-building":
+                    raise
+            index = client.system()["index"] or {}
+            read, lacking = index.get("late_rows", 0), index.get("late_lacking", 0)
+            bar(read / max(1, read + lacking), f"{lacking:,} to go")
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _value(choice: enum.StrEnum | None) -> str | None:

@@ -41,6 +41,7 @@ _OUTGROWN = 4  # times as many tokens as a codec was trained for
 _WAIT_S = 2.0  # that a search waits for a few passages that were added just now
 _FEW = 64
 _LEFT_OUT = 0.01  # share of what is searched that may still lack its token vectors
+_KEPT_AT_ONCE = 4096  # passages
 _UNSAVED = 64  # passages, or a twentieth of all: so many are rather read again than written
 
 
@@ -254,6 +255,8 @@ class LateKeeper:
                 old.add(some[new], [t for t, n in zip(tokens, new.tolist(), strict=True) if n])
             self._unsaved += len(some)
             self._lacking = max(0, self._lacking - len(some))
+            if index is self._index and self._unsaved >= _KEPT_AT_ONCE:
+                self._save()  # so that a crash takes minutes of reading, not hours
 
     def _sample(self, wanted: NDArray[np.int64], cancelled: Callable[[], bool]) -> tuple[Vectors, float]:
         """Token vectors (n, dim) of passages drawn by chance, and how many a passage has on average."""
