@@ -297,19 +297,21 @@ class LateKeeper:
         if not in_order:
             numbers = numbers[np.random.default_rng(len(numbers)).permutation(len(numbers))]
         for start in range(0, len(numbers), _DOCUMENTS_AT_ONCE):
-            found: list[tuple[int, Chunk]] = []
             with self._database.read() as connection:
-                for number in numbers[start : start + _DOCUMENTS_AT_ONCE].tolist():
-                    mine = [
-                        (row, chunk)
-                        for batch in read_chunks(connection, [number])
-                        for row, chunk in zip(batch.rows, batch.chunks, strict=True)
-                        if row < len(wanted) and wanted[row]
-                    ]
-                    found += mine[:: max(1, -(-len(mine) // most))] if most else mine
+                found = [
+                    (row, chunk)
+                    for batch in read_chunks(connection, numbers[start : start + _DOCUMENTS_AT_ONCE].tolist())
+                    for row, chunk in zip(batch.rows, batch.chunks, strict=True)
+                    if row < len(wanted) and wanted[row]
+                ]
+            if most is not None:
+                by_document: dict[str, list[tuple[int, Chunk]]] = {}
+                for row, chunk in found:
+                    by_document.setdefault(chunk.doc_id, []).append((row, chunk))
+                found = [pair for some in by_document.values() for pair in some[:: -(-len(some) // most)]]
             for at in range(0, len(found), _AT_ONCE):
-                some = found[at : at + _AT_ONCE]
-                yield np.array([row for row, _ in some], dtype=np.int64), [chunk for _, chunk in some]
+                few = found[at : at + _AT_ONCE]
+                yield np.array([row for row, _ in few], dtype=np.int64), [chunk for _, chunk in few]
 
     # ------------------------------------------------------------ writing
 
