@@ -18,6 +18,7 @@ from core.types import Vectors
 from retrieval.late import files
 from retrieval.late.codec import sample_size, train
 from retrieval.late.compressed import POOLING, CompressedLateIndex
+from retrieval.late.exact import FEW, ExactLateIndex
 from retrieval.late.pooling import pool_neighbours
 from retrieval.late.reading import read_passages
 from retrieval.vector_cache import cache_key, read_arrays, write_arrays
@@ -25,7 +26,6 @@ from retrieval.vector_cache import cache_key, read_arrays, write_arrays
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 32
-_WORTH_KEEPING = 64  # fewer passages are read again sooner than looked up
 
 
 def late_index_cached(
@@ -33,7 +33,7 @@ def late_index_cached(
     texts: Sequence[str],
     folder: Path,
     report: Callable[[int, int], None] = lambda done, total: None,
-) -> CompressedLateIndex | None:
+) -> CompressedLateIndex | ExactLateIndex | None:
     """Row i is text i; None where there are no texts.
 
     Args:
@@ -41,6 +41,12 @@ def late_index_cached(
     """
     if not texts:
         return None
+    if len(texts) < FEW:
+        tokens = read_passages(encoder, texts)
+        few = ExactLateIndex(tokens[0].shape[1])
+        few.add(np.arange(len(texts), dtype=np.int64), tokens)
+        report(len(texts), len(texts))
+        return few
     path = folder / f"{cache_key(encoder, texts, f'late-{files.VERSION}')}.late.safetensors"
     if path.exists():
         try:
@@ -50,11 +56,10 @@ def late_index_cached(
         except (OSError, SafetensorError, KeyError, ValueError, OpenbookError) as e:
             logger.warning("the cached token vectors %s are not used and are made anew: %s", path, e)
     index = build_late_index(encoder, texts, report)
-    if len(texts) >= _WORTH_KEEPING:
-        try:
-            write_arrays(path, files.to_arrays(index))
-        except StorageFailed as e:
-            logger.warning("token vectors are not kept for the next run: %s", e)
+    try:
+        write_arrays(path, files.to_arrays(index))
+    except StorageFailed as e:
+        logger.warning("token vectors are not kept for the next run: %s", e)
     return index
 
 

@@ -1,4 +1,4 @@
-"""Late interaction without compression: every token vector is kept and compared. The reference, and enough for a test."""
+"""Late interaction without compression: every token vector is kept and compared. The reference, and what few passages need."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from core.late_interaction import max_sim
 from core.types import Allowed, Vectors
 from retrieval.late.checks import check_passages, check_question
+
+# Fewer passages than these are not compressed: a codec that was trained on ten does not know the words of the eleventh.
+FEW = 64
 
 
 class ExactLateIndex:
@@ -25,6 +28,14 @@ class ExactLateIndex:
 
     def __len__(self) -> int:
         return len(self._tokens)
+
+    def rows(self) -> NDArray[np.int64]:
+        """Every row that it has, ascending."""
+        return np.array(sorted(self._tokens), dtype=np.int64)
+
+    def holds(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of ``rows`` it has."""
+        return np.array([row in self._tokens for row in rows.tolist()], dtype=np.bool_)
 
     def add(self, rows: NDArray[np.int64], tokens: Sequence[Vectors]) -> None:
         """See ``core.protocols.LateIndex``; raises InvalidRequest for shapes that do not fit."""

@@ -3,7 +3,7 @@
 Reading a text token by token takes a hundred times as long as adding a vector, so none of it happens where documents are
 published or searched: one thread of its own reads what collections that ask for it have and the index lacks. Until
 it has, a search says so. A generation is a file and a manifest row with its SHA-256, written in this order; what was
-added since is read again at the next start.
+added since is read again at the next start. Few passages are not compressed, nor written down.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from retrieval.generations import Generations
 from retrieval.late import files
 from retrieval.late.codec import MAX_CENTROIDS, sample_size, train
 from retrieval.late.compressed import POOLING, CompressedLateIndex
+from retrieval.late.exact import FEW, ExactLateIndex
 from retrieval.late.pooling import pool_neighbours
 from retrieval.late.reading import read_passages
 from retrieval.projection import read_chunks, read_documents
@@ -39,7 +40,7 @@ _DOCUMENTS_AT_ONCE = 16
 _FROM_ONE_DOCUMENT = 64  # passages of it that a codec is trained on, at most
 _OUTGROWN = 4  # times as many tokens as a codec was trained for
 _WAIT_S = 2.0  # that a search waits for a few passages that were added just now
-_FEW = 64
+_AWAITED = 64
 _LEFT_OUT = 0.01  # share of what is searched that may still lack its token vectors
 _KEPT_AT_ONCE = 4096  # passages
 _UNSAVED = 64  # passages, or a twentieth of all: so many are rather read again than written
@@ -58,7 +59,7 @@ class LateKeeper:
         self._database = database
         self._generations = generations
         self._catalogue = catalogue
-        self._index: CompressedLateIndex | None = None
+        self._index: CompressedLateIndex | ExactLateIndex | None = None
         self._loaded = False
         self._asked = threading.Event()  # something may be new
         self._caught_up = threading.Event()
@@ -101,7 +102,7 @@ class LateKeeper:
 
     def wait_for_a_few(self) -> None:
         """Waits a moment if little is lacking, so that what was added just now is found."""
-        if self._lacking <= _FEW:
+        if self._lacking <= _AWAITED:
             self._caught_up.wait(_WAIT_S)
 
     def space(self, readable: Mapping[str, int], allowed: Allowed) -> TokenSpace:
@@ -188,6 +189,8 @@ class LateKeeper:
         moved = len(lacking) > 0
         self.building = moved
         try:
+            if self._index is None and len(wanted) < FEW:
+                self._index = ExactLateIndex(self._dim())
             if self._index is None or self._outgrown(self._index, len(wanted)):
                 self._build(wanted, cancelled)
             else:
@@ -213,8 +216,14 @@ class LateKeeper:
         self._generations.discard(names)
         return had
 
+    def _dim(self) -> int:
+        """Of token vectors, which need not be that of the encoder's other vectors."""
+        return int(self._encoder.encode_tokens(["a"])[0].shape[1])
+
     @staticmethod
-    def _outgrown(index: CompressedLateIndex, n_wanted: int) -> bool:
+    def _outgrown(index: CompressedLateIndex | ExactLateIndex, n_wanted: int) -> bool:
+        if isinstance(index, ExactLateIndex):
+            return n_wanted >= FEW
         codec = index.codec
         if len(codec.centroids) >= MAX_CENTROIDS or not len(index):
             return not len(index)
@@ -242,10 +251,10 @@ class LateKeeper:
 
     def _read_into(
         self,
-        index: CompressedLateIndex,
+        index: CompressedLateIndex | ExactLateIndex,
         rows: NDArray[np.int64],
         cancelled: Callable[[], bool],
-        old: CompressedLateIndex | None = None,
+        old: CompressedLateIndex | ExactLateIndex | None = None,
     ) -> None:
         for some, chunks in self._passages(rows):
             tokens = self._tokens(chunks, cancelled)
@@ -316,10 +325,10 @@ class LateKeeper:
     # ------------------------------------------------------------ writing
 
     def _save(self) -> None:
-        index = self._index
-        if index is None:
-            return
         self._renew = False
+        index = self._index
+        if not isinstance(index, CompressedLateIndex):
+            return
         try:
             generation, path = self._generations.new_path("late", ".safetensors")
             change = self._catalogue.change

@@ -24,6 +24,7 @@ def sentence(seed, n=24):
 @pytest.fixture(autouse=True)
 def few_are_worth_a_file(monkeypatch):
     monkeypatch.setattr(keepers, "_UNSAVED", 4)
+    monkeypatch.setattr(keepers, "FEW", 8)
 
 
 def ask_for_late(lib, name, late=True, principal=LOCAL):
@@ -188,6 +189,19 @@ def test_what_was_deleted_while_nobody_looked_is_not_in_the_loaded_index(tmp_pat
         assert len(lib.engine.late.rows()) == lib.engine.status().rows
         assert late(lib, "a lighthouse on the coast")[0].title == "a9"
         assert lib.engine.audit() == []
+
+
+def test_few_passages_are_compared_as_they_are_and_many_are_compressed(tmp_path, monkeypatch):
+    monkeypatch.setattr(keepers, "FEW", 20)
+    with library(tmp_path) as lib:
+        fill(lib, n=4)  # 4 documents of 25 words: 4 passages each
+        hit = late(lib, "unique2", 1)[0]
+        assert hit.title == "a2" and hit.score == pytest.approx(1.0, abs=1e-6)
+        assert manifest(lib) is None
+        lib.put_many("a", {f"more{i}": sentence(100 + i) for i in range(4)})
+        assert lib.engine.settle()
+        assert late(lib, sentence(102), 1)[0].title == "more2"
+        assert manifest(lib).n_rows == lib.engine.status().late_rows == 32
 
 
 def test_a_collection_that_has_outgrown_its_codec_gets_another(tmp_path):
