@@ -83,12 +83,17 @@ class Client:
     def collections(self) -> list[replies.Collection]:
         return cast("list[replies.Collection]", self._json("GET", "/v1/collections")["collections"])
 
-    def create_collection(self, name: str, *, pii: str | None = None) -> replies.Collection:
-        return cast(replies.Collection, self._json("POST", "/v1/collections", json={"name": name} | _given(pii=pii)))
+    def create_collection(self, name: str, *, pii: str | None = None, late: bool | None = None) -> replies.Collection:
+        body = {"name": name} | _given(pii=pii, late=late)
+        return cast(replies.Collection, self._json("POST", "/v1/collections", json=body))
 
-    def change_collection(self, name: str, *, pii: str) -> replies.ChangedCollection:
-        """What is done about personal data in what is added from now on: off, flag or redact."""
-        return cast(replies.ChangedCollection, self._json("PATCH", f"/v1/collections/{_seg(name)}", json={"pii": pii}))
+    def change_collection(
+        self, name: str, *, pii: str | None = None, late: bool | None = None
+    ) -> replies.ChangedCollection:
+        """What is done about personal data in what is added from now on (off, flag or redact), and whether its passages
+        are kept token by token."""
+        body = _given(pii=pii, late=late)
+        return cast(replies.ChangedCollection, self._json("PATCH", f"/v1/collections/{_seg(name)}", json=body))
 
     def delete_collection(self, name: str) -> None:
         self._send("DELETE", f"/v1/collections/{_seg(name)}")

@@ -22,6 +22,7 @@ class Collection(TypedDict):
     previous: NotRequired[dict[str, Any] | None]  # how they were made before the last reindex; None: no way back
     pii: NotRequired[PiiMode]
     fusion: NotRequired[dict[str, Any] | None]  # its own weights and how they were fitted; None: as the settings say
+    late: NotRequired[bool]  # whether its passages are kept token by token
 
 
 class ChangedCollection(TypedDict):
@@ -29,6 +30,7 @@ class ChangedCollection(TypedDict):
 
     name: str
     pii: PiiMode
+    late: bool
     unlike: int
 
 

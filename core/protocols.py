@@ -107,6 +107,16 @@ class DenseIndex(Protocol):
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]: ...
 
 
+class LateIndex(Protocol):
+    """An index of token vectors. ``search`` returns (row, MaxSim per query token), best first, ties by smaller row."""
+
+    def add(self, rows: NDArray[np.int64], tokens: Sequence[Vectors]) -> None: ...  # per row (n_tokens ≥ 1, dim)
+
+    def remove(self, rows: Sequence[int]) -> None: ...
+
+    def search(self, query: Vectors, k: int, allowed: Allowed) -> list[tuple[int, float]]: ...  # (n_tokens, dim)
+
+
 class Reranker(Protocol):
     def rerank(self, query: str, hits: Sequence[Hit], k: int) -> list[Hit]: ...
 

@@ -88,7 +88,7 @@ class Settings(BaseModel):
     ocr_page_s: float = Field(120.0, gt=0)
 
     # Retrieval.
-    retriever: Literal["bm25", "tfidf", "dense", "hybrid"] = "hybrid"
+    retriever: Literal["bm25", "tfidf", "dense", "late", "hybrid"] = "hybrid"
     # The engine of BM25. "rank-bm25" and "reference" keep everything in memory, for up to about 10,000 passages.
     sparse: Literal["tantivy", "rank-bm25", "reference"] = "tantivy"
     # None: the engine's own, 1.2 (rank-bm25: 1.5) and 0.75. Tantivy's cannot be changed.

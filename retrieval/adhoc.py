@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 from core.ids import chunk_id
-from core.protocols import DenseIndex, Encoder, SparseIndex
+from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
 from core.settings import Settings
 from core.types import Allowed, Chunk, Hit, Where
 from retrieval.dense.auto import AutoIndex
 from retrieval.dense.hnsw import HnswIndex
-from retrieval.ranking import Ranking, VectorSpace, check_query, check_ranker
+from retrieval.late.cached import late_index_cached
+from retrieval.ranking import Ranking, TokenSpace, VectorSpace, check_query, check_ranker
 from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions, new_sparse
 from retrieval.vector_cache import encode_cached
 
@@ -41,6 +42,7 @@ class AdhocRetriever:
     sparse: SparseIndex | None
     dense: DenseIndex | None
     encoder: Encoder
+    late: LateIndex | None = None
 
     def search_expanded(self, query: str, passages: Sequence[str], k: int, where: Where) -> list[Hit]:
         """As ``search``, with vectors near ``passages`` as well; see ``core.protocols.ExpandingRetriever``."""
@@ -57,7 +59,8 @@ class AdhocRetriever:
         if not allowed.count:
             return []
         spaces = () if self.dense is None else (VectorSpace(encoder=self.encoder, index=self.dense),)
-        found = self.ranking.rank(query, k, allowed, sparse=self.sparse, dense=spaces)
+        tokens = None if self.late is None else TokenSpace(encoder=self.encoder, index=self.late)
+        found = self.ranking.rank(query, k, allowed, sparse=self.sparse, dense=spaces, late=tokens)
         return [
             Hit(
                 chunk=self.chunks[r.row],
@@ -129,7 +132,7 @@ def build_adhoc(
         chunks.append(_passage(doc_id, title, text))
 
     sparse_index: SparseIndex | None = None
-    if ranking.name != "dense":
+    if ranking.name not in ("dense", "late"):
         kind: SparseKind = "tfidf" if ranking.name == "tfidf" else sparse or settings.sparse
         terms = new_sparse(kind, SparseOptions.of(settings))
         # The title is in the text already; given twice it would count twice.
@@ -149,6 +152,10 @@ def build_adhoc(
             graph = HnswIndex(encoder.dim)
             graph.build(dense_index.parts())
             dense_index.adopt(graph)
+
+    late_index = (
+        late_index_cached(encoder, [c.text for c in chunks], cache_dir, report) if ranking.name == "late" else None
+    )
     return AdhocRetriever(
         name=name,
         chunks=chunks,
@@ -159,6 +166,7 @@ def build_adhoc(
         sparse=sparse_index,
         dense=dense_index,
         encoder=encoder,
+        late=late_index,
     )
 
 

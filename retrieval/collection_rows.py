@@ -14,16 +14,18 @@ from core.clock import now_iso
 from core.errors import Conflict
 from core.ids import check_collection_name
 from core.types import PiiMode, Principal
-from retrieval.access import may_read, require_role, role_column
+from retrieval.access import may_read, readable_collections, require_role, role_column
 from retrieval.records import CollectionInfo
 from retrieval.tables import collections, documents, editions
 
 
-def create_collection(connection: Connection, name: str, owner_id: str, *, pii: PiiMode = "off") -> CollectionInfo:
+def create_collection(
+    connection: Connection, name: str, owner_id: str, *, pii: PiiMode = "off", late: bool = False
+) -> CollectionInfo:
     """Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
     check_collection_name(name)
     created_at = now_iso()
-    values = {"name": name, "owner_id": owner_id, "created_at": created_at, "pii": pii}
+    values = {"name": name, "owner_id": owner_id, "created_at": created_at, "pii": pii, "late": late}
     try:
         with connection.begin_nested():
             statement = insert(collections).values(values).returning(collections.c.collection_id)
@@ -39,6 +41,7 @@ def create_collection(connection: Connection, name: str, owner_id: str, *, pii: 
         owner_id=owner_id,
         role="owner",
         pii=pii,
+        late=late,
     )
 
 
@@ -71,9 +74,29 @@ def list_collections(connection: Connection, principal: Principal) -> list[Colle
     return [CollectionInfo(**row._mapping) for row in connection.execute(query)]
 
 
+def get_collection(connection: Connection, principal: Principal, name: str) -> CollectionInfo:
+    """Raises NotFound."""
+    readable_collections(connection, principal, [name])
+    return next(c for c in list_collections(connection, principal) if c.name == name)
+
+
 def collection_names(connection: Connection) -> frozenset[str]:
     """Every name in use, whosesoever: for the service's own use."""
     return frozenset(connection.scalars(select(collections.c.name)))
+
+
+# ---------------------------------------------------------------- late interaction
+
+
+def set_late(connection: Connection, principal: Principal, name: str, late: bool) -> None:
+    """Whether its passages are kept token by token. Raises NotFound, Forbidden: only the owner may."""
+    collection_id = require_role(connection, principal, name, ("owner",))
+    connection.execute(update(collections).where(collections.c.collection_id == collection_id).values(late=late))
+
+
+def late_collections(connection: Connection) -> set[int]:
+    """The ids of the collections whose passages are kept token by token, whosesoever."""
+    return set(connection.scalars(select(collections.c.collection_id).where(collections.c.late.is_(True))))
 
 
 # ---------------------------------------------------------------- personal data

@@ -32,6 +32,7 @@ from retrieval.did_you_mean import Correction, did_you_mean
 from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
+from retrieval.late.keeper import LateKeeper
 from retrieval.memory_terms import MemoryTerms
 from retrieval.prepared import Prepared
 from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
@@ -66,6 +67,7 @@ class SearchEngine:
         self._graph = GraphKeeper(self._spaces.index, store.database, self._generations, encoder.revision, settings)
         options = SparseOptions.of(settings)
         options.check(settings.sparse)
+        self.late = LateKeeper(encoder, store.database, self._generations, self._catalogue)
         self._terms = TermKeeper(store.database, self._generations, self._write, options.boosts)
         self._on_disk = settings.sparse == "tantivy"
         self._memory = MemoryTerms(options)
@@ -78,6 +80,8 @@ class SearchEngine:
         # Quick steps that hold the lock must not wait for long ones, which give way to searches.
         self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
         self._builder = Background("index-builder", [self._terms_step, self._graph_step], nice=True)
+        # By itself: reading passages token by token may take hours, and the others must not wait for it.
+        self._reader = Background("token-reader", [lambda: self.late.step(self._reader.stopping)], nice=True)
 
     @property
     def encoder(self) -> Encoder:
@@ -99,15 +103,20 @@ class SearchEngine:
                     self._terms.open(connection, runs)
             self._catalogue.load(change, runs)
             self._opened = True
+        self.late.open()
+        self.follow_late()
         if len(runs.rows) <= REPLAY_ROWS:
             self._terms_step()
         self._keeper.start()
         self._builder.start()
+        self._reader.start()
 
     def close(self) -> None:
         """Writes down how far the indexes have come and gives back their files."""
+        self._reader.stop()
         self._builder.stop()
         self._keeper.stop()
+        self.late.close()
         with self._write:
             self._leave_step()
             self._terms.close()
@@ -115,7 +124,7 @@ class SearchEngine:
     def settle(self, timeout_s: float = 60.0) -> bool:
         """Waits until nothing is left to do in the background; False if that takes longer."""
         # Twice: what the builder made may be for the keeper to note down, and the other way round.
-        return all(thread.settle(timeout_s) for thread in (self._keeper, self._builder) * 2)
+        return all(thread.settle(timeout_s) for thread in (self._keeper, self._builder, self._reader) * 2)
 
     # ------------------------------------------------------------ following the database
 
@@ -152,6 +161,8 @@ class SearchEngine:
             with self._building:
                 self._terms.build(self._builder.stopping)
         self._graph.renew()
+        self.late.renew()
+        self._reader.wake()
         self._builder.wake()
 
     def catch_up(self) -> bool:
@@ -188,6 +199,7 @@ class SearchEngine:
         self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
         self._keeper.wake()
         self._builder.wake()
+        self.follow_late()
         return True
 
     def prepare(self, edition_id: int) -> None:
@@ -224,6 +236,11 @@ class SearchEngine:
     def _commit(self) -> None:
         self._terms.commit()
         self._memory.commit()
+
+    def follow_late(self) -> None:
+        """Passages came, or a collection asks for late interaction, or no more: that is looked at in the background."""
+        self.late.wake()
+        self._reader.wake()
 
     # ------------------------------------------------------------ searching
 
@@ -370,6 +387,7 @@ class SearchEngine:
         rows = len(newest.alive())
         hidden = sum(map(len, self._prepared.rows))
         building = [("terms", self._building_terms or self._renew_terms), ("vectors", self._graph.building)]
+        building.append(("tokens", self.late.building))
         sparse, vectors = self._settings.sparse, self._spaces.index
         return IndexStatus(
             change=newest.change,
@@ -380,7 +398,9 @@ class SearchEngine:
             stale_rows=max(0, rows + hidden - len(self._spaces)),
             encoder_revision=self.encoder.revision,
             rebuilding=tuple(name for name, busy in building if busy),
-            problems=(*self._terms.problems, *self._graph.problems),
+            problems=(*self._terms.problems, *self._graph.problems, *self.late.problems),
+            late_rows=len(self.late.rows()),
+            late_lacking=self.late.lacking,
         )
 
     def audit(self) -> list[Finding]:
@@ -396,13 +416,14 @@ class SearchEngine:
             leaving = {row for rows in (*(r for _, r in self._leaving), *self._prepared.rows) for row in rows}
             try:
                 self._terms.check_files()
-                manifest = self._generations.current("dense", self.encoder.revision)
-                if manifest is not None:
-                    self._generations.verify(manifest)
+                named = self._generations.current("dense", self.encoder.revision)
+                for manifest in (named, self._generations.current("late", self.late.revision)):
+                    if manifest is not None:
+                        self._generations.verify(manifest)
             except IndexDamaged as e:
                 wrong("indexes", e.message)
             held = {"terms": self._terms.index.rows() if self._terms.index is not None else None}
-            held["vectors"] = self._spaces.rows()
+            held["vectors"], held["tokens"] = self._spaces.rows(), self.late.rows()
             for name, rows in held.items():
                 if rows is None:
                     continue
@@ -431,6 +452,7 @@ class SearchEngine:
                 self._terms.remove(gone)
                 self._spaces.remove(gone)
                 self._memory.remove(gone)
+                self.late.remove(gone)
             if self._terms.index is None or not self._terms.moved:
                 return bool(gone)
             covered = self._leaving[0][0] - 1 if self._leaving else self._catalogue.change

@@ -23,7 +23,7 @@ from retrieval.tables import index_manifests
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["dense", "sparse"]
+Kind = Literal["dense", "sparse", "late"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +135,12 @@ class Generations:
     def forget(self, connection: Connection, name: str) -> None:
         """Takes back the manifest of one file; ``sweep`` then removes it."""
         connection.execute(delete(index_manifests).where(index_manifests.c.name == name))
+
+    def forget_kind(self, connection: Connection, kind: Kind) -> list[str]:
+        """Takes back the manifests of one kind; returns the names of the files, for ``discard`` after COMMIT."""
+        names = list(connection.scalars(select(index_manifests.c.name).where(index_manifests.c.kind == kind)))
+        connection.execute(delete(index_manifests).where(index_manifests.c.kind == kind))
+        return names
 
     def forget_all(self, connection: Connection) -> None:
         """Takes back every manifest: the files are gone or not to be trusted, and are built anew."""

@@ -66,8 +66,11 @@ class EngineRetriever:
             InvalidRequest: an empty query, ``k`` outside of 1 to 1000, or a field that cannot be filtered by.
             NotFound: a named collection that this principal cannot see; says which ones it can.
             NotReady: the index that this retriever lives on is being rebuilt.
+            Conflict: the retriever is late and a collection does not ask for it.
         """
         check_query(query, k)
+        if self.ranking.name == "late":
+            self.engine.late.wait_for_a_few()
         if self.record is None:
             return self._collapsed(query, k, where)
         began = time.perf_counter()
@@ -156,7 +159,8 @@ class EngineRetriever:
     def _ranked(self, query: str, k: int, where: Where, snapshot: Snapshot) -> list[RankedRow]:
         engine = self.engine
         with engine.store.database.read() as connection:
-            readable = tuple(readable_collections(connection, where.principal, where.collections).values())
+            named = readable_collections(connection, where.principal, where.collections)
+            readable = tuple(named.values())
             own = kept_weights(connection, readable[0]) if self.own_weights and len(readable) == 1 else None
         allowed = self._allowed(snapshot, readable, where)
         if not allowed.count:
@@ -166,9 +170,10 @@ class EngineRetriever:
             query,
             k,
             allowed,
-            sparse=None if name == "dense" else engine.sparse_index(self.sparse, needed=name != "hybrid"),
+            sparse=None if name in ("dense", "late") else engine.sparse_index(self.sparse, needed=name != "hybrid"),
             dense=engine.vector_spaces(self.dense, allowed) if name in ("dense", "hybrid") else (),
             record=self.record,
+            late=engine.late.space(named, allowed) if name == "late" else None,
         )
 
     def _allowed(self, snapshot: Snapshot, collection_ids: tuple[int, ...], where: Where) -> Allowed:

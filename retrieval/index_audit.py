@@ -16,6 +16,7 @@ from core.errors import IndexDamaged, StorageFailed
 from core.findings import Finding
 from retrieval.dense.hnsw import HnswIndex
 from retrieval.generations import Generations, Manifest
+from retrieval.late.files import load as load_late
 from retrieval.projection import read_documents, read_removals, read_vectors
 from retrieval.sparse.tantivy import TantivyIndex
 from retrieval.tables import editions, index_manifests
@@ -35,6 +36,8 @@ def audit_indexes(connection: Connection, generations: Generations) -> tuple[int
         try:
             if manifest.kind == "dense":
                 _check_dense(connection, generations.verify(manifest), manifest)
+            elif manifest.kind == "late":
+                load_late(generations.verify(manifest))  # what it lacks is read at the next start
             elif manifest.revision.startswith(REVISION):  # another analysis of text is built anew anyway
                 _check_sparse(connection, generations.folder / manifest.name, manifest)
         except (IndexDamaged, StorageFailed) as e:

@@ -10,10 +10,11 @@ from typing import Literal
 import numpy as np
 
 from core.errors import InvalidRequest, NotReady
-from core.protocols import DenseIndex, Encoder, SparseIndex
+from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
 from core.types import Allowed, StagePart, Vectors
 from retrieval.fuse import Ranked, convex, rrf
 from retrieval.fusion_weights import FusionWeights
+from retrieval.late.reading import read_query as read_tokens
 from retrieval.search_record import Fusion, SearchRecord, Stage
 from retrieval.sparse.quoted import is_identifiers, read_query
 
@@ -21,8 +22,8 @@ MAX_K = 1000
 # What an encoder makes of "CVE-2026-27628" says little; with so small a weight, passages that have it whole stay first.
 IDENTIFIER_ALPHA = 0.2
 
-RankerName = Literal["bm25", "tfidf", "dense", "hybrid"]
-RANKERS: tuple[RankerName, ...] = ("bm25", "tfidf", "dense", "hybrid")
+RankerName = Literal["bm25", "tfidf", "dense", "late", "hybrid"]
+RANKERS: tuple[RankerName, ...] = ("bm25", "tfidf", "dense", "late", "hybrid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,14 @@ class VectorSpace:
 
     encoder: Encoder
     index: DenseIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSpace:
+    """An encoder with the index of the tokens that it read."""
+
+    encoder: Encoder
+    index: LateIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +89,7 @@ class Ranking:
         *,
         sparse: SparseIndex | None,
         dense: Sequence[VectorSpace] = (),
+        late: TokenSpace | None = None,
         record: SearchRecord | None = None,
     ) -> list[RankedRow]:
         """The best ``k`` allowed rows, best first. A query in quotes finds that alone wherever a term index takes part.
@@ -87,6 +97,7 @@ class Ranking:
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
             dense: needed by dense and hybrid; more than one where documents were encoded by different encoders.
+            late: needed by late.
             record: is told what each stage found, and how long it took.
 
         Raises:
@@ -102,11 +113,13 @@ class Ranking:
                 )
             allowed = sparse.narrowed(query, allowed)
         found: dict[str, Ranked] = {}
-        if sparse is not None and self.name != "dense":
+        if sparse is not None and self.name not in ("dense", "late"):
             stage = "tfidf" if self.name == "tfidf" else "bm25"
             found[stage] = note(stage, lambda: sparse.search(query, depth, allowed))
         if dense and self.name in ("dense", "hybrid"):
             found["dense"] = note("dense", lambda: _nearest(query, depth, allowed, dense, self.passages))
+        if late is not None and self.name == "late":
+            found["late"] = note("late", lambda: late.index.search(read_tokens(late.encoder, query), k, allowed))
         if self.name != "hybrid":
             return [
                 RankedRow(row, score, {self.name: StagePart(rank=rank, score=score)})

@@ -16,7 +16,8 @@ ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "w
 class CollectionInfo:
     """``role`` is what the asking person is in this collection; an administrator counts as owner.
 
-    ``pii`` is what is done about personal data in what is added from now on.
+    ``pii`` is what is done about personal data in what is added from now on; ``late`` whether
+    its passages are kept token by token, for late interaction.
     """
 
     collection_id: int
@@ -31,6 +32,7 @@ class CollectionInfo:
     fusion: Mapping[str, Any] | None = (
         None  # its own weights, as ``retrieval.fusion_weights``; None: as the settings say
     )
+    late: bool = False
     previous: Mapping[str, Any] | None = None  # how they were made before the last reindex, if that can be gone back to
 
 
@@ -104,6 +106,8 @@ class IndexStatus:
         dense_kind: "exact" or "hnsw".
         dense_delta: passages that wait for the next HNSW generation and are searched exactly meanwhile.
         stale_rows: passages whose vectors are another encoder's: found by their terms only, until ingested again.
+        late_rows: passages that are kept token by token.
+        late_lacking: passages that are still to be read token by token.
         rebuilding: which indexes are being built in the background.
         problems: what was found wrong since the start, and what was done about it.
     """
@@ -117,3 +121,5 @@ class IndexStatus:
     encoder_revision: str
     rebuilding: tuple[str, ...]
     problems: tuple[str, ...]
+    late_rows: int = 0
+    late_lacking: int = 0

@@ -71,10 +71,10 @@ class Store:
     # ------------------------------------------------------------ collections
 
     def create_collection(
-        self, connection: Connection, name: str, owner_id: str, *, pii: PiiMode = "off"
+        self, connection: Connection, name: str, owner_id: str, *, pii: PiiMode = "off", late: bool = False
     ) -> CollectionInfo:
         """Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
-        return create_collection(connection, name, owner_id, pii=pii)
+        return create_collection(connection, name, owner_id, pii=pii, late=late)
 
     def list_collections(self, principal: Principal) -> list[CollectionInfo]:
         """Everything that the principal may read, by name."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -38,6 +39,7 @@ collections = Table(
     Column("pipeline", JSON),  # how its documents are made, as settings; null until it is said: as the settings say
     Column("pii", String, nullable=False, server_default="off"),  # off | flag | redact: see ingest/pii.py
     Column("fusion", JSON),  # its own weights, and how they were fitted; null: as the settings say
+    Column("late", Boolean, nullable=False, server_default=text("0")),  # whether token vectors are kept of its passages
     sqlite_autoincrement=True,
 )
 
@@ -206,7 +208,7 @@ removals = Table(
 index_manifests = Table(
     "index_manifests",
     metadata,
-    Column("kind", String, primary_key=True),  # dense | sparse
+    Column("kind", String, primary_key=True),  # dense | sparse | late
     Column("generation", Integer, primary_key=True),
     Column("name", String, nullable=False),  # of the file or folder under indexes/
     Column("sha256", String, nullable=False),  # "" for a folder, whose files carry their own checksums

@@ -9,9 +9,11 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from core.errors import OpenbookError, StorageFailed
@@ -37,7 +39,7 @@ def encode_cached(
     Args:
         report: told (texts done, all texts).
     """
-    path = folder / f"{_key(encoder, texts)}.safetensors"
+    path = folder / f"{cache_key(encoder, texts)}.safetensors"
     found = _read(path, (len(texts), encoder.dim))
     if found is not None:
         report(len(texts), len(texts))
@@ -49,14 +51,15 @@ def encode_cached(
     vectors = np.concatenate(parts)
     if len(texts) >= _WORTH_KEEPING:
         try:
-            _write(path, vectors)
+            write_arrays(path, {"vectors": np.ascontiguousarray(vectors)})
         except StorageFailed as e:
             logger.warning("encoded vectors are not kept for the next run: %s", e)
     return vectors
 
 
-def _key(encoder: Encoder, texts: Sequence[str]) -> str:
-    digest = hashlib.sha256(f"{encoder.revision}\0{encoder.dim}\0".encode())
+def cache_key(encoder: Encoder, texts: Sequence[str], kind: str = "") -> str:
+    """Names what an encoder makes of these texts; another ``kind`` of it has another name."""
+    digest = hashlib.sha256(f"{encoder.revision}\0{encoder.dim}\0{kind}".encode())
     for text in texts:
         data = text.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "little"))
@@ -68,11 +71,7 @@ def _read(path: Path, shape: tuple[int, int]) -> Vectors | None:
     if not path.exists():
         return None
     try:
-        data = path.read_bytes()
-        digest, body = data[:32], data[32:]
-        if hashlib.sha256(body).digest() != digest:
-            raise OpenbookError("its checksum is wrong")
-        vectors: Vectors = safetensors.numpy.load(body)["vectors"]
+        vectors: Vectors = read_arrays(path)["vectors"]
         if vectors.shape != shape or vectors.dtype != np.float32:
             raise OpenbookError(f"it holds {vectors.dtype} {vectors.shape}, not float32 {shape}")
     except (OSError, KeyError, ValueError, SafetensorError, OpenbookError) as e:
@@ -81,13 +80,22 @@ def _read(path: Path, shape: tuple[int, int]) -> Vectors | None:
     return vectors
 
 
-def _write(path: Path, vectors: Vectors) -> None:
-    """The SHA-256 of a safetensors file, then the file."""
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """What ``write_arrays`` wrote. Raises OSError, SafetensorError, or OpenbookError for a wrong checksum."""
+    data = path.read_bytes()
+    digest, body = data[:32], data[32:]
+    if hashlib.sha256(body).digest() != digest:
+        raise OpenbookError("its checksum is wrong")
+    return safetensors.numpy.load(body)
+
+
+def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """The SHA-256 of a safetensors file, then the file. Raises StorageFailed."""
     with storage_errors("keep encoded vectors"):
         make_folder(path.parent)
         temp = path.with_name(new_id("t") + ".tmp")
         try:
-            body = safetensors.numpy.save({"vectors": np.ascontiguousarray(vectors)})
+            body = safetensors.numpy.save(arrays)
             temp.write_bytes(hashlib.sha256(body).digest() + body)
             move_into_place(temp, path)
         finally:

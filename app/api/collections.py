@@ -11,10 +11,11 @@ from starlette.responses import Response
 from app.api.guard import PrincipalHere, ServicesHere
 from app.intake import job_json
 from app.pipelines import encoder_choice
+from core.errors import InvalidRequest
 from core.ids import check_collection_name
 from core.types import PiiMode
 from ingest.ledger_people import cancel_collection
-from retrieval.collection_rows import count_treated_otherwise, set_pii
+from retrieval.collection_rows import count_treated_otherwise, get_collection, set_late, set_pii
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
@@ -28,12 +29,14 @@ class NewCollection(BaseModel):
     pii: PiiMode = Field(
         "off", description="e-mail addresses, phone numbers and IBANs in what is added: count or take out"
     )
+    late: bool = Field(False, description="keep its passages token by token, so that they can be searched with `late`")
 
 
 class ChangedCollection(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    pii: PiiMode
+    pii: PiiMode | None = None
+    late: bool | None = None
 
 
 class Reindex(BaseModel):
@@ -56,28 +59,40 @@ async def create_collection(body: NewCollection, services: ServicesHere, princip
 
     def create() -> None:
         with services.database.write() as connection:
-            services.store.create_collection(connection, name, principal.user_id, pii=body.pii)
+            services.store.create_collection(connection, name, principal.user_id, pii=body.pii, late=body.late)
             services.ledger.forget_collection(connection, name)  # of one that was deleted
 
     await services.offload(create)
-    return {"name": name, "documents": 0, "chunks": 0, "pii": body.pii}
+    return {"name": name, "documents": 0, "chunks": 0, "pii": body.pii, "late": body.late}
 
 
 @router.patch("/{collection}")
 async def change_collection(
     collection: str, body: ChangedCollection, services: ServicesHere, principal: PrincipalHere
 ) -> dict[str, Any]:
-    """Changes what is done about personal data in what is added from now on. Only the owner may.
+    """Changes what is done about personal data in what is added from now on, and whether its passages are kept token by
+    token for late interaction, which is seen to in the background. What is not said stays. Only the owner may.
 
-    What is stored stays as it is until it is added again: `unlike` counts the documents that were treated otherwise.
+    What is stored stays as it is until it is added again: `unlike` counts the documents whose personal data were treated
+    otherwise.
     """
+    if body.pii is None and body.late is None:
+        raise InvalidRequest("nothing is to be changed: say 'pii', or 'late', or both")
+    engine = services.engine if body.late is not None else None  # says so while it loads
 
-    def change() -> int:
+    def change() -> dict[str, Any]:
         with services.database.write() as connection:
-            set_pii(connection, principal, collection, body.pii)
-            return count_treated_otherwise(connection, collection)
+            if body.pii is not None:
+                set_pii(connection, principal, collection, body.pii)
+            if body.late is not None:
+                set_late(connection, principal, collection, body.late)
+            found = get_collection(connection, principal, collection)
+            unlike = count_treated_otherwise(connection, collection)
+        if engine is not None:
+            engine.follow_late()
+        return {"name": collection, "pii": found.pii, "late": found.late, "unlike": unlike}
 
-    return {"name": collection, "pii": body.pii, "unlike": await services.offload(change)}
+    return await services.offload(change)
 
 
 @router.get("")
@@ -94,6 +109,7 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
                 "previous": c.previous,
                 "pii": c.pii,
                 "fusion": c.fusion,
+                "late": c.late,
             }
             for c in found
         ]

@@ -21,6 +21,7 @@ class PiiChoice(enum.StrEnum):
 
 PII_HELP = "E-mail addresses, phone numbers and IBANs in what is added: leave, count, or take out before it is stored."
 PiiOption = Annotated[PiiChoice, typer.Option("--pii", help=PII_HELP)]
+LATE_HELP = "Keep its passages token by token, for `search --retriever late`; takes time and room."
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
 
 
@@ -53,31 +54,44 @@ def fusion_text(weights: Mapping[str, Any] | None) -> str:
 
 
 @app.command("create")
-def create(name: Name, pii: PiiOption = PiiChoice.off, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def create(
+    name: Name,
+    pii: PiiOption = PiiChoice.off,
+    late: Annotated[bool, typer.Option("--late", help=LATE_HELP)] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
     """Create a collection.
 
     Example: openbook collections create filings
     """
     with connected(data_dir, wait=False) as client:
-        made = client.create_collection(name, pii=pii.value)
+        made = client.create_collection(name, pii=pii.value, late=late or None)
     print_json(made) if as_json else print(f"made {name}")
 
 
 @app.command("set")
 def change(
     name: Name,
-    pii: Annotated[PiiChoice, typer.Option("--pii", help=PII_HELP)],
+    pii: Annotated[PiiChoice | None, typer.Option("--pii", help=PII_HELP)] = None,
+    late: Annotated[bool | None, typer.Option("--late/--no-late", help=LATE_HELP)] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Change what is done about personal data in what is added from now on.
+    """Change what is done about personal data in what is added from now on, or keep passages token by token.
 
     Example: openbook collections set letters --pii redact
     """
+    if pii is None and late is None:
+        raise typer.BadParameter("say what is to be changed: --pii, --late or --no-late")
     with connected(data_dir) as client:
-        changed = client.change_collection(name, pii=pii.value)
+        changed = client.change_collection(name, pii=pii.value if pii is not None else None, late=late)
     if as_json:
         print_json(changed)
+        return
+    if late is not None:
+        print(f"{name}: {'its passages are being read token by token' if late else 'no late interaction any more'}")
+    if pii is None:
         return
     print(f"{name}: {changed['pii']}")
     if changed["unlike"]:

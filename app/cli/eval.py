@@ -234,6 +234,8 @@ def _retrieval_options(settings: Settings, reranker: wiring.RerankerName) -> dic
         options["sparse"] = settings.sparse
     if settings.retriever in ("dense", "hybrid"):
         options |= {"dense": settings.dense, "encoder": settings.encoder_model, "precision": settings.encoder_precision}
+    if settings.retriever == "late":
+        options |= {"encoder": settings.encoder_model, "precision": settings.encoder_precision}
     if settings.retriever == "hybrid":
         options["fusion"] = settings.fusion
         options |= {"alpha": settings.fusion_alpha} if settings.fusion == "convex" else {"rrf_k": settings.rrf_k}

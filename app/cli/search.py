@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.common import AsJson, Collection, DataDir, connected, print_json, settings_of
+from app import replies
+from app.cli.common import AsJson, Collection, DataDir, connected, print_json, progress_bar, settings_of
 from app.cli.search_text import hit_text, summary_text
+from app.client import Client
 from app.waiting import wait_for_lm
+from app.wire import ApiError
+
+_LOOK_EVERY_S = 0.5
 
 
 class RetrieverChoice(enum.StrEnum):
     bm25 = "bm25"
     tfidf = "tfidf"
     dense = "dense"
+    late = "late"
     hybrid = "hybrid"
 
 
@@ -117,22 +124,25 @@ def search(
     with connected(data_dir, lm=asks_lm(data_dir, hyde, decompose)) as client:
         if asks_lm(data_dir, hyde, decompose):
             wait_for_lm(client, timeout_s=300)
-        reply = client.search_whole(
-            query,
-            [collection],
-            k=k,
-            retriever=_value(retriever),
-            sparse=_value(sparse),
-            dense=_value(dense),
-            explain=explain,
-            rerank=rerank,
-            collapse_duplicates=collapse,
-            hyde=hyde,
-            decompose=decompose,
-            max_per_document=max_per_document,
-            mmr_lambda=mmr_lambda,
-            highlight=_value(highlight),
-            filters=wanted or None,
+        reply = _when_read(
+            client,
+            lambda: client.search_whole(
+                query,
+                [collection],
+                k=k,
+                retriever=_value(retriever),
+                sparse=_value(sparse),
+                dense=_value(dense),
+                explain=explain,
+                rerank=rerank,
+                collapse_duplicates=collapse,
+                hyde=hyde,
+                decompose=decompose,
+                max_per_document=max_per_document,
+                mmr_lambda=mmr_lambda,
+                highlight=_value(highlight),
+                filters=wanted or None,
+            ),
         )
     if as_json:
         print_json(dict(reply))
@@ -162,6 +172,21 @@ def asks_lm(data_dir: Path | None, hyde: bool | None, decompose: bool | None) ->
     """Whether a language model is asked before searching."""
     settings = settings_of(data_dir)
     return (settings.hyde if hyde is None else hyde) or (settings.decompose if decompose is None else decompose)
+
+
+def _when_read(client: Client, search: Callable[[], replies.SearchReply]) -> replies.SearchReply:
+    """What ``search`` finds, once the passages have been read token by token, if that is what it needs."""
+    with progress_bar("reading passages token by token") as bar:
+        while True:
+            try:
+                return search()
+            except ApiError as e:
+                if e.code != "late-building":
+                    raise
+            index = client.system()["index"] or {}
+            read, lacking = index.get("late_rows", 0), index.get("late_lacking", 0)
+            bar(read / max(1, read + lacking), f"{lacking:,} to go")
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _value(choice: enum.StrEnum | None) -> str | None:

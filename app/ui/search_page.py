@@ -14,14 +14,15 @@ from app.ui.passage import from_hit, show_passage
 from app.ui.search_filters import choose_filters
 from app.ui.state import client
 
-RETRIEVERS: Mapping[str, str] = {"hybrid": "Both", "bm25": "Words", "dense": "Meaning"}
+RETRIEVERS: Mapping[str, str] = {"hybrid": "Both", "bm25": "Words", "dense": "Meaning", "late": "Word by word"}
 K = (5, 10, 20, 50)
 
 
 @guarded
 def search_page() -> None:
     st.title("Search", anchor=False)
-    names = [c["name"] for c in client().collections() if c["documents"]]
+    collections = [c for c in client().collections() if c["documents"]]
+    names = [c["name"] for c in collections]
     if not names:
         look.empty_state("Nothing to search yet", "Add documents to a collection first; their passages are found here.")
         return
@@ -31,7 +32,7 @@ def search_page() -> None:
             chosen = st.multiselect("In", names, key="search-collections", placeholder="All collections")
             by = st.segmented_control(
                 "By",
-                list(RETRIEVERS),
+                [by for by in RETRIEVERS if by != "late" or any(c.get("late") for c in collections)],
                 default="hybrid",
                 required=True,
                 format_func=lambda name: RETRIEVERS[name],

@@ -82,7 +82,12 @@ def test_the_setting_is_for_what_is_added_from_now_on_and_says_what_it_does_not_
     client.create_collection("changing")
     doc_id = add(client, "changing", "letter.md", BODY.encode())
     assert client.document(doc_id)["pii"] is None
-    assert client.change_collection("changing", pii="redact") == {"name": "changing", "pii": "redact", "unlike": 1}
+    assert client.change_collection("changing", pii="redact") == {
+        "name": "changing",
+        "pii": "redact",
+        "late": False,
+        "unlike": 1,
+    }
     assert next(c for c in client.collections() if c["name"] == "changing")["pii"] == "redact"
     assert client.document_text(doc_id) == BODY
     assert add(client, "changing", "letter.md", BODY.encode()) == doc_id, "the same bytes, made in another way"
