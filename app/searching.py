@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from agents.query_side import SearchPlan
-from app.retrievers import reranker_for
 from core.protocols import Encoder, Reranker, Retriever
 from core.settings import Settings
 from core.types import Hit, Where
@@ -22,9 +21,6 @@ from retrieval.rerank.retriever import RerankingRetriever
 from retrieval.search_record import SearchRecord
 from retrieval.sparse.analyse import Analyser
 from retrieval.sparse_kinds import SparseName
-
-if TYPE_CHECKING:
-    from app.services import Services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +36,6 @@ class SearchChoices:
     mmr_lambda: float | None = None
     highlight: Literal["off", "words", "tokens"] | None = None
     explain: bool = False
-    rerank: bool | None = None
     plan: SearchPlan | None = None  # what a language model made of the query: never twice the same, so not cached
 
 
@@ -63,7 +58,13 @@ class Searching:
         self._analyser = Analyser()
 
     def search(
-        self, services: Services, query: str, k: int, where: Where, choices: SearchChoices
+        self,
+        engine: SearchEngine,
+        query: str,
+        k: int,
+        where: Where,
+        choices: SearchChoices,
+        reranker: Reranker | None = None,
     ) -> tuple[Found, bool]:
         """What is found, and whether it was known from before.
 
@@ -71,10 +72,8 @@ class Searching:
             InvalidRequest: an empty query, ``k`` out of bounds, a field or value that cannot be filtered by.
             NotFound: a named collection that this principal cannot see.
             NotReady: the index that this retriever lives on is being rebuilt.
-            ModelUnavailable: a reranker is asked for, and there is none.
         """
         check_filters(where.filters)
-        engine, reranker = services.engine, reranker_for(services, choices.rerank)
         search = _Search(self._settings, engine, choices, self._analyser, reranker)
         if choices.plan is not None:
             return search.run(query, k, where), False

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.query_sides import QueryOptions, planned_search
+from app.retrievers import reranker_for
 from app.search_shapes import found_json
 from app.searching import SearchChoices
 from app.shapes import correction_json
@@ -68,7 +69,6 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
         sparse=body.sparse,
         dense=body.dense,
         fusion=body.fusion,
-        rerank=body.rerank,
         collapse_duplicates=body.collapse_duplicates,
         max_per_document=body.max_per_document,
         mmr_lambda=body.mmr_lambda,
@@ -78,7 +78,13 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
     options = QueryOptions(hyde=body.hyde, decompose=body.decompose)
     plan, said = await planned_search(services, principal, body.query, options)
     found, cached = await services.offload(
-        services.searching.search, services, body.query, body.k, where, replace(choices, plan=plan)
+        services.searching.search,
+        services.engine,
+        body.query,
+        body.k,
+        where,
+        replace(choices, plan=plan),
+        reranker_for(services, body.rerank),
     )
     correction = await services.offload(services.engine.did_you_mean, body.query, where)
     return {

@@ -14,7 +14,7 @@ from retrieval.ranking import MAX_K, check_query
 class RerankingRetriever:
     """A ``core.protocols.Retriever``. Who may see what is settled by the retriever within. Thread-safe as both are."""
 
-    def __init__(self, retriever: Retriever, reranker: Reranker, depth: int = 50) -> None:
+    def __init__(self, retriever: Retriever, reranker: Reranker, depth: int = 20) -> None:
         """
         Args:
             retriever: finds the candidates.

@@ -56,7 +56,8 @@ def test_the_terms_add_up_to_the_score_of_the_words(lib):
     hits, explained = search(lib)
     for hit, why in zip(hits, explained.explanations, strict=True):
         assert sum(t.contribution for t in why.terms) == pytest.approx(hit.parts["bm25"].score, abs=1e-3)
-    assert [t.term for t in explained.explanations[0].terms] == ["alder", "river"]
+    # The passage is said to be German, so its words have German stems.
+    assert [t.term for t in explained.explanations[0].terms] == ["ald", "riv"]
 
 
 def test_each_token_of_the_query_has_its_best_match_where_it_stands(lib):
