@@ -97,10 +97,18 @@ class Analyser:
                 is another term. A query needs only what it says.
         """
         plain, is_ascii = _normalise(text)
+        return self._terms(text, plain, is_ascii, _cut(plain, is_ascii), spelt_plainly)
+
+    def read(self, text: str) -> tuple[list[str], list[str]]:
+        """The terms of a part of a passage, spelt plainly too, and its words (as ``words_of``), in one go."""
+        plain, is_ascii = _normalise(text)
+        cut = _cut(plain, is_ascii)
+        return self._terms(text, plain, is_ascii, cut, True), _words(cut, is_ascii)
+
+    def _terms(self, text: str, plain: str, is_ascii: bool, cut: list[str], spelt_plainly: bool) -> list[str]:
+        words = cut
         if self._stem_accents and not text.isascii():
             words = _WORD.findall(_normalise(text, keep_accents=True)[0].replace("_", " "))
-        else:
-            words = _cut(plain, is_ascii)
         cache = self._cache
         terms: list[str] = []
         for word in words:
@@ -138,10 +146,7 @@ def words_of(text: str) -> list[str]:
     Nothing is stemmed and nothing dropped. Characters of scripts that are written without spaces are words of their own.
     """
     plain, is_ascii = _normalise(text)
-    words = [word[:MAX_TERM_CHARS] for word in _cut(plain, is_ascii)]
-    if is_ascii:
-        return words
-    return [piece for word in words for piece in (_singles(word) if _UNSPACED.search(word) else (word,))]
+    return _words(_cut(plain, is_ascii), is_ascii)
 
 
 def identifiers_of(text: str) -> list[str]:
@@ -168,6 +173,13 @@ def compiled_stemmer(language: str) -> Callable[[str], str]:
 
 def _cut(plain: str, is_ascii: bool) -> list[str]:
     return _ASCII_WORD.findall(plain) if is_ascii else _WORD.findall(plain.replace("_", " "))
+
+
+def _words(cut: list[str], is_ascii: bool) -> list[str]:
+    words = [word if len(word) <= MAX_TERM_CHARS else word[:MAX_TERM_CHARS] for word in cut]
+    if is_ascii:
+        return words
+    return [piece for word in words for piece in (_singles(word) if _UNSPACED.search(word) else (word,))]
 
 
 def _identifiers(plain: str) -> list[str]:

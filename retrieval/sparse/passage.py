@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from core.errors import InvalidRequest
 from core.types import Chunk
-from retrieval.sparse.analyse import words_of
 from retrieval.sparse.languages import Analysers, language_key
 
 MAX_BOOST = 10
@@ -46,10 +45,20 @@ class PassageReader:
 
     def read(self, title: str, chunk: Chunk, language: str | None) -> ReadPassage:
         """A passage in ``language``; None where it is not known."""
-        text = passage_text(title, chunk, self._boosts)
-        parts = [words_of(part) for part in (title, *chunk.heading_path, chunk.text)]
-        spaced = f" {BOUNDARY} ".join(" ".join(words) for words in parts if words)
-        return ReadPassage(self.analysers.of(language_key(language)).terms(text, spelt_plainly=True), f" {spaced} ")
+        analyser = self.analysers.of(language_key(language))
+        terms: list[str] = []
+        spaced: list[str] = []
+        parts = [
+            (title, self._boosts.title),
+            *((h, self._boosts.headings) for h in chunk.heading_path),
+            (chunk.text, 1),
+        ]
+        for part, times in parts:
+            if part:
+                its_terms, words = analyser.read(part)
+                terms += its_terms * times
+                spaced.append(" ".join(words))
+        return ReadPassage(terms, f" {f' {BOUNDARY} '.join(spaced)} ")
 
     def read_all(
         self, chunks: Sequence[Chunk], titles: Sequence[str], languages: Sequence[str | None] | None
@@ -59,10 +68,6 @@ class PassageReader:
         return [self.read(title, chunk, language) for chunk, title, language in zip(chunks, titles, known, strict=True)]
 
 
-def passage_text(title: str, chunk: Chunk, boosts: FieldBoosts | None = None) -> str:
-    """What is read as terms of a passage: its document's title, its headings, its text."""
-    if boosts is None:
-        return "\n".join((title, *chunk.heading_path, chunk.text))
-    return "\n".join(
-        (*(title,) * boosts.title, *(h for h in chunk.heading_path for _ in range(boosts.headings)), chunk.text)
-    )
+def passage_text(title: str, chunk: Chunk) -> str:
+    """What is read as terms of a passage without boosts, as one text."""
+    return "\n".join((title, *chunk.heading_path, chunk.text))
