@@ -134,7 +134,7 @@ def test_weights_that_cannot_be_read_say_how_they_are_taken_away(shelf: Library)
     with shelf.database.read() as connection:
         number = shelf.store.readable_collections(LOCAL, ["birds"])["birds"]
         assert kept_weights(connection, number) is None
-    assert weights_of(shelf.settings).text() == "convex, alpha 0.5, depth 1000"
+    assert weights_of(shelf.settings).text() == "convex, alpha 0.5, depth 200"
 
 
 def test_a_document_is_known_by_its_id_its_file_or_its_title(shelf: Library) -> None:
