@@ -1,8 +1,9 @@
 """A query with its misspelt words put right, by the words of the passages that the person may see.
 
-Candidates come from the passages themselves: the term index finds, with a Levenshtein automaton over its dictionary, some
-allowed passages with a word spelt alike (``spelt_alike``), and the words are read from those, as that person. So nothing
-can be suggested that a search of the same person would not find, and nothing has to be kept in memory or in step.
+Words at a distance of one are written down and looked up. For those further off (and in scripts without a known alphabet)
+the term index finds, with a Levenshtein automaton over its dictionary, some allowed passages with a word spelt alike, and the
+words are read from those, as that person. Either way a candidate must stand in an allowed passage: nothing is
+suggested that a search of the same person would not find. Nothing is kept in memory or in step.
 
 A suggestion is shown, never applied. A word that is there, in any form that finds something, is left alone.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -23,19 +24,25 @@ ReadTexts: TypeAlias = Callable[[Sequence[int]], Sequence[str]]  # rows → what
 MIN_LETTERS = 4
 TWO_FROM_LETTERS = 7  # shorter words have too many others at a distance of two
 MAX_WORDS = 12  # looked at in one query
-_SAMPLE = 24  # passages read per word: the common candidates are in them
-_COUNTED = 200  # beyond so many passages a word is common, and so is another
+_SAMPLE = 16  # passages read per word: the common candidates are in them
+_CANDIDATES = 6
+_COUNTED = 64  # beyond so many passages a word is common, and so is another
 # Letters of scripts written with spaces; a word with a digit or within an identifier is not a matter of spelling.
 _WORD = re.compile(rf"(?<![\w@./:\\+#])[^\W\d_]{{{MIN_LETTERS},}}(?![\w@/:\\+#]|\.\w)")
+_ALPHABETS = (
+    "abcdefghijklmnopqrstuvwxyz",  # words are without Latin accents
+    "абвгдежзийклмнопрстуфхцчшщъыьэюяёіїєґ",
+    "αβγδεζηθικλμνξοπρστυφχψωάέήίόύώϊϋΐΰ",
+)
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 class Spelling(Protocol):
     """What is asked of a term index; ``TantivyIndex`` has it."""
 
-    def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]: ...
+    def finds(self, query: str, allowed: Allowed) -> bool | None: ...
 
-    def has_terms(self, query: str, allowed: Allowed) -> bool: ...
+    def among_words(self, words: Iterable[str]) -> list[str]: ...
 
     def passages_with(self, word: str, allowed: Allowed, at_most: int) -> int: ...
 
@@ -82,23 +89,47 @@ def _corrected(written: str, spelling: Spelling, allowed: Allowed, read: ReadTex
     if len(words) != 1 or _UNSPACED.search(written):
         return None
     word = words[0]
-    if spelling.passages_with(word, allowed, 1) or not spelling.has_terms(written, allowed):
-        return None
-    if spelling.search(written, 1, allowed):
-        return None  # another form of it is there
-    for distance in (1, 2) if len(word) >= TWO_FROM_LETTERS else (1,):
-        rows = spelling.spelt_alike(word, distance, allowed, _SAMPLE)
-        alike = Counter(w for text in read(rows) for w in set(words_of(text)) if _may_replace(w, word, distance))
-        if alike:
-            count = {w: spelling.passages_with(w, allowed, _COUNTED) for w, _ in alike.most_common(8)}
-            best = min(count, key=lambda w: (-count[w], w))
-            return best if count[best] else None
-    return None
+    if spelling.passages_with(word, allowed, 1) or spelling.finds(written, allowed) is not False:
+        return None  # it is there, or another form of it, or it is a stop word
+    alphabet = next((letters for letters in _ALPHABETS if set(word) <= set(letters)), "")
+    if alphabet:
+        near = _most_common(spelling.among_words(one_off(word, alphabet)), spelling, allowed)
+    else:
+        near = _read_alike(word, 1, spelling, allowed, read)
+    if near is None and len(word) >= TWO_FROM_LETTERS:
+        return _read_alike(word, 2, spelling, allowed, read)
+    return near
+
+
+def _read_alike(word: str, distance: int, spelling: Spelling, allowed: Allowed, read: ReadTexts) -> str | None:
+    rows = spelling.spelt_alike(word, distance, allowed, _SAMPLE)
+    seen = Counter(w for text in read(rows) for w in set(words_of(text)))
+    alike = {w: n for w, n in seen.items() if _may_replace(w, word, distance)}
+    likely = sorted(alike, key=lambda w: (edit_distance(w, word, distance), -alike[w], w))[:_CANDIDATES]
+    return _most_common(likely, spelling, allowed)
+
+
+def _most_common(candidates: Sequence[str], spelling: Spelling, allowed: Allowed) -> str | None:
+    """The one in most allowed passages, the first in the alphabet of equals; None if none is in any."""
+    count = {w: spelling.passages_with(w, allowed, _COUNTED) for w in sorted(candidates)}
+    best = max(count, key=lambda w: count[w], default=None)
+    return best if best is not None and count[best] else None
+
+
+def one_off(word: str, alphabet: str) -> list[str]:
+    """Every word at a distance of one (see ``edit_distance``), in no particular order and without repetition."""
+    cuts = [(word[:i], word[i:]) for i in range(len(word) + 1)]
+    made = {a + b[1:] for a, b in cuts if b}
+    made |= {a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1}
+    made |= {a + c + b[1:] for a, b in cuts if b for c in alphabet}
+    made |= {a + c + b for a, b in cuts for c in alphabet}
+    return list(made - {word})
 
 
 def _may_replace(candidate: str, word: str, distance: int) -> bool:
     return (
         abs(len(candidate) - len(word)) <= distance
+        and len(set(candidate) ^ set(word)) <= 2 * distance  # quick, and true of all that are near
         and candidate.isalpha()
         and edit_distance(candidate, word, distance) <= distance
     )

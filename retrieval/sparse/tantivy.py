@@ -196,15 +196,31 @@ class TantivyIndex:
             rows[[row for row, _ in every]] = True
         return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
 
-    def has_terms(self, query: str, allowed: Allowed) -> bool:
-        """Whether anything of ``query`` is looked for where these rows are: stop words are not."""
-        return bool(self._reader.analysers.query_terms(query, self._languages_of(self._searcher, allowed)))
+    def finds(self, query: str, allowed: Allowed) -> bool | None:
+        """Whether ``search`` would find anything; None where there is nothing to look for, as with stop words."""
+        searcher = self._searcher
+        with _panic_is_damage(self._path):
+            terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
+            there = [term for term in terms if searcher.doc_freq(TERMS, term)]  # quick, and mostly that is all
+        return bool(there and self.search(query, 1, allowed)) if terms else None
+
+    def among_words(self, words: Iterable[str]) -> list[str]:
+        """Those of ``words`` that are in the dictionary, which is everybody's: ask ``passages_with`` before showing one."""
+        searcher = self._searcher
+        with _panic_is_damage(self._path):
+            return [word for word in words if searcher.doc_freq(WORDS, word)]
 
     def passages_with(self, word: str, allowed: Allowed, at_most: int) -> int:
         """How many allowed passages have this word (in the form of ``words_of``), counted up to ``at_most``."""
-        query = tantivy.Query.const_score_query(phrase_query(self._schema, (word,)), 1.0)
+        query, searcher = phrase_query(self._schema, (word,)), self._searcher
         with _panic_is_damage(self._path):
-            return len(self._some(query, at_most, allowed))
+            everywhere = int(searcher.doc_freq(WORDS, word))
+            if not everywhere:
+                return 0
+            if everywhere <= _FEW_ROWS:  # to look at them all is quicker than to restrict the query
+                hits = searcher.search(query, everywhere, count=False).hits
+                return min(at_most, len(_visible(searcher, hits, allowed)))
+            return len(self._some(tantivy.Query.const_score_query(query, 1.0), at_most, allowed))
 
     def spelt_alike(self, word: str, distance: int, allowed: Allowed, at_most: int) -> list[int]:
         """Some allowed rows with a word at most ``distance`` (1 or 2) letters added, lost, changed or swapped away."""

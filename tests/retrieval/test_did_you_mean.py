@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.ids import new_id
 from core.types import Principal, Where
-from retrieval.did_you_mean import Correction, edit_distance
+from retrieval.did_you_mean import Correction, edit_distance, one_off
 from tests.support.library import LOCAL, Library, library, open_library
 
 TEXTS = {
@@ -138,6 +139,24 @@ def test_every_word_of_many_with_one_error_comes_back(tmp_path):
 )
 def test_the_distance_by_hand(a, b, distance):
     assert edit_distance(a, b, 9) == distance
+
+
+@given(st.text("abc", max_size=6))
+def test_all_words_at_a_distance_of_one_are_written_down(word):
+    made = one_off(word, "abc")
+    assert len(made) == len(set(made))
+    assert all(edit_distance(word, other, 2) == 1 for other in made)
+    for other in ("".join(letters) for n in range(5) for letters in itertools.product("abc", repeat=n)):
+        assert (other in made) == (edit_distance(word, other, 2) == 1)
+
+
+def test_letters_without_a_known_alphabet_are_put_right_too(tmp_path):
+    with library(tmp_path) as lib:
+        lib.create("a")
+        lib.put("a", "x", "المدرسة الكبيرة")
+        lib.put("a", "y", "Größe und решение", metadata={"language": "de"})
+        assert meant(lib, "المدرسه") == Correction("المدرسة", (("المدرسه", "المدرسة"),))
+        assert meant(lib, "решеие") == Correction("решение", (("решеие", "решение"),))
 
 
 @given(st.text("abc", max_size=8), st.text("abc", max_size=8), st.integers(0, 3))
