@@ -111,7 +111,7 @@ def explain(
     return Explained(
         explanations=tuple(explanations),
         near_misses=(*_near_misses(hits, where, retriever, record), *_filtered(query, hits, where, retriever)),
-        stages=(*record.stages, *_wrapped(hits, record, seconds)),
+        stages=(*record.stages, *_wrapped(hits, retriever, record, seconds)),
     )
 
 
@@ -151,19 +151,25 @@ def fused_parts(row: int, lists: Mapping[str, Ranked], fusion: Fusion | None) ->
 
 
 def _term_index(retriever: EngineRetriever) -> SparseIndex | None:
-    if retriever.ranking.name == "dense":
+    if retriever.ranking.name in ("dense", "late"):
         return None
     return retriever.engine.sparse_index(retriever.sparse, needed=False)
 
 
-def _wrapped(hits: Sequence[Hit], record: SearchRecord, seconds: float) -> list[Stage]:
+def _wrapped(hits: Sequence[Hit], retriever: EngineRetriever, record: SearchRecord, seconds: float) -> list[Stage]:
     """What wraps the indexes' ranking and is told from what it left in the hits: reranking."""
-    names = list(dict.fromkeys(name for hit in hits for name in hit.parts if name not in _OWN_STAGES))
+    own = _own_stages(retriever)
+    names = list(dict.fromkeys(name for hit in hits for name in hit.parts if name not in own))
     spread = sum(stage.seconds for stage in record.stages if stage.name in ("per document", "mmr"))
     if not names:
         return []
     took = max(0.0, seconds - record.seconds - spread)
     return [Stage(name=" + ".join(names), candidates=len(record.found), seconds=took)]
+
+
+def _own_stages(retriever: EngineRetriever) -> frozenset[str]:
+    """What is no reranking. Late interaction is a reranker's stage, unless it is what finds."""
+    return _OWN_STAGES | {retriever.ranking.name}
 
 
 def _near_misses(hits: Sequence[Hit], where: Where, retriever: EngineRetriever, record: SearchRecord) -> list[NearMiss]:
@@ -173,7 +179,7 @@ def _near_misses(hits: Sequence[Hit], where: Where, retriever: EngineRetriever, 
     cuts = {found_id(cut.hit): cut for cut in record.cuts}
     spread = any(cut.code == "mmr" for cut in record.cuts) or (hits and hits[-1].source == "mmr")
     own = {retriever.ranking.source, "mmr"}
-    reranked = bool(hits) and (hits[0].source not in own or set(hits[0].parts) - _OWN_STAGES)
+    reranked = bool(hits) and (hits[0].source not in own or set(hits[0].parts) - _own_stages(retriever))
 
     def add(hit: Hit) -> None:
         key = found_id(hit)

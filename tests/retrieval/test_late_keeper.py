@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import select
 
 from core.errors import Conflict, Forbidden, NotFound, NotReady
-from core.types import Principal
+from core.types import Principal, Where
 from retrieval.collection_rows import set_late
+from retrieval.explain import explain
 from retrieval.late import keeper as keepers
+from retrieval.search_record import SearchRecord
 from retrieval.tables import index_manifests
 from tests.support.hash_encoder import HashEncoder
 from tests.support.library import LOCAL, library
@@ -239,3 +241,16 @@ def test_another_encoder_reads_everything_anew(tmp_path):
         assert lib.engine.settle()
         assert late(lib, "unique7")[0].title == "a7"
         assert manifest(lib).revision != before
+
+
+def test_what_explains_it_speaks_of_late_interaction_alone(tmp_path):
+    with library(tmp_path) as lib:
+        fill(lib)
+        record = SearchRecord()
+        retriever = lib.engine.retriever("late", record=record)
+        where = Where(principal=LOCAL, collections=("a",))
+        hits = retriever.search("unique7", 3, where)
+        explained = explain("unique7", hits, where, retriever, record, lib.encoder, 0.1)
+        assert [stage.name for stage in explained.stages] == ["late"]
+        assert {miss.code for miss in explained.near_misses} == {"rank"}
+        assert all(not why.terms and not why.fused for why in explained.explanations)
