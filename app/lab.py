@@ -4,6 +4,7 @@ wiring."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Literal
 
 from app.people import local_principal
@@ -19,10 +20,12 @@ from core.types import Answer, Hit, Limits, Sample, Trace, Where
 from eval.datasets import Corpus
 from eval.qa import AnswerOne, OwnContexts, Pooled
 from eval.retrieval import Build
+from ingest.language import LanguageGuesser
 from retrieval.adhoc import build_adhoc
 from retrieval.sparse_kinds import SparseName
 
 VECTOR_CACHE = "vectors"
+_LOOKED_AT = 200  # passages, and characters of each, to tell a corpus's language
 
 
 def adhoc_retriever_factory(
@@ -31,9 +34,11 @@ def adhoc_retriever_factory(
     dense: Literal["auto", "exact", "hnsw"],
     fusion: Literal["convex", "rrf"],
 ) -> Build:
-    """A function that indexes a corpus in memory; its vectors are kept for the next run."""
+    """A function that indexes a corpus in memory; its vectors are kept for the next run. It is taken to be in one language,
+    that of its beginning."""
 
     def build(settings: Settings, corpus: Corpus) -> Retriever:
+        beginning = "\n".join(d.text[:_LOOKED_AT] for d in islice(corpus, _LOOKED_AT))
         return build_adhoc(
             settings,
             ((d.doc_id, d.title, d.text) for d in corpus),
@@ -43,6 +48,7 @@ def adhoc_retriever_factory(
             sparse=sparse,
             dense=dense,
             fusion=fusion,
+            language=LanguageGuesser().guess(beginning),
         )
 
     return build
