@@ -4,6 +4,7 @@ wiring."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Literal
 
 from app.people import local_principal
@@ -28,11 +29,13 @@ from core.types import Answer, Hit, Limits, Sample, Trace, Where
 from eval.datasets import Corpus
 from eval.qa import AnswerOne, OwnContexts, Pooled
 from eval.retrieval import Build
+from ingest.language import LanguageGuesser
 from retrieval.adhoc import build_adhoc
 from retrieval.rerank.retriever import RerankingRetriever
 from retrieval.sparse_kinds import SparseName
 
 VECTOR_CACHE = "vectors"
+_LOOKED_AT = 200  # passages, and characters of each, to tell a corpus's language
 
 
 def adhoc_retriever_factory(
@@ -42,7 +45,8 @@ def adhoc_retriever_factory(
     fusion: Literal["convex", "rrf"],
     reranker: RerankerName = "none",
 ) -> Build:
-    """A function that indexes a corpus in memory; its vectors are kept for the next run."""
+    """A function that indexes a corpus in memory; its vectors are kept for the next run. It is taken to be in one language,
+    that of its beginning."""
 
     def build(settings: Settings, corpus: Corpus) -> Retriever:
         encoder = build_encoder(settings)
@@ -50,6 +54,7 @@ def adhoc_retriever_factory(
         chosen = build_reranker(settings, reranker, encoder)
         if chosen is not None:
             chosen.load()
+        beginning = "\n".join(d.text[:_LOOKED_AT] for d in islice(corpus, _LOOKED_AT))
         found = build_adhoc(
             settings,
             ((d.doc_id, d.title, d.text) for d in corpus),
@@ -59,6 +64,7 @@ def adhoc_retriever_factory(
             sparse=sparse,
             dense=dense,
             fusion=fusion,
+            language=LanguageGuesser().guess(beginning),
         )
         return found if chosen is None else RerankingRetriever(found, chosen, settings.rerank_depth)
 

@@ -91,6 +91,13 @@ def test_ingest_search_and_ask_work_without_a_server(tmp_path: Path, notes: Path
     assert hits[0]["title"]
     assert "45 minutes" in hits[0]["text"]
 
+    meant = openbook("search", "Satrun rocket", "-c", "notes", data_dir=data).stdout
+    assert "did you mean: Saturn rocket" in meant
+    assert json_of(openbook("search", "Satrun", "-c", "notes", "--json", data_dir=data))["did_you_mean"] == {
+        "query": "Saturn", "terms": [{"from": "Satrun", "to": "Saturn"}],
+    }  # fmt: skip
+    assert json_of(openbook("search", "Saturn", "-c", "notes", "--json", data_dir=data))["did_you_mean"] is None
+
     answer = json_of(openbook("ask", "How tall was the Saturn V?", "-c", "notes", "--json", data_dir=data))
     assert "110.6" in answer["answer"]
     assert set(answer) >= {

@@ -272,7 +272,10 @@ def make_app(state: State) -> FastAPI:
 
     @app.post("/v1/search")
     def search(body: dict[str, Any]) -> Any:
-        return {"hits": [{"title": "?"}] if state.broken else hits(body["query"])}
+        meant = (
+            {"query": "net sales", "terms": [{"from": "saels", "to": "sales"}]} if "saels" in body["query"] else None
+        )
+        return {"hits": [{"title": "?"}] if state.broken else hits(body["query"]), "did_you_mean": meant}
 
     @app.get("/v1/search/facets")
     def facets() -> Any:

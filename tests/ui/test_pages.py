@@ -340,6 +340,19 @@ def test_hits_show_what_each_stage_said(filled: httpx.Client) -> None:
     assert "Meaning (dense)" in shown(at) and "rank 1" in shown(at) and "0.713" in shown(at)
 
 
+def test_a_misspelt_query_can_be_searched_again_as_it_may_have_been_meant(filled: httpx.Client) -> None:
+    from app.ui.search_page import search_page
+
+    at = page(search_page).run()
+    at.text_input(key="search-query").set_value("net saels")
+    at.button[0].click().run()
+    assert at.button(key="did-you-mean").label == "Search for net sales"
+    assert at.text_input(key="search-query").value == "net saels"  # shown, not applied
+    at.button(key="did-you-mean").click().run()
+    assert at.text_input(key="search-query").value == "net sales"
+    assert not [b for b in at.button if b.key == "did-you-mean"]
+
+
 def test_the_system_page_tells_what_runs(api: httpx.Client) -> None:
     from app.ui.system_page import system_page
 
