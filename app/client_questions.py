@@ -1,0 +1,160 @@
+"""Calls about searching, asking and conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from app import replies
+from app.line import STREAM_SILENCE_S, Line, given, seg
+from app.wire import EventStream
+
+
+class QuestionCalls(Line):
+    # ---------------------------------------------------------------- finding and asking
+
+    def search(
+        self,
+        query: str,
+        collections: Sequence[str],
+        *,
+        k: int | None = None,
+        retriever: str | None = None,
+        explain: bool = False,
+        sparse: str | None = None,
+        dense: str | None = None,
+        fusion: str | None = None,
+        rerank: bool | None = None,
+        collapse_duplicates: bool | None = None,
+        hyde: bool | None = None,
+        decompose: bool | None = None,
+    ) -> list[replies.Hit]:
+        """The hits of ``search_whole``."""
+        return self.search_whole(
+            query,
+            collections,
+            k=k,
+            retriever=retriever,
+            explain=explain,
+            sparse=sparse,
+            dense=dense,
+            fusion=fusion,
+            rerank=rerank,
+            collapse_duplicates=collapse_duplicates,
+            hyde=hyde,
+            decompose=decompose,
+        )["hits"]
+
+    def search_whole(
+        self,
+        query: str,
+        collections: Sequence[str],
+        *,
+        k: int | None = None,
+        retriever: str | None = None,
+        explain: bool = False,
+        sparse: str | None = None,
+        dense: str | None = None,
+        fusion: str | None = None,
+        rerank: bool | None = None,
+        collapse_duplicates: bool | None = None,
+        hyde: bool | None = None,
+        decompose: bool | None = None,
+        max_per_document: int | None = None,
+        mmr_lambda: float | None = None,
+        highlight: str | None = None,
+        filters: Mapping[str, Sequence[str]] | None = None,
+    ) -> replies.SearchReply:
+        """What is found, how the query may have been meant, and with ``explain`` why. None is what the server's settings say."""
+        body = {"query": query, "collections": list(collections), "explain": explain}
+        chosen = given(
+            k=k,
+            retriever=retriever,
+            sparse=sparse,
+            dense=dense,
+            fusion=fusion,
+            rerank=rerank,
+            collapse_duplicates=collapse_duplicates,
+            hyde=hyde,
+            decompose=decompose,
+            max_per_document=max_per_document,
+            mmr_lambda=mmr_lambda,
+            highlight=highlight,
+            filters=None if filters is None else {field: list(values) for field, values in filters.items()},
+        )
+        return cast(replies.SearchReply, self._json("POST", "/v1/search", json=body | chosen, timeout=STREAM_SILENCE_S))
+
+    def facets(self, collections: Sequence[str]) -> replies.Facets:
+        """What the documents of these collections can be filtered by."""
+        return cast(replies.Facets, self._json("GET", "/v1/search/facets", params={"collection": list(collections)}))
+
+    def ask(
+        self,
+        question: str,
+        collections: Sequence[str],
+        *,
+        strategy: str | None = None,
+        limits: Mapping[str, Any] | None = None,
+        query_rewrite: str | None = None,
+        hyde: bool | None = None,
+        decompose: bool | None = None,
+        timeout_s: float = STREAM_SILENCE_S,
+    ) -> replies.Answer:
+        """None is what the server's settings say."""
+        chosen = given(strategy=strategy, limits=limits, query_rewrite=query_rewrite, hyde=hyde, decompose=decompose)
+        body = {"question": question, "collections": list(collections)} | chosen
+        return cast(replies.Answer, self._json("POST", "/v1/ask", json=body, timeout=timeout_s))
+
+    def ask_stream(self, question: str, collections: Sequence[str], *, strategy: str | None = None) -> EventStream:
+        """The same as events: run, step, token, sentence, citation, usage, and last ``done`` or ``error``."""
+        body = {"question": question, "collections": list(collections), "stream": True}
+        return self._stream("POST", "/v1/ask", json=body | given(strategy=strategy))
+
+    def cancel_run(self, run_id: str) -> None:
+        self._send("POST", f"/v1/runs/{seg(run_id)}/cancel")
+
+    def strategies(self) -> replies.Strategies:
+        return cast(replies.Strategies, self._json("GET", "/v1/strategies"))
+
+    # ---------------------------------------------------------------- conversations
+
+    def create_chat(
+        self, collections: Sequence[str], *, strategy: str | None = None, title: str | None = None
+    ) -> replies.Chat:
+        body = {"collections": list(collections)} | given(strategy=strategy, title=title)
+        return cast(replies.Chat, self._json("POST", "/v1/chats", json=body))
+
+    def chats(self) -> list[replies.Chat]:
+        """The newest first, without their messages."""
+        return cast("list[replies.Chat]", self._json("GET", "/v1/chats")["chats"])
+
+    def chat(self, chat_id: str) -> replies.Chat:
+        return cast(replies.Chat, self._json("GET", f"/v1/chats/{seg(chat_id)}"))
+
+    def update_chat(
+        self,
+        chat_id: str,
+        *,
+        title: str | None = None,
+        collections: Sequence[str] | None = None,
+        strategy: str | None = None,
+    ) -> replies.Chat:
+        body = given(title=title, collections=None if collections is None else list(collections), strategy=strategy)
+        return cast(replies.Chat, self._json("PATCH", f"/v1/chats/{seg(chat_id)}", json=body))
+
+    def delete_chat(self, chat_id: str) -> None:
+        self._send("DELETE", f"/v1/chats/{seg(chat_id)}")
+
+    def chat_stream(
+        self,
+        chat_id: str,
+        question: str,
+        *,
+        strategy: str | None = None,
+        collections: Sequence[str] | None = None,
+    ) -> EventStream:
+        """Asks within a conversation; the server keeps both messages, and the part that was said of a dropped one."""
+        body = {"question": question, "stream": True} | given(
+            strategy=strategy, collections=None if collections is None else list(collections)
+        )
+        return self._stream("POST", f"/v1/chats/{seg(chat_id)}/messages", json=body)
