@@ -113,7 +113,7 @@ class Codec:
         return found
 
 
-def train(sample: Vectors, *, n_tokens: int, bits: Bits = 2, reduced: int = 128) -> Codec:
+def train(sample: Vectors, *, n_tokens: int, bits: Bits = 2, reduced: int = 384) -> Codec:
     """A codec for token vectors like these.
 
     Args:

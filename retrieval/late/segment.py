@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.types import Vectors
 from retrieval.late.codec import Codec, Codes, Packed
 
-_BLOCK_TOKENS = 16_384  # compared at once: 16 MB at 256 bits of a token
+_BLOCK_TOKENS = 4096  # compared at once: 12 MB at 768 bits of a token
 
 Positions = NDArray[np.int64]
 
