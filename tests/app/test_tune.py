@@ -99,7 +99,7 @@ def test_what_is_shown_to_be_better_is_applied_listed_and_taken_back(
         assert fusion_of(client) == kept
 
         code, out, err = tune("--collection", "parts", "--reset")
-        assert code == 0 and "alpha 1, depth 1000, as the settings say" in out
+        assert code == 0 and "alpha 1, depth 200, as the settings say" in out
         assert fusion_of(client) is None
 
 

@@ -129,7 +129,7 @@ def test_a_deck_of_pictures_is_empty_with_the_reason(parse_bytes, blank):
     picture = io.BytesIO()
     Image.new("RGB", (9, 9)).save(picture, "PNG")
     slide.shapes.add_picture(picture, 0, 0)
-    with pytest.raises(EmptyDocument, match="1 slides with 1 pictures"):
+    with pytest.raises(EmptyDocument, match="1 slide with 1 picture"):
         parse_bytes(saved(deck), "a.pptx")
 
 
