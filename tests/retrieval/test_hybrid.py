@@ -115,7 +115,7 @@ def test_k_bounds_the_answer(lib):
 
 
 def test_an_unknown_retriever_is_answered_with_the_known_ones(lib):
-    with pytest.raises(InvalidRequest, match="unknown retriever 'bm52': choose bm25, tfidf, dense, hybrid"):
+    with pytest.raises(InvalidRequest, match="unknown retriever 'bm52': choose bm25, tfidf, dense, late, hybrid"):
         lib.search("fox", retriever="bm52")
 
 
