@@ -1,10 +1,10 @@
 """Token vectors in few bytes: a nearest centroid and what is left, quantised. Knows vectors, not passages.
 
 As in ColBERTv2 (Santhanam et al., "ColBERTv2: Effective and efficient retrieval via lightweight late interaction",
-NAACL 2022, section 3.3), with two differences. Vectors are first projected onto their principal directions, since an
-encoder that was not trained for late interaction has no small output layer. And the quantiser's levels are equally far
-apart (Max, "Quantizing for minimum distortion", 1960), which makes a residual linear in its bits: an inner product
-with it is one with the bits, and nothing is decompressed to be compared.
+NAACL 2022, section 3.3), with two differences. The quantiser's levels are equally far apart (Max, "Quantizing for minimum distortion", 1960), which
+makes a residual linear in its bits: an inner product with it is one with the bits, and nothing is decompressed to be
+compared. And vectors are first turned to their principal directions, of which fewer can be kept: that is what an encoder
+of more dimensions needs (with MiniLM's 384, keeping fewer lost more than it saved).
 """
 
 from __future__ import annotations

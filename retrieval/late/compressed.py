@@ -24,8 +24,8 @@ from retrieval.late.segment import Positions, Segment, make_segment
 
 POOLING = 3  # tokens that become one, unless said otherwise
 PROBES = 32  # centroids looked up per query token; PLAID has 1 to 4 of sixteen times as many
-NEAR = 2048  # passages that the first stage passes on, at least
-EXACT = 512  # passages whose tokens are decompressed, at least
+NEAR = 1024  # passages that the first stage passes on, at least
+EXACT = 256  # passages whose tokens are decompressed, at least
 _PER_HIT = 4  # of either, per hit that is asked for
 
 # Rows, tokens of each, and their compressed form: what a file of an index holds.
