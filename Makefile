@@ -32,7 +32,7 @@ browser: ## install Debian's Chromium, which the page is tested in
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core; } >/dev/null
 
 test: lint types ## everything the tests need, then the fast tests, two files at a time (under 10 minutes on 2 cores)
-	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-slow: lint types ## all tests, the long suites too
 	@OPENBOOK_TEST_SEARCH=1 $(BIN)/pytest -m 'not gpu' --timeout 3600 $(PYTEST_ARGS)
