@@ -6,11 +6,14 @@ import io
 import threading
 from pathlib import Path
 
+import pytest
+
 from app.client import ApiError
 from tests.app.test_cli import json_of, openbook
 from tests.support.servers import openbook_server
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_running_server_restores_elsewhere(tmp_path: Path, model_cache: Path) -> None:
     data, new, file = tmp_path / "data", tmp_path / "new", tmp_path / "b.tar.gz"
     with openbook_server(data) as server, server.client() as client:

@@ -143,6 +143,7 @@ def test_chunks_come_in_pages_with_their_parents(client: Client) -> None:
     assert e.value.status == 404
 
 
+@pytest.mark.slow
 def test_a_folder_for_temporary_files_that_takes_none_is_named(tmp_path: Path, model_cache: Path) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()

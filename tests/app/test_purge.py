@@ -31,6 +31,7 @@ def asked(client: Client, chat_id: str, question: str) -> None:
         assert [name for name, _ in events][-1] == "done"
 
 
+@pytest.mark.slow
 def test_a_canary_is_in_no_byte_after_a_purge_and_other_documents_stay(tmp_path: Path, model_cache: Path) -> None:
     data = tmp_path / "data"
     with openbook_server(data) as server, server.client() as client:

@@ -43,6 +43,7 @@ def test_a_request_may_ask_for_reranking_and_each_hit_shows_its_stages(client: C
     assert client.search("what do cats do at night", ["reranked"], k=3, rerank=False) == plain
 
 
+@pytest.mark.slow
 def test_searching_goes_on_where_the_reranker_of_the_settings_cannot_be_loaded(
     tmp_path: Path, model_cache: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from PIL import Image, ImageChops
 
 from app.client import Client
@@ -52,6 +53,7 @@ def test_a_figure_is_named_with_the_image_of_its_page(client: Client) -> None:
 
 
 @needs_ocr
+@pytest.mark.slow
 def test_a_document_that_lacked_ocr_is_read_anew_when_it_has_come(tmp_path, model_cache) -> None:
     data = pdf(lines(["A cover with text on it, long enough."]), scanned(scan()))
     with (

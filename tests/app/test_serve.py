@@ -36,6 +36,7 @@ def test_an_open_address_is_refused_without_identities(tmp_path: Path) -> None:
     assert "no sign-in" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path, model_cache: Path) -> None:
     with openbook_server(tmp_path / "data") as server:
         done = openbook("serve", "--port", "0", "--no-ui", data_dir=tmp_path / "data")
@@ -43,6 +44,7 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path, model_cache
     assert f"Openbook runs already at {server.api_url}" in done.stderr
 
 
+@pytest.mark.slow
 def test_interrupting_stops_every_process_and_exits_cleanly(tmp_path: Path, model_cache: Path) -> None:
     with openbook_server(tmp_path / "data", ui=True) as server:
         children = psutil.Process(server.process.pid).children(recursive=True)
@@ -67,6 +69,7 @@ def test_a_killed_supervisor_leaves_no_process_behind(
         assert alive == []
 
 
+@pytest.mark.slow
 def test_a_killed_api_is_started_again_with_everything_it_had(tmp_path: Path, model_cache: Path) -> None:
     with openbook_server(tmp_path / "data") as server, server.client() as client:
         client.create_collection("kept")

@@ -175,6 +175,7 @@ def test_one_folder_is_watched_once(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_the_command_follows_a_folder_without_a_server_and_ends_cleanly(tmp_path: Path, model_cache: Path) -> None:
     folder, data = tmp_path / "folder", tmp_path / "data"
     folder.mkdir()

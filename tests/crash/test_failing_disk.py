@@ -174,6 +174,7 @@ def test_a_file_at_work_when_the_disk_fills_is_ready_once_there_is_space(tmp_pat
         assert client.search("paragraph 599", ["c"])
 
 
+@pytest.mark.slow
 def test_a_first_start_on_a_full_disk_says_so(tmp_path):
     disk = FailingDisk(tmp_path / "data", tmp_path / "control")
     disk.fail(FULL)

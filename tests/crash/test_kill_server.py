@@ -14,6 +14,7 @@ from bench.kills import kill_and_check
 from tests.support.servers import openbook_server
 
 
+@pytest.mark.slow
 def test_two_kills_lose_nothing_that_was_acknowledged(tmp_path: Path, model_cache: Path) -> None:
     with openbook_server(tmp_path / "data") as server:
         journal = kill_and_check(server.api_url, server.data_dir, kills=2, seed=7)

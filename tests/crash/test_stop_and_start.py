@@ -40,6 +40,7 @@ def until(true, timeout_s=120.0):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_stop_in_the_middle_repeats_no_more_than_what_was_in_flight(tmp_path: Path, model_cache: Path) -> None:
     with openbook_server(tmp_path / "data") as server, server.client() as client:
         client.create_collection("c")
@@ -55,6 +56,7 @@ def test_a_stop_in_the_middle_repeats_no_more_than_what_was_in_flight(tmp_path: 
         assert client.collections()[0]["documents"] == FILES
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_its_files_an_attempt_and_the_rest_nothing(
     tmp_path: Path, model_cache: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_a_file_is_looked_at_added_and_its_passages_turned_over(
     expect(dialog.locator(".ob-chunk-number").first).to_have_text("11")
 
 
+@pytest.mark.slow
 def test_passages_are_made_anew_from_the_menu_and_gone_back_to(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
     site.api.create_collection("remade")
     path = tmp_path / "log.md"

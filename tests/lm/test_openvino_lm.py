@@ -133,6 +133,7 @@ def test_a_short_request_does_not_wait_for_the_end_of_a_long_one(smollm2: OpenVi
     assert run(scene()) == ["short", "long"]
 
 
+@pytest.mark.slow
 def test_if_its_process_dies_the_request_fails_and_the_next_one_works(model_cache: Path) -> None:
     lm = OpenVinoLM(locate(SMOLLM2), cache_dir=model_cache, threads=2)
 

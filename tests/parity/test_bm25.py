@@ -106,6 +106,7 @@ def test_tfidf_by_hand() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_on_scifact_the_engines_differ_by_less_than_the_stated_tolerance(shared_data: Path) -> None:
     folder = shared_data / "scifact"
     corpus = [json.loads(line) for line in (folder / "corpus.jsonl").read_text("utf-8").splitlines()]
