@@ -15,6 +15,7 @@ from app.api import (
     collections,
     documents,
     jobs,
+    openai_compatible,
     parts,
     preview,
     problem,
@@ -46,7 +47,9 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     )
     app.state.services = services
     problem.install(app)
-    for room in (collections, tuning, documents, jobs, preview, search, ask, chats, system, work, parts, upkeep, urls):
+    for room in (collections, tuning, documents, jobs, preview, search, ask, chats, openai_compatible):
+        app.include_router(room.router)
+    for room in (system, work, parts, upkeep, urls):
         app.include_router(room.router)
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
