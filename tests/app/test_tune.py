@@ -89,7 +89,7 @@ def test_what_is_shown_to_be_better_is_applied_listed_and_taken_back(
         kept = fusion_of(client)
         assert kept is not None and kept["alpha"] == found["chosen"]["alpha"]
         assert (kept["evidence"]["n_questions"], kept["evidence"]["dataset"]) == (30, "parts.jsonl")
-        first = client.search_whole("where is kx-4370?", ["parts"], k=1)[0]
+        first = client.search("where is kx-4370?", ["parts"], k=1)[0]
         assert "kx-4370" in first["text"]
 
         # Fitted again from there, nothing is left to gain, and that is said rather than applied.
