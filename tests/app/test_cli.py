@@ -21,6 +21,7 @@ COMMANDS = [
     ["tune"],
     ["ask"],
     ["doctor"],
+    ["mcp"],
     ["collections", "list"],
     ["collections", "create"],
     ["collections", "delete"],
