@@ -16,6 +16,7 @@ from app.api import (
     collections,
     documents,
     jobs,
+    metrics,
     openai_compatible,
     parts,
     preview,
@@ -56,7 +57,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     problem.install(app)
     for room in (collections, tuning, documents, jobs, preview, search, ask, chats, openai_compatible):
         app.include_router(room.router)
-    for room in (system, work, parts, upkeep, urls):
+    for room in (system, metrics, work, parts, upkeep, urls):
         app.include_router(room.router)
     # Its tools take the way of everybody's requests, checks included, but for the socket.
     own = httpx.ASGITransport(app=app, raise_app_exceptions=False)
@@ -64,5 +65,6 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     app.router.routes.extend(mounted(mcp))
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
+    metrics.install(app, services)
     app.add_middleware(HostAndOrigin, settings=services.settings)
     return app
