@@ -42,6 +42,7 @@ COMMANDS = [
     ["eval", "qa"],
     ["eval", "faithfulness"],
     ["eval", "compare"],
+    ["eval", "toolcalls"],
 ]
 
 
