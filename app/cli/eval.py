@@ -12,6 +12,7 @@ import typer
 from app import wiring
 from app.cli.ask import StrategyChoice
 from app.cli.common import AsJson, DataDir, connected, print_json, told
+from app.cli.eval_gate import gate
 from app.cli.eval_toolcalls import toolcalls
 from app.cli.search import DenseOption, RerankOption, RetrieverOption, SparseOption
 from core.offload import Offload
@@ -30,6 +31,7 @@ eval_app = typer.Typer(
 
 
 eval_app.command("toolcalls")(toolcalls)
+eval_app.command("gate")(gate)
 
 
 class FusionChoice(enum.StrEnum):

@@ -43,6 +43,7 @@ COMMANDS = [
     ["eval", "faithfulness"],
     ["eval", "compare"],
     ["eval", "toolcalls"],
+    ["eval", "gate"],
 ]
 
 

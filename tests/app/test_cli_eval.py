@@ -225,3 +225,22 @@ def test_tool_calls_are_measured_with_the_model_of_the_settings(command: Command
 
     without = command("toolcalls", "--dataset", folder, OPENBOOK_LM_RUNTIME="none")
     assert without.returncode == 1 and "lm_runtime is none" in without.stderr
+
+
+def test_the_gate_closes_on_a_loss_and_says_which(command: Command, tmp_path: Path) -> None:
+    def save(name: str, values: list[float]) -> Path:
+        path = tmp_path / name
+        per_query = {f"q{i}": {"ndcg@10": value, "map": 0.5} for i, value in enumerate(values)}
+        path.write_text(json.dumps({"kind": "retrieval", "retriever": "r", "dataset": "d", "per_query": per_query}))
+        return path
+
+    old, worse = save("old.json", [0.3, 0.6] * 20), save("new.json", [0.25, 0.55] * 20)
+    closed = command("gate", worse, "--baseline", old, "--margin", "0.01", "--json")
+    assert closed.returncode == 1 and "in ndcg@10" in closed.stderr
+    found = json.loads(closed.stdout)
+    assert {m["metric"]: m["passed"] for m in found["metrics"]} == {"ndcg@10": False, "map": True}
+
+    opened = command("gate", worse, "--baseline", old, "-m", "ndcg@10=0.06")
+    assert opened.returncode == 0 and "ndcg@10: −0.050 [−0.050, −0.050] passes a margin of 0.06" in opened.stdout
+    wrong = command("gate", worse, "--baseline", old, "-m", "ndcg@10=lots")
+    assert wrong.returncode == 2 and "NAME or NAME=MARGIN" in wrong.stderr
