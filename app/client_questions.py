@@ -88,6 +88,10 @@ class QuestionCalls(Line):
         """What the documents of these collections can be filtered by."""
         return cast(replies.Facets, self._json("GET", "/v1/search/facets", params={"collection": list(collections)}))
 
+    def check(self, claim: str, collections: Sequence[str]) -> replies.Checked:
+        body = {"claim": claim, "collections": list(collections)}
+        return cast(replies.Checked, self._json("POST", "/v1/check", json=body, timeout=STREAM_SILENCE_S))
+
     def ask(
         self,
         question: str,

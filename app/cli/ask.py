@@ -61,14 +61,14 @@ def ask(
         print()
         for sentence in answer["sentences"]:
             cited = "".join(f"[{n}]" for n in sentence["citations"])
-            print(f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {_short(sentence['text'])}")
+            print(f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {short(sentence['text'])}")
     if answer["citations"]:
         print()
         for citation in answer["citations"]:
             page = f", page {citation['page']}" if citation["page"] else ""
-            print(f"  [{citation['n']}] {citation['title']}{page}: “{_short(citation['quote'])}”")
+            print(f"  [{citation['n']}] {citation['title']}{page}: “{short(citation['quote'])}”")
 
 
-def _short(text: str, width: int = 160) -> str:
+def short(text: str, width: int = 160) -> str:
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from app.cli import ask, bench, collections, documents, ingest, jobs, reindex, search, serve, tune, upkeep
+from app.cli import ask, bench, check, collections, documents, ingest, jobs, reindex, search, serve, tune, upkeep
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
 from app.cli.eval import eval_app
@@ -25,6 +25,7 @@ app.command("serve")(serve.serve)
 app.command("ingest")(ingest.ingest)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
+app.command("check")(check.check)
 app.command("verify")(upkeep.verify)
 app.command("repair")(upkeep.repair)
 app.command("backup")(upkeep.backup)

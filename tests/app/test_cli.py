@@ -20,6 +20,7 @@ COMMANDS = [
     ["search"],
     ["tune"],
     ["ask"],
+    ["check"],
     ["doctor"],
     ["collections", "list"],
     ["collections", "create"],
