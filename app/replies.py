@@ -417,6 +417,7 @@ class Strategy(TypedDict):
 class Strategies(TypedDict):
     strategies: list[Strategy]
     default: str
+    answer_policy: NotRequired[str]
 
 
 class Loading(TypedDict):

@@ -156,6 +156,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
             k=settings.passages_to_read,
             max_answer_tokens=settings.max_answer_tokens,
             query_side=side,
+            policy=parts.query_options.policy or settings.answer_policy,
             provenance=provenance,
         )
     return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)

@@ -277,6 +277,20 @@ def make_app(state: State) -> FastAPI:
         )
         return {"hits": [{"title": "?"}] if state.broken else hits(body["query"]), "did_you_mean": meant}
 
+    @app.post("/v1/check")
+    def check(body: dict[str, Any]) -> Any:
+        first, *others = hits(body["claim"])
+        cited = [
+            {**hit, "n": n, "quote": hit["text"], "verdict": verdict, "date": "2024-05-06"}
+            for n, (hit, verdict) in enumerate(zip([first, *others], ("supported", "contradicted"), strict=False), 1)
+        ]
+        conflict = {"text": "Sources disagree: <b>A</b> says 12 [1]; B says 15 [2].", "citations": [1, 2]}
+        sentences = [{"text": s, "start": 0, "end": 1, "verdict": "supported", "score": 0.9, "reason": "", "citations": [1]}
+                     for s in body["claim"].split(". ")]  # fmt: skip
+        return {"claim": body["claim"], "verdict": "not enough" if others else "supported", "score": 0.5,
+                "reason": "Because <i>so</i>.", "sentences": sentences, "passages": cited,
+                "conflicts": [conflict] if others else [], "seconds": 0.1}  # fmt: skip
+
     @app.get("/v1/search/facets")
     def facets() -> Any:
         return {"type": {"pdf": 2, "md": 1}, "language": {"en": 3}, "tag": {},
