@@ -215,7 +215,13 @@ class ExtractStrategy:
             yield CitationMade(citation=citation)
             yield SentenceChecked(index=marker - 1, sentence=sentence)
         yield recorder.step("answer", observation=text, started_s=began)
-        answer = Answer(text=text, citations=tuple(citations), sentences=tuple(sentences), hits=tuple(hits))
+        answer = Answer(
+            text=text,
+            citations=tuple(citations),
+            sentences=tuple(sentences),
+            hits=tuple(hits),
+            confidence=extract.probability,
+        )
         yield recorder.done(answer, "answered")
 
     def _explain(self, extract: Extract) -> str:
@@ -238,6 +244,7 @@ class ExtractStrategy:
                 abstained=True,
                 reason=abstention_reason(question, hits, "No passage has a sentence to quote."),
                 hits=tuple(hits),
+                confidence=extract.probability,
             )
         candidate, region = extract.nearest
         quoted = " ".join(candidate.text.split())
@@ -253,6 +260,7 @@ class ExtractStrategy:
             abstained=True,
             reason=abstention_reason(question, [nearest, *others], detail),
             hits=tuple(hits),
+            confidence=extract.probability,
         )
 
 

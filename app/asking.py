@@ -63,7 +63,7 @@ def begin(
         max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens + before, max_seconds=settings.max_seconds
     )
     return services.runs.start(
-        build_strategy(strategy or settings.strategy, services, principal, options),
+        build_strategy(strategy or settings.strategy, services, principal, options, collections=collections),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,

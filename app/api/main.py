@@ -11,6 +11,7 @@ from fastapi_swagger import patch_fastapi
 
 from app.api import (
     ask,
+    calibrate,
     chats,
     check,
     collections,
@@ -50,6 +51,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     for room in (
         collections,
         tuning,
+        calibrate,
         documents,
         jobs,
         preview,

@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from app.cli import ask, bench, check, collections, documents, ingest, jobs, reindex, search, serve, tune, upkeep
+from app.cli import (
+    ask,
+    bench,
+    calibrate,
+    check,
+    collections,
+    documents,
+    ingest,
+    jobs,
+    reindex,
+    search,
+    serve,
+    tune,
+    upkeep,
+)
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
 from app.cli.eval import eval_app
@@ -33,6 +47,7 @@ app.command("restore")(upkeep.restore)
 app.command("reindex")(reindex.reindex)
 app.command("rollback")(reindex.rollback)
 app.command("tune")(tune.tune)
+app.command("calibrate")(calibrate.calibrate)
 app.command("doctor")(doctor_command.doctor)
 app.command("bench")(bench.bench)
 app.add_typer(eval_app, name="eval")

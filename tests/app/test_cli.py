@@ -21,6 +21,7 @@ COMMANDS = [
     ["tune"],
     ["ask"],
     ["check"],
+    ["calibrate"],
     ["doctor"],
     ["collections", "list"],
     ["collections", "create"],
