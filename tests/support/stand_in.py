@@ -277,6 +277,15 @@ def make_app(state: State) -> FastAPI:
         )
         return {"hits": [{"title": "?"}] if state.broken else hits(body["query"]), "did_you_mean": meant}
 
+    @app.get("/v1/collections/{c}/calibration")
+    def calibration(c: str) -> Any:
+        point = {"threshold": 0.84, "answered": 59, "wrong": 0, "coverage": 0.4, "answer_rate": 0.6, "risk": 0.0,
+                 "upper": 0.0495}  # fmt: skip
+        curve = [point, {**point, "coverage": 1.0, "risk": 0.3, "upper": 0.4}]
+        fitted = {"strategy": "extract", "chosen": point, "n_questions": 150, "aurc": 0.12, "aurc_best": 0.05,
+                  "dataset": "<b>asked</b>", "created_at": NOW, "curve": curve}  # fmt: skip
+        return {"collection": c, "calibrations": [fitted] if c == "calibrated" else []}
+
     @app.post("/v1/check")
     def check(body: dict[str, Any]) -> Any:
         first, *others = hits(body["claim"])

@@ -51,3 +51,14 @@ def test_sources_that_disagree_are_both_shown_and_nothing_of_theirs_is_markup(ap
 
 def test_without_documents_there_is_nothing_to_check_against(api: httpx.Client) -> None:
     assert "Nothing to check against yet" in shown(page(check_page).run())
+
+
+def test_a_calibrated_collection_says_when_it_answers(api: httpx.Client) -> None:
+    from app.ui.collections_page import collections_page
+
+    api.post("/v1/collections", json={"name": "calibrated"})
+    at = page(collections_page)
+    at.query_params["collection"] = "calibrated"
+    html = shown(at.run())
+    assert "0 of 59; with 95 % confidence at most 5.0%" in html
+    assert "&lt;b&gt;asked&lt;/b&gt;" in html
