@@ -21,7 +21,9 @@ from agents.limits import Budget
 from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
+from agents.remarks import remarks
 from agents.run import Provenance, Recorder, check_question, describe_hits, run_to_end
+from agents.sources import DatesOf, conflict_text, disputed, no_dates, stated
 from agents.writer import AnswerWriter, ClosedSentence
 from core.errors import LimitReached
 from core.events import CitationMade, Event, LMDone, SentenceChecked, TextDelta, TokenSaid
@@ -30,6 +32,7 @@ from core.protocols import LanguageModel, Retriever, Verifier
 from core.types import (
     Answer,
     Citation,
+    Conflict,
     FinishReason,
     Hit,
     Limits,
@@ -38,6 +41,7 @@ from core.types import (
     Sentence,
     ToolCall,
     Usage,
+    Verdict,
     Where,
 )
 
@@ -57,6 +61,7 @@ class _Draft:
     raw: str = ""
     finish: FinishReason = "stop"
     limit: str = ""
+    remarks: list[str] = field(default_factory=list)  # said beside the answer
     gate: Gate | None = None  # None: every sentence is said, with its verdict
 
     @property
@@ -80,6 +85,7 @@ class RagStrategy:
         temperature: of the answer.
         query_side: what becomes of the question before it is searched; None lets the model rewrite follow-ups.
         policy: what becomes of a sentence that its passages do not support.
+        dates: of documents, told where sources disagree.
         provenance: for the trace.
     """
 
@@ -99,6 +105,7 @@ class RagStrategy:
         temperature: float = 0.0,
         query_side: QuerySide | None = None,
         policy: AnswerPolicy = "mark",
+        dates: DatesOf = no_dates,
         provenance: Provenance | None = None,
     ) -> None:
         self._retriever = retriever
@@ -112,6 +119,7 @@ class RagStrategy:
         self._temperature = temperature
         self._query_side = query_side or QuerySide(rewrite="lm")
         self._policy = policy
+        self._dates = dates
         self._provenance = provenance or Provenance()
         mending = (repair.SYSTEM, repair.USER) if policy == "repair" else ()
         self._prompt_hash = self._prompts.hash(context.SYSTEM, context.USER, *mending, *self._query_side.prompts())
@@ -164,6 +172,7 @@ class RagStrategy:
             bibliography = Bibliography(used)
             gate = Gate(self._policy) if self._policy != "mark" else None
             draft = _Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=used, gate=gate)
+            draft.remarks = await self._offload(remarks, standalone, plan.objection, hits, self._verifier)
             async with aclosing(self._write(recorder, draft, shown, budget)) as events:
                 async for event in events:
                     yield event
@@ -189,7 +198,10 @@ class RagStrategy:
         if draft.gate is not None and not draft.gate.text:
             draft.gate.text = I_DO_NOT_KNOW
             yield TokenSaid(text=I_DO_NOT_KNOW)
-        yield self._end(recorder, asked, draft)
+        conflicts, more = await self._offload(self._conflicts, draft)
+        for citation in more:
+            yield CitationMade(citation=citation)
+        yield self._end(recorder, asked, draft, conflicts, more)
 
     def _context(self, question: str, hits: Sequence[Hit], run_id: str, budget: Budget) -> Context:
         reserved = max(
@@ -328,12 +340,51 @@ class RagStrategy:
         )
         return sentence, citations
 
-    def _end(self, recorder: Recorder, asked: str, draft: _Draft) -> Event:
+    def _conflicts(self, draft: _Draft) -> tuple[list[Conflict], list[Citation]]:
+        """Where another document says otherwise than a supported sentence; its passage is cited, too."""
+        said = draft.sentences if draft.gate is None else draft.gate.sentences
+        known = {c.marker for c in (draft.citations if draft.gate is None else draft.gate.citations)}
+        conflicts: list[Conflict] = []
+        more: list[Citation] = []
+        for sentence in said:
+            if sentence.verdict != "supported" or not sentence.citations:
+                continue
+            claim = " ".join(sentence.text.split())
+            number = sentence.citations[0]
+            stated_by = draft.bibliography.quoted(number).hit
+            first = stated(claim, stated_by, Verdict(label="supported", score=sentence.score, reason=""))
+            for dispute in disputed(claim, stated_by, draft.hits, self._verifier):
+                other = draft.bibliography.cite(draft.hits.index(dispute.hit) + 1, claim)
+                text = conflict_text(claim, first, dispute, (number, other), self._dates)
+                conflicts.append(Conflict(text=text, citations=(number, other)))
+                if other not in known:
+                    known.add(other)
+                    doc_id = dispute.hit.chunk.doc_id
+                    more.append(
+                        replace(
+                            draft.bibliography.citation(other),
+                            answer_start=sentence.start,
+                            answer_end=sentence.end,
+                            verdict="contradicted",
+                            score=dispute.verdict.score,
+                            date=self._dates([doc_id]).get(doc_id),
+                        )
+                    )
+        return conflicts, more
+
+    def _end(
+        self,
+        recorder: Recorder,
+        asked: str,
+        draft: _Draft,
+        conflicts: Sequence[Conflict],
+        more: Sequence[Citation],
+    ) -> Event:
         text = draft.text
         sentences = draft.sentences if draft.gate is None else draft.gate.sentences
-        citations = draft.citations if draft.gate is None else draft.gate.citations
+        citations = [*(draft.citations if draft.gate is None else draft.gate.citations), *more]
         abstained = not sentences or is_abstention(text)
-        reasons: list[str] = []
+        reasons: list[str] = [*draft.remarks]
         if draft.limit:
             reasons.append(f"Not finished: {draft.limit}.")
         elif draft.finish == "length":
@@ -354,6 +405,7 @@ class RagStrategy:
             abstained=abstained,
             reason=" ".join(reasons),
             hits=tuple(draft.hits),
+            conflicts=() if abstained else tuple(conflicts),
         )
         stop = "limit" if draft.limit else "abstained" if abstained else "answered"
         return recorder.done(answer, stop)

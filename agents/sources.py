@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agents.evidence import best_span, evidence_text
+from agents.verify.dates import dates
+from agents.verify.numbers import quantities
 from agents.verify.rules import examine
 from core.protocols import Verifier
 from core.types import Conflict, Hit, Verdict
@@ -72,15 +74,17 @@ def speaks_of_the_same(claim: str, hit: Hit) -> bool:
     return not {"date", "number"} <= differing
 
 
-def conflict_text(claim: str, on_one_side: Stand, on_the_other: Stand, numbers: tuple[int, int], dates: DatesOf) -> str:
+def conflict_text(
+    claim: str, on_one_side: Stand, on_the_other: Stand, numbers: tuple[int, int], dates_of: DatesOf
+) -> str:
     """ "A" (2021) says 12 [1]; "B" (2024) says 15 [2].
 
     Args:
         claim: what ``on_one_side`` supports and ``on_the_other`` refutes.
         numbers: the marker of either.
-        dates: of the documents, shown where known.
+        dates_of: the documents' dates, shown where known.
     """
-    known = dates([on_one_side.hit.chunk.doc_id, on_the_other.hit.chunk.doc_id])
+    known = dates_of([on_one_side.hit.chunk.doc_id, on_the_other.hit.chunk.doc_id])
     instead = _SAYS_INSTEAD.search(on_the_other.verdict.reason)
     said = (
         (instead["claimed"].partition(";")[0], instead["instead"])
@@ -95,7 +99,7 @@ def conflict_text(claim: str, on_one_side: Stand, on_the_other: Stand, numbers: 
 
 
 def conflicts_between(
-    claim: str, found: Sequence[Stand], number_of: Callable[[Stand], int], dates: DatesOf
+    claim: str, found: Sequence[Stand], number_of: Callable[[Stand], int], dates_of: DatesOf
 ) -> list[Conflict]:
     """One conflict per document that refutes what the best supporting passage says of ``claim``."""
     supporting = next((s for s in found if s.position == "supports"), None)
@@ -108,8 +112,29 @@ def conflicts_between(
     made = []
     for stand in against.values():
         numbers = (number_of(supporting), number_of(stand))
-        made.append(Conflict(text=conflict_text(claim, supporting, stand, numbers, dates), citations=numbers))
+        made.append(Conflict(text=conflict_text(claim, supporting, stand, numbers, dates_of), citations=numbers))
     return made
+
+
+def disputed(claim: str, stated_by: Hit, hits: Sequence[Hit], verifier: Verifier) -> list[Stand]:
+    """Passages of other documents than ``stated_by`` that say otherwise; one per document. A claim without a number or a
+    date is not looked into: nothing else is told for sure."""
+    if not quantities(claim) and not dates(claim):
+        return []
+    against: dict[str, Stand] = {}
+    for hit in hits:
+        doc_id = hit.chunk.doc_id
+        if doc_id != stated_by.chunk.doc_id and doc_id not in against:
+            stand = stand_of(claim, hit, verifier)
+            if stand.position == "refutes":
+                against[doc_id] = stand
+    return list(against.values())
+
+
+def stated(claim: str, hit: Hit, verdict: Verdict) -> Stand:
+    """``hit`` as the passage that supports ``claim``."""
+    a, b = best_span(claim, hit.chunk.text)
+    return Stand(hit=hit, start=hit.chunk.start + a, end=hit.chunk.start + b, position="supports", verdict=verdict)
 
 
 def _named(hit: Hit, dates: Mapping[str, str]) -> str:

@@ -161,6 +161,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
             k=settings.k,
             query_side=side,
             lm=parts.lm,
+            dates=parts.dates,
             provenance=provenance,
         )
     if parts.lm is None:
@@ -175,6 +176,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
             max_answer_tokens=settings.max_answer_tokens,
             query_side=side,
             policy=parts.query_options.policy or settings.answer_policy,
+            dates=parts.dates,
             provenance=provenance,
         )
     return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)
