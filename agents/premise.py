@@ -24,6 +24,9 @@ _ASKING = re.compile(
     r"(?:\s+(?:did|does|do|was|were|is|are|has|have|had|will|would|can|could|should))?\s*",
     re.IGNORECASE,
 )
+_CLAUSE = re.compile(
+    r"\b(?:when|while|after|before|since|that|which|where|although|because)\s+(?P<clause>.+)$", re.IGNORECASE
+)
 _SHARED = 0.75  # of the premise's terms, dates and numbers apart, that one sentence must have to speak of the same
 _LEAST_TERMS = 2  # … so many of them, at least
 
@@ -51,9 +54,16 @@ def presupposed(question: str) -> str:
 
 def false_premise(question: str, hits: Sequence[Hit]) -> FalsePremise | None:
     """What the best passage that speaks of the same says otherwise, if no passage says it as the question does."""
-    premise = presupposed(question)
-    if not any(c.isdigit() for c in premise):
-        return None
+    whole = presupposed(question)
+    # "Who was mayor when the bridge was opened in 1992?" takes two things for granted.
+    clauses = [m.group("clause") for m in _CLAUSE.finditer(whole)]
+    for premise in (whole, *clauses):
+        if any(c.isdigit() for c in premise) and (found := _denied(premise, hits)) is not None:
+            return found
+    return None
+
+
+def _denied(premise: str, hits: Sequence[Hit]) -> FalsePremise | None:
     given = [(d.start, d.end) for d in dates(premise)]
     counted = [(q.start, q.start + len(q.text)) for q in quantities(premise)]
     bare = _without(premise, [*given, *(c for c in counted if not any(a <= c[0] < b for a, b in given))])
