@@ -21,7 +21,8 @@ from core.errors import InvalidRequest
 LEVEL = 0.95  # confidence of every bound
 MOST_POINTS = 60  # of a curve, as it is kept and drawn
 _SURE_SHARE = 0.25  # of the questions, among which the sequence of tests begins
-_LEAST_SEEN = 10  # answers from which a risk is worth extrapolating
+_MOST_MORE = 100_000  # questions; who has more need not be told
+_LEAST_SEEN = 20  # answers from which a risk is worth extrapolating
 
 
 def clopper_pearson_upper(wrong: int, n: int, level: float = LEVEL) -> float:
@@ -214,14 +215,18 @@ def _steps(n_questions: int, error: float) -> list[int]:
 def _more(points: Sequence[Point], error: float) -> int | None:
     """How many more questions would do, if risks stay as seen: the fewest over all coverages whose risk is below."""
     total, best = len(points), None
-    for point in points[:: max(1, total // 20)]:
+    growth = 1.2 ** np.arange(64)
+    # Of as many errors the point with most answers is the best one.
+    for point in {p.wrong: p for p in points}.values():
         if point.answered < _LEAST_SEEN or point.risk >= error:
             continue
-        n = point.answered
-        while n < 100_000 and clopper_pearson_upper(math.ceil(point.risk * n), n) > error:
-            n = math.ceil(n * 1.2)
-        needed = math.ceil(n / point.coverage) - total
-        if n < 100_000 and needed > 0 and (best is None or needed < best):
+        n = np.ceil(point.answered * growth)
+        wrong = np.ceil(point.risk * n)
+        enough = beta.ppf(LEVEL, wrong + 1, n - wrong) <= error
+        if not enough.any():
+            continue
+        needed = math.ceil(float(n[int(np.argmax(enough))]) / point.coverage) - total
+        if 0 < needed < _MOST_MORE and (best is None or needed < best):
             best = needed
     return best
 
