@@ -16,6 +16,7 @@ from app.cli import (
     documents,
     ingest,
     jobs,
+    redteam,
     reindex,
     search,
     serve,
@@ -50,6 +51,7 @@ app.command("tune")(tune.tune)
 app.command("calibrate")(calibrate.calibrate)
 app.command("doctor")(doctor_command.doctor)
 app.command("bench")(bench.bench)
+app.command("redteam")(redteam.redteam)
 app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")

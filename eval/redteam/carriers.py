@@ -225,7 +225,7 @@ def _epub(text: str, order: str) -> bytes:
 
 def _mail(text: str, order: str, where: str) -> bytes:
     mail = EmailMessage()
-    mail["Subject"] = order[:400] if where == "subject" else "Notes"
+    mail["Subject"] = " ".join(order.split())[:400] if where == "subject" else "Notes"
     mail["From"], mail["To"], mail["Message-ID"] = "a@example.org", "b@example.org", "<1@example.org>"
     mail.set_content(f"{text}\n\n{order}" if where == "body" else text)
     if where == "html":

@@ -32,6 +32,7 @@ COMMANDS = [
     ["repair"],
     ["backup"],
     ["bench"],
+    ["redteam"],
     ["reindex"],
     ["rollback"],
     ["collections", "drop-previous"],
