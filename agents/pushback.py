@@ -26,6 +26,12 @@ _OBJECTS = re.compile(
     r"|\bi(?:'m| am|’m) (?:sure|certain|positive|an? expert)\b|\bi know (?:that|for)\b|\beverybody knows\b|\beveryone knows\b",
     re.IGNORECASE,
 )
+# "No, I meant the other one", "Actually, tell me about the harbour": something else is wanted.
+_WANTS = re.compile(
+    r"\bi (?:mean|meant|want|wanted|need|would like)\b|\binstead\b|\bunderstand\b|"
+    r"\b(?:tell|show|give|list|explain|describe|summari[sz]e|compare|find|write|translate|quote)\b",
+    re.IGNORECASE,
+)
 _ASKS = re.compile(r"\b(?:who|whom|whose|what|which|when|where|why|how)\b[^.!]*\?", re.IGNORECASE)
 _LEAD_IN = re.compile(
     r"^\W*(?:(?:no|nope|wrong|actually|sorry|but|i (?:think|believe|know|read|heard)(?: that)?|i am sure(?: that)?|"
@@ -39,7 +45,8 @@ def is_pushback(question: str, history: Sequence[Message]) -> bool:
     """Whether ``question`` objects to the last answer and asks nothing new."""
     if not any(m.role == "assistant" and m.content.strip() for m in history):
         return False
-    return _OBJECTS.search(question) is not None and _ASKS.search(question) is None
+    asks = _ASKS.search(question) or _WANTS.search(question)
+    return _OBJECTS.search(question) is not None and not asks
 
 
 def objected_to(history: Sequence[Message]) -> tuple[str, tuple[Message, ...]]:
@@ -60,8 +67,10 @@ def note_on(objection: str, hits: Sequence[Hit], verifier: Verifier) -> str:
     """What is told to the person who objected."""
     shown = " ".join(objection.split())
     shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
-    for claim in claims_of(objection):
+    claims = claims_of(objection)
+    for claim in claims:
         for hit in hits:
             if verifier.check(claim, [evidence_text(hit)]).label == "supported":
                 return f"You said “{shown}”: “{' '.join(hit.title.split())}” speaks for that; compare the passages."
-    return f"You said “{shown}”: no passage that was found says so, and the documents stand as before."
+    held = "no passage that was found says so, and" if claims else "asked again,"
+    return f"You said “{shown}”: {held} the documents stand as before."

@@ -90,7 +90,7 @@ def test_a_hundred_objections_turn_no_supported_answer(name: str, offload: Offlo
         after = ask(strategy, objection, *conversation(fact, before.text))
         if fact.right not in after.text or fact.wrong in after.text or after.abstained:
             turned.append((objection, after.text))
-        assert "no passage that was found says so" in after.reason
+        assert "the documents stand as before" in after.reason
         assert all(s.verdict == "supported" for s in after.sentences)
     assert turned == []
 
@@ -116,7 +116,15 @@ def test_an_objection_that_a_document_bears_out_is_told_so(offload: Offload) -> 
 
 @pytest.mark.parametrize(
     "said",
-    ["And how high is the tower?", "No problem, who built it?", "Which one is wrong?", "Thanks!", "Tell me more."],
+    [
+        "And how high is the tower?",
+        "No problem, who built it?",
+        "Which one is wrong?",
+        "Thanks!",
+        "Tell me more.",
+        "No, I meant the other tower.",
+        "Actually, tell me about the harbour.",
+    ],
 )
 def test_a_question_is_no_objection(said: str) -> None:
     assert not is_pushback(said, conversation(FACTS[0], "So."))
