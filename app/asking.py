@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.query_sides import AS_SET, QueryOptions, query_side
@@ -15,6 +15,15 @@ from core.types import Limits, Message, Principal, Where
 
 class Bounds(Protocol):
     def within(self, bounds: Limits) -> Limits: ...
+
+
+def check_collections(services: Services, principal: Principal, collections: Sequence[str]) -> None:
+    """Raises NotFound for a collection that is not there, or is not this person's."""
+    known = [c.name for c in services.store.list_collections(principal)]
+    for name in collections:
+        if name not in known:
+            have = ", ".join(known) or "none yet"
+            raise NotFound(f"no collection {name!r}: there are {have}", code="unknown-collection")
 
 
 def begin(
@@ -47,18 +56,14 @@ def begin(
             "put long text into a document and ask about it",
             code="question-too-long",
         )
-    known = [c.name for c in services.store.list_collections(principal)]
-    for name in collections:
-        if name not in known:
-            have = ", ".join(known) or "none yet"
-            raise NotFound(f"no collection {name!r}: there are {have}", code="unknown-collection")
+    check_collections(services, principal, collections)
     # What is said on the way to the search is not taken from what the answer may have.
     before = query_side(settings, writes=True, options=options).tokens
     bounds = Limits(
         max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens + before, max_seconds=settings.max_seconds
     )
     return services.runs.start(
-        build_strategy(strategy or settings.strategy, services, principal, options),
+        build_strategy(strategy or settings.strategy, services, principal, options, collections=collections),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.closed_book import ClosedBookStrategy
 from agents.extract import ExtractStrategy
 from agents.rag import RagStrategy
 from agents.run import Provenance
+from agents.sources import DatesOf, no_dates
+from app.dates import document_dates
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
 from app.services import Services
@@ -76,11 +78,21 @@ def _why_no_lm(services: Services) -> str:
     return f"the language model is {part.state}" + (f" ({part.detail})" if part.detail else "")
 
 
-def build_strategy(name: str, services: Services, principal: Principal, options: QueryOptions = AS_SET) -> Strategy:
+def build_strategy(
+    name: str,
+    services: Services,
+    principal: Principal,
+    options: QueryOptions = AS_SET,
+    *,
+    collections: Sequence[str] = (),
+    threshold: float | None = None,
+) -> Strategy:
     """The strategy, for one run of one person.
 
     Args:
         options: what this run does with the question before it searches, where it is not as the settings say.
+        collections: that are asked; one alone is answered from its own threshold, if one was fitted.
+        threshold: the confidence from which it answers, whatever was fitted.
 
     Raises:
         InvalidRequest: an unknown name.
@@ -92,6 +104,8 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
     if not info.available:
         raise ModelUnavailable(f"strategy {name!r} needs a language model, and {info.reason}")
     engine, queue = services.engine, services.models.lm
+    if threshold is None and len(collections) == 1:
+        threshold = services.calibrations.threshold(principal, collections[0], name, services.encoder.revision)
     return assemble(
         name,
         Parts(
@@ -103,6 +117,8 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
             offload=services.offload,
             index_version=lambda: str(engine.status().change),
             query_options=options,
+            threshold=threshold,
+            dates=document_dates(services.store, principal),
         ),
     )
 
@@ -125,6 +141,8 @@ class Parts:
     offload: Offload
     index_version: Callable[[], str]
     query_options: QueryOptions = AS_SET
+    threshold: float | None = None  # None: as the settings say
+    dates: DatesOf = no_dates
 
 
 def assemble(name: str, parts: Parts) -> Strategy:
@@ -139,10 +157,11 @@ def assemble(name: str, parts: Parts) -> Strategy:
             encoder=parts.encoder,
             verifier=parts.verifier,
             offload=parts.offload,
-            threshold=settings.extract_threshold,
+            threshold=settings.extract_threshold if parts.threshold is None else parts.threshold,
             k=settings.k,
             query_side=side,
             lm=parts.lm,
+            dates=parts.dates,
             provenance=provenance,
         )
     if parts.lm is None:
@@ -156,6 +175,8 @@ def assemble(name: str, parts: Parts) -> Strategy:
             k=settings.passages_to_read,
             max_answer_tokens=settings.max_answer_tokens,
             query_side=side,
+            policy=parts.query_options.policy or settings.answer_policy,
+            dates=parts.dates,
             provenance=provenance,
         )
     return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)

@@ -12,7 +12,9 @@ from fastapi_swagger import patch_fastapi
 
 from app.api import (
     ask,
+    calibrate,
     chats,
+    check,
     collections,
     documents,
     jobs,
@@ -55,9 +57,25 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     )
     app.state.services = services
     problem.install(app)
-    for room in (collections, tuning, documents, jobs, preview, search, ask, chats, openai_compatible):
-        app.include_router(room.router)
-    for room in (system, metrics, work, parts, upkeep, urls):
+    for room in (
+        collections,
+        tuning,
+        calibrate,
+        documents,
+        jobs,
+        preview,
+        search,
+        ask,
+        check,
+        chats,
+        metrics,
+        openai_compatible,
+        system,
+        work,
+        parts,
+        upkeep,
+        urls,
+    ):
         app.include_router(room.router)
     # Its tools take the way of everybody's requests, checks included, but for the socket.
     own = httpx.ASGITransport(app=app, raise_app_exceptions=False)
