@@ -8,6 +8,7 @@ import numpy as np
 
 from core.errors import InvalidRequest
 from core.types import Hit
+from retrieval.rerank.late import LateInteractionReranker
 from retrieval.rerank.order import RERANK, Scorer, check_rerank, minmax, mix, ordered
 
 
@@ -33,6 +34,14 @@ class MixingReranker:
             raise InvalidRequest(f"rerank weight {weight}: it lies in [0, 1]")
         self._scorers = tuple(scorers)
         self._weight = weight
+
+    def within(self, unread_tokens: int) -> MixingReranker:
+        """The same that raises NotReady (``UNREAD``) rather than read more than so many word pieces for one query.
+
+        Only late interaction can know beforehand what it would have to read.
+        """
+        bounded = [s.within(unread_tokens) if isinstance(s, LateInteractionReranker) else s for s in self._scorers]
+        return MixingReranker(bounded, self._weight)
 
     def load(self) -> None:
         """Loads every scorer; raises as they do."""

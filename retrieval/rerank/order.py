@@ -15,6 +15,7 @@ from core.types import Hit, StagePart
 Scores = NDArray[np.float64]  # (n,)
 
 RERANK = "rerank"  # the stage whose score gives the final order
+UNREAD = "late-unread"  # code of NotReady: the candidates stay in the order in which they were found
 
 
 class Scorer(Protocol):
