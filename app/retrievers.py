@@ -17,18 +17,22 @@ def reranker_for(services: Services, rerank: bool | None = None) -> Reranker | N
     """The reranker of one search; None where none is wanted.
 
     Where only the settings want reranking and the reranker could not be loaded, searches go on without it: /ready says
-    so, and hits name the stage that they come from.
+    so, and hits name the stage that they come from. It reads no more than the settings allow of candidates that have no
+    token vectors yet; a request that asks for reranking waits for all of them.
 
     Raises:
         ModelUnavailable: this request asks for reranking, and the reranker could not be loaded.
     """
     if wanted_reranker(services.settings, rerank) == "none":
         return None
-    if services.models.reranker is None and rerank:
+    reranker = services.models.reranker
+    if reranker is None and rerank:
         part = services.loading.get("reranker")
         why = part.detail if part is not None and part.detail else "it is not loaded"
         raise ModelUnavailable(f"there is no reranker: {why}", code="no-reranker")
-    return services.models.reranker
+    if reranker is None or rerank:
+        return reranker
+    return reranker.within(services.settings.rerank_unread_tokens)
 
 
 def retriever_for(services: Services) -> Retriever:

@@ -111,7 +111,11 @@ class Settings(BaseModel):
     reranker_runtime: Literal["openvino", "sentence-transformers"] = "openvino"
     # Both chosen for late interaction on SciFact train: python -m bench.fit_rerank
     rerank_depth: int = Field(20, ge=1, le=1000)  # how many of the found passages are reranked
-    rerank_weight: float = Field(0.5, ge=0, le=1)  # of the reranker against the order before; 1 is the reranker alone
+    # Of the reranker against the order before; 1 is the reranker alone. None: what a trained model says of itself, else 0.5.
+    rerank_weight: float | None = Field(None, ge=0, le=1)
+    # Word pieces of candidates without token vectors that a search stops to read, unless it asks for reranking itself.
+    rerank_unread_tokens: int = Field(1500, ge=0)
+    token_vectors: bool = True  # whether new collections keep them: 64 bytes for each word piece
     # Leaves out passages that a better one has said, of a near-duplicate of its document.
     collapse_duplicates: bool = False
     # Hits of one document, at most; 0: as many as are found.

@@ -21,13 +21,13 @@ from retrieval.search_record import found_id
 LATE = "late"
 _CACHE_BYTES = 64 << 20  # about 5,000 passages of 200 word pieces
 
-# (revision, hits) → the stored token vectors of those hits' passages that have any of this revision, by ``found_id``.
-KeptTokens: TypeAlias = Callable[[str, Sequence[Hit]], Mapping[str, Packed]]
+# (encoder, hits) → the stored token vectors of those hits' passages that have any of this encoder's, by ``found_id``.
+KeptTokens: TypeAlias = Callable[[Encoder, Sequence[Hit]], Mapping[str, Packed]]
 
 
-def nothing_kept(revision: str, hits: Sequence[Hit]) -> Mapping[str, Packed]:
+def nothing_kept(encoder: Encoder, hits: Sequence[Hit]) -> Mapping[str, Packed]:
     """Where no token vectors are stored."""
-    del revision, hits
+    del encoder, hits
     return {}
 
 
@@ -63,6 +63,10 @@ class LateInteractionReranker:
         bounded._most_unread = unread_tokens
         return bounded
 
+    @property
+    def mixing_weight(self) -> float | None:
+        return None
+
     def load(self) -> None:
         """Loads the encoder, which is shared with whoever gave it."""
         self._encoder.encode_tokens(["a"])
@@ -85,7 +89,7 @@ class LateInteractionReranker:
 
     def _tokens(self, hits: Sequence[Hit]) -> list[Packed]:
         revision = packed_revision(self._encoder)
-        found = dict(self._kept(revision, hits))
+        found = dict(self._kept(self._encoder, hits))
         unread: dict[str, list[str]] = {}  # text → chunk_ids
         for hit in hits:
             key, text = found_id(hit), passage_text(hit)

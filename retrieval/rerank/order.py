@@ -24,6 +24,11 @@ class Scorer(Protocol):
     @property
     def stage(self) -> str: ...
 
+    @property
+    def mixing_weight(self) -> float | None:
+        """w of ``mix`` that was fitted for it, and comes with it; None where none does. May load."""
+        ...
+
     def load(self) -> None: ...
 
     def score(self, query: str, hits: Sequence[Hit]) -> Scores:
