@@ -105,7 +105,7 @@ def qa_answerer(
     reads = settings.reranker in ("late", "mix")
     corpus = build_adhoc(settings, passages, encoder, model_cache_dir() / VECTOR_CACHE, tokens=reads) if ids else None
     retriever: Retriever = corpus or _Nothing()
-    reranker = build_reranker(settings, settings.reranker, encoder, corpus and corpus.kept_tokens)
+    reranker = build_reranker(settings, settings.reranker, encoder, None if corpus is None else corpus.kept_tokens)
     if reranker is not None:
         reranker.load()
         retriever = RerankingRetriever(retriever, reranker, settings.rerank_depth)

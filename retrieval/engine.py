@@ -86,8 +86,7 @@ class SearchEngine:
         self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
         self._builder = Background("index-builder", [self._terms_step, self._graph_step], nice=True)
         # By itself: reading passages token by token may take hours, and the others must not wait for it.
-        reading = [lambda: self.tokens.step(self._reader.stopping), lambda: self.late.step(self._reader.stopping)]
-        self._reader = Background("token-reader", reading, nice=True)
+        self._reader = Background("token-reader", [self._tokens_step, self._late_step], nice=True)
 
     @property
     def encoder(self) -> Encoder:
@@ -497,6 +496,12 @@ class SearchEngine:
 
     def _graph_step(self) -> bool:
         return self._graph.step(self._catalogue.change, self._builder.stopping)
+
+    def _tokens_step(self) -> bool:
+        return self.tokens.step(self._reader.stopping)
+
+    def _late_step(self) -> bool:
+        return self.late.step(self._reader.stopping)
 
     def _sweep_step(self) -> bool:
         """Once: originals that a crash left behind."""

@@ -135,7 +135,7 @@ def test_each_query_token_looks_for_its_best_match() -> None:
 def test_a_passage_with_all_words_of_the_query_is_best() -> None:
     hits = LateInteractionReranker(HashEncoder()).rerank("hello passage", found(), 3)
     assert hits[0].chunk.text in ("hello passage", TEXTS[1])
-    assert hits[0].score == pytest.approx(1.0, abs=1e-3)
+    assert 0.5 < hits[0].score < 1.0  # three neighbouring tokens are one vector, so two words are near one, not equal
 
 
 def test_token_vectors_are_kept_within_their_bytes() -> None:
