@@ -31,7 +31,7 @@ ANYWHERE = Where(principal=LOCAL)
 @pytest.fixture
 def lib(tmp_path: Path) -> Iterator[Library]:
     with library(tmp_path) as opened:
-        opened.create("c")
+        opened.create("c", tokens=True)
         yield opened
 
 
@@ -122,7 +122,7 @@ def test_a_collection_may_keep_none_and_change_its_mind(lib: Library) -> None:
 
 def test_vectors_of_another_encoder_are_not_compared_but_made_anew(tmp_path: Path) -> None:
     with library(tmp_path) as lib:
-        lib.create("c")
+        lib.create("c", tokens=True)
         lib.put_many("c", TEXTS)
         settle(lib)
     other = HashEncoder(revision="hash-2")
@@ -156,7 +156,7 @@ def test_a_search_with_too_much_unread_keeps_its_order_and_says_why(lib: Library
 def test_reranking_shows_a_stranger_nothing(lib: Library) -> None:
     lib.put_many("c", TEXTS)
     settle(lib)
-    lib.create("theirs", owner="somebody")
+    lib.create("theirs", owner="somebody", tokens=True)
     stranger = Where(principal=Principal(user_id="somebody"))
     found = RerankingRetriever(lib.engine.retriever(), reranker(lib))
     assert found.search("night garden", 6, stranger) == []
