@@ -30,7 +30,11 @@ Packed: TypeAlias = NDArray[np.uint8]  # (n, ⌈dim / 2⌉): two values in a byt
 _LEVELS = 16
 _STEP_OF_SIGMA = 0.3352  # Max 1960, table II, 16 levels
 _BLOCK_TOKENS = 8192  # unpacked at once: 12 MB at 384 dimensions
-_HIGH_LOW = np.stack([np.arange(256) >> 4, np.arange(256) & 15], axis=1).astype(np.float32) - (_LEVELS - 1) / 2
+# Both values of a byte, as one number of eight bytes: numpy looks up numbers ten times as fast as rows.
+_HIGH_LOW = (
+    np.stack([np.arange(256) >> 4, np.arange(256) & 15], axis=1).astype(np.float32) - np.float32(_LEVELS - 1) / 2
+)
+_PAIRS = np.ascontiguousarray(_HIGH_LOW).view(np.float64)[:, 0]
 
 
 def pack(vectors: Vectors) -> Packed:
@@ -52,8 +56,7 @@ def pack(vectors: Vectors) -> Packed:
 
 def unpack(packed: Packed, dim: int) -> Vectors:
     """(n, dim), turned: to be compared with what ``turn`` gives."""
-    found: Vectors = _HIGH_LOW[packed].reshape(len(packed), -1)[:, :dim] * _step(dim)
-    return found
+    return _levels(packed, dim) * _step(dim)
 
 
 def turn(vectors: Vectors) -> Vectors:
@@ -78,10 +81,10 @@ def mean_max_sims(query: Vectors, passages: Sequence[Packed]) -> NDArray[np.floa
     found = np.zeros(len(passages), np.float64)
     if not len(query):
         return found
-    asked = turn(query).T
+    asked = np.ascontiguousarray(turn(query).T) * _step(query.shape[1])
     some = [i for i, packed in enumerate(passages) if len(packed)]
     for block in _blocks(some, [len(passages[i]) for i in some]):
-        similar = unpack(np.concatenate([passages[i] for i in block]), query.shape[1]) @ asked
+        similar = _levels(np.concatenate([passages[i] for i in block]), query.shape[1]) @ asked
         found[block] = best_of_each(similar, [len(passages[i]) for i in block]).mean(axis=1)
     return found
 
@@ -96,6 +99,12 @@ def _blocks(items: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
             used = 0
         found[-1].append(item)
         used += length
+    return found
+
+
+def _levels(packed: Packed, dim: int) -> Vectors:
+    """(n, dim) turned, in steps of the quantiser."""
+    found: Vectors = _PAIRS.take(packed).view(np.float32)[:, :dim]
     return found
 
 
