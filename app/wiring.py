@@ -91,13 +91,14 @@ def build_encoder(settings: Settings, progress: Callable[[str], object] | None =
             return SentenceTransformersEncoder(name, precision=settings.encoder_precision)
 
 
-def wanted_reranker(settings: Settings, rerank: bool | None = None) -> RerankerName:
+def wanted_reranker(settings: Settings, rerank: bool | None = None, retriever: str | None = None) -> RerankerName:
     """Which reranker a search uses: the settings' where nothing is said, none where it is not wanted.
 
+    A search that names another ``retriever`` than hybrid asks for that one's order, unless it says that it wants it reranked.
     Where settings name none and one is asked for, it is late interaction, which needs no model beside the encoder.
     """
     if rerank is None:
-        return settings.reranker
+        return settings.reranker if retriever in (None, "hybrid") else "none"
     if not rerank:
         return "none"
     return "late" if settings.reranker == "none" else settings.reranker

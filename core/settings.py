@@ -105,7 +105,7 @@ class Settings(BaseModel):
     fusion_depth: int = Field(200, ge=1)  # rows of each list; 1000 is RRF's published depth
     k: int = Field(8, ge=1, le=1000)
     # What puts the found passages in a better order; "mix" is late interaction and a cross-encoder together.
-    reranker: Literal["none", "late", "cross-encoder", "mix"] = "none"
+    reranker: Literal["none", "late", "cross-encoder", "mix"] = "late"
     # The cross-encoder: "shipped", a folder, or (runtime "sentence-transformers") a hub name.
     reranker_model: str = "shipped"
     reranker_runtime: Literal["openvino", "sentence-transformers"] = "openvino"

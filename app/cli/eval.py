@@ -77,7 +77,7 @@ def retrieval(
         dense=_value(dense),
         fusion=_value(fusion),
     )
-    reranker = wiring.wanted_reranker(settings, rerank)
+    reranker = wiring.wanted_reranker(settings, rerank, _value(retriever))
     from app.lab import adhoc_retriever_factory
     from eval.datasets import load_beir
     from eval.report import retrieval_report
