@@ -90,7 +90,7 @@ def report(settings: Settings, encoder: Encoder, data: Path) -> None:
 def scifact(settings: Settings, encoder: Encoder, folder: Path) -> tuple[list[Case], list[Case]]:
     sets = [load_beir(folder, split) for split in ("train", "dev")]
     corpus = [(d.doc_id, d.title, d.text) for d in sets[0].corpus]
-    retriever = build_adhoc(settings, corpus, encoder, model_cache_dir() / "vectors", tokens=True)
+    retriever = build_adhoc(settings, corpus, encoder, model_cache_dir() / "vectors", language="en", tokens=True)
     late = LateInteractionReranker(encoder, retriever.kept_tokens)
     train, dev = (collected(retriever, late, s.queries, s.qrels) for s in sets)
     return train, dev
@@ -110,7 +110,12 @@ def paragraphs(settings: Settings, encoder: Encoder, data: Path) -> dict[str, li
         for context in sample.contexts:
             ids.setdefault(context, f"p{len(ids)}")
     retriever = build_adhoc(
-        settings, [(i, *context) for context, i in ids.items()], encoder, model_cache_dir() / "vectors", tokens=True
+        settings,
+        [(i, *context) for context, i in ids.items()],
+        encoder,
+        model_cache_dir() / "vectors",
+        language="en",
+        tokens=True,
     )
     late = LateInteractionReranker(encoder, retriever.kept_tokens)
     found = {}
