@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from core.settings import Settings
 from core.types import Hit, Principal, Where
+from retrieval.adhoc import AdhocRetriever, build_adhoc
 from retrieval.late.packed import pack
 from retrieval.late.reading import packed_revision, read_both, read_packed, read_passages
 from retrieval.rerank.late import LateInteractionReranker
@@ -175,6 +177,31 @@ def test_an_answer_of_before_is_not_taken_for_one_of_after(lib: Library) -> None
     lib.engine.follow_late()
     settle(lib)
     assert lib.engine.search_state(ANYWHERE) != before
+
+
+def test_a_corpus_that_nobody_stores_keeps_them_between_runs(tmp_path: Path) -> None:
+    encoder = HashEncoder()
+    corpus = [(f"d{i}", "", f"{text} {i}") for i in range(30) for text in TEXTS.values()]
+    corpus = [(f"{doc_id}-{n}", title, text) for n, (doc_id, title, text) in enumerate(corpus)]
+
+    def build(tokens: bool = True) -> AdhocRetriever:
+        return build_adhoc(Settings(), corpus, encoder, tmp_path / "cache", tokens=tokens)
+
+    first = build()
+    read = encoder.encoded
+    again = build()
+    assert encoder.encoded == read
+    hits = again.search("night garden", 20, ANYWHERE)
+    assert hits == first.search("night garden", 20, ANYWHERE)
+    before = encoder.encoded
+    stored = LateInteractionReranker(encoder, again.kept_tokens).score("night garden", hits)
+    assert encoder.encoded - before == 2  # the words of the query
+    assert stored.tolist() == LateInteractionReranker(encoder).score("night garden", hits).tolist()
+    assert again.kept_tokens(HashEncoder(revision="other"), hits) == {}
+    assert build(tokens=False).kept_tokens(encoder, hits) == {}
+    (damaged,) = (path for path in (tmp_path / "cache").iterdir() if path.stat().st_size > 90 * 20 * 4)
+    damaged.write_bytes(damaged.read_bytes()[:-5])
+    assert build().search("night garden", 20, ANYWHERE) == hits
 
 
 @pytest.mark.slow
