@@ -110,7 +110,7 @@ class Settings(BaseModel):
     reranker_model: str = "shipped"
     reranker_runtime: Literal["openvino", "sentence-transformers"] = "openvino"
     # Both chosen for late interaction on SciFact train: python -m bench.fit_rerank
-    rerank_depth: int = Field(20, ge=1, le=1000)  # how many of the found passages are reranked
+    rerank_depth: int = Field(100, ge=1, le=1000)  # how many of the found passages are reranked
     # Of the reranker against the order before; 1 is the reranker alone. None: what a trained model says of itself, else 0.5.
     rerank_weight: float | None = Field(None, ge=0, le=1)
     # Word pieces of candidates without token vectors that a search stops to read, unless it asks for reranking itself.

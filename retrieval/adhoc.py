@@ -29,7 +29,7 @@ from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions, new_sp
 from retrieval.vector_cache import encode_cached
 
 _COLLECTION_ID = 1
-_TOKENS_OF = 50_000  # passages: of more they are not kept, which would take gigabytes of memory
+_TOKENS_OF = 100_000  # passages: of more they are not kept, which would take more than a gigabyte or two of memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

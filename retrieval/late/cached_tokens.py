@@ -19,6 +19,7 @@ from retrieval.vector_cache import WORTH_KEEPING, cache_key, read_arrays, write_
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 256  # texts; the token vectors of so many, 256 word pieces each, are 100 MB before they are packed
+_KEPT_BYTES = 1 << 30  # of token vectors: what is written lies in memory three times
 
 
 def both_cached(
@@ -49,7 +50,7 @@ def both_cached(
         parts.append(vectors)
         report(start + len(some), len(texts))
     vectors = np.concatenate(parts)
-    if len(texts) >= WORTH_KEEPING:
+    if len(texts) >= WORTH_KEEPING and sum(p.nbytes for p in packed) <= _KEPT_BYTES:
         counts = np.array([len(p) for p in packed], dtype=np.int32)
         try:
             write_arrays(path, {"vectors": vectors, "packed": np.concatenate(packed), "counts": counts})
