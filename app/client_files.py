@@ -29,16 +29,18 @@ class FileCalls(Line):
     def collections(self) -> list[replies.Collection]:
         return cast("list[replies.Collection]", self._json("GET", "/v1/collections")["collections"])
 
-    def create_collection(self, name: str, *, pii: str | None = None, late: bool | None = None) -> replies.Collection:
-        body = {"name": name} | given(pii=pii, late=late)
+    def create_collection(
+        self, name: str, *, pii: str | None = None, late: bool | None = None, tokens: bool | None = None
+    ) -> replies.Collection:
+        body = {"name": name} | given(pii=pii, late=late, tokens=tokens)
         return cast(replies.Collection, self._json("POST", "/v1/collections", json=body))
 
     def change_collection(
-        self, name: str, *, pii: str | None = None, late: bool | None = None
+        self, name: str, *, pii: str | None = None, late: bool | None = None, tokens: bool | None = None
     ) -> replies.ChangedCollection:
-        """What is done about personal data in what is added from now on (off, flag or redact), and whether its passages
-        are kept token by token."""
-        body = given(pii=pii, late=late)
+        """What is done about personal data in what is added from now on (off, flag or redact), whether it can be searched
+        by late interaction, and whether token vectors are kept."""
+        body = given(pii=pii, late=late, tokens=tokens)
         return cast(replies.ChangedCollection, self._json("PATCH", f"/v1/collections/{seg(name)}", json=body))
 
     def delete_collection(self, name: str) -> None:

@@ -20,10 +20,13 @@ class QuestionCalls(Line):
         *,
         k: int | None = None,
         retriever: str | None = None,
+        rerank: bool | None = None,
         collapse_duplicates: bool | None = None,
     ) -> list[replies.Hit]:
         """The hits of ``search_whole``, for those who choose little."""
-        found = self.search_whole(query, collections, k=k, retriever=retriever, collapse_duplicates=collapse_duplicates)
+        found = self.search_whole(
+            query, collections, k=k, retriever=retriever, rerank=rerank, collapse_duplicates=collapse_duplicates
+        )
         return found["hits"]
 
     def search_whole(

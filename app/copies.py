@@ -27,6 +27,7 @@ from retrieval import edition_copies, editions
 from retrieval.edition_copies import Unmade
 from retrieval.editions import Edition
 from retrieval.store import Store
+from retrieval.token_rows import keeps_tokens
 
 logger = logging.getLogger("openbook.reindexing")
 
@@ -115,6 +116,8 @@ class Copies:
 
     def _task(self, edition: Edition, document: Unmade) -> Task:
         origin = {**(document.source or {}), "of_index": False}  # it is a document, and not to be opened
+        with self._database.read() as connection:
+            tokens = keeps_tokens(connection, edition.collection)
         return Task(
             address=f"/internal/editions/{edition.edition_id}/documents/{document.doc_id}",
             collection=edition.collection,
@@ -126,6 +129,7 @@ class Copies:
             pipeline=edition.pipeline,
             origin=origin,
             pii=edition.pipeline.get("pii", "off"),
+            tokens=tokens,
         )
 
     # ------------------------------------------------------------ coming back
@@ -162,6 +166,7 @@ class Copies:
                     encoder_revision=made.encoder_revision,
                     chunker_version=made.chunker_version,
                     signature=made.signature,
+                    tokens=made.tokens,
                 )
         except OpenbookError as e:
             if e.code == "disk-full":

@@ -18,6 +18,7 @@ from core.errors import InvalidRequest
 from core.types import Chunk, Document, PageSpan, PiiMode, Vectors
 from ingest.chunk.choose import ChunkerName
 from retrieval.signature import Signature
+from retrieval.token_rows import TokenVectors
 
 WORKER_HEADER = "X-Openbook-Worker"
 ORIGIN_HEADER = "X-Openbook-Origin"  # of a fetched page: JSON, ASCII
@@ -40,6 +41,7 @@ class Task:
     origin: dict[str, Any] = field(default_factory=dict)
     pipeline: Mapping[str, Any] = field(default_factory=dict)  # settings of the collection, in place of the worker's
     pii: PiiMode = "off"
+    tokens: bool = False  # whether token vectors are to come along, if the encoder makes them in the same pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Result:
     parents: tuple[Chunk, ...] = ()  # read in place of the chunks that name them; they have no vectors
     signature: Signature | None = None  # by which near-duplicates are found
     pii: PiiMode = "off"  # how personal data were treated
+    tokens: TokenVectors | None = None  # of the chunks
 
 
 def pack(result: Result) -> bytes:
@@ -85,10 +88,14 @@ def pack(result: Result) -> bytes:
     }
     tensors: dict[str, np.ndarray[Any, Any]] = {
         "vectors": np.ascontiguousarray(result.vectors, dtype=np.float32),
-        "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
     }
     if result.signature is not None:
         tensors["signature"] = np.ascontiguousarray(result.signature, dtype=np.uint32)
+    if result.tokens is not None:
+        header["tokens"] = result.tokens.revision
+        tensors["tokens"] = np.concatenate(result.tokens.packed)
+        tensors["token_counts"] = np.array([len(p) for p in result.tokens.packed], dtype=np.int32)
+    tensors["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     return safetensors.numpy.save(tensors)
 
 
@@ -126,6 +133,14 @@ def unpack(data: bytes) -> Result:
             parents=parents,
             signature=tensors.get("signature"),
             pii=header["pii"],
+            tokens=_tokens(header.get("tokens"), tensors),
         )
     except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as e:
         raise InvalidRequest(f"not a worker's result: {e}", code="bad-result") from e
+
+
+def _tokens(revision: str | None, tensors: Mapping[str, np.ndarray[Any, Any]]) -> TokenVectors | None:
+    if revision is None:
+        return None
+    ends = np.cumsum(tensors["token_counts"])
+    return TokenVectors(revision=revision, packed=np.split(tensors["tokens"], ends[:-1]))

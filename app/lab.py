@@ -30,7 +30,7 @@ from eval.datasets import Corpus
 from eval.qa import AnswerOne, OwnContexts, Pooled
 from eval.retrieval import Build
 from ingest.language import LanguageGuesser
-from retrieval.adhoc import build_adhoc
+from retrieval.adhoc import AdhocRetriever, build_adhoc
 from retrieval.rerank.retriever import RerankingRetriever
 from retrieval.sparse_kinds import SparseName
 
@@ -51,7 +51,8 @@ def adhoc_retriever_factory(
     def build(settings: Settings, corpus: Corpus) -> Retriever:
         encoder = build_encoder(settings)
         # First, so that a reranker that there is not is said before a corpus is encoded.
-        chosen = build_reranker(settings, reranker, encoder)
+        corpora: list[AdhocRetriever] = []
+        chosen = build_reranker(settings, reranker, encoder, lambda by, hits: corpora[0].kept_tokens(by, hits))
         if chosen is not None:
             chosen.load()
         beginning = "\n".join(d.text[:_LOOKED_AT] for d in islice(corpus, _LOOKED_AT))
@@ -65,7 +66,9 @@ def adhoc_retriever_factory(
             dense=dense,
             fusion=fusion,
             language=LanguageGuesser().guess(beginning),
+            tokens=reranker in ("late", "mix"),
         )
+        corpora.append(found)
         return found if chosen is None else RerankingRetriever(found, chosen, settings.rerank_depth)
 
     return build
@@ -99,10 +102,10 @@ def qa_answerer(
             ids.setdefault(context, f"context-{len(ids)}")
     encoder = build_encoder(settings)
     passages = ((doc_id, title, text) for (title, text), doc_id in ids.items())
-    retriever: Retriever = (
-        build_adhoc(settings, passages, encoder, model_cache_dir() / VECTOR_CACHE) if ids else _Nothing()
-    )
-    reranker = build_reranker(settings, settings.reranker, encoder)
+    reads = settings.reranker in ("late", "mix")
+    corpus = build_adhoc(settings, passages, encoder, model_cache_dir() / VECTOR_CACHE, tokens=reads) if ids else None
+    retriever: Retriever = corpus or _Nothing()
+    reranker = build_reranker(settings, settings.reranker, encoder, None if corpus is None else corpus.kept_tokens)
     if reranker is not None:
         reranker.load()
         retriever = RerankingRetriever(retriever, reranker, settings.rerank_depth)

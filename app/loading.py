@@ -10,8 +10,9 @@ from app.reindexing import load_other_encoders
 from app.services import Loading, Services
 from app.wiring import LoadableLM, build_encoder, build_lm, build_queue, build_reranker, wanted_reranker
 from core.errors import OpenbookError
-from core.protocols import Encoder, Reranker
+from core.protocols import Encoder
 from retrieval.engine import SearchEngine
+from retrieval.rerank.mixing import MixingReranker
 
 T = TypeVar("T")
 logger = logging.getLogger("openbook.loading")
@@ -39,10 +40,15 @@ async def load_models(services: Services) -> None:
         found.open()
         return found
 
-    def reranker() -> Reranker | None:
+    def reranker() -> MixingReranker | None:
         if services.models.encoder is None:
             raise OpenbookError("the encoder did not load")
-        found = build_reranker(services.settings, wanted_reranker(services.settings, True), services.models.encoder)
+        found = build_reranker(
+            services.settings,
+            wanted_reranker(services.settings, True),
+            services.models.encoder,
+            lambda by, hits: services.models.engine_now().kept_tokens(by, hits),
+        )
         if found is not None and reranks:
             found.load()
         return found

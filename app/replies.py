@@ -22,7 +22,9 @@ class Collection(TypedDict):
     previous: NotRequired[dict[str, Any] | None]  # how they were made before the last reindex; None: no way back
     pii: NotRequired[PiiMode]
     fusion: NotRequired[dict[str, Any] | None]  # its own weights and how they were fitted; None: as the settings say
-    late: NotRequired[bool]  # whether its passages are kept token by token
+    late: NotRequired[bool]  # whether it can be searched by late interaction
+    tokens: NotRequired[bool]  # whether token vectors are kept, by which searches are reranked
+    with_tokens: NotRequired[int]  # passages that have them
 
 
 class ChangedCollection(TypedDict):
@@ -31,6 +33,7 @@ class ChangedCollection(TypedDict):
     name: str
     pii: PiiMode
     late: bool
+    tokens: bool
     unlike: int
 
 
@@ -295,6 +298,7 @@ class SearchReply(TypedDict):
     hits: list[Hit]
     did_you_mean: DidYouMean | None
     plan: NotRequired[list[str]]
+    notes: NotRequired[list[str]]  # what was not done as asked for, and why
     near_misses: NotRequired[list[NearMiss]]
     stages: NotRequired[list[Stage]]
     seconds: NotRequired[float]

@@ -20,10 +20,11 @@ def found_json(found: Found, *, cached: bool, counts: CacheCounts) -> Json:
         if found.explained is not None:
             shape["explanation"] = explanation_json(found.explained.explanations[i])
         hits.append(shape)
+    shape = {"hits": hits, **({"notes": list(found.notes)} if found.notes else {})}
     if found.explained is None:
-        return {"hits": hits}
+        return shape
     return {
-        "hits": hits,
+        **shape,
         "near_misses": [near_miss_json(miss) for miss in found.explained.near_misses],
         "stages": [dataclasses.asdict(stage) for stage in found.explained.stages],
         "seconds": found.seconds,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.query_side import SearchPlan
-from core.protocols import Encoder, Reranker, Retriever
+from core.protocols import Encoder, Retriever
 from core.settings import Settings
 from core.types import Hit, Where
 from retrieval.diversity import DiverseRetriever, stored_vectors
@@ -17,6 +17,7 @@ from retrieval.explain import Explained, explain
 from retrieval.filters import check_filters
 from retrieval.highlight import Highlighter, Span
 from retrieval.query_cache import CacheCounts, QueryCache, SearchState
+from retrieval.rerank.mixing import MixingReranker
 from retrieval.rerank.retriever import RerankingRetriever
 from retrieval.search_record import SearchRecord
 from retrieval.sparse.analyse import Analyser
@@ -47,6 +48,7 @@ class Found:
     highlights: tuple[Span | None, ...]
     explained: Explained | None
     seconds: float
+    notes: tuple[str, ...] = ()  # what was not done as asked for, and why
 
 
 class Searching:
@@ -64,7 +66,7 @@ class Searching:
         k: int,
         where: Where,
         choices: SearchChoices,
-        reranker: Reranker | None = None,
+        reranker: MixingReranker | None = None,
     ) -> tuple[Found, bool]:
         """What is found, and whether it was known from before.
 
@@ -97,11 +99,12 @@ class _Search:
         engine: SearchEngine,
         choices: SearchChoices,
         analyser: Analyser,
-        reranker: Reranker | None,
+        reranker: MixingReranker | None,
     ) -> None:
         self._engine = engine
         self._plan = choices.plan
         self._reranker = reranker
+        self._notes: list[str] = []
         self._rerank_depth = settings.rerank_depth
         self._explain = choices.explain
         self._highlight = choices.highlight or settings.highlight
@@ -123,7 +126,8 @@ class _Search:
         """Everything beside query, person and documents that the answer depends on."""
         base = self._base
         spread = (self._mmr_lambda, self._max_per_document)
-        how = (base.ranking, base.own_weights, base.sparse, base.dense, base.collapse, self._reranker is not None)
+        reranked = None if self._reranker is None else (self._reranker.most_unread,)
+        how = (base.ranking, base.own_weights, base.sparse, base.dense, base.collapse, reranked)
         return (*how, *spread, self._highlight, self._explain)
 
     def run(self, query: str, k: int, where: Where) -> Found:
@@ -135,13 +139,15 @@ class _Search:
         explained = None
         if self._record is not None:
             explained = explain(query, hits, where, self._base, self._record, encoder, seconds)
-        return Found(hits=tuple(hits), highlights=tuple(spans), explained=explained, seconds=seconds)
+        return Found(
+            hits=tuple(hits), highlights=tuple(spans), explained=explained, seconds=seconds, notes=tuple(self._notes)
+        )
 
     def _retriever(self) -> Retriever:
         """Innermost first: the indexes' ranking; what else is looked for; what reranks; what spreads."""
         ranked: Retriever = self._base if self._plan is None else self._plan.around(self._base)
         if self._reranker is not None:
-            ranked = RerankingRetriever(ranked, self._reranker, self._rerank_depth)
+            ranked = RerankingRetriever(ranked, self._reranker, self._rerank_depth, self._notes.append)
         if self._mmr_lambda >= 1.0 and not self._max_per_document:
             return ranked
         return DiverseRetriever(

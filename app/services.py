@@ -21,13 +21,14 @@ from app.upkeep.purge import RecentPurges
 from core.database import Database
 from core.errors import NotReady
 from core.offload import Offload
-from core.protocols import Encoder, Reranker
+from core.protocols import Encoder
 from core.settings import Settings
 from ingest.language import LanguageGuesser
 from ingest.ledger import Ledger
 from ingest.parse.sandbox import Sandbox
 from lm.queue import LMQueue
 from retrieval.engine import SearchEngine
+from retrieval.rerank.mixing import MixingReranker
 from retrieval.store import Store
 
 LoadState = Literal["waiting", "loading", "ready", "failed", "off"]
@@ -49,7 +50,7 @@ class Models:
     encoder: Encoder | None = None
     encoders: Encoders = field(default_factory=Encoders)
     engine: SearchEngine | None = None
-    reranker: Reranker | None = None  # of the settings, or late interaction where they name none
+    reranker: MixingReranker | None = None  # of the settings, or late interaction where they name none
     lm: LMQueue | None = None
     close_lm: Callable[[], None] | None = None
 

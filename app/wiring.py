@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from core.errors import InvalidRequest
-from core.protocols import Encoder, LanguageModel, Reranker, Verifier
+from core.protocols import Encoder, LanguageModel, Verifier
 from core.settings import Settings, load_settings
 from lm.queue import LMQueue
 
 if TYPE_CHECKING:
+    from retrieval.rerank.late import KeptTokens
+    from retrieval.rerank.mixing import MixingReranker
     from retrieval.rerank.order import Scorer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -33,12 +35,6 @@ RerankerName: TypeAlias = Literal["none", "late", "cross-encoder", "mix"]
 
 class LoadableEncoder(Encoder, Protocol):
     """What every encoder is beside its protocol. Without ``load`` the first use loads."""
-
-    def load(self) -> None: ...
-
-
-class LoadableReranker(Reranker, Protocol):
-    """What every reranker is beside its protocol. Without ``load`` the first use loads."""
 
     def load(self) -> None: ...
 
@@ -95,32 +91,38 @@ def build_encoder(settings: Settings, progress: Callable[[str], object] | None =
             return SentenceTransformersEncoder(name, precision=settings.encoder_precision)
 
 
-def wanted_reranker(settings: Settings, rerank: bool | None = None) -> RerankerName:
+def wanted_reranker(settings: Settings, rerank: bool | None = None, retriever: str | None = None) -> RerankerName:
     """Which reranker a search uses: the settings' where nothing is said, none where it is not wanted.
 
+    A search that names another ``retriever`` than hybrid asks for that one's order, unless it says that it wants it reranked.
     Where settings name none and one is asked for, it is late interaction, which needs no model beside the encoder.
     """
     if rerank is None:
-        return settings.reranker
+        return settings.reranker if retriever in (None, "hybrid") else "none"
     if not rerank:
         return "none"
     return "late" if settings.reranker == "none" else settings.reranker
 
 
-def build_reranker(settings: Settings, name: RerankerName, encoder: Encoder) -> LoadableReranker | None:
+def build_reranker(
+    settings: Settings, name: RerankerName, encoder: Encoder, kept: KeptTokens | None = None
+) -> MixingReranker | None:
     """The reranker of this name, not yet loaded; None for "none".
+
+    Args:
+        kept: looks up stored token vectors for late interaction; None reads every candidate.
 
     Raises:
         InvalidRequest: a cross-encoder is wanted, none is shipped, and settings name no other.
     """
     if name == "none":
         return None
-    from retrieval.rerank.late import LateInteractionReranker
+    from retrieval.rerank.late import LateInteractionReranker, nothing_kept
     from retrieval.rerank.mixing import MixingReranker
 
     scorers: list[Scorer] = []
     if name in ("late", "mix"):
-        scorers.append(LateInteractionReranker(encoder))
+        scorers.append(LateInteractionReranker(encoder, kept or nothing_kept))
     if name in ("cross-encoder", "mix"):
         scorers.append(build_cross_encoder(settings))
     return MixingReranker(scorers, settings.rerank_weight)

@@ -94,6 +94,7 @@ class Worker:
             parents=tuple(made.parents),
             signature=made.signature,
             pii=made.pii,
+            tokens=made.tokens,
         )
         packed = pack(result)
         deliver(lambda: self._http.put(f"{task.address}/result", content=packed, timeout=600)).raise_for_status()
@@ -117,6 +118,7 @@ class Worker:
                 cancelled=lambda: told.cancel,
                 sandbox=self._sandbox,
                 languages=self._languages,
+                tokens=task.tokens,
             )
         except UnsupportedType as e:
             if e.code != ZIP_ARCHIVE:

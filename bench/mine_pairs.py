@@ -26,6 +26,7 @@ from bench.mining.documentation import documentation
 from bench.mining.fields import Field, qa_field, scifact
 from bench.mining.leakage import Guard, Overlap, check_groups, overlaps
 from bench.mining.negatives import Matcher, Miner, Rules, usable
+from core.late_interaction import max_sim
 from core.protocols import Encoder, Tokenizer
 from core.settings import Settings
 from core.types import Vectors
@@ -215,9 +216,8 @@ class Remembering:
 
 
 def mean_max(query: Vectors, tokens: Vectors) -> float:
-    """Σ over query tokens of the best cosine: MaxSim of Khattab and Zaharia 2020, [CLS] and [SEP] left out."""
-    inner = tokens[1:-1] if len(tokens) > 2 else tokens
-    return float((query[1:-1] @ inner.T).max(axis=1).sum()) if len(query) > 2 else 0.0
+    """MaxSim, [CLS] and [SEP] left out."""
+    return max_sim(query[1:-1], tokens[1:-1] if len(tokens) > 2 else tokens)
 
 
 def check(folder: Path) -> int:

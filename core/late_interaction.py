@@ -45,6 +45,42 @@ def max_sim(query: Vectors, tokens: Vectors, weights: NDArray[np.float32] | None
     return float(best.sum() if weights is None else best @ weights)
 
 
+def max_sims(query: Vectors, passages: Sequence[Vectors]) -> NDArray[np.float32]:
+    """``max_sim`` of the query with each passage, in one product over all their tokens.
+
+    One product for each passage costs more in starting it than in computing it, most of all where the BLAS has threads
+    and the cores other work.
+
+    Args:
+        query: (n_query_tokens, dim), L2-normalised rows.
+        passages: of each (n_tokens, dim); one without tokens matches nothing.
+
+    Returns:
+        (n_passages,)
+    """
+    found = np.zeros(len(passages), np.float32)
+    some = [i for i, tokens in enumerate(passages) if len(tokens)]
+    if some:
+        similar = np.concatenate([passages[i] for i in some]) @ query.T  # (all tokens, n_query_tokens)
+        found[some] = best_of_each(similar, [len(passages[i]) for i in some]).sum(axis=1)
+    return found
+
+
+def best_of_each(similar: NDArray[np.float32], lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+    """The largest of each column within runs of rows.
+
+    Args:
+        similar: (Σ lengths, n).
+        lengths: of the runs, each at least 1.
+
+    Returns:
+        (n_runs, n)
+    """
+    ends = np.cumsum(lengths)
+    found: NDArray[np.float32] = np.maximum.reduceat(similar, ends - np.asarray(lengths), axis=0)
+    return found
+
+
 def without_specials(vectors: Vectors, spans: Sequence[tuple[int, int]]) -> Vectors | None:
     """Vectors of the word pieces alone, without [CLS] and [SEP]; None where their number does not tell which those are.
 

@@ -73,6 +73,15 @@ class Encoder(Protocol):
     def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]: ...  # n × (n_tokens, dim)
 
 
+@runtime_checkable
+class JointEncoder(Encoder, Protocol):
+    """An encoder whose document vectors and token vectors come from one pass."""
+
+    def encode_both(self, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
+        """``encode_documents`` and ``encode_tokens`` of the same texts, in the time of one."""
+        ...
+
+
 class SparseIndex(Protocol):
     """A term index. ``search`` returns (row, score), best first, ties by smaller row.
 

@@ -105,13 +105,17 @@ class Settings(BaseModel):
     fusion_depth: int = Field(200, ge=1)  # rows of each list; 1000 is RRF's published depth
     k: int = Field(8, ge=1, le=1000)
     # What puts the found passages in a better order; "mix" is late interaction and a cross-encoder together.
-    reranker: Literal["none", "late", "cross-encoder", "mix"] = "none"
+    reranker: Literal["none", "late", "cross-encoder", "mix"] = "late"
     # The cross-encoder: "shipped", a folder, or (runtime "sentence-transformers") a hub name.
     reranker_model: str = "shipped"
     reranker_runtime: Literal["openvino", "sentence-transformers"] = "openvino"
     # Both chosen for late interaction on SciFact train: python -m bench.fit_rerank
-    rerank_depth: int = Field(20, ge=1, le=1000)  # how many of the found passages are reranked
-    rerank_weight: float = Field(0.5, ge=0, le=1)  # of the reranker against the order before; 1 is the reranker alone
+    rerank_depth: int = Field(100, ge=1, le=1000)  # how many of the found passages are reranked
+    # Of the reranker against the order before; 1 is the reranker alone. None: what a trained model says of itself, else 0.5.
+    rerank_weight: float | None = Field(None, ge=0, le=1)
+    # Word pieces of candidates without token vectors that a search stops to read, unless it asks for reranking itself.
+    rerank_unread_tokens: int = Field(1500, ge=0)
+    token_vectors: bool = True  # whether new collections keep them: 64 bytes for each word piece
     # Leaves out passages that a better one has said, of a near-duplicate of its document.
     collapse_duplicates: bool = False
     # Hits of one document, at most; 0: as many as are found.

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.errors import RunCancelled
 from core.ids import document_id
-from core.protocols import Embed, Encoder, Tokenizer
+from core.protocols import Embed, Encoder, JointEncoder, Tokenizer
 from core.settings import Settings
 from core.types import Chunk, Document, PageSpan, PiiMode, Vectors
 from ingest.chunk.choose import ChunkerName, chunker_version, cut
@@ -27,7 +27,10 @@ from ingest.language import LanguageGuesser, declared_language
 from ingest.parse.document import ParsedDocument, ParseLimits
 from ingest.parse.sandbox import Sandbox
 from ingest.pii import PII_VERSION, count_pii, find_pii, redact_document
+from retrieval.late.packed import Packed, pack
+from retrieval.late.reading import packed_revision, read_both
 from retrieval.signature import Signature, signature_of
+from retrieval.token_rows import TokenVectors
 
 _ENCODE_BATCH = 128  # chunks between two looks at ``cancelled``; the encoder sorts and batches within
 _HEARTBEAT_S = 1.0
@@ -46,6 +49,7 @@ class Processed:
     vectors: Vectors  # (n_chunks, dim)
     chunker_version: str
     signature: Signature | None = None  # by which near-duplicates are found; None of a text without a word
+    tokens: TokenVectors | None = None  # of the chunks; None where they do not come with the vectors
     pii: PiiMode = "off"
     parents: list[Chunk] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
@@ -143,6 +147,7 @@ def process(
     pii: PiiMode = "off",
     sandbox: Sandbox | None = None,
     languages: LanguageGuesser | None = None,
+    tokens: bool = False,
 ) -> Processed:
     """Parses, chunks and encodes the file at ``path``.
 
@@ -155,6 +160,8 @@ def process(
         pii: what is done about e-mail addresses, phone numbers and IBANs.
         sandbox: the parsing child to use, kept by callers with many files; without one a child is made for this file.
         languages: kept by callers with many files: the first guess loads for half a second.
+        tokens: whether token vectors are wanted beside the vectors. They are given if this encoder makes them in the
+            same pass, of the chunks' own text.
 
     Raises:
         RunCancelled: ``cancelled()`` became true.
@@ -183,8 +190,14 @@ def process(
     with _timed(seconds, "encode"):
         room = encoder.max_tokens - SPECIAL_TOKENS
         texts = [embedded_text(document.title, c, settings.embed_context, encoder.tokenizer, room) for c in chunks]
+        own = all(text == c.text for text, c in zip(texts, chunks, strict=True))
+        packed: list[Packed] | None = [] if tokens and own and isinstance(encoder, JointEncoder) else None
         vectors = _encode(
-            texts, encoder, lambda share: report("encoding", _CHUNKED + (_ENCODED - _CHUNKED) * share), cancelled
+            texts,
+            encoder,
+            lambda share: report("encoding", _CHUNKED + (_ENCODED - _CHUNKED) * share),
+            cancelled,
+            packed,
         )
         _stop_if(cancelled)
     with _timed(seconds, "signature"):
@@ -196,6 +209,7 @@ def process(
         vectors=vectors,
         chunker_version=version_of(settings, encoder, chunker, pii),
         signature=signature,
+        tokens=TokenVectors(revision=packed_revision(encoder), packed=packed) if packed else None,
         pii=pii,
         warnings=read.warnings,
         partial=read.partial,
@@ -288,14 +302,22 @@ class _Listening:
 
 
 def _encode(
-    texts: list[str], encoder: Encoder, done: Callable[[float], None], cancelled: Callable[[], bool]
+    texts: list[str],
+    encoder: Encoder,
+    done: Callable[[float], None],
+    cancelled: Callable[[], bool],
+    packed: list[Packed] | None = None,
 ) -> Vectors:
-    """In batches; ``done`` is told the share after each."""
+    """In batches; ``done`` is told the share after each. A list ``packed`` is given every text's token vectors."""
     vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
     for start in range(0, len(texts), _ENCODE_BATCH):
         _stop_if(cancelled)
         batch = texts[start : start + _ENCODE_BATCH]
-        vectors[start : start + len(batch)] = encoder.encode_documents(batch)
+        if packed is not None and isinstance(encoder, JointEncoder):
+            vectors[start : start + len(batch)], tokens = read_both(encoder, batch)
+            packed += [pack(of_text) for of_text in tokens]
+        else:
+            vectors[start : start + len(batch)] = encoder.encode_documents(batch)
         done((start + len(batch)) / len(texts))
     return vectors
 

@@ -6,7 +6,8 @@ A model is a folder. Either it is published by others and whole:
 
 or it is trained in this repository from the packaged encoder, and holds only the tensors that training changed:
 
-    config.json          BERT's own keys, and "base": {"name", "sha256"}, "pooling": "cls" | "mean", "max_length"
+    config.json          BERT's own keys, and "base": {"name", "sha256"}, "pooling": "cls" | "mean", "max_length",
+                         "mixing_weight" (of its score against the order before it, in [0, 1]; or null)
     model.safetensors    fp16 or fp32, under the names of BertForSequenceClassification; "classifier.*" at least
     README.md            the model card
 
@@ -52,6 +53,7 @@ class CrossEncoderFiles:
     max_tokens: int
     tokenizer: Path
     revision: str
+    mixing_weight: float | None = None
 
 
 class OpenVinoCrossEncoder:
@@ -95,6 +97,11 @@ class OpenVinoCrossEncoder:
         """Names weights, pooling and precision."""
         loaded = self._load()
         return f"{loaded.files.revision}-{loaded.files.pooling}-{loaded.bert.precision}"
+
+    @property
+    def mixing_weight(self) -> float | None:
+        """How much its score counts against the order before it, in [0, 1]; None if the model does not say."""
+        return self._load().files.mixing_weight
 
     @property
     def max_tokens(self) -> int:
@@ -187,7 +194,17 @@ def read_cross_encoder(folder: Path, base: PackagedModel = MINILM) -> CrossEncod
         max_tokens=_max_tokens(folder, config),
         tokenizer=tokenizer,
         revision=revision,
+        mixing_weight=_mixing_weight(folder, config),
     )
+
+
+def _mixing_weight(folder: Path, config: Mapping[str, Any]) -> float | None:
+    found = config.get("mixing_weight")
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= 1:
+        raise ModelUnavailable(f"{folder / CONFIG} has mixing_weight {found!r}: it is a number in [0, 1], or null")
+    return float(found)
 
 
 def _over(base: PackagedModel, named: Any, trained: Weights, folder: Path) -> Weights:

@@ -69,11 +69,22 @@ class CompiledBert:
         batch_tokens: int,
         types: Sequence[Sequence[int]] | None = None,
     ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
-        """Computes ``output`` of all inputs; yields (row numbers, their values) as batches come in.
+        """``run_all`` of one output."""
+        for rows, (values,) in self.run_all(inputs, (output,), batch_tokens, types):
+            yield rows, values
+
+    def run_all(
+        self,
+        inputs: Sequence[Sequence[int]],
+        outputs: Sequence[str],
+        batch_tokens: int,
+        types: Sequence[Sequence[int]] | None = None,
+    ) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
+        """Computes ``outputs`` of all inputs; yields (row numbers, values of each output) as batches come in.
 
         Args:
             inputs: ids of each row, special tokens included.
-            output: its name in the graph.
+            outputs: their names in the graph.
             batch_tokens: ids in one batch, padding included.
             types: the segment of each id, for a graph that has segments.
         """
@@ -82,12 +93,12 @@ class CompiledBert:
         running: deque[tuple[list[int], Any]] = deque()
         for rows in batches(lengths, min(batch_tokens, share)):
             if len(running) == self._streams:
-                yield self._finish(*running.popleft(), output)
+                yield self._finish(*running.popleft(), outputs)
             request = self._request()
             request.start_async(self._padded(rows, inputs, types))
             running.append((rows, request))
         while running:
-            yield self._finish(*running.popleft(), output)
+            yield self._finish(*running.popleft(), outputs)
 
     def _padded(
         self, rows: Sequence[int], inputs: Sequence[Sequence[int]], types: Sequence[Sequence[int]] | None
@@ -110,9 +121,12 @@ class CompiledBert:
         except IndexError:
             return self._compiled.create_infer_request()
 
-    def _finish(self, rows: list[int], request: Any, output: str) -> tuple[list[int], NDArray[np.float32]]:
+    def _finish(
+        self, rows: list[int], request: Any, outputs: Sequence[str]
+    ) -> tuple[list[int], list[NDArray[np.float32]]]:
         request.wait()
-        values = np.array(request.get_tensor(output).data, dtype=np.float32)  # a copy: the request is used again
+        # Copies: the request is used again.
+        values = [np.array(request.get_tensor(output).data, dtype=np.float32) for output in outputs]
         self._idle.append(request)
         return rows, values
 

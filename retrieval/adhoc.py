@@ -18,15 +18,18 @@ from core.errors import InvalidRequest
 from core.ids import chunk_id
 from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
 from core.settings import Settings
-from core.types import Allowed, Chunk, Hit, Where
+from core.types import Allowed, Chunk, Hit, Vectors, Where
 from retrieval.dense.auto import AutoIndex
 from retrieval.dense.hnsw import HnswIndex
 from retrieval.late.cached import late_index_cached
+from retrieval.late.cached_tokens import both_cached
+from retrieval.late.packed import Packed
 from retrieval.ranking import Ranking, TokenSpace, VectorSpace, check_query, check_ranker
 from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions, new_sparse
 from retrieval.vector_cache import encode_cached
 
 _COLLECTION_ID = 1
+_TOKENS_OF = 100_000  # passages: of more they are not kept, which would take more than a gigabyte or two of memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,13 @@ class AdhocRetriever:
     dense: DenseIndex | None
     encoder: Encoder
     late: LateIndex | None = None
+    tokens: Sequence[Packed] = ()  # of each passage, if they are kept
+
+    def kept_tokens(self, encoder: Encoder, hits: Sequence[Hit]) -> Mapping[str, Packed]:
+        """Token vectors of what was found, by chunk_id, if they are this encoder's; see ``retrieval.rerank.late``."""
+        if not self.tokens or encoder.revision != self.encoder.revision:
+            return {}
+        return {hit.chunk.chunk_id: self.tokens[self.row_of[hit.chunk.doc_id]] for hit in hits}
 
     def search_expanded(self, query: str, passages: Sequence[str], k: int, where: Where) -> list[Hit]:
         """As ``search``, with vectors near ``passages`` as well; see ``core.protocols.ExpandingRetriever``."""
@@ -101,6 +111,7 @@ def build_adhoc(
     fusion: Literal["convex", "rrf"] | None = None,
     name: str = "corpus",
     language: str | None = None,
+    tokens: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> AdhocRetriever:
     """Indexes a corpus in memory.
@@ -111,6 +122,7 @@ def build_adhoc(
         cache_dir: keeps encoded vectors for the next run.
         retriever, sparse, dense, fusion: as the settings say where None.
         language: what the passages are in, as an ISO 639-1 code; None reads them as English.
+        tokens: whether token vectors are kept, by which what is found is reranked; of a large corpus they are not.
         report: told (passages encoded, all).
 
     Raises:
@@ -142,9 +154,16 @@ def build_adhoc(
         terms.commit()
         sparse_index = terms
 
+    texts = [c.text for c in chunks]
+    packed: Sequence[Packed] = ()
+    vectors: Vectors | None = None
+    if tokens and 0 < len(texts) <= _TOKENS_OF:
+        vectors, packed = both_cached(encoder, texts, cache_dir, report)
+
     dense_index: AutoIndex | None = None
     if ranking.name in ("dense", "hybrid"):
-        vectors = encode_cached(encoder, [c.text for c in chunks], cache_dir, report)
+        if vectors is None:
+            vectors = encode_cached(encoder, texts, cache_dir, report)
         dense_index = AutoIndex(encoder.dim)
         dense_index.add(np.arange(len(chunks), dtype=np.int64), vectors)
         choice = dense or settings.dense
@@ -153,9 +172,7 @@ def build_adhoc(
             graph.build(dense_index.parts())
             dense_index.adopt(graph)
 
-    late_index = (
-        late_index_cached(encoder, [c.text for c in chunks], cache_dir, report) if ranking.name == "late" else None
-    )
+    late_index = late_index_cached(encoder, texts, cache_dir, report) if ranking.name == "late" else None
     return AdhocRetriever(
         name=name,
         chunks=chunks,
@@ -167,6 +184,7 @@ def build_adhoc(
         dense=dense_index,
         encoder=encoder,
         late=late_index,
+        tokens=packed,
     )
 
 

@@ -20,12 +20,18 @@ from retrieval.tables import collections, documents, editions
 
 
 def create_collection(
-    connection: Connection, name: str, owner_id: str, *, pii: PiiMode = "off", late: bool = False
+    connection: Connection,
+    name: str,
+    owner_id: str,
+    *,
+    pii: PiiMode = "off",
+    late: bool = False,
+    tokens: bool = True,
 ) -> CollectionInfo:
     """Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
     check_collection_name(name)
     created_at = now_iso()
-    values = {"name": name, "owner_id": owner_id, "created_at": created_at, "pii": pii, "late": late}
+    values = {"name": name, "owner_id": owner_id, "created_at": created_at, "pii": pii, "late": late, "tokens": tokens}
     try:
         with connection.begin_nested():
             statement = insert(collections).values(values).returning(collections.c.collection_id)
@@ -42,6 +48,7 @@ def create_collection(
         role="owner",
         pii=pii,
         late=late,
+        tokens=tokens,
     )
 
 
@@ -52,6 +59,7 @@ def list_collections(connection: Connection, principal: Principal) -> list[Colle
             documents.c.collection_id,
             func.count().label("documents"),
             func.sum(documents.c.n_chunks).label("chunks"),
+            func.sum(documents.c.n_chunks).filter(documents.c.token_revision.is_not(None)).label("with_tokens"),
         )
         .where(documents.c.edition_id.is_(None))
         .group_by(documents.c.collection_id)
@@ -64,6 +72,7 @@ def list_collections(connection: Connection, principal: Principal) -> list[Colle
             kept.c.pipeline.label("previous"),
             func.coalesce(counts.c.documents, 0).label("documents"),
             func.coalesce(counts.c.chunks, 0).label("chunks"),
+            func.coalesce(counts.c.with_tokens, 0).label("with_tokens"),
             role_column(principal).label("role"),
         )
         .outerjoin(counts, counts.c.collection_id == collections.c.collection_id)

@@ -20,6 +20,7 @@ from retrieval.parents import insert_parents
 from retrieval.signature import Signature
 from retrieval.tables import chunks, documents, vectors
 from retrieval.texts import check_storable, write_text
+from retrieval.token_rows import TokenVectors, insert_tokens
 
 
 def check_fits(document: Document, chunks_: Sequence[Chunk], vectors_: Vectors, parents_: Sequence[Chunk] = ()) -> None:
@@ -68,6 +69,7 @@ def insert_document(
     created_at: str | None = None,
     parents_: Sequence[Chunk] = (),
     signature: Signature | None = None,
+    tokens: TokenVectors | None = None,
 ) -> int:
     """Inserts a document with all that hangs on it; returns the first of its rows (0 if it has none).
 
@@ -78,6 +80,7 @@ def insert_document(
         created_at: None is now.
         parents_: what is read where a chunk that names it is found.
         signature: of its text; without one it is nobody's near-duplicate.
+        tokens: of its chunks; without them they are made later, where the collection keeps any.
     """
     doc_number = connection.execute(
         insert(documents)
@@ -104,6 +107,8 @@ def insert_document(
     ).scalar_one()
     write_text(connection, doc_number, document.text)
     first_row = _insert_chunks(connection, doc_number, chunks_, vectors_, encoder_revision) if chunks_ else 0
+    if tokens is not None and chunks_:
+        insert_tokens(connection, doc_number, first_row, tokens)
     insert_parents(connection, doc_number, parents_)
     if signature is not None:
         insert_signature(connection, doc_number, signature)

@@ -17,6 +17,7 @@ from retrieval.document_writing import check_fits, insert_document
 from retrieval.editions import Edition
 from retrieval.signature import Signature
 from retrieval.tables import documents, edition_attempts
+from retrieval.token_rows import TokenVectors, check_tokens
 
 # A document that stops its worker so often is not tried any more.
 MAX_ATTEMPTS = 3
@@ -103,6 +104,7 @@ def put_copy(
     encoder_revision: str,
     chunker_version: str,
     signature: Signature | None = None,
+    tokens: TokenVectors | None = None,
 ) -> bool:
     """Stores the copy of a document, seen by nobody yet; False if these bytes are not what is searched (any more).
 
@@ -115,6 +117,8 @@ def put_copy(
             f"{edition.encoder_revision}: the worker has another version than the server; restart both"
         )
     check_fits(document, chunks_, vectors_, parents_)
+    if tokens is not None:
+        check_tokens(tokens, len(chunks_))
     query = select(documents).where(
         documents.c.doc_id == document.doc_id,
         documents.c.collection_id == edition.collection_id,
@@ -140,6 +144,7 @@ def put_copy(
         created_at=served.created_at,
         parents_=parents_,
         signature=signature,
+        tokens=tokens,
     )
     connection.execute(delete(edition_attempts).where(_attempts_of(edition.edition_id, document.doc_id)))
     return True

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ from core.errors import IndexDamaged, NotReady
 from core.findings import Finding
 from core.protocols import DenseIndex, Encoder, SparseIndex
 from core.settings import Settings
-from core.types import Allowed, Where
+from core.types import Allowed, Hit, Where
 from retrieval.access import readable_collections
 from retrieval.background import Background
 from retrieval.catalogue import Catalogue, Snapshot
@@ -32,17 +32,21 @@ from retrieval.did_you_mean import Correction, did_you_mean
 from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
+from retrieval.late.filler import TokenFiller
 from retrieval.late.keeper import LateKeeper
+from retrieval.late.packed import Packed
+from retrieval.late.reading import packed_revision
 from retrieval.memory_terms import MemoryTerms
 from retrieval.prepared import Prepared
 from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
 from retrieval.query_cache import SearchState
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change, IndexStatus
-from retrieval.search_record import SearchRecord
+from retrieval.search_record import SearchRecord, found_id
 from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
+from retrieval.token_rows import tokens_of
 from retrieval.vector_spaces import DenseKind, VectorSpaces
 
 _AT_ONCE = 16  # documents that the indexes are given without a chance for others
@@ -68,6 +72,7 @@ class SearchEngine:
         options = SparseOptions.of(settings)
         options.check(settings.sparse)
         self.late = LateKeeper(encoder, store.database, self._generations, self._catalogue)
+        self.tokens = TokenFiller(encoder, store.database)
         self._terms = TermKeeper(store.database, self._generations, self._write, options.boosts)
         self._on_disk = settings.sparse == "tantivy"
         self._memory = MemoryTerms(options)
@@ -81,7 +86,7 @@ class SearchEngine:
         self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
         self._builder = Background("index-builder", [self._terms_step, self._graph_step], nice=True)
         # By itself: reading passages token by token may take hours, and the others must not wait for it.
-        self._reader = Background("token-reader", [lambda: self.late.step(self._reader.stopping)], nice=True)
+        self._reader = Background("token-reader", [self._tokens_step, self._late_step], nice=True)
 
     @property
     def encoder(self) -> Encoder:
@@ -240,9 +245,19 @@ class SearchEngine:
     def follow_late(self) -> None:
         """Passages came, or a collection asks for late interaction, or no more: that is looked at in the background."""
         self.late.wake()
+        self.tokens.wake()
         self._reader.wake()
 
     # ------------------------------------------------------------ searching
+
+    def kept_tokens(self, encoder: Encoder, hits: Sequence[Hit]) -> Mapping[str, Packed]:
+        """The stored token vectors of what was found, by ``found_id``, of those that this encoder made.
+
+        For hits that the person has been given: it does not ask again who may read them.
+        """
+        ids, documents = [found_id(hit) for hit in hits], list({hit.chunk.doc_id for hit in hits})
+        with self.store.database.read() as connection:
+            return tokens_of(connection, packed_revision(encoder), encoder.dim, ids, documents)
 
     def retriever(
         self,
@@ -372,7 +387,7 @@ class SearchEngine:
         if change != self._catalogue.change:
             return None
         spaces = tuple(encoder.revision for encoder, _ in self._spaces)
-        serving = (self._terms.index is not None, self._spaces.index.kind, spaces)
+        serving = (self._terms.index is not None, self._spaces.index.kind, spaces, self.tokens.filled)
         return SearchState(change, (tuple(sorted(readable.values())), serving))
 
     def term_index_failed(self, error: IndexDamaged) -> None:
@@ -387,7 +402,8 @@ class SearchEngine:
         rows = len(newest.alive())
         hidden = sum(map(len, self._prepared.rows))
         building = [("terms", self._building_terms or self._renew_terms), ("vectors", self._graph.building)]
-        building.append(("tokens", self.late.building))
+        building.append(("tokens", self.late.building or self.tokens.busy))
+        token_rows, token_lacking = self.tokens.counts()
         sparse, vectors = self._settings.sparse, self._spaces.index
         return IndexStatus(
             change=newest.change,
@@ -401,6 +417,8 @@ class SearchEngine:
             problems=(*self._terms.problems, *self._graph.problems, *self.late.problems),
             late_rows=len(self.late.rows()),
             late_lacking=self.late.lacking,
+            token_rows=token_rows,
+            token_lacking=token_lacking,
         )
 
     def audit(self) -> list[Finding]:
@@ -478,6 +496,12 @@ class SearchEngine:
 
     def _graph_step(self) -> bool:
         return self._graph.step(self._catalogue.change, self._builder.stopping)
+
+    def _tokens_step(self) -> bool:
+        return self.tokens.step(self._reader.stopping)
+
+    def _late_step(self) -> bool:
+        return self.late.step(self._reader.stopping)
 
     def _sweep_step(self) -> bool:
         """Once: originals that a crash left behind."""

@@ -17,7 +17,7 @@ class CollectionInfo:
     """``role`` is what the asking person is in this collection; an administrator counts as owner.
 
     ``pii`` is what is done about personal data in what is added from now on; ``late`` whether
-    its passages are kept token by token, for late interaction.
+    it can be searched by late interaction; ``tokens`` whether token vectors are kept, by which searches are reranked.
     """
 
     collection_id: int
@@ -33,6 +33,8 @@ class CollectionInfo:
         None  # its own weights, as ``retrieval.fusion_weights``; None: as the settings say
     )
     late: bool = False
+    tokens: bool = True
+    with_tokens: int = 0  # passages that have token vectors
     previous: Mapping[str, Any] | None = None  # how they were made before the last reindex, if that can be gone back to
 
 
@@ -106,8 +108,10 @@ class IndexStatus:
         dense_kind: "exact" or "hnsw".
         dense_delta: passages that wait for the next HNSW generation and are searched exactly meanwhile.
         stale_rows: passages whose vectors are another encoder's: found by their terms only, until ingested again.
-        late_rows: passages that are kept token by token.
-        late_lacking: passages that are still to be read token by token.
+        late_rows: passages in the index of late interaction.
+        late_lacking: passages that are still to be read into it.
+        token_rows: passages that have token vectors, by which searches are reranked.
+        token_lacking: passages that are to have some and have none yet.
         rebuilding: which indexes are being built in the background.
         problems: what was found wrong since the start, and what was done about it.
     """
@@ -123,3 +127,5 @@ class IndexStatus:
     problems: tuple[str, ...]
     late_rows: int = 0
     late_lacking: int = 0
+    token_rows: int = 0
+    token_lacking: int = 0

@@ -49,6 +49,7 @@ from retrieval.reading import (
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
 from retrieval.signature import Signature
 from retrieval.tables import collections, documents, edition_attempts, texts
+from retrieval.token_rows import TokenVectors, check_tokens
 
 AlsoHeld = Callable[[Connection], AbstractSet[str]]
 
@@ -71,10 +72,17 @@ class Store:
     # ------------------------------------------------------------ collections
 
     def create_collection(
-        self, connection: Connection, name: str, owner_id: str, *, pii: PiiMode = "off", late: bool = False
+        self,
+        connection: Connection,
+        name: str,
+        owner_id: str,
+        *,
+        pii: PiiMode = "off",
+        late: bool = False,
+        tokens: bool = True,
     ) -> CollectionInfo:
         """Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
-        return create_collection(connection, name, owner_id, pii=pii, late=late)
+        return create_collection(connection, name, owner_id, pii=pii, late=late, tokens=tokens)
 
     def list_collections(self, principal: Principal) -> list[CollectionInfo]:
         """Everything that the principal may read, by name."""
@@ -111,6 +119,7 @@ class Store:
         *,
         parents_: Sequence[Chunk] = (),
         signature: Signature | None = None,
+        tokens: TokenVectors | None = None,
         principal: Principal | None = None,
     ) -> Change:
         """Stores a document with its chunks and their vectors; replaces the one with the same ``doc_id``.
@@ -121,6 +130,7 @@ class Store:
             vectors_: (n_chunks, dim), one row per chunk.
             parents_: what is read where a chunk that names it is found; no index knows them.
             signature: of its text; without one it is nobody's near-duplicate.
+            tokens: token vectors of the chunks; without them they are made later, where the collection keeps any.
             principal: if given, must (still) be owner or editor of the collection.
 
         Raises:
@@ -129,6 +139,8 @@ class Store:
             InvalidRequest: chunks, parents, text and vectors do not fit together.
         """
         check_fits(document, chunks_, vectors_, parents_)
+        if tokens is not None:
+            check_tokens(tokens, len(chunks_))
         if principal is not None:
             collection_id = require_role(connection, principal, document.collection, ("owner", "editor"))
         else:
@@ -164,6 +176,7 @@ class Store:
             self.originals.size(document.sha256) or 0,
             parents_=parents_,
             signature=signature,
+            tokens=tokens,
         )
         return Change(
             number=change.number,

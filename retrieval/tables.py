@@ -39,7 +39,8 @@ collections = Table(
     Column("pipeline", JSON),  # how its documents are made, as settings; null until it is said: as the settings say
     Column("pii", String, nullable=False, server_default="off"),  # off | flag | redact: see ingest/pii.py
     Column("fusion", JSON),  # its own weights, and how they were fitted; null: as the settings say
-    Column("late", Boolean, nullable=False, server_default=text("0")),  # whether token vectors are kept of its passages
+    Column("late", Boolean, nullable=False, server_default=text("0")),  # whether it can be searched by late interaction
+    Column("tokens", Boolean, nullable=False, server_default=text("1")),  # whether ``token_vectors`` are kept
     sqlite_autoincrement=True,
 )
 
@@ -107,6 +108,7 @@ documents = Table(
     Column("n_chunks", Integer, nullable=False),
     Column("added_change", Integer, ForeignKey("changes.number"), nullable=False),
     Column("created_at", String, nullable=False),
+    Column("token_revision", String),  # of the ``token_vectors`` that all its chunks have; null: some may lack them
     Index("documents_served", "doc_id", unique=True, sqlite_where=_SERVED, postgresql_where=_SERVED),
     Index("documents_by_edition", "edition_id", "doc_id", unique=True),
     Index("documents_by_collection", "collection_id", "doc_number"),
@@ -184,6 +186,15 @@ vectors = Table(
     Column("row_id", Integer, ForeignKey("chunks.row_id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("encoder_revision", String, nullable=False),
     Column("vector", LargeBinary, nullable=False),  # float32, little endian
+)
+
+# By which what was found is reranked. They can be made anew from the text, which takes as long as encoding it.
+token_vectors = Table(
+    "token_vectors",
+    metadata,
+    Column("row_id", Integer, ForeignKey("chunks.row_id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("revision", String, nullable=False),  # of the encoder, and of the form
+    Column("packed", LargeBinary, nullable=False),  # see ``retrieval.late.packed``
 )
 
 changes = Table(

@@ -25,7 +25,7 @@ from retrieval.files import make_folder, move_into_place, storage_errors
 logger = logging.getLogger(__name__)
 
 _STEP = 4096  # texts between two reports of progress
-_WORTH_KEEPING = 64  # fewer texts are encoded again sooner than read
+WORTH_KEEPING = 64  # fewer texts are encoded again sooner than read
 
 
 def encode_cached(
@@ -49,7 +49,7 @@ def encode_cached(
         parts.append(encoder.encode_documents(texts[start : start + _STEP]))
         report(min(start + _STEP, len(texts)), len(texts))
     vectors = np.concatenate(parts)
-    if len(texts) >= _WORTH_KEEPING:
+    if len(texts) >= WORTH_KEEPING:
         try:
             write_arrays(path, {"vectors": np.ascontiguousarray(vectors)})
         except StorageFailed as e:

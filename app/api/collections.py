@@ -16,6 +16,7 @@ from core.ids import check_collection_name
 from core.types import PiiMode
 from ingest.ledger_people import cancel_collection
 from retrieval.collection_rows import count_treated_otherwise, get_collection, set_late, set_pii
+from retrieval.token_rows import set_tokens
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
@@ -29,7 +30,10 @@ class NewCollection(BaseModel):
     pii: PiiMode = Field(
         "off", description="e-mail addresses, phone numbers and IBANs in what is added: count or take out"
     )
-    late: bool = Field(False, description="keep its passages token by token, so that they can be searched with `late`")
+    late: bool = Field(False, description="index its passages token by token, so that they can be searched with `late`")
+    tokens: bool | None = Field(
+        None, description="keep token vectors, by which searches are reranked at once; null: as the settings say"
+    )
 
 
 class ChangedCollection(BaseModel):
@@ -37,6 +41,7 @@ class ChangedCollection(BaseModel):
 
     pii: PiiMode | None = None
     late: bool | None = None
+    tokens: bool | None = None
 
 
 class Reindex(BaseModel):
@@ -56,29 +61,34 @@ class Reindex(BaseModel):
 @router.post("", status_code=201)
 async def create_collection(body: NewCollection, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     name = check_collection_name(body.name)
+    tokens = services.settings.token_vectors if body.tokens is None else body.tokens
 
     def create() -> None:
         with services.database.write() as connection:
-            services.store.create_collection(connection, name, principal.user_id, pii=body.pii, late=body.late)
+            services.store.create_collection(
+                connection, name, principal.user_id, pii=body.pii, late=body.late, tokens=tokens
+            )
             services.ledger.forget_collection(connection, name)  # of one that was deleted
 
     await services.offload(create)
-    return {"name": name, "documents": 0, "chunks": 0, "pii": body.pii, "late": body.late}
+    return {"name": name, "documents": 0, "chunks": 0, "pii": body.pii, "late": body.late, "tokens": tokens}
 
 
 @router.patch("/{collection}")
 async def change_collection(
     collection: str, body: ChangedCollection, services: ServicesHere, principal: PrincipalHere
 ) -> dict[str, Any]:
-    """Changes what is done about personal data in what is added from now on, and whether its passages are kept token by
-    token for late interaction, which is seen to in the background. What is not said stays. Only the owner may.
+    """Changes what is done about personal data in what is added from now on, whether it can be searched by late
+    interaction, and whether token vectors of its passages are kept for reranking; both are seen to in the background, and
+    their room is given back at once. What is not said stays. Only the owner may.
 
     What is stored stays as it is until it is added again: `unlike` counts the documents whose personal data were treated
     otherwise.
     """
-    if body.pii is None and body.late is None:
-        raise InvalidRequest("nothing is to be changed: say 'pii', or 'late', or both")
-    engine = services.engine if body.late is not None else None  # says so while it loads
+    if body.pii is None and body.late is None and body.tokens is None:
+        raise InvalidRequest("nothing is to be changed: say 'pii', 'late' or 'tokens'")
+    reads = body.late is not None or body.tokens is not None
+    engine = services.engine if reads else None  # says so while it loads
 
     def change() -> dict[str, Any]:
         with services.database.write() as connection:
@@ -86,11 +96,14 @@ async def change_collection(
                 set_pii(connection, principal, collection, body.pii)
             if body.late is not None:
                 set_late(connection, principal, collection, body.late)
+            if body.tokens is not None:
+                set_tokens(connection, principal, collection, body.tokens)
             found = get_collection(connection, principal, collection)
             unlike = count_treated_otherwise(connection, collection)
         if engine is not None:
             engine.follow_late()
-        return {"name": collection, "pii": found.pii, "late": found.late, "unlike": unlike}
+        how = {"pii": found.pii, "late": found.late, "tokens": found.tokens}
+        return {"name": collection, **how, "unlike": unlike}
 
     return await services.offload(change)
 
@@ -110,6 +123,8 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
                 "pii": c.pii,
                 "fusion": c.fusion,
                 "late": c.late,
+                "tokens": c.tokens,
+                "with_tokens": c.with_tokens,
             }
             for c in found
         ]

@@ -42,7 +42,9 @@ class SearchRequest(BaseModel):
     dense: Literal["auto", "exact", "hnsw"] | None = None
     fusion: Literal["convex", "rrf"] | None = None
     rerank: bool | None = Field(
-        None, description="null: as the settings say; true where they name no reranker: late interaction"
+        None,
+        description="null: as the settings say, and not where another retriever than hybrid is named; true where they name no "
+        "reranker: late interaction",
     )
     filters: dict[str, str | list[str] | DateRange] = Field(
         {}, examples=[{"type": ["pdf"], "language": "en", "path": "reports/", "date": {"from": "2024", "to": "2025"}}]
@@ -84,7 +86,7 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
         body.k,
         where,
         replace(choices, plan=plan),
-        reranker_for(services, body.rerank),
+        reranker_for(services, body.rerank, body.retriever),
     )
     correction = await services.offload(services.engine.did_you_mean, body.query, where)
     return {

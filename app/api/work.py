@@ -30,6 +30,7 @@ from ingest.pipeline import version_of
 from retrieval.collection_rows import pii_of
 from retrieval.editions import pipeline_of
 from retrieval.records import Change, DocumentInfo
+from retrieval.token_rows import keeps_tokens
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(worker_only)])
@@ -162,6 +163,7 @@ def _task(services: Services, job: Job) -> Task:
         settings = _settings_of(services, job, connection)
         pipeline = pipeline_of(connection, job.collection)
         pii = pii_of(connection, job.collection)
+        tokens = keeps_tokens(connection, job.collection)
     services.engine.add_encoder(services.models.encoders.get(settings))
     return Task(
         address=f"/internal/jobs/{job.job_id}",
@@ -174,6 +176,7 @@ def _task(services: Services, job: Job) -> Task:
         origin=dict(job.origin),
         pipeline=pipeline,
         pii=pii,
+        tokens=tokens,
     )
 
 
@@ -219,6 +222,7 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
                 chunker_version=made.chunker_version,
                 parents_=made.parents,
                 signature=made.signature,
+                tokens=made.tokens,
                 principal=_owner(services, connection, job_id),
             )
 

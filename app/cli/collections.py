@@ -21,7 +21,10 @@ class PiiChoice(enum.StrEnum):
 
 PII_HELP = "E-mail addresses, phone numbers and IBANs in what is added: leave, count, or take out before it is stored."
 PiiOption = Annotated[PiiChoice, typer.Option("--pii", help=PII_HELP)]
-LATE_HELP = "Keep its passages token by token, for `search --retriever late`; takes time and room."
+LATE_HELP = "Index its passages token by token, for `search --retriever late`; takes time and room."
+TOKENS_HELP = (
+    "Keep token vectors, by which searches are reranked: 64 bytes for each word piece. Default: the settings'."
+)
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
 
 
@@ -40,6 +43,8 @@ def list_collections(as_json: AsJson = False, data_dir: DataDir = None) -> None:
         print("no collection yet: make one with `openbook collections create NAME`")
     for collection in found:
         own = f"   fusion {fusion_text(collection['fusion'])}" if collection.get("fusion") else ""
+        lacking = collection["chunks"] - collection.get("with_tokens", 0) if collection.get("tokens") else 0
+        own += f"   {lacking} without token vectors yet" if lacking else ""
         print(
             f"{collection['name']:<32} {collection['documents']:>7} documents {collection['chunks']:>9} passages{own}"
         )
@@ -58,6 +63,7 @@ def create(
     name: Name,
     pii: PiiOption = PiiChoice.off,
     late: Annotated[bool, typer.Option("--late", help=LATE_HELP)] = False,
+    tokens: Annotated[bool | None, typer.Option("--tokens/--no-tokens", help=TOKENS_HELP)] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -66,7 +72,7 @@ def create(
     Example: openbook collections create filings
     """
     with connected(data_dir, wait=False) as client:
-        made = client.create_collection(name, pii=pii.value, late=late or None)
+        made = client.create_collection(name, pii=pii.value, late=late or None, tokens=tokens)
     print_json(made) if as_json else print(f"made {name}")
 
 
@@ -75,22 +81,27 @@ def change(
     name: Name,
     pii: Annotated[PiiChoice | None, typer.Option("--pii", help=PII_HELP)] = None,
     late: Annotated[bool | None, typer.Option("--late/--no-late", help=LATE_HELP)] = None,
+    tokens: Annotated[bool | None, typer.Option("--tokens/--no-tokens", help=TOKENS_HELP)] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Change what is done about personal data in what is added from now on, or keep passages token by token.
+    """Change what is done about personal data in what is added from now on, or what is kept of passages token by token.
 
     Example: openbook collections set letters --pii redact
     """
-    if pii is None and late is None:
-        raise typer.BadParameter("say what is to be changed: --pii, --late or --no-late")
+    if pii is None and late is None and tokens is None:
+        raise typer.BadParameter("say what is to be changed: --pii, --late, --no-late, --tokens or --no-tokens")
     with connected(data_dir) as client:
-        changed = client.change_collection(name, pii=pii.value if pii is not None else None, late=late)
+        changed = client.change_collection(name, pii=pii.value if pii is not None else None, late=late, tokens=tokens)
     if as_json:
         print_json(changed)
         return
     if late is not None:
         print(f"{name}: {'its passages are being read token by token' if late else 'no late interaction any more'}")
+    if tokens is not None:
+        print(
+            f"{name}: {'token vectors are kept; what has none is read now' if tokens else 'no token vectors any more'}"
+        )
     if pii is None:
         return
     print(f"{name}: {changed['pii']}")

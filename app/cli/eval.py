@@ -80,7 +80,7 @@ def retrieval(
         dense=_value(dense),
         fusion=_value(fusion),
     )
-    reranker = wiring.wanted_reranker(settings, rerank)
+    reranker = wiring.wanted_reranker(settings, rerank, _value(retriever))
     from app.lab import adhoc_retriever_factory
     from eval.datasets import load_beir
     from eval.report import retrieval_report
@@ -230,7 +230,8 @@ def _retrieval_options(settings: Settings, reranker: wiring.RerankerName) -> dic
     """What distinguishes one run from another beside the retriever's name."""
     options: dict[str, Any] = {"rerank": reranker != "none"}
     if reranker != "none":
-        options |= {"reranker": reranker, "depth": settings.rerank_depth, "weight": settings.rerank_weight}
+        options |= {"reranker": reranker, "depth": settings.rerank_depth}
+        options["weight"] = "own" if settings.rerank_weight is None else settings.rerank_weight
     if reranker in ("cross-encoder", "mix"):
         options |= {"reranker_model": settings.reranker_model, "reranker_runtime": settings.reranker_runtime}
     if settings.retriever in ("bm25", "hybrid"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -149,6 +150,8 @@ def search(
         return
     if meant := reply["did_you_mean"]:
         print(f"did you mean: {meant['query']}\n")
+    for note in reply.get("notes", []):
+        print(note, file=sys.stderr)
     if not reply["hits"]:
         print("nothing found")
     for hit in reply["hits"]:

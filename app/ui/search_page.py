@@ -60,6 +60,8 @@ def search_page() -> None:
         # As plain text: a query may hold signs that the label would take for Markdown.
         label = f"Search for {inert_markdown(meant['query'])}"
         st.button(label, key="did-you-mean", on_click=_search_for, args=(meant["query"],), icon=":material/spellcheck:")
+    for note in reply.get("notes", []):
+        st.caption(inert_markdown(note))
     if not hits:
         look.card("Nothing found", "No passage of these collections matches. Try other words, or search by meaning.")
     for hit in hits:

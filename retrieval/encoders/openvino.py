@@ -106,6 +106,18 @@ class OpenVinoEncoder:
                 vectors[i] = _normalised(states[: len(inputs[i])])
         return vectors
 
+    def encode_both(self, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
+        """``encode_documents`` and ``encode_tokens`` from one pass: a vector is the mean of its tokens'."""
+        loaded = self._load()
+        inputs = loaded.inputs(texts)
+        vectors = np.zeros((len(inputs), _DIM), np.float32)
+        tokens: list[Vectors] = [np.zeros((0, _DIM), np.float32)] * len(inputs)
+        for rows, (means, states) in loaded.bert.run_all(inputs, (SENTENCES, TOKENS), self._batch_tokens):
+            vectors[rows] = means
+            for i, of_text in zip(rows, states, strict=True):
+                tokens[i] = _normalised(of_text[: len(inputs[i])])
+        return _normalised(vectors), tokens
+
     def _encode(self, texts: Sequence[str]) -> Vectors:
         loaded = self._load()
         inputs = loaded.inputs(texts)

@@ -17,9 +17,9 @@ from core.protocols import Encoder
 from core.types import Vectors
 from retrieval.late import files
 from retrieval.late.codec import sample_size, train
-from retrieval.late.compressed import POOLING, CompressedLateIndex
+from retrieval.late.compressed import CompressedLateIndex
 from retrieval.late.exact import FEW, ExactLateIndex
-from retrieval.late.pooling import pool_neighbours
+from retrieval.late.pooling import POOLING, pool_neighbours
 from retrieval.late.reading import read_passages
 from retrieval.vector_cache import cache_key, read_arrays, write_arrays
 

@@ -22,7 +22,6 @@ from retrieval.late.codec import Codec, Codes, Packed
 from retrieval.late.pooling import pool_neighbours
 from retrieval.late.segment import Positions, Segment, make_segment
 
-POOLING = 3  # tokens that become one, unless said otherwise
 PROBES = 32  # centroids looked up per query token; PLAID has 1 to 4 of sixteen times as many
 NEAR = 1024  # passages that the first stage passes on, at least
 EXACT = 256  # passages whose tokens are decompressed, at least

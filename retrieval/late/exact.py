@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.late_interaction import max_sim
+from core.late_interaction import max_sims
 from core.types import Allowed, Vectors
 from retrieval.late.checks import check_passages, check_question
 
@@ -49,9 +49,7 @@ class ExactLateIndex:
     def search(self, query: Vectors, k: int, allowed: Allowed) -> list[tuple[int, float]]:
         """(row, MaxSim per query token), best first, ties by smaller row. Raises InvalidRequest."""
         query = check_question(query, k, self._dim)
-        found = [
-            (row, max_sim(query, tokens) / len(query))
-            for row, tokens in self._tokens.items()
-            if row < len(allowed.rows) and allowed.rows[row]
-        ]
-        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
+        kept = self._tokens
+        rows = [row for row in kept if row < len(allowed.rows) and allowed.rows[row]]
+        scores = max_sims(query, [kept[row] for row in rows]) / len(query)
+        return sorted(zip(rows, scores.tolist(), strict=True), key=lambda hit: (-hit[1], hit[0]))[:k]

@@ -26,9 +26,9 @@ from retrieval.files import sha256_of
 from retrieval.generations import Generations
 from retrieval.late import files
 from retrieval.late.codec import MAX_CENTROIDS, sample_size, train
-from retrieval.late.compressed import POOLING, CompressedLateIndex
+from retrieval.late.compressed import CompressedLateIndex
 from retrieval.late.exact import FEW, ExactLateIndex
-from retrieval.late.pooling import pool_neighbours
+from retrieval.late.pooling import POOLING, pool_neighbours
 from retrieval.late.reading import read_passages
 from retrieval.projection import read_chunks, read_documents
 from retrieval.ranking import TokenSpace

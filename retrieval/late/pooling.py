@@ -6,6 +6,8 @@ import numpy as np
 
 from core.types import Vectors
 
+POOLING = 3  # tokens that become one, unless said otherwise: docs/results/late.md
+
 
 def pool_neighbours(vectors: Vectors, factor: int) -> Vectors:
     """The normalised mean of each run of ``factor`` tokens.

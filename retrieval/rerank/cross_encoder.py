@@ -32,6 +32,11 @@ class CrossEncoderReranker:
         """
         self._model = OpenVinoCrossEncoder(folder, precision=precision, threads=threads)
 
+    @property
+    def mixing_weight(self) -> float | None:
+        """What the model's training found best; None if it does not say. Loads."""
+        return self._model.mixing_weight
+
     def load(self) -> None:
         """Reads, checks and compiles; raises ModelUnavailable if the folder holds no such model."""
         self._model.load()

@@ -1,40 +1,51 @@
-"""Late interaction as a reranker: MaxSim over an encoder's token vectors."""
+"""Late interaction as a reranker: MaxSim over an encoder's token vectors, stored ones where there are any."""
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.errors import InvalidRequest
-from core.late_interaction import max_sim
+from core.errors import InvalidRequest, NotReady
 from core.protocols import Encoder
-from core.types import Hit, Vectors
-from retrieval.late.reading import read_passages, read_query
-from retrieval.rerank.order import Scores, check_rerank, ordered, passage_text
+from core.types import Hit
+from retrieval.late.packed import Packed, mean_max_sims
+from retrieval.late.reading import packed_revision, read_packed, read_query
+from retrieval.rerank.order import UNREAD, Scores, check_rerank, ordered, passage_text
+from retrieval.search_record import found_id
 
 LATE = "late"
-_CACHE_BYTES = 64 << 20  # about 400 passages of 200 word pieces
+_CACHE_BYTES = 64 << 20  # about 5,000 passages of 200 word pieces
+
+# (encoder, hits) → the stored token vectors of those hits' passages that have any of this encoder's, by ``found_id``.
+KeptTokens: TypeAlias = Callable[[Encoder, Sequence[Hit]], Mapping[str, Packed]]
+
+
+def nothing_kept(encoder: Encoder, hits: Sequence[Hit]) -> Mapping[str, Packed]:
+    """Where no token vectors are stored."""
+    del encoder, hits
+    return {}
 
 
 class LateInteractionReranker:
     """A ``core.protocols.Reranker`` over the encoder that searches, or any other. Thread-safe.
 
-    A passage longer than the encoder's window is read to its end, window by window.
-    Token vectors of passages are kept in a bounded cache as float16, by the encoder's revision and the text itself, so
-    that a passage that is found again is not read again.
+    What is not stored is read, a passage longer than the encoder's window to its end, and kept in a bounded cache by the
+    text itself. Stored, cached or just read, token vectors have one form, and a passage has one score.
     """
 
     stage = LATE
 
-    def __init__(self, encoder: Encoder, *, cache_bytes: int = _CACHE_BYTES) -> None:
+    def __init__(self, encoder: Encoder, kept: KeptTokens = nothing_kept, *, cache_bytes: int = _CACHE_BYTES) -> None:
         """
         Args:
-            encoder: gives the token vectors of query and passages.
-            cache_bytes: for token vectors; 0 keeps none.
+            encoder: gives the token vectors of queries, and of passages that have none stored.
+            kept: looks up what is stored.
+            cache_bytes: for token vectors of passages that were read; 0 keeps none.
 
         Raises:
             InvalidRequest: a negative number of bytes.
@@ -42,7 +53,19 @@ class LateInteractionReranker:
         if cache_bytes < 0:
             raise InvalidRequest(f"cache_bytes={cache_bytes}: use 0 or more")
         self._encoder = encoder
+        self._kept = kept
         self._cache = _TokenCache(cache_bytes)
+        self._most_unread: int | None = None
+
+    def within(self, unread_tokens: int) -> LateInteractionReranker:
+        """The same, with the same cache, that raises rather than read more than so many word pieces for one query."""
+        bounded = copy.copy(self)
+        bounded._most_unread = unread_tokens
+        return bounded
+
+    @property
+    def mixing_weight(self) -> float | None:
+        return None
 
     def load(self) -> None:
         """Loads the encoder, which is shared with whoever gave it."""
@@ -54,24 +77,45 @@ class LateInteractionReranker:
         return ordered(hits, {LATE: self.score(query, hits)}, LATE, k)
 
     def score(self, query: str, hits: Sequence[Hit]) -> Scores:
-        """(n,): MaxSim of the query's tokens over each passage's, divided by the number of query tokens; in [-1, 1]."""
+        """(n,): MaxSim of the query's tokens over each passage's, divided by the number of query tokens; about in [-1, 1].
+
+        Raises:
+            NotReady: more is unread than ``within`` allows; code ``UNREAD``.
+        """
         if not hits:
             return np.zeros(0)
-        asked = read_query(self._encoder, query)
-        tokens = self._tokens([passage_text(hit) for hit in hits])
-        return np.array([max_sim(asked, t) for t in tokens]) / max(1, len(asked))
+        passages = self._tokens(hits)
+        return mean_max_sims(read_query(self._encoder, query), passages)
 
-    def _tokens(self, texts: Sequence[str]) -> list[Vectors]:
-        revision = self._encoder.revision
-        found = {text: self._cache.get((revision, text)) for text in dict.fromkeys(texts)}
-        new = [text for text, vectors in found.items() if vectors is None]
-        for text, vectors in zip(new, read_passages(self._encoder, new), strict=True):
-            kept = vectors.astype(np.float16)
-            self._cache.put((revision, text), kept)
-            found[text] = kept
-        # Rounded alike whether it was in the cache or not, so that the same search gives the same scores.
-        widened = {text: v.astype(np.float32) for text, v in found.items() if v is not None}
-        return [widened[text] for text in texts]
+    def _tokens(self, hits: Sequence[Hit]) -> list[Packed]:
+        revision = packed_revision(self._encoder)
+        found = dict(self._kept(self._encoder, hits))
+        unread: dict[str, list[str]] = {}  # text → chunk_ids
+        for hit in hits:
+            key, text = found_id(hit), passage_text(hit)
+            if key in found:
+                continue
+            cached = self._cache.get((revision, text))
+            if cached is not None:
+                found[key] = cached
+            else:
+                unread.setdefault(text, []).append(key)
+        self._check(list(unread), len(hits))
+        for (text, keys), packed in zip(unread.items(), read_packed(self._encoder, list(unread)), strict=True):
+            self._cache.put((revision, text), packed)
+            found.update(dict.fromkeys(keys, packed))
+        return [found[found_id(hit)] for hit in hits]
+
+    def _check(self, unread: list[str], n_hits: int) -> None:
+        if self._most_unread is None or not unread:
+            return
+        pieces = sum(self._encoder.tokenizer.count(unread))
+        if pieces > self._most_unread:
+            raise NotReady(
+                f"not reranked: {len(unread)} of {n_hits} candidates have no token vectors yet, and reading their {pieces:,} "
+                f"word pieces would take longer than a search may (rerank_unread_tokens = {self._most_unread:,})",
+                code=UNREAD,
+            )
 
 
 class _TokenCache:
@@ -80,21 +124,21 @@ class _TokenCache:
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._used = 0
-        self._kept: OrderedDict[tuple[str, str], NDArray[np.float16]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], Packed] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[str, str]) -> NDArray[np.float16] | None:
+    def get(self, key: tuple[str, str]) -> Packed | None:
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
             return found
 
-    def put(self, key: tuple[str, str], vectors: NDArray[np.float16]) -> None:
+    def put(self, key: tuple[str, str], packed: Packed) -> None:
         with self._lock:
             old = self._kept.pop(key, None)
-            self._used += vectors.nbytes - (old.nbytes if old is not None else 0)
-            self._kept[key] = vectors
+            self._used += packed.nbytes - (old.nbytes if old is not None else 0)
+            self._kept[key] = packed
             while self._used > self._limit:
                 _, gone = self._kept.popitem(last=False)
                 self._used -= gone.nbytes

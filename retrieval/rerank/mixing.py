@@ -8,7 +8,10 @@ import numpy as np
 
 from core.errors import InvalidRequest
 from core.types import Hit
+from retrieval.rerank.late import LateInteractionReranker
 from retrieval.rerank.order import RERANK, Scorer, check_rerank, minmax, mix, ordered
+
+WEIGHT = 0.5  # chosen for late interaction on SciFact train: python -m bench.fit_rerank
 
 
 class MixingReranker:
@@ -18,21 +21,33 @@ class MixingReranker:
     stage, and what gives the order is the part "rerank". Thread-safe as its scorers are.
     """
 
-    def __init__(self, scorers: Sequence[Scorer], weight: float = 1.0) -> None:
+    def __init__(self, scorers: Sequence[Scorer], weight: float | None = 1.0) -> None:
         """
         Args:
             scorers: at least one, of different stages; they count alike.
-            weight: w in [0, 1] of the scorers; 1 leaves the order before out.
+            weight: w in [0, 1] of the scorers; 1 leaves the order before out. None is what comes with the only scorer,
+                else ``WEIGHT``.
 
         Raises:
             InvalidRequest: no scorer, two of one stage, or a weight out of range.
         """
         if not scorers or len({s.stage for s in scorers}) < len(scorers):
             raise InvalidRequest(f"rerank scorers {[s.stage for s in scorers]}: give at least one, each stage once")
-        if not 0 <= weight <= 1:
+        if weight is not None and not 0 <= weight <= 1:
             raise InvalidRequest(f"rerank weight {weight}: it lies in [0, 1]")
         self._scorers = tuple(scorers)
         self._weight = weight
+        self.most_unread: int | None = None  # as ``within`` says
+
+    def within(self, unread_tokens: int) -> MixingReranker:
+        """The same that raises NotReady (``UNREAD``) rather than read more than so many word pieces for one query.
+
+        Only late interaction can know beforehand what it would have to read.
+        """
+        bounded = [s.within(unread_tokens) if isinstance(s, LateInteractionReranker) else s for s in self._scorers]
+        found = MixingReranker(bounded, self._weight)
+        found.most_unread = unread_tokens
+        return found
 
     def load(self) -> None:
         """Loads every scorer; raises as they do."""
@@ -50,4 +65,12 @@ class MixingReranker:
         else:
             reranked = np.mean([minmax(values) for values in scores.values()], axis=0)
         before = np.array([hit.score for hit in hits], dtype=np.float64)
-        return ordered(hits, {**scores, RERANK: mix(reranked, before, self._weight)}, RERANK, k)
+        return ordered(hits, {**scores, RERANK: mix(reranked, before, self.weight)}, RERANK, k)
+
+    @property
+    def weight(self) -> float:
+        """w of the mix. May load."""
+        if self._weight is not None:
+            return self._weight
+        own = self._scorers[0].mixing_weight if len(self._scorers) == 1 else None
+        return WEIGHT if own is None else own

@@ -15,6 +15,7 @@ from core.types import Hit, StagePart
 Scores = NDArray[np.float64]  # (n,)
 
 RERANK = "rerank"  # the stage whose score gives the final order
+UNREAD = "late-unread"  # code of NotReady: the candidates stay in the order in which they were found
 
 
 class Scorer(Protocol):
@@ -22,6 +23,11 @@ class Scorer(Protocol):
 
     @property
     def stage(self) -> str: ...
+
+    @property
+    def mixing_weight(self) -> float | None:
+        """w of ``mix`` that was fitted for it, and comes with it; None where none does. May load."""
+        ...
 
     def load(self) -> None: ...
 

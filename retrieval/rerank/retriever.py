@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, NotReady
 from core.protocols import Reranker, Retriever, expanding
 from core.types import Hit, Where
 from retrieval.ranking import MAX_K, check_query
+from retrieval.rerank.order import UNREAD
 
 
 class RerankingRetriever:
-    """A ``core.protocols.Retriever``. Who may see what is settled by the retriever within. Thread-safe as both are."""
+    """A ``core.protocols.Retriever``. Who may see what is settled by the retriever within. Thread-safe as both are.
 
-    def __init__(self, retriever: Retriever, reranker: Reranker, depth: int = 20) -> None:
+    Where the reranker has not read the candidates and may not stop to read them, they stay as they were found: their
+    ``source`` is the stage that found them, and ``tell`` hears why.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        reranker: Reranker,
+        depth: int = 20,
+        tell: Callable[[str], None] = lambda why: None,
+    ) -> None:
         """
         Args:
             retriever: finds the candidates.
             reranker: orders the first ``depth`` of them.
             depth: in [1, 1000]. With a larger ``k`` the rest keeps the order in which it was found.
+            tell: is told why a search was not reranked.
 
         Raises:
             InvalidRequest: a depth out of range.
@@ -29,6 +41,7 @@ class RerankingRetriever:
         self._retriever = retriever
         self._reranker = reranker
         self._depth = depth
+        self._tell = tell
 
     def search(self, query: str, k: int, where: Where) -> list[Hit]:
         """The best ``k`` passages that ``where`` lets its principal see; raises as the retriever within."""
@@ -46,7 +59,13 @@ class RerankingRetriever:
         return self._in_order(query, found, k)
 
     def _in_order(self, query: str, found: list[Hit], k: int) -> list[Hit]:
-        head = self._reranker.rerank(query, found[: self._depth], self._depth)
+        try:
+            head = self._reranker.rerank(query, found[: self._depth], self._depth)
+        except NotReady as e:
+            if e.code != UNREAD:
+                raise
+            self._tell(e.message)
+            return found[:k]
         return (head + _below(head, found[self._depth :]))[:k]
 
 

@@ -54,6 +54,10 @@ class SentenceTransformersReranker:
         self._lock = threading.Lock()
         self._model: CrossEncoder | None = None
 
+    @property
+    def mixing_weight(self) -> float | None:
+        return None
+
     def load(self) -> None:
         """Reads the model; later calls do nothing.
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from app.handover import Result, pack, unpack
 from core.errors import InvalidRequest
 from core.types import Chunk, Document, PageSpan
+from retrieval.token_rows import TokenVectors
 
 
 def a_result() -> Result:
@@ -44,6 +47,15 @@ def test_what_is_packed_is_unpacked_unchanged() -> None:
     assert found.chunks == made.chunks
     assert found.warnings == made.warnings
     np.testing.assert_array_equal(found.vectors, made.vectors)
+
+
+def test_token_vectors_travel_with_the_chunks_they_are_of() -> None:
+    packed = [np.arange(n * 2, dtype=np.uint8).reshape(n, 2) for n in (3, 1)]
+    made = dataclasses.replace(a_result(), tokens=TokenVectors(revision="e-packed-1", packed=packed))
+    found = unpack(pack(made)).tokens
+    assert found is not None and found.revision == "e-packed-1"
+    assert [p.tolist() for p in found.packed] == [p.tolist() for p in packed]
+    assert unpack(pack(a_result())).tokens is None
 
 
 @pytest.mark.parametrize("cut", [0, 7, 100, -1])

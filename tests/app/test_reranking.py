@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def fill(client: Client, collection: str) -> None:
 
 def test_a_request_may_ask_for_reranking_and_each_hit_shows_its_stages(client: Client) -> None:
     fill(client, "reranked")
-    plain = client.search("what do cats do at night", ["reranked"], k=3)
+    plain = client.search("what do cats do at night", ["reranked"], k=3, rerank=False)
     assert {hit["source"] for hit in plain} == {"fused"}
     hits = client.search_whole("what do cats do at night", ["reranked"], k=3, rerank=True)["hits"]
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
@@ -40,7 +41,39 @@ def test_a_request_may_ask_for_reranking_and_each_hit_shows_its_stages(client: C
         assert {"bm25", "dense", "fused", "late", "rerank"} >= set(hit["parts"]) >= {"fused", "late", "rerank"}
         assert hit["parts"]["rerank"] == {"rank": hit["rank"], "score": hit["score"]}
     assert hits[0]["title"] == plain[0]["title"]
-    assert client.search_whole("what do cats do at night", ["reranked"], k=3, rerank=False)["hits"] == plain
+    assert client.search("what do cats do at night", ["reranked"], k=3) == hits  # nothing said: as the settings say
+
+
+def test_a_search_that_names_one_index_has_its_order_unless_it_asks_for_more(client: Client) -> None:
+    fill(client, "one-index")
+    assert {hit["source"] for hit in client.search("cats at night", ["one-index"], retriever="bm25")} == {"bm25"}
+    reranked = client.search("cats at night", ["one-index"], retriever="bm25", rerank=True)
+    assert {hit["source"] for hit in reranked} == {"rerank"}
+
+
+def test_passages_have_their_token_vectors_as_soon_as_they_are_found(client: Client) -> None:
+    fill(client, "with-tokens")
+    found = next(c for c in client.collections() if c["name"] == "with-tokens")
+    assert found["tokens"] and found["with_tokens"] == found["chunks"] == 3
+
+
+def test_a_collection_without_token_vectors_is_read_as_far_as_a_search_may(tmp_path: Path, model_cache: Path) -> None:
+    limit = {"OPENBOOK_RERANK_UNREAD_TOKENS": "15"}
+    with openbook_server(tmp_path / "data", env=limit) as running, running.client() as client:
+        client.create_collection("bare", tokens=False)
+        for name, text in TEXTS.items():
+            for job in client.upload("bare", [(name, io.BytesIO(text.encode()))]):
+                assert settled(client, job["job_id"])["state"] == "ready"
+        reply = client.search_whole("what is said at night", ["bare"])
+        assert {hit["source"] for hit in reply["hits"]} == {"fused"}
+        assert reply["notes"][0].startswith("not reranked: 3 of 3 candidates have no token vectors yet")
+        assert "notes" not in client.search_whole("what is said at night", ["bare"], rerank=True)
+        assert client.change_collection("bare", tokens=True)["tokens"]
+        deadline = time.monotonic() + 30
+        while (reply := client.search_whole("what is said at night", ["bare"])).get("notes"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert {hit["source"] for hit in reply["hits"]} == {"rerank"}
 
 
 @pytest.mark.slow

@@ -77,9 +77,10 @@ class Library:
     settings: Settings
     engine: SearchEngine
 
-    def create(self, name: str, owner: str = LOCAL_USER_ID) -> None:
+    def create(self, name: str, owner: str = LOCAL_USER_ID, *, tokens: bool = False) -> None:
+        """Without token vectors, which would be read in the background of every test."""
         with self.database.write() as connection:
-            self.store.create_collection(connection, name, owner)
+            self.store.create_collection(connection, name, owner, tokens=tokens)
 
     def commit(self, collection: str, uri: str, text: str, **extra: Any) -> Change:
         """Puts a document without telling the engine."""

@@ -1,0 +1,79 @@
+"""Token vectors for passages that were stored without: read in the background, a few at a time, into the store.
+
+Most passages have theirs from the pass that made their vectors (``ingest.pipeline``). What is left for this thread was stored
+before there were token vectors, or by another encoder, or before its collection was to keep any.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from core.database import Database
+from core.errors import RunCancelled
+from core.protocols import Encoder
+from retrieval.late.reading import packed_revision, read_packed
+from retrieval.projection import read_chunks
+from retrieval.token_rows import count_tokens, is_searched, next_without, note_tokens, put_tokens
+
+_AT_ONCE = 16  # passages between which the thread can be stopped and searches get their turn
+
+
+class TokenFiller:
+    """``step`` is called by one thread; all else may be called from any.
+
+    Args:
+        encoder: loaded; reads passages and queries, whatever encoder made a collection's vectors.
+    """
+
+    def __init__(self, encoder: Encoder, database: Database) -> None:
+        self._encoder = encoder
+        self._database = database
+        self._asked = threading.Event()
+        self.filled = 0  # documents since the start: searches of before may have a better order now
+        self.busy = False
+
+    def wake(self) -> None:
+        """Something was published, or a collection changed its mind. The caller wakes the thread."""
+        self._asked.set()
+
+    def counts(self) -> tuple[int, int]:
+        """Searched passages that have token vectors, and those that should and have none yet."""
+        with self._database.read() as connection:
+            return count_tokens(connection, packed_revision(self._encoder))
+
+    def step(self, cancelled: Callable[[], bool]) -> bool:
+        """Reads one document's passages; False if none lacks token vectors.
+
+        Raises:
+            RunCancelled: ``cancelled()`` said so; the document is begun anew another time.
+        """
+        if not self._asked.is_set():
+            return False
+        self._asked.clear()
+        revision = packed_revision(self._encoder)
+        with self._database.read() as connection:
+            doc_number = next_without(connection, revision)
+        self.busy = doc_number is not None
+        if doc_number is None:
+            return False
+        self._asked.set()  # there may be more, and what fails is tried again
+        with self._database.read() as connection:
+            passages = [
+                pair
+                for batch in read_chunks(connection, [doc_number])
+                for pair in zip(batch.rows, batch.chunks, strict=True)
+            ]
+        for start in range(0, len(passages), _AT_ONCE):
+            if cancelled():
+                raise RunCancelled("reading passages token by token was stopped")
+            some = passages[start : start + _AT_ONCE]
+            packed = read_packed(self._encoder, [chunk.text for _, chunk in some])
+            with self._database.write() as connection:
+                if not is_searched(connection, doc_number):
+                    return True  # it was deleted or replaced meanwhile, or its collection keeps none any more
+                put_tokens(connection, revision, zip((row for row, _ in some), packed, strict=True))
+                if start + _AT_ONCE >= len(passages):
+                    note_tokens(connection, doc_number, revision)
+        self.filled += 1
+        return True
