@@ -176,7 +176,7 @@ def change(sentence: str, kind: str, text: str, pool: Sequence[str], rng: random
                 return None
             q = rng.choice(found)
             value = int(q.values[0])
-            new = rng.choice([v for v in (value + 1, value * 2 + 1, value + 10, max(0, value - 1) or value + 3)])
+            new = rng.choice([value + 1, value * 2 + 1, value + 10, max(0, value - 1) or value + 3])
             return _replaced(sentence, q.text.strip(), str(new), text)
         case "date":
             years = re.findall(r"\b(?:1[5-9]\d\d|20[0-4]\d)\b", sentence)
@@ -186,7 +186,7 @@ def change(sentence: str, kind: str, text: str, pool: Sequence[str], rng: random
             return _replaced(sentence, year, str(int(year) + rng.choice([-11, -3, -1, 1, 2, 7])), text)
         case "name":
             own = names(sentence)
-            others = [n for n in names(text) if n not in sentence] or [n for n in rng.sample(pool, min(9, len(pool)))]
+            others = [n for n in names(text) if n not in sentence] or rng.sample(pool, min(9, len(pool)))
             others = [n for n in others if n not in sentence]
             return sentence.replace(rng.choice(own), rng.choice(others), 1) if own and others else None
         case "word":
