@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agents.lexical import terms
 from agents.verify.dates import dates
@@ -212,5 +213,5 @@ def _replaced(sentence: str, old: str, new: str, text: str) -> str | None:
     return sentence.replace(old, new, 1) if not re.search(rf"\b{re.escape(new)}\b", text) else None
 
 
-def _rows(path: Path) -> list[dict[str, object]] | list[dict[str, object]]:
+def _rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
