@@ -12,7 +12,6 @@ from agents.run import Provenance
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
 from app.services import Services
-from app.wiring import build_verifier
 from core.errors import InvalidRequest, ModelUnavailable
 from core.offload import Offload
 from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier
@@ -99,7 +98,7 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
             retriever=retriever_for(services),
             encoder=services.encoder,
             lm=queue.for_user(principal.user_id) if queue is not None else None,
-            verifier=build_verifier(services.settings),
+            verifier=services.verifier,
             offload=services.offload,
             index_version=lambda: str(engine.status().change),
             query_options=options,
