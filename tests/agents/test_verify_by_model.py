@@ -14,20 +14,23 @@ from tests.contract.verifier_suite import EVIDENCE, VerifierSuite
 from tests.support.tiny_models import save_tiny_grounding
 
 _NLI = (["entailment", "neutral", "contradiction"], [0.0, 3.0, 0.0])
-_TWO = (["LABEL_0", "LABEL_1"], [2.0, 0.0])
-_NUMBER = (["LABEL_0"], [-2.0])
 _TOKENS = (["supported", "hallucinated"], [0.0, 2.0])
+
+
+@pytest.fixture(scope="module", params=[_NLI, _TOKENS], ids=["nli", "tokens"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> GroundingModel:
+    labels, bias = request.param
+    folder = tmp_path_factory.mktemp("grounding")
+    save_tiny_grounding(folder, labels, bias=bias, tokens=request.param is _TOKENS)
+    return GroundingModel(str(folder), device="cpu")
 
 
 class TestModelVerifier(VerifierSuite):
     """Models that believe nothing: only what stands word for word is supported, and that without them."""
 
-    @pytest.fixture(scope="class", params=[_NLI, _TWO, _NUMBER, _TOKENS], ids=["nli", "two", "number", "tokens"])
-    def verifier(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
-        labels, bias = request.param
-        folder = tmp_path_factory.mktemp("grounding")
-        save_tiny_grounding(folder, labels, bias=bias, tokens=request.param is _TOKENS)
-        return ModelVerifier(GroundingModel(str(folder), device="cpu"))
+    @pytest.fixture
+    def verifier(self, model: GroundingModel) -> Verifier:  # type: ignore[override]
+        return ModelVerifier(model)
 
 
 class TestSecondOpinion(VerifierSuite):
