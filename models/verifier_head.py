@@ -1,6 +1,6 @@
-"""A small head over named numbers: a linear part and one hidden layer, and a probability that was calibrated.
+"""A small head over named numbers: a linear part, their products in pairs, and a probability that was calibrated.
 
-    DIR/model.safetensors    mean, scale, linear (d,), hidden (d, h), hidden_bias (h,), out (h,), bias (1,)
+    DIR/model.safetensors    mean, scale, linear (d,), pairs (d, d), bias (1,)
         config.json          {"features": [...], "supported_from", "partial_from", "made_by", …}
         README.md            the model card
 
@@ -22,6 +22,8 @@ from core.errors import ModelUnavailable
 
 SHIPPED_VERIFIER = Path(__file__).parent / "shipped" / "verifier"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+TENSORS = ("mean", "scale", "linear", "pairs")
+_FARTHEST = 4.0  # standard deviations; what lies farther out is held there
 _HOW = "make it with: python -m bench.fit_verifier --write"
 
 Matrix = NDArray[np.float64]
@@ -35,15 +37,13 @@ class VerifierHead:
     mean: Matrix  # (d,)
     scale: Matrix  # (d,)
     linear: Matrix  # (d,)
-    hidden: Matrix  # (d, h); h may be 0
-    hidden_bias: Matrix  # (h,)
-    out: Matrix  # (h,)
+    pairs: Matrix  # (d, d), upper triangle
     bias: float
     supported_from: float
     partial_from: float
 
     def logits(self, x: Matrix) -> Matrix:
-        """z·linear + tanh(z·hidden + hidden_bias)·out + bias with z = (x − mean) / scale, held to ±4.
+        """z·linear + zᵀ·pairs·z + bias with z = (x − mean) / scale, held to ±4.
 
         Args:
             x: (…, d).
@@ -51,13 +51,19 @@ class VerifierHead:
         Returns:
             (…,). Calibration is part of the weights: σ of it is the probability.
         """
-        z = np.clip((x - self.mean) / self.scale, -4, 4)
-        found: Matrix = z @ self.linear + np.tanh(z @ self.hidden + self.hidden_bias) @ self.out + self.bias
+        z = standardised(x, self.mean, self.scale)
+        found: Matrix = z @ self.linear + ((z @ self.pairs) * z).sum(axis=-1) + self.bias
         return found
 
     def probability(self, x: Matrix) -> float:
         """Of one row (d,)."""
         return float(1 / (1 + np.exp(-np.clip(self.logits(x), -40, 40))))
+
+
+def standardised(x: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
+    """(x − mean) / scale, held to ±4."""
+    z: Matrix = np.clip((x - mean) / scale, -_FARTHEST, _FARTHEST)
+    return z
 
 
 def read_head(folder: Path) -> VerifierHead:
@@ -70,16 +76,16 @@ def read_head(folder: Path) -> VerifierHead:
         tensors = {k: np.asarray(v, np.float64) for k, v in load_file(folder / WEIGHTS).items()}
         head = VerifierHead(
             features=tuple(config["features"]),
-            **{k: tensors[k] for k in ("mean", "scale", "linear", "hidden", "hidden_bias", "out")},
+            **{k: tensors[k] for k in TENSORS},
             bias=float(tensors["bias"][0]),
             supported_from=float(config["supported_from"]),
             partial_from=float(config["partial_from"]),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as e:
         raise ModelUnavailable(f"cannot read the verifier in {folder}: {e}; {_HOW}") from e
-    d, h = len(head.features), len(head.out)
-    shapes = (head.mean.shape, head.scale.shape, head.linear.shape, head.hidden.shape, head.hidden_bias.shape)
-    if shapes != ((d,), (d,), (d,), (d, h), (h,)):
+    d = len(head.features)
+    shapes = tuple(getattr(head, name).shape for name in TENSORS)
+    if shapes != ((d,), (d,), (d,), (d, d)):
         raise ModelUnavailable(f"the verifier in {folder} has tensors {shapes} for {d} features; {_HOW}")
     return head
 
@@ -89,10 +95,7 @@ def save_head(folder: Path, head: VerifierHead, said: Mapping[str, Any], card: s
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: np.ascontiguousarray(getattr(head, name), np.float32)
-        for name in ("mean", "scale", "linear", "hidden", "hidden_bias", "out")
-    }
+    tensors = {name: np.ascontiguousarray(getattr(head, name), np.float32) for name in TENSORS}
     save_file({**tensors, "bias": np.array([head.bias], np.float32)}, folder / WEIGHTS)
     config = {
         "features": list(head.features),

@@ -24,6 +24,7 @@ from agents.verify.names import check_names
 from agents.verify.negation import check_direction
 from agents.verify.numbers import check_numbers
 from agents.verify.quotes import check_quotes
+from agents.verify.substituted import check_substituted
 from core.errors import InvalidRequest
 from core.types import Verdict
 
@@ -90,6 +91,7 @@ def examine(claim: str, evidence: str) -> Examination:
     findings += check_numbers(claim, evidence, [(d.start, d.end) for d in dates(claim)], same)
     findings += check_names(claim, evidence)
     findings += check_direction(claim, same)
+    findings += check_substituted(claim, same)
     return Examination(coverage=coverage, findings=tuple(findings), asks="?" in claim)
 
 

@@ -28,8 +28,7 @@ from models.verifier_head import SHIPPED_VERIFIER, VerifierHead, read_head
 
 NAMES: tuple[str, ...] = (
     *FEATURES,
-    "conflicts",
-    "quotes_missing",
+    "substituted",  # 1 where a word stands in another's place
     "log_claim_to_evidence",
     *(f"align_{name}" for name in ALIGNMENT_FEATURES),
 )
@@ -47,8 +46,7 @@ def look(claim: str, texts: Sequence[str], read: Sequence[Read], encoder: Encode
     """All that the head is told of a claim and the texts that it cites; ``read`` is what was read of them."""
     seen = examine(claim, "\n\n".join(texts))
     own = [
-        float(any(f.outcome == "conflict" for f in seen.findings)),
-        float(any(f.rule == "quote" and f.outcome == "missing" for f in seen.findings)),
+        float(any(f.rule == "word" for f in seen.findings)),
         float(np.log(len(claim) + 20) - np.log(sum(map(len, texts)) + 20)),
     ]
     return Looked(seen=seen, features=np.concatenate([seen.features(), own, align(claim, read, encoder).values()]))

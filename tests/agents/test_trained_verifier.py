@@ -101,16 +101,14 @@ def test_a_long_text_is_read_where_it_speaks_of_the_claim() -> None:
 
 
 def test_a_head_survives_being_saved_and_refuses_other_features(tmp_path: Path, encoder: Encoder) -> None:
-    d, h = 3, 2
+    d = 3
     rng = np.random.default_rng(0)
     head = VerifierHead(
         features=("a", "b", "c"),
         mean=rng.normal(size=d),
         scale=np.ones(d),
         linear=rng.normal(size=d),
-        hidden=rng.normal(size=(d, h)),
-        hidden_bias=rng.normal(size=h),
-        out=rng.normal(size=h),
+        pairs=rng.normal(size=(d, d)),
         bias=0.3,
         supported_from=0.5,
         partial_from=0.25,
