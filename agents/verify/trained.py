@@ -28,7 +28,6 @@ from models.verifier_head import SHIPPED_VERIFIER, VerifierHead, read_head
 
 NAMES: tuple[str, ...] = (
     *FEATURES,
-    "substituted",  # 1 where a word stands in another's place
     "log_claim_to_evidence",
     *(f"align_{name}" for name in ALIGNMENT_FEATURES),
 )
@@ -45,10 +44,7 @@ class Looked:
 def look(claim: str, texts: Sequence[str], read: Sequence[Read], encoder: Encoder) -> Looked:
     """All that the head is told of a claim and the texts that it cites; ``read`` is what was read of them."""
     seen = examine(claim, "\n\n".join(texts))
-    own = [
-        float(any(f.rule == "word" for f in seen.findings)),
-        float(np.log(len(claim) + 20) - np.log(sum(map(len, texts)) + 20)),
-    ]
+    own = [float(np.log(len(claim) + 20) - np.log(sum(map(len, texts)) + 20))]
     return Looked(seen=seen, features=np.concatenate([seen.features(), own, align(claim, read, encoder).values()]))
 
 
