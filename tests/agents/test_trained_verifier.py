@@ -44,7 +44,7 @@ class TestTrainedVerifier(VerifierSuite):
         ("The city council approved 2.4 million euros in 2019 to repair the roof of the library.", "supported"),
         ("The library of Tarn opened in March 1971.", "contradicted"),
         ("The reading room does open on Sundays.", "contradicted"),
-        ("It holds 48,000 volumes.", "contradicted"),
+        ("It holds 48,000 volumes.", "partial"),  # too short to say that it is the same sentence
         ("What did the council approve?", "not_a_claim"),
     ],
 )
