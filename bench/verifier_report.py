@@ -105,7 +105,7 @@ def table(
             "",
             f"## Claims changed by rule ({n_made:,})",
             "",
-            "These were trained on with a tenth of a set's weight, so that this table is not held out. It shows what the "
+            "These were trained on with a twentieth of a set's weight, so that this table is not held out. It shows what the "
             "verifier does not see: one content word or qualifier changed in a sentence that else stands there.",
             "",
             "| kind | claims | truly supported | called supported |",
@@ -143,7 +143,7 @@ def model_card_of(report: str, command: str) -> str:
             "## Data",
             "",
             "WiCE dev (annotations ODC-By, text CC BY-SA), BEGIN wow and cmu dev (CC BY 4.0) and tc dev (CDLA-Sharing 1.0); with "
-            "a tenth of a set's weight, claims made by rule from clapnq train (Apache-2.0), xquad train (CC BY-SA 4.0) and the "
+            "a twentieth of a set's weight, claims made by rule from clapnq train (Apache-2.0), xquad train (CC BY-SA 4.0) and the "
             "text collection (CC BY 4.0, public domain, MIT, CC0, CC BY-SA, Apache).",
             "",
             "## What it does not do",

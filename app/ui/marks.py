@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import streamlit as st
 
+from app.client import ApiError
 from app.ui.inert import VERDICTS, inert_html
 from app.ui.state import client
-from app.wire import ApiError
 
 _KINDS = {"documents": "sentences about long texts", "conversation": "sentences of conversations about a text"}
 _UNKNOWN = "How often this verifier errs has not been measured here."
