@@ -29,7 +29,7 @@ class TestModelVerifier(VerifierSuite):
     """Models that believe nothing: only what stands word for word is supported, and that without them."""
 
     @pytest.fixture
-    def verifier(self, model: GroundingModel) -> Verifier:  # type: ignore[override]
+    def verifier(self, model: GroundingModel) -> Verifier:
         return ModelVerifier(model)
 
 
