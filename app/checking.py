@@ -9,7 +9,6 @@ from app.dates import document_dates
 from app.retrievers import retriever_for
 from app.services import Services
 from app.shapes import citation_json, conflict_json, sentence_json
-from app.wiring import build_verifier
 from core.types import Principal
 
 
@@ -17,7 +16,7 @@ def build_checker(services: Services, principal: Principal) -> ClaimChecker:
     """Raises NotReady while the indexes load."""
     return ClaimChecker(
         retriever=retriever_for(services),
-        verifier=build_verifier(services.settings),
+        verifier=services.verifier,
         k=services.settings.k,
         dates=document_dates(services.store, principal),
     )

@@ -116,7 +116,7 @@ def qa_answerer(
             retriever=retriever,
             encoder=encoder,
             lm=build_queue(settings, lm) if lm is not None else None,
-            verifier=build_verifier(settings),
+            verifier=build_verifier(settings, encoder),
             offload=offload,
             index_version=lambda: "data set",
         ),

@@ -8,22 +8,22 @@ from typing import TypeVar
 
 from app.reindexing import load_other_encoders
 from app.services import Loading, Services
-from app.wiring import LoadableLM, build_encoder, build_lm, build_queue, build_reranker, wanted_reranker
+from app.wiring import LoadableLM, build_encoder, build_lm, build_queue, build_reranker, build_verifier, wanted_reranker
 from core.errors import OpenbookError
-from core.protocols import Encoder
+from core.protocols import Encoder, Verifier
 from retrieval.engine import SearchEngine
 from retrieval.rerank.mixing import MixingReranker
 
 T = TypeVar("T")
 logger = logging.getLogger("openbook.loading")
 
-ENCODER, INDEXES, RERANKER, LM = "encoder", "indexes", "reranker", "language model"
+ENCODER, VERIFIER, INDEXES, RERANKER, LM = "encoder", "verifier", "indexes", "reranker", "language model"
 
 
 async def load_models(services: Services) -> None:
     """Fills ``services.models``. A part that fails says why in ``services.loading``; the others go on."""
     reranks = services.settings.reranker != "none"
-    for name in (ENCODER, *([RERANKER] if reranks else []), INDEXES, LM):
+    for name in (ENCODER, VERIFIER, *([RERANKER] if reranks else []), INDEXES, LM):
         services.loading[name] = Loading(name)
 
     def encoder() -> Encoder:
@@ -53,6 +53,10 @@ async def load_models(services: Services) -> None:
             found.load()
         return found
 
+    def verifier() -> Verifier:
+        # Small, or a model by name that the first check loads: searching shall not wait for it.
+        return build_verifier(services.settings, services.models.encoder)
+
     def lm() -> LoadableLM | None:
         found = build_lm(services.settings)
         if found is not None:
@@ -68,6 +72,7 @@ async def load_models(services: Services) -> None:
         services.models.close_lm = found.close
 
     services.models.encoder = await _load(services, ENCODER, encoder)
+    services.models.verifier = await _load(services, VERIFIER, verifier)
     if reranks:
         # Before the indexes: nobody shall search in another order for the first seconds.
         services.models.reranker = await _load(services, RERANKER, reranker)

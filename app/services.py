@@ -21,7 +21,7 @@ from app.upkeep.purge import RecentPurges
 from core.database import Database
 from core.errors import NotReady
 from core.offload import Offload
-from core.protocols import Encoder
+from core.protocols import Encoder, Verifier
 from core.settings import Settings
 from ingest.language import LanguageGuesser
 from ingest.ledger import Ledger
@@ -51,6 +51,7 @@ class Models:
     encoders: Encoders = field(default_factory=Encoders)
     engine: SearchEngine | None = None
     reranker: MixingReranker | None = None  # of the settings, or late interaction where they name none
+    verifier: Verifier | None = None
     lm: LMQueue | None = None
     close_lm: Callable[[], None] | None = None
 
@@ -104,6 +105,12 @@ class Services:
         if self.models.encoder is None:
             raise NotReady(f"still loading: {self.loading_text()}; try again in a moment", code="loading")
         return self.models.encoder
+
+    @property
+    def verifier(self) -> Verifier:
+        if self.models.verifier is None:
+            raise NotReady(f"still loading: {self.loading_text()}; try again in a moment", code="loading")
+        return self.models.verifier
 
     @property
     def search_ready(self) -> bool:

@@ -14,7 +14,6 @@ from app.dates import document_dates
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
 from app.services import Services
-from app.wiring import build_verifier
 from core.errors import InvalidRequest, ModelUnavailable
 from core.offload import Offload
 from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier
@@ -113,7 +112,7 @@ def build_strategy(
             retriever=retriever_for(services),
             encoder=services.encoder,
             lm=queue.for_user(principal.user_id) if queue is not None else None,
-            verifier=build_verifier(services.settings),
+            verifier=services.verifier,
             offload=services.offload,
             index_version=lambda: str(engine.status().change),
             query_options=options,

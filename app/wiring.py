@@ -204,7 +204,42 @@ def build_queue(settings: Settings, lm: LanguageModel) -> LMQueue:
     return LMQueue(lm, max_waiting=settings.lm_queue, max_running=LM_CONCURRENCY[settings.lm_runtime])
 
 
-def build_verifier(_settings: Settings) -> Verifier:
-    from agents.verify import RuleVerifier
+def build_verifier(settings: Settings, encoder: Encoder | None = None) -> Verifier:
+    """What checks sentences, not yet loaded: the first check loads.
 
-    return RuleVerifier()
+    Args:
+        encoder: that of the settings, if it is there already; one of its own is made where it is not, or where it is not
+            the packaged one that the small verifier was trained with.
+
+    Raises:
+        InvalidRequest: settings want a model and name none.
+    """
+    from agents.verify import ModelVerifier, RuleVerifier, SecondOpinion, TrainedVerifier
+
+    def trained() -> Verifier:
+        own = encoder if settings.encoder_model == "packaged" else None
+        if own is None:
+            packaged = {"encoder_runtime": "openvino", "encoder_model": "packaged"}
+            own = build_encoder(settings.model_copy(update=packaged))
+        return TrainedVerifier(own)
+
+    def named() -> Verifier:
+        from models.grounding import GroundingModel
+
+        if not settings.verifier_model:
+            raise InvalidRequest(
+                f"verifier {settings.verifier} needs verifier_model: a folder or a hub name of an NLI, MiniCheck-, HHEM- or "
+                "LettuceDetect-style model; or set verifier to trained or rules",
+                code="bad-settings",
+            )
+        return ModelVerifier(GroundingModel(settings.verifier_model), settings.verifier_threshold)
+
+    match settings.verifier:
+        case "rules":
+            return RuleVerifier()
+        case "trained":
+            return trained()
+        case "model":
+            return named()
+        case "cascade":
+            return SecondOpinion(trained(), named())

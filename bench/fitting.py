@@ -18,7 +18,9 @@ def fold_of(group: str, n_folds: int, seed: int = 0) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode()).digest()[:8], "big") % n_folds
 
 
-def fit_logistic(x: Array, y: Flags, l2: float, weights: Array | None = None) -> tuple[Array, float]:
+def fit_logistic(
+    x: Array, y: Flags, l2: float, weights: Array | None = None, *, standardise: bool = True
+) -> tuple[Array, float]:
     """L2-regularised logistic regression on standardised features; returns (weights, bias) for the raw ones.
 
     Args:
@@ -26,9 +28,12 @@ def fit_logistic(x: Array, y: Flags, l2: float, weights: Array | None = None) ->
         y: (n,).
         l2: per sample; the bias is free.
         weights: (n,) of the samples; they are normalised to mean 1.
+        standardise: False fits the features as they are.
     """
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale = np.where(scale > 1e-9, scale, 1.0)
+    if not standardise:
+        mean, scale = np.zeros_like(mean), np.ones_like(scale)
     z = (x - mean) / scale
     sign = np.where(y, 1.0, -1.0)
     w_sample = np.ones(len(y)) if weights is None else weights / weights.mean()

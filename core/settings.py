@@ -146,6 +146,15 @@ class Settings(BaseModel):
     max_answer_tokens: int = Field(512, ge=1)
     max_seconds: float = Field(120.0, gt=0)
 
+    # What checks each sentence against what it cites. The rules (numbers, dates, names, quotations, negation) always look
+    # first; "rules" leaves it at them, "trained" is the small one that is shipped, "model" is verifier_model, "cascade" is
+    # the small one and, where that is in doubt, verifier_model.
+    verifier: Literal["trained", "rules", "model", "cascade"] = "trained"
+    verifier_model: str = ""  # a folder or a hub name: any NLI, MiniCheck-, HHEM- or LettuceDetect-style model
+    verifier_threshold: float = Field(
+        0.5, gt=0, lt=1
+    )  # from which probability of verifier_model a sentence is supported
+
     @property
     def passages_to_read(self) -> int:
         """How many passages a language model is given at most."""

@@ -1,5 +1,7 @@
 """Does the evidence support the claim?"""
 
+from agents.verify.by_model import ModelVerifier, SecondOpinion
 from agents.verify.rules import RuleVerifier
+from agents.verify.trained import TrainedVerifier
 
-__all__ = ["RuleVerifier"]
+__all__ = ["ModelVerifier", "RuleVerifier", "SecondOpinion", "TrainedVerifier"]

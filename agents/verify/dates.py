@@ -44,6 +44,12 @@ _PATTERNS = tuple(
     )
 )
 
+# "2018–19": the second year has two digits.
+_RANGE = re.compile(r"\b(?P<century>1\d|20)(?P<first>\d{2})\s?[-–/]\s?(?P<second>\d{2})\b(?![-–/.,]?\d)")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+_RELATIVE = re.compile(r"\b(?:this|last|next|past|coming) (?:year|month|week|season|spring|summer|fall|autumn|winter)\b|"
+                       r"\b(?:today|yesterday|tomorrow)\b", re.IGNORECASE)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Date:
@@ -106,6 +112,10 @@ def dates(text: str) -> list[Date]:
                     end=m.end(),
                 )
             )
+    for m in _RANGE.finditer(text):
+        if int(m["second"]) > int(m["first"]):
+            year, start = int(m["century"] + m["second"]), m.start("second")
+            found.append(Date(year=year, month=None, day=None, decade=False, text=m.group(), start=start, end=m.end()))
     return sorted(found, key=lambda d: d.start)
 
 
@@ -118,8 +128,13 @@ def check_dates(claim: str, evidence: str, likely: str) -> Iterator[Finding]:
         if any(date.follows_from(g) for g in given):
             yield Finding(rule="date", outcome="match", item=date.text, detail=f"{date.text} is in the passage")
             continue
-        rivals = [g for g in nearby if not any(c.follows_from(g) for c in claimed)]
-        if rivals and len(rivals) <= 2 and not any(date.may_be(g) for g in nearby):
+        if date.day is not None and any(g.day is not None and g.year is None and date.may_be(g) for g in given):
+            said = f"{date.text} is in the passage, without its year"
+            yield Finding(rule="date", outcome="match", item=date.text, detail=said)
+            continue
+        # A time stamp says when a text was written, and "this year" may be any.
+        rivals = [g for g in nearby if not any(c.follows_from(g) for c in claimed) and not _ISO.fullmatch(g.text)]
+        if rivals and not _RELATIVE.search(likely) and len(rivals) <= 2 and not any(date.may_be(g) for g in nearby):
             says = " and ".join(g.text for g in rivals)
             yield Finding(
                 rule="date", outcome="conflict", item=date.text, detail=f"the passage says {says}, not {date.text}"

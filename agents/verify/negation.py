@@ -70,12 +70,13 @@ _OPPOSITES = tuple(
 
 
 # "Not only …" denies nothing.
-_NOT_DENYING = frozenset(["only", "just", "merely", "simply", "necessarily", "least"])
+_NOT_DENYING = frozenset(["only", "just", "merely", "simply", "necessarily", "least", "sure", "certain", "surprised"])
+_BETWEEN = frozenset(["yet", "ever", "even", "really", "also", "always", "been", "still", "actually", "any"])
 _REACH = 4  # words behind a negation that it is taken to deny
 
 
 def denied(text: str) -> set[str]:
-    """Stems of the words that a negation in ``text`` stands close before; an opening "No, …" denies nothing here."""
+    """Stems of the nearest content word behind each negation in ``text``; an opening "No, …" denies nothing here."""
     said = words(text)
     found: set[str] = set()
     for i, word in enumerate(said):
@@ -83,7 +84,8 @@ def denied(text: str) -> set[str]:
             continue
         behind = said[i + 1 : i + 1 + _REACH]
         if behind and behind[0] not in _NOT_DENYING:
-            found |= {stem(w) for w in behind if w not in STOP_WORDS}
+            nearest = [w for w in behind if w not in STOP_WORDS and w not in _BETWEEN]
+            found |= {stem(w) for w in nearest[:1]}
     return found
 
 

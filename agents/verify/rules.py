@@ -9,7 +9,6 @@ words in a new order looks supported.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -17,14 +16,15 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.abstain import says_unknown
+from agents.verify.cascade import Thresholds, conclude, screen
 from agents.verify.coverage import Coverage, cover
 from agents.verify.dates import check_dates, dates
 from agents.verify.findings import Finding
 from agents.verify.names import check_names
 from agents.verify.negation import check_direction
 from agents.verify.numbers import check_numbers
-from agents.verify.quotes import check_quotes, is_quotation
+from agents.verify.quotes import check_quotes
+from agents.verify.substituted import check_substituted
 from core.errors import InvalidRequest
 from core.types import Verdict
 
@@ -40,17 +40,8 @@ FEATURES = (
     "numbers_missing",  # share of its numbers and dates
     "names_missing",  # share of its names
 )
-_LEAD_IN = re.compile(
-    r"^\s*(?:according to|based on|as stated in|from) (?:the )?(?:passages?|context|documents?|text)[^,]{0,20},\s*",
-    re.IGNORECASE,
-)
 # A conflict is only one if both speak of the same thing.
 _SAME_SUBJECT = 0.7
-_GREETING = re.compile(
-    r"\W*(?:sure|certainly|of course|yes|no|ok(?:ay)?|thank(?:s| you)|hello|hi|great|here (?:is|are)|"
-    r"based on the (?:passages?|context)|in (?:summary|conclusion))\W*",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +51,12 @@ class Examination:
     coverage: Coverage
     findings: tuple[Finding, ...]
     asks: bool  # has a question mark
+
+    def said(self) -> str:
+        """How much of the claim's words the evidence has, for a person."""
+        share = f"{self.coverage.terms:.0%} of its words are in the passage"
+        absent = ", ".join(self.coverage.absent[:5])
+        return f"{share}; not: {absent}" if absent else share
 
     def features(self) -> NDArray[np.float64]:
         """(len(FEATURES),)"""
@@ -94,6 +91,7 @@ def examine(claim: str, evidence: str) -> Examination:
     findings += check_numbers(claim, evidence, [(d.start, d.end) for d in dates(claim)], same)
     findings += check_names(claim, evidence)
     findings += check_direction(claim, same)
+    findings += check_substituted(claim, same)
     return Examination(coverage=coverage, findings=tuple(findings), asks="?" in claim)
 
 
@@ -146,46 +144,11 @@ class RuleVerifier:
 
         Without evidence a claim is unsupported; what claims nothing is told apart first.
         """
-        if not _is_claim(claim):
-            return Verdict(label="not_a_claim", score=0.0, reason="states nothing that could be checked")
-        claim = _LEAD_IN.sub("", claim)  # "According to the passages, …" is not itself in the passages
-        texts = [t for t in evidence if t.strip()]
-        if not texts:
-            return Verdict(label="unsupported", score=0.0, reason="cites no passage")
-        if any(is_quotation(claim, t) for t in texts):
-            return Verdict(label="supported", score=1.0, reason="stands word for word in the passage")
-        return self._judge(examine(claim, "\n\n".join(texts)))
-
-    def _judge(self, seen: Examination) -> Verdict:
+        screened = screen(claim, evidence)
+        if isinstance(screened, Verdict):
+            return screened
+        seen = examine(screened.claim, "\n\n".join(screened.texts))
         w = self._weights
         score = w.probability(seen.features())
-        conflicts = [f for f in seen.findings if f.outcome == "conflict"]
-        missing = [f for f in seen.findings if f.outcome == "missing"]
-        share = f"{seen.coverage.terms:.0%} of its words are in the passage"
-        if conflicts:
-            return Verdict(label="contradicted", score=min(score, w.partial_from / 2), reason=_clauses(conflicts))
-        if missing:
-            # A number or a name that is not there cannot be supported, however well the rest is covered.
-            hard = any(f.rule in ("number", "date", "quote") for f in missing)
-            if hard or score < w.threshold:
-                score = min(score, w.threshold - 0.01)
-                label = "partial" if score >= w.partial_from else "unsupported"
-                return Verdict(label=label, score=max(0.0, score), reason=_clauses(missing))  # type: ignore[arg-type]
-        if score >= w.threshold:
-            return Verdict(label="supported", score=score, reason=_clauses(seen.findings[:3]) or share)
-        absent = ", ".join(seen.coverage.absent[:5])
-        reason = f"{share}; not: {absent}" if absent else share
-        if score >= w.partial_from:
-            return Verdict(label="partial", score=score, reason=reason)
-        return Verdict(label="unsupported", score=score, reason=reason)
-
-
-def _clauses(findings: Sequence[Finding]) -> str:
-    return "; ".join(f.detail for f in findings[:3])
-
-
-def _is_claim(text: str) -> bool:
-    stripped = text.strip()
-    if not any(c.isalnum() for c in stripped) or stripped.endswith(("?", "？", "؟", ":")):
-        return False
-    return not _GREETING.fullmatch(stripped) and not says_unknown(stripped)
+        at = Thresholds(supported=w.threshold, partial=w.partial_from)
+        return conclude(score, seen.findings, at, why=seen.said())

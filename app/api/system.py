@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from agents.verify.errors import error_rates
 from app.api.guard import ServicesHere
 from app.strategies import strategies
 from ingest.parse.kinds import SUPPORTED
@@ -51,6 +52,11 @@ async def system(services: ServicesHere) -> dict[str, Any]:
         "models": {
             "encoder": models.encoder.revision if models.encoder else None,
             "lm": models.lm.name if models.lm else None,
+        },
+        "verifier": {
+            "name": settings.verifier,
+            "model": settings.verifier_model or None,
+            "errors": {kind: dataclasses.asdict(of) for kind, of in error_rates(settings.verifier).items()},
         },
         "index": dataclasses.asdict(models.engine.status()) if models.engine else None,
         "runs": len(services.runs),

@@ -82,7 +82,8 @@ async def _attacked(
     attacks = [*own_attacks(), *(bipia_attacks(bipia) if bipia else [])]
     every = all_cases(CARRIERS, attacks, jailbreaks())
     writes = STRATEGIES[name][2]
-    encoder, verifier, offload = wiring.build_encoder(settings), wiring.build_verifier(settings), Offload(max_threads=2)
+    encoder, offload = wiring.build_encoder(settings), Offload(max_threads=2)
+    verifier = wiring.build_verifier(settings, encoder)
     if not writes:
         encoder.load()
     limits = Limits(

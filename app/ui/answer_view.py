@@ -10,6 +10,7 @@ from app import replies
 from app.ui import look
 from app.ui.inert import VERDICTS, Checked, answer_html, inert_html, inert_markdown
 from app.ui.live import Snapshot
+from app.ui.marks import explain_marks
 from app.ui.passage import Passage, from_citation, from_hit
 from core.wording import plural
 
@@ -42,6 +43,8 @@ def draw_answer(answer: replies.Answer, open_passage: Open) -> None:
             )
         )
         _summary(answer["sentences"])
+        if answer["sentences"]:
+            explain_marks()
         for note in (answer["reason"], *(c["text"] for c in answer.get("conflicts", []))):
             if note:
                 look.note(note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 WORDS = ("word", "hello", "world", "after", "before", "short", "else", "passage", "query")
@@ -66,6 +66,40 @@ def save_tiny_cross_encoder(folder: Path, *, dim: int = 16, labels: int = 1, max
         num_labels=labels,
     )
     BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer = BertTokenizerFast(vocab={piece: i for i, piece in enumerate(vocabulary)}, model_max_length=max_tokens)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_grounding(
+    folder: Path, labels: Sequence[str], *, bias: Sequence[float], tokens: bool = False, max_tokens: int = 32
+) -> Path:
+    """Saves a classifier of texts, or of tokens, with these labels, whose answer is its bias whatever it reads."""
+    import torch
+    from transformers import (
+        BertConfig,
+        BertForSequenceClassification,
+        BertForTokenClassification,
+        BertTokenizerFast,
+    )
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = _vocabulary()
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+    )
+    model = (BertForTokenClassification if tokens else BertForSequenceClassification)(config)
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.tensor(bias))
+    model.save_pretrained(folder)
     tokenizer = BertTokenizerFast(vocab={piece: i for i, piece in enumerate(vocabulary)}, model_max_length=max_tokens)
     tokenizer.save_pretrained(folder)
     return folder

@@ -1,0 +1,102 @@
+"""The order in which a claim is judged, whatever model judges it in the end.
+
+    says anything? ─ no ─▶ not_a_claim
+         │ yes
+    any evidence? ── no ─▶ unsupported
+         │ yes
+    word for word? ─ yes ▶ supported
+         │ no
+    the rules' findings: a conflict contradicts; a number, date or quotation that is missing keeps it from support
+         │
+    a model's probability against the thresholds
+
+What a rule has found, no model overrules: a number that is not there is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.abstain import says_unknown
+from agents.verify.findings import Finding
+from agents.verify.quotes import is_quotation
+from core.types import Verdict, VerdictLabel
+
+_LEAD_IN = re.compile(
+    r"^\s*(?:according to|based on|as stated in|from) (?:the )?(?:passages?|context|documents?|text)[^,]{0,20},\s*",
+    re.IGNORECASE,
+)
+_GREETING = re.compile(
+    r"\W*(?:sure|certainly|of course|yes|no|ok(?:ay)?|thank(?:s| you)|hello|hi|great|here (?:is|are)|"
+    r"based on the (?:passages?|context)|in (?:summary|conclusion))\W*",
+    re.IGNORECASE,
+)
+_HARD = frozenset(["number", "date", "quote"])  # missing, they cannot be supported however well the rest is covered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """A claim that is worth a look, and the texts that are not empty."""
+
+    claim: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Probabilities from which a claim is called supported, or partly so."""
+
+    supported: float
+    partial: float
+
+
+def screen(claim: str, evidence: Sequence[str]) -> Verdict | Screened:
+    """What needs no model is decided here; the rest is handed on, without "According to the passages, …"."""
+    if not is_claim(claim):
+        return Verdict(label="not_a_claim", score=0.0, reason="states nothing that could be checked")
+    claim = _LEAD_IN.sub("", claim)
+    texts = tuple(t for t in evidence if t.strip())
+    if not texts:
+        return Verdict(label="unsupported", score=0.0, reason="cites no passage")
+    if any(is_quotation(claim, t) for t in texts):
+        return Verdict(label="supported", score=1.0, reason="stands word for word in the passage")
+    return Screened(claim=claim, texts=texts)
+
+
+def conclude(score: float, findings: Sequence[Finding], at: Thresholds, *, why: str) -> Verdict:
+    """The verdict of a model's probability within what the rules found.
+
+    Args:
+        score: probability that the evidence supports the claim.
+        findings: of the rules.
+        at: where the labels begin.
+        why: what is said where no finding says more.
+    """
+    conflicts = [f for f in findings if f.outcome == "conflict"]
+    missing = [f for f in findings if f.outcome == "missing"]
+    if conflicts:
+        return Verdict(label="contradicted", score=min(score, at.partial / 2), reason=clauses(conflicts))
+    if missing and (score < at.supported or any(f.rule in _HARD for f in missing)):
+        score = max(0.0, min(score, at.supported - 0.01))
+        return Verdict(label=_below(score, at), score=score, reason=clauses(missing))
+    if score >= at.supported:
+        return Verdict(label="supported", score=score, reason=clauses(findings[:3]) or why)
+    return Verdict(label=_below(score, at), score=score, reason=why)
+
+
+def clauses(findings: Sequence[Finding]) -> str:
+    return "; ".join(f.detail for f in findings[:3])
+
+
+def is_claim(text: str) -> bool:
+    """Whether it states anything: not a question, a heading, a greeting or "I don't know"."""
+    stripped = text.strip()
+    if not any(c.isalnum() for c in stripped) or stripped.endswith(("?", "？", "؟", ":")):
+        return False
+    return not _GREETING.fullmatch(stripped) and not says_unknown(stripped)
+
+
+def _below(score: float, at: Thresholds) -> VerdictLabel:
+    return "partial" if score >= at.partial else "unsupported"

@@ -1,0 +1,93 @@
+"""The verifier of this repository: what the rules find and how well each word is met, weighed by a small trained head.
+
+    claim, evidence ─▶ rules ─▶ findings, word coverage ─┐
+                    └▶ encoder ─▶ token alignments ──────┴▶ head ─▶ probability ─▶ cascade ─▶ verdict
+
+The head was trained on human judgements of support and on claims changed by rule (``python -m bench.fit_verifier``, which
+writes its error rates). It needs the packaged MiniLM, for whose vectors it was trained.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.verify.alignment import ALIGNMENT_FEATURES, Read, align
+from agents.verify.cascade import Thresholds, conclude, screen
+from agents.verify.reading import EvidenceReader
+from agents.verify.rules import FEATURES, Examination, examine
+from core.errors import ModelUnavailable
+from core.protocols import Encoder
+from core.types import Verdict
+from models.verifier_head import SHIPPED_VERIFIER, VerifierHead, read_head
+
+NAMES: tuple[str, ...] = (
+    *FEATURES,
+    "log_claim_to_evidence",
+    *(f"align_{name}" for name in ALIGNMENT_FEATURES),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A claim, examined, and the head's input."""
+
+    seen: Examination
+    features: NDArray[np.float64]  # (len(NAMES),)
+
+
+def look(claim: str, texts: Sequence[str], read: Sequence[Read], encoder: Encoder) -> Looked:
+    """All that the head is told of a claim and the texts that it cites; ``read`` is what was read of them."""
+    seen = examine(claim, "\n\n".join(texts))
+    own = [float(np.log(len(claim) + 20) - np.log(sum(map(len, texts)) + 20))]
+    return Looked(seen=seen, features=np.concatenate([seen.features(), own, align(claim, read, encoder).values()]))
+
+
+class TrainedVerifier:
+    """A ``core.protocols.Verifier``. Building it does nothing; the first use loads. Thread-safe.
+
+    Args:
+        encoder: the packaged MiniLM.
+        folder: of the head; None is the shipped one.
+    """
+
+    def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
+        self._encoder = encoder
+        self._reader = EvidenceReader(encoder)
+        self._folder = folder or SHIPPED_VERIFIER
+        self._lock = threading.Lock()
+        self._head: VerifierHead | None = None
+
+    @property
+    def threshold(self) -> float:
+        """The score from which a claim is called supported; raises ModelUnavailable where there is no head."""
+        return self._loaded().supported_from
+
+    def check(self, claim: str, evidence: Sequence[str]) -> Verdict:
+        """As ``RuleVerifier.check``; raises ModelUnavailable where the head is absent or made for other features."""
+        screened = screen(claim, evidence)
+        if isinstance(screened, Verdict):
+            return screened
+        head = self._loaded()
+        read = self._reader.read(screened.claim, screened.texts)
+        looked = look(screened.claim, screened.texts, read, self._encoder)
+        at = Thresholds(supported=head.supported_from, partial=head.partial_from)
+        score = head.probability(looked.features)
+        return conclude(score, looked.seen.findings, at, why=looked.seen.said())
+
+    def _loaded(self) -> VerifierHead:
+        with self._lock:
+            if self._head is None:
+                head = read_head(self._folder)
+                if head.features != NAMES:
+                    raise ModelUnavailable(
+                        f"{self._folder} was trained on other numbers than this version computes: make it anew with "
+                        "python -m bench.fit_verifier --write"
+                    )
+                self._head = head
+            return self._head
