@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Literal
 
+from agents.tools.library import Library, NoLibrary
+from app.library import PassageLibrary
 from app.people import local_principal
 from app.query_sides import query_side
-from app.strategies import STRATEGIES, Parts, assemble, check_strategy
+from app.strategies import STRATEGIES, Parts, assemble, check_strategy, run_limits
 from app.wiring import (
     RerankerName,
     build_encoder,
@@ -25,7 +27,7 @@ from core.ids import new_id
 from core.offload import Offload
 from core.protocols import Retriever
 from core.settings import Settings
-from core.types import Answer, Hit, Limits, Sample, Trace, Where
+from core.types import Answer, Hit, Sample, Trace, Where
 from eval.datasets import Corpus
 from eval.qa import AnswerOne, OwnContexts, Pooled
 from eval.retrieval import Build
@@ -99,9 +101,11 @@ def qa_answerer(
             ids.setdefault(context, f"context-{len(ids)}")
     encoder = build_encoder(settings)
     passages = ((doc_id, title, text) for (title, text), doc_id in ids.items())
-    retriever: Retriever = (
-        build_adhoc(settings, passages, encoder, model_cache_dir() / VECTOR_CACHE) if ids else _Nothing()
-    )
+    retriever: Retriever = _Nothing()
+    library: Library = NoLibrary()
+    if ids:
+        found = build_adhoc(settings, passages, encoder, model_cache_dir() / VECTOR_CACHE)
+        retriever, library = found, PassageLibrary(found.chunks, found.titles, found.name)
     reranker = build_reranker(settings, settings.reranker, encoder)
     if reranker is not None:
         reranker.load()
@@ -116,13 +120,10 @@ def qa_answerer(
             verifier=build_verifier(settings),
             offload=offload,
             index_version=lambda: "data set",
+            library=library,
         ),
     )
-    limits = Limits(
-        max_steps=settings.max_steps,
-        max_tokens=settings.max_answer_tokens + side.tokens,
-        max_seconds=settings.max_seconds,
-    )
+    limits = run_limits(settings, strategy, side.tokens)
 
     async def answer(sample: Sample) -> tuple[Answer, Trace]:
         own = isinstance(mode, OwnContexts) and bool(sample.contexts)

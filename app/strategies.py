@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.closed_book import ClosedBookStrategy
+from agents.cot import cot, load_examples, self_consistency
+from agents.desk import Kit
 from agents.extract import ExtractStrategy
+from agents.full_context import full_context
 from agents.rag import RagStrategy
 from agents.run import Provenance
+from agents.tools.library import Library, NoLibrary
+from app.library import StoreLibrary
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
 from app.services import Services
@@ -17,7 +22,7 @@ from core.errors import InvalidRequest, ModelUnavailable
 from core.offload import Offload
 from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier
 from core.settings import Settings
-from core.types import Principal
+from core.types import Limits, Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,21 @@ STRATEGIES: Mapping[str, tuple[str, str, bool]] = {
     "rag": (
         "Written answer",
         "The language model writes an answer from numbered passages; each sentence is checked.",
+        True,
+    ),
+    "full-context": (
+        "Whole documents",
+        "The language model reads the best documents whole, as far as they fit, and writes an answer.",
+        True,
+    ),
+    "cot": (
+        "Step by step",
+        "The language model reasons step by step over the best passages, then answers.",
+        True,
+    ),
+    "self-consistency": (
+        "Majority of several tries",
+        "Reasons step by step several times; the answer that most tries agree on is given.",
         True,
     ),
     "closed-book": (
@@ -103,6 +123,7 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
             offload=services.offload,
             index_version=lambda: str(engine.status().change),
             query_options=options,
+            library=StoreLibrary(services.store),
         ),
     )
 
@@ -125,6 +146,7 @@ class Parts:
     offload: Offload
     index_version: Callable[[], str]
     query_options: QueryOptions = AS_SET
+    library: Library = field(default_factory=NoLibrary)
 
 
 def assemble(name: str, parts: Parts) -> Strategy:
@@ -147,15 +169,56 @@ def assemble(name: str, parts: Parts) -> Strategy:
         )
     if parts.lm is None:
         raise ModelUnavailable(f"strategy {name!r} needs a language model, and there is none")
+    if name == "closed-book":
+        return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)
+    reader = RagStrategy(
+        retriever=parts.retriever,
+        lm=parts.lm,
+        verifier=parts.verifier,
+        offload=parts.offload,
+        k=settings.passages_to_read,
+        max_answer_tokens=settings.max_answer_tokens,
+        query_side=side,
+        provenance=provenance,
+    )
     if name == "rag":
-        return RagStrategy(
-            retriever=parts.retriever,
-            lm=parts.lm,
-            verifier=parts.verifier,
-            offload=parts.offload,
-            k=settings.passages_to_read,
-            max_answer_tokens=settings.max_answer_tokens,
-            query_side=side,
-            provenance=provenance,
-        )
-    return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)
+        return reader
+    kit = Kit(
+        lm=parts.lm,
+        retriever=parts.retriever,
+        library=parts.library,
+        verifier=parts.verifier,
+        offload=parts.offload,
+        reader=reader,
+        k=settings.passages_to_read,
+        max_answer_tokens=settings.max_answer_tokens,
+        query_side=side,
+        provenance=provenance,
+    )
+    return _loop(name, kit, settings)
+
+
+def _loop(name: str, kit: Kit, settings: Settings) -> Strategy:
+    match name:
+        case "full-context":
+            return full_context(kit)
+        case "cot":
+            return cot(kit, examples=load_examples() if settings.cot_examples else ())
+        case "self-consistency":
+            return self_consistency(kit, n=settings.samples)
+    raise InvalidRequest(f"strategy {name!r} is named and not built")
+
+
+def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:
+    """The bounds of one run. Loops that think before they answer may say more than one answer's length.
+
+    Args:
+        side_tokens: what may be said on the way to the search; it is not taken from what the answer may have.
+    """
+    single = name in ("extract", "rag", "closed-book", "full-context")
+    return Limits(
+        max_steps=settings.max_steps if single else settings.max_loop_steps,
+        max_tokens=(settings.max_answer_tokens if single else settings.max_loop_tokens) + side_tokens,
+        max_seconds=settings.max_seconds,
+        max_tool_calls=settings.max_tool_calls,
+    )

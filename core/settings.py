@@ -138,6 +138,12 @@ class Settings(BaseModel):
     # Passages that the language model reads. 0: k, but 4 at most with runtime "openvino", where reading is what takes time.
     context_passages: int = Field(0, ge=0, le=100)
     max_answer_tokens: int = Field(512, ge=1)
+    # Of strategies that think before they answer: turns, tokens said in all, and calls of tools.
+    max_loop_steps: int = Field(32, ge=1)
+    max_loop_tokens: int = Field(8192, ge=1)
+    max_tool_calls: int = Field(32, ge=0)
+    samples: int = Field(10, ge=1, le=64)  # of strategy "self-consistency"
+    cot_examples: bool = False  # strategy "cot": after worked examples, not "let's think step by step"
     max_seconds: float = Field(120.0, gt=0)
 
     @property

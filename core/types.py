@@ -302,6 +302,7 @@ class Limits:
     max_steps: int = 7
     max_tokens: int = 4096  # completion tokens over the whole run
     max_seconds: float = 120.0
+    max_tool_calls: int = 32
 
 
 # ---------------------------------------------------------------- evaluation
