@@ -264,7 +264,7 @@ class AtDesk:
         self.name = name
         self._loop = loop
         self._kit = kit
-        self._prompts = (*prompts, *kit.query_side.prompts())
+        self.prompts = (*prompts, *kit.query_side.prompts())
 
     def run(
         self, question: str, *, history: Sequence[Message], limits: Limits, where: Where, run_id: str
@@ -275,7 +275,7 @@ class AtDesk:
             strategy=self.name,
             question=question,
             provenance=self._kit.provenance,
-            prompt_hash=self._kit.prompts.hash(*self._prompts),
+            prompt_hash=self._kit.prompts.hash(*self.prompts),
         )
 
         async def work(emit: Callable[[Event], None]) -> None:

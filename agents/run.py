@@ -83,6 +83,15 @@ class Recorder:
         self._steps.append(step)
         return StepTaken(step=step)
 
+    def again(self, step: Step, parent_index: int | None) -> StepTaken:
+        """Records a step of a run within this one, at its place here."""
+        shifted = replace(step, index=len(self._steps), parent_index=parent_index)
+        self._steps.append(shifted)
+        return StepTaken(step=shifted)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
     def count(self, usage: Usage) -> UsageCounted:
         """Adds to the run's totals."""
         self.usage = self.usage + usage

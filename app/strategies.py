@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from agents.auto import auto
 from agents.closed_book import ClosedBookStrategy
-from agents.cot import cot, load_examples, self_consistency
 from agents.desk import Kit
 from agents.extract import ExtractStrategy
-from agents.full_context import full_context
+from agents.nested import with_fallback
 from agents.rag import RagStrategy
 from agents.run import Provenance
 from agents.tools.library import Library, NoLibrary
 from app.library import StoreLibrary
+from app.loops import build_loop, route_plans
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
 from app.services import Services
 from app.wiring import build_verifier
 from core.errors import InvalidRequest, ModelUnavailable
 from core.offload import Offload
-from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier
+from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier, calls_tools
 from core.settings import Settings
 from core.types import Limits, Principal
 
@@ -49,6 +51,11 @@ STRATEGIES: Mapping[str, tuple[str, str, bool]] = {
         "The language model writes an answer from numbered passages; each sentence is checked.",
         True,
     ),
+    "auto": (
+        "Automatic",
+        "Takes the cheapest route that gives an answer which passes its check: a sum, quotes, a written answer, several looks.",
+        True,
+    ),
     "full-context": (
         "Whole documents",
         "The language model reads the best documents whole, as far as they fit, and writes an answer.",
@@ -64,6 +71,36 @@ STRATEGIES: Mapping[str, tuple[str, str, bool]] = {
         "Reasons step by step several times; the answer that most tries agree on is given.",
         True,
     ),
+    "multihop": (
+        "Several looks",
+        "Thinks a sentence, looks it up, thinks the next; then answers from all that was found.",
+        True,
+    ),
+    "self-rag": (
+        "Judged as it goes",
+        "The language model judges what it found and what it wrote, and looks again after a miss.",
+        True,
+    ),
+    "react": (
+        "Thinks and acts",
+        "Turns of thought, search or lookup, and what was found, until the answer is known.",
+        True,
+    ),
+    "reflexion": (
+        "Learns from its failure",
+        "Thinks and acts; where the check fails it says why, and tries again, at most three times.",
+        True,
+    ),
+    "tot": (
+        "Several plans",
+        "Proposes ways to answer, values them, and follows the best.",
+        True,
+    ),
+    "research": (
+        "Report",
+        "Looks into several questions side by side and writes a cited report. For models that call tools.",
+        True,
+    ),
     "closed-book": (
         "Without documents",
         "The language model answers from memory alone. Nothing supports what it says.",
@@ -74,17 +111,18 @@ STRATEGIES: Mapping[str, tuple[str, str, bool]] = {
 
 def strategies(services: Services) -> list[StrategyInfo]:
     missing = _why_no_lm(services)
-    return [
-        StrategyInfo(
-            name=name,
-            label=label,
-            description=description,
-            needs_lm=needs_lm,
-            available=not (needs_lm and missing),
-            reason=missing if needs_lm else "",
+    found = []
+    for name, (label, description, needs_lm) in STRATEGIES.items():
+        reason = missing if needs_lm else ""
+        lm = services.models.lm
+        if name == "research" and lm is not None and not calls_tools(lm):
+            reason = f"{lm.name} makes no native tool calls: use a model server that does (lm_runtime openai)"
+        found.append(
+            StrategyInfo(
+                name=name, label=label, description=description, needs_lm=needs_lm, available=not reason, reason=reason
+            )
         )
-        for name, (label, description, needs_lm) in STRATEGIES.items()
-    ]
+    return found
 
 
 def _why_no_lm(services: Services) -> str:
@@ -110,7 +148,7 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
     check_strategy(name)
     info = next(s for s in strategies(services) if s.name == name)
     if not info.available:
-        raise ModelUnavailable(f"strategy {name!r} needs a language model, and {info.reason}")
+        raise ModelUnavailable(f"strategy {name!r} cannot be had: {info.reason}")
     engine, queue = services.engine, services.models.lm
     return assemble(
         name,
@@ -195,18 +233,14 @@ def assemble(name: str, parts: Parts) -> Strategy:
         query_side=side,
         provenance=provenance,
     )
-    return _loop(name, kit, settings)
-
-
-def _loop(name: str, kit: Kit, settings: Settings) -> Strategy:
-    match name:
-        case "full-context":
-            return full_context(kit)
-        case "cot":
-            return cot(kit, examples=load_examples() if settings.cot_examples else ())
-        case "self-consistency":
-            return self_consistency(kit, n=settings.samples)
-    raise InvalidRequest(f"strategy {name!r} is named and not built")
+    extract = functools.partial(assemble, "extract", parts)
+    if name == "auto":
+        routes = {each: functools.partial(assemble, each, parts) for each in STRATEGIES if each != name}
+        return auto(kit, routes, route_plans(kit.lm, settings))
+    loop = build_loop(name, kit, settings)
+    # A model this small is right only now and then: where its answer fails the check, the documents are quoted instead.
+    small = settings.lm_runtime == "openvino" and settings.lm_model == "packaged"
+    return with_fallback(kit, loop, extract) if small and name != "full-context" else loop
 
 
 def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:

@@ -256,7 +256,9 @@ def main() -> None:
         return [await solve(p) for p in puzzles]
 
     done = asyncio.run(every())
-    print(f"{sum(s for s, _ in done)} of {len(done)} solved with a perfect evaluator, {sum(c for _, c in done):,} calls")
+    print(
+        f"{sum(s for s, _ in done)} of {len(done)} solved with a perfect evaluator, {sum(c for _, c in done):,} calls"
+    )
 
 
 if __name__ == "__main__":

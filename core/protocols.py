@@ -159,6 +159,19 @@ class LanguageModel(Protocol):
     ) -> AsyncIterator[LMEvent]: ...
 
 
+@runtime_checkable
+class CallsTools(Protocol):
+    """A language model that says whether it makes native tool calls."""
+
+    @property
+    def native_tools(self) -> bool: ...
+
+
+def calls_tools(lm: LanguageModel) -> bool:
+    """Whether ``lm`` makes native tool calls; one that does not say makes none."""
+    return isinstance(lm, CallsTools) and lm.native_tools
+
+
 class Tool(Protocol):
     @property
     def spec(self) -> ToolSpec: ...

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 from core.errors import Busy, InvalidRequest
 from core.events import LMEvent
-from core.protocols import LanguageModel
+from core.protocols import LanguageModel, calls_tools
 from core.types import LOCAL_USER_ID, Message, SamplingParams, ToolSpec
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class LMQueue:
     @property
     def context_tokens(self) -> int:
         return self._lm.context_tokens
+
+    @property
+    def native_tools(self) -> bool:
+        return calls_tools(self._lm)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return self._lm.count_tokens(messages)
@@ -154,6 +158,10 @@ class _UserView:
     @property
     def context_tokens(self) -> int:
         return self._queue.context_tokens
+
+    @property
+    def native_tools(self) -> bool:
+        return self._queue.native_tools
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return self._queue.count_tokens(messages)
