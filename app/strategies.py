@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from agents.extract import ExtractStrategy
 from agents.nested import with_fallback
 from agents.rag import RagStrategy
 from agents.run import Provenance
+from agents.taping import Tape, TapedLibrary, TapedLM, TapedStrategy, TapedVerifier, taped_retriever
 from agents.tools.library import Library, NoLibrary
 from app.library import StoreLibrary
 from app.loops import build_loop, route_plans
@@ -149,21 +151,28 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
     info = next(s for s in strategies(services) if s.name == name)
     if not info.available:
         raise ModelUnavailable(f"strategy {name!r} cannot be had: {info.reason}")
-    engine, queue = services.engine, services.models.lm
-    return assemble(
-        name,
-        Parts(
-            settings=services.settings,
-            retriever=retriever_for(services),
-            encoder=services.encoder,
-            lm=queue.for_user(principal.user_id) if queue is not None else None,
-            verifier=build_verifier(services.settings),
-            offload=services.offload,
-            index_version=lambda: str(engine.status().change),
-            query_options=options,
-            library=StoreLibrary(services.store),
-        ),
+    queue = services.models.lm
+    lm = queue.for_user(principal.user_id) if queue is not None else None
+    tape = Tape()
+    parts = Parts(
+        settings=services.settings,
+        retriever=taped_retriever(retriever_for(services), tape),
+        encoder=services.encoder,
+        lm=TapedLM(lm, tape) if lm is not None else None,
+        verifier=TapedVerifier(build_verifier(services.settings), tape),
+        offload=services.offload,
+        index_version=lambda: str(services.engine.status().change),
+        query_options=options,
+        library=TapedLibrary(StoreLibrary(services.store), tape),
     )
+    inputs = {
+        "options": dataclasses.asdict(options),
+        "encoder": services.encoder.revision,
+        "lm": None
+        if lm is None
+        else {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": calls_tools(lm)},
+    }
+    return TapedStrategy(assemble(name, parts), tape, inputs)
 
 
 def check_strategy(name: str) -> None:

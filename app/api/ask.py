@@ -146,9 +146,3 @@ _FAILURE_STATUS = {
 async def cancel_run(run_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     services.runs.cancel(principal, run_id)
     return {"run_id": run_id, "state": "cancelling"}
-
-
-@router.get("/traces/{run_id}")
-async def get_trace(run_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """Every step of a run."""
-    return await services.offload(services.traces.get, principal, run_id)

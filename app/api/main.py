@@ -20,6 +20,7 @@ from app.api import (
     problem,
     search,
     system,
+    traces,
     tuning,
     upkeep,
     urls,
@@ -46,7 +47,22 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     )
     app.state.services = services
     problem.install(app)
-    for room in (collections, tuning, documents, jobs, preview, search, ask, chats, system, work, parts, upkeep, urls):
+    for room in (
+        collections,
+        tuning,
+        documents,
+        jobs,
+        preview,
+        search,
+        ask,
+        chats,
+        traces,
+        system,
+        work,
+        parts,
+        upkeep,
+        urls,
+    ):
         app.include_router(room.router)
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from app.cli import ask, bench, collections, documents, ingest, jobs, reindex, search, serve, tune, upkeep
+from app.cli import ask, bench, collections, documents, ingest, jobs, reindex, search, serve, trace, tune, upkeep
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
 from app.cli.eval import eval_app
@@ -38,6 +38,7 @@ app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(trace.app, name="trace")
 
 
 def main() -> None:
