@@ -119,7 +119,7 @@ async def think(
 ) -> Chain:
     """One chain of thought about the desk's question."""
 
-    def prompt(reasoning: str = "") -> str:
+    def prompt(reasoning: str | None = None) -> str:
         return desk.kit.prompts.render(
             PROMPT,
             mark=desk.mark,
