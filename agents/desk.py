@@ -84,6 +84,7 @@ class Desk:
         self.hits: list[Hit] = []
         self.mark = context.mark_for(recorder.run_id)
         self._retriever = kit.retriever
+        self._searched = False
         self._ended = False
 
     async def open(self, question: str, history: Sequence[Message]) -> None:
@@ -145,6 +146,7 @@ class Desk:
 
     async def find(self, query: str, k: int | None = None) -> list[Hit]:
         """Passages for a query, best first, several sources; not yet among ``hits``."""
+        self._searched = True
         n = k or self.kit.k
         work = self.kit.offload(search_spread, self._retriever, query, n, self.where, max(1, (n + 1) // 2))
         return await self.budget.bounded(work)
@@ -223,7 +225,11 @@ class Desk:
     def do_not_know(self, detail: str, *, limit: str = "") -> None:
         """Ends the run without an answer."""
         reasons = [f"Not finished: {limit}."] if limit else []
-        reasons.append(abstention_reason(self.asked, self.hits, detail))
+        reasons.append(
+            abstention_reason(self.asked, self.hits, detail)
+            if self._searched
+            else f"The model searched for nothing. {detail}".strip()
+        )
         answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=" ".join(reasons), hits=tuple(self.hits))
         self.emit(TokenSaid(text=I_DO_NOT_KNOW))
         self.finish(answer, "limit" if limit else "abstained")

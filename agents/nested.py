@@ -86,7 +86,7 @@ def with_fallback(kit: Kit, inner: AtDesk, spare: Callable[[], Strategy]) -> AtD
         passed, why = holds(first.answer)
         if not passed and desk.budget.seconds_left > 0:
             desk.step(
-                "reflect", thought=f"The model's answer failed its check: {why}. The documents are quoted instead."
+                "reflect", thought=f"The model's answer failed its check: {why}. Looking for a sentence to quote."
             )
             second = Nested(spare(), desk.recorder, Budget(Limits(max_seconds=desk.budget.seconds_left)), desk.emit)
             await second.run(question, history, desk.where)
@@ -96,7 +96,11 @@ def with_fallback(kit: Kit, inner: AtDesk, spare: Callable[[], Strategy]) -> AtD
                 desk.finish(replace(second.answer, reason=reason), second.stop_reason)
                 return
         first.say()
-        desk.finish(first.answer, first.stop_reason)
+        answer = first.answer
+        if not passed and not answer.abstained:
+            reason = f"{answer.reason} The model's answer failed its check ({why}), and no sentence answers by itself."
+            answer = replace(answer, reason=reason.strip())
+        desk.finish(answer, first.stop_reason)
 
     return AtDesk(inner.name, loop, kit, inner.prompts)
 

@@ -23,7 +23,7 @@ from agents.desk import AtDesk, Desk, Kit
 from agents.saying import fits
 from agents.tools.calculating import CalculatorTool
 from agents.tools.reading import LookupTool, OutlineTool, Reading, ReadTool, SearchTool
-from agents.tools.toolbox import Toolbox
+from agents.tools.toolbox import REPEATS, Toolbox
 from core.errors import LimitReached, RetryModel
 from core.protocols import Tool
 from core.types import Message, ToolCall, ToolResult, ToolSpec
@@ -35,6 +35,7 @@ _EXAMPLES = "react_examples.txt"
 _TURN_TOKENS = 160
 _ACTION = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
 _ARGUMENT = {"search": "query", "lookup": "string"}
+_CIRCLES = "The model did the same thing again and again."
 _KEPT_TOOL_CHARACTERS = 240  # of a tool's result that had to make room
 
 FINISH = ToolSpec(
@@ -97,6 +98,7 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
     reading = Reading(desk)
     toolbox = Toolbox([SearchTool(reading), LookupTool(reading)], desk.budget)
     attempt = Attempt()
+    before, same = ("", ""), 0
     try:
         for i in range(1, turns + 1):
             desk.budget.take_step()
@@ -117,8 +119,10 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
             if done is not None:
                 attempt.answer = done
                 return attempt
-            if toolbox.in_circles:
-                attempt.why = "The model did the same thing again and again."
+            this = (_lowered(action), observation)
+            before, same = this, same + 1 if this == before else 1
+            if same == REPEATS:  # invalid actions, too
+                attempt.why = _CIRCLES
                 attempt.errors.append(attempt.why)
                 return attempt
     except LimitReached as e:
@@ -152,7 +156,7 @@ async def act(toolbox: Toolbox, action: str, i: int) -> tuple[str, str | None, s
 
     The first letter may be a capital, as in the authors' code; all else that is none of the three is an invalid action.
     """
-    action = action[:1].lower() + action[1:]
+    action = _lowered(action)
     m = _ACTION.fullmatch(action)
     if m is None or m[1] not in ("search", "lookup", "finish"):
         written = " ".join(action.split())
@@ -164,8 +168,12 @@ async def act(toolbox: Toolbox, action: str, i: int) -> tuple[str, str | None, s
     return observation, None, observation if result.error else ""
 
 
+def _lowered(action: str) -> str:
+    return action[:1].lower() + action[1:]
+
+
 def _as_call(action: str, i: int) -> ToolCall | None:
-    m = _ACTION.fullmatch(action[:1].lower() + action[1:])
+    m = _ACTION.fullmatch(_lowered(action))
     if m is None:
         return None
     return ToolCall(call_id=f"action-{i}", name=m[1], arguments={_ARGUMENT.get(m[1], "answer"): m[2]})
@@ -233,7 +241,7 @@ async def by_tool_calls(
                     return attempt
                 thought, began = "", desk.recorder.now_s()
             if toolbox.in_circles:
-                attempt.why = "The model did the same thing again and again."
+                attempt.why = _CIRCLES
                 attempt.errors.append(attempt.why)
                 return attempt
     except LimitReached as e:

@@ -21,7 +21,7 @@ from agents.verify import RuleVerifier
 from core.events import Event, StepTaken
 from core.offload import Offload
 from core.protocols import Strategy
-from core.types import Limits, Step
+from core.types import Limits, Step, ToolCall
 from lm.scripted import Reply, ScriptedLM
 from tests.contract.strategy_suite import HARBOUR, ORCHARD, QUESTION, UNANSWERABLE, StrategySuite, answer_of, collect
 from tests.support.kits import kit_of
@@ -246,8 +246,6 @@ def test_tool_calls_are_bounded(library: PassageRetriever, offload: Offload) -> 
 def test_an_unknown_tool_and_a_wrong_argument_are_answered_with_what_there_is(
     library: PassageRetriever, offload: Offload
 ) -> None:
-    from core.types import ToolCall
-
     lm = ScriptedLM(
         [
             Reply(tool_calls=(ToolCall(call_id="1", name="send_mail", arguments={"to": "x"}),)),

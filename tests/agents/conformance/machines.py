@@ -90,9 +90,8 @@ def react(question: str, world: World, reflections: Sequence[str] = ()) -> Gener
             observation = world.lookup(lowered[7:-1])
         else:
             observation = f"Invalid action: {' '.join(lowered.split())}"
-        if not observation.startswith("Invalid action"):
-            same = same + 1 if before == (lowered, observation) else 1
-            before = (lowered, observation)
+        same = same + 1 if before == (lowered, observation) else 1
+        before = (lowered, observation)
         observations.append(observation)
         said += f"Thought {i}: {thought}\nAction {i}: {action}\nObservation {i}: {observation}\n"
         if same == 3:
