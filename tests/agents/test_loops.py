@@ -182,7 +182,7 @@ def test_reflexion_tries_again_with_what_it_learned_and_never_more_than_three(
             return Reply(text="I failed because I guessed. I should search for the orchard.")
         return Reply(text="I guess.\nAction 1: finish[Tom Varga planted it in 1950.]")
 
-    lm = ScriptedLM(wrong)  # type: ignore[arg-type]
+    lm = ScriptedLM(wrong)
     events = asyncio.run(collect(reflexion(kit_of(library, lm, offload)), QUESTION))
     first_turns = [a.messages[-1].content for a in lm.asked if a.messages[-1].content.endswith("Thought 1:")]
     assert [p.count("- I failed because I guessed.") for p in first_turns] == [0, 1, 2]
@@ -216,7 +216,7 @@ def test_a_miss_of_self_rag_triggers_a_new_query(library: PassageRetriever, offl
             return Reply(text="5")
         return Reply(text="Tom Varga kept it [2].")
 
-    lm = ScriptedLM(judging)  # type: ignore[arg-type]
+    lm = ScriptedLM(judging)
     asyncio.run(collect(self_rag(kit_of(library, lm, offload)), "Who was in charge of the orchard tower?"))
     assert library.queries == ["Who was in charge of the orchard tower?", "lighthouse keeper Port Ellis"]
 
