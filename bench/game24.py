@@ -1,7 +1,7 @@
 """Game of 24 for Tree of Thoughts: four numbers, each used once, make 24 with + - * and /.
 
-    python -m bench.game24 --puzzles ../shared/data/game24/24.csv --ranks 801-900            # with a perfect evaluator
-    python -m bench.game24 … --model                                                         # with the settings' model
+    openbook bench game24 -- --puzzles ../shared/data/game24/24.csv --ranks 801-900          # with a perfect evaluator
+    openbook bench game24 -- … --model                                                       # with the settings' model
 
 Steps are lines "4 + 8 = 12 (left: 5 6 12)", the fourth is "Answer: … = 24". An answer counts if exact arithmetic says so.
 """
@@ -239,12 +239,12 @@ async def solve_with_model(puzzles: Sequence[str]) -> list[bool]:
     return solved
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--puzzles", type=Path, required=True)
     parser.add_argument("--ranks", default="801-900")
     parser.add_argument("--model", action="store_true")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     first, last = map(int, chosen.ranks.split("-"))
     puzzles = read_puzzles(chosen.puzzles, first, last)
     if chosen.model:
