@@ -70,7 +70,7 @@ def _line(step: Step, width: int) -> str:
     call = step.get("tool_call")
     done = ""
     if call:
-        named = f"{call['name']}: {', '.join(str(v) for v in call['arguments'].values())}"
+        named = f"{call['name']}: {', '.join(v for v in call['arguments'].values() if isinstance(v, str))}"
         done = f'<span class="ob-step-call">{inert_html(_cut(named, width))}</span>'
     parts = [
         f'<span class="ob-step-kind">{inert_html(_WORDS.get(str(step.get("kind")), "Step"))}</span>',
