@@ -34,6 +34,7 @@ PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2")
 _EXAMPLES = "react_examples.txt"
 _TURN_TOKENS = 160
 _ACTION = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
+_NAMES = ("search", "lookup", "finish")
 _ARGUMENT = {"search": "query", "lookup": "string"}
 _CIRCLES = "The model did the same thing again and again."
 _KEPT_TOOL_CHARACTERS = 240  # of a tool's result that had to make room
@@ -158,7 +159,7 @@ async def act(toolbox: Toolbox, action: str, i: int) -> tuple[str, str | None, s
     """
     action = _lowered(action)
     m = _ACTION.fullmatch(action)
-    if m is None or m[1] not in ("search", "lookup", "finish"):
+    if m is None or m[1] not in _NAMES:
         written = " ".join(action.split())
         return f"Invalid action: {written}", None, f"invalid action: {written}"
     if m[1] == "finish":
@@ -173,8 +174,9 @@ def _lowered(action: str) -> str:
 
 
 def _as_call(action: str, i: int) -> ToolCall | None:
+    """The call that an action is; None of what is no action, for nothing was called then."""
     m = _ACTION.fullmatch(_lowered(action))
-    if m is None:
+    if m is None or m[1] not in _NAMES:
         return None
     return ToolCall(call_id=f"action-{i}", name=m[1], arguments={_ARGUMENT.get(m[1], "answer"): m[2]})
 
@@ -229,8 +231,14 @@ async def by_tool_calls(
             for call in said.tool_calls:
                 result = await _called(toolbox, call)
                 error = result.content if result.error else ""
+                known = any(call.name == spec.name for spec in specs)
                 desk.step(
-                    "act", thought=thought, tool_call=call, observation=result.content, error=error, started_s=began
+                    "act",
+                    thought=thought,
+                    tool_call=call if known else None,  # what there is not was not called
+                    observation=result.content,
+                    error=error,
+                    started_s=began,
                 )
                 if error:
                     attempt.errors.append(error)
