@@ -20,30 +20,11 @@ class QuestionCalls(Line):
         *,
         k: int | None = None,
         retriever: str | None = None,
-        explain: bool = False,
-        sparse: str | None = None,
-        dense: str | None = None,
-        fusion: str | None = None,
-        rerank: bool | None = None,
         collapse_duplicates: bool | None = None,
-        hyde: bool | None = None,
-        decompose: bool | None = None,
     ) -> list[replies.Hit]:
-        """The hits of ``search_whole``."""
-        return self.search_whole(
-            query,
-            collections,
-            k=k,
-            retriever=retriever,
-            explain=explain,
-            sparse=sparse,
-            dense=dense,
-            fusion=fusion,
-            rerank=rerank,
-            collapse_duplicates=collapse_duplicates,
-            hyde=hyde,
-            decompose=decompose,
-        )["hits"]
+        """The hits of ``search_whole``, for those who choose little."""
+        found = self.search_whole(query, collections, k=k, retriever=retriever, collapse_duplicates=collapse_duplicates)
+        return found["hits"]
 
     def search_whole(
         self,

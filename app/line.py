@@ -49,6 +49,13 @@ class Line:
             trust_env=not _is_loopback(self.base_url),  # a proxy of the environment cannot reach our loopback
         )
 
+    def asynchronous(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
+        """A client of the same server, as the same person, for those who await."""
+        trust_env = not _is_loopback(self.base_url)
+        return httpx.AsyncClient(
+            base_url=self.base_url, headers=self._http.headers, timeout=timeout, trust_env=trust_env
+        )
+
     def close(self) -> None:
         self._http.close()
 

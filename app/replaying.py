@@ -24,6 +24,7 @@ from app.trace_diff import differences, with_times_of
 from app.wiring import build_verifier
 from core.errors import InvalidRequest, OpenbookError
 from core.events import RunDone, RunFailed
+from core.settings import Settings
 from core.types import Limits, Message, Principal, Recorded, Where
 
 Json = dict[str, Any]
@@ -79,17 +80,14 @@ async def replay(services: Services, principal: Principal, recorded: Mapping[str
         raise OpenbookError(f"the replay of {recorded['run_id']} ended without an end")
     found = _plain(trace_json(outcome.trace))
     found |= {"inputs": recorded["inputs"], "calls": recorded["calls"]}
-    if not changes:
-        found |= {"settings_hash": recorded["settings_hash"], "index_version": recorded["index_version"]}
+    found |= {"settings_hash": recorded["settings_hash"]}  # of paths, too, which are this place's
     found = with_times_of(found, recorded)
-    settings_now = services.settings.digest()
     return {
         "run_id": recorded["run_id"],
         "identical": _bytes(found) == _bytes(recorded),
         "changed": {"question": changes.question, "strategy": changes.strategy, "said": dict(changes.said)},
         "differences": differences(recorded, found),
         "anew": tape.anew,
-        "settings_changed": settings_now != recorded["settings_hash"],
         "error": outcome.message if isinstance(outcome, RunFailed) else "",
         "trace": found,
     }
@@ -125,7 +123,7 @@ def _parts(
     if known is None and lm is not None:
         known = {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": False}
     return Parts(
-        settings=services.settings,
+        settings=_settings(services, inputs),
         retriever=TapedExpandingRetriever(retriever_for(services) if live else None, tape, replaying=True),
         encoder=services.encoder,
         lm=ReplayedLM(tape, known, limits.max_seconds, lm) if known is not None else None,
@@ -135,6 +133,14 @@ def _parts(
         query_options=QueryOptions(**inputs["options"]),
         library=TapedLibrary(StoreLibrary(services.store) if live else None, tape, replaying=True),
     )
+
+
+def _settings(services: Services, inputs: Mapping[str, Any]) -> Settings:
+    """Those of the run, in this place. Raises InvalidRequest where this version no longer knows one of them."""
+    try:
+        return Settings(**{**inputs["settings"], "data_dir": services.settings.data_dir})
+    except ValueError as e:
+        raise InvalidRequest(f"the run's settings are not those of this version: {e}", code="old-recording") from e
 
 
 def _plain(value: Json) -> Json:

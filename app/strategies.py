@@ -166,6 +166,7 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
         library=TapedLibrary(StoreLibrary(services.store), tape),
     )
     inputs = {
+        "settings": services.settings.recorded(),
         "options": dataclasses.asdict(options),
         "encoder": services.encoder.revision,
         "lm": None

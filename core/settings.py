@@ -29,6 +29,10 @@ NOT_SETTINGS = frozenset(
 LISTS = frozenset({"allowed_hosts", "phone_regions", "url_allow"})
 
 
+# Where something is and who may come in: no part of what an answer follows from.
+_OF_THE_PLACE = {"data_dir", "host", "port", "ui_port", "allowed_hosts", "url_allow", "lm_api_key", "lm_base_url"}
+
+
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -153,11 +157,16 @@ class Settings(BaseModel):
             return self.context_passages
         return min(self.k, 4) if self.lm_runtime == "openvino" else self.k
 
+    def recorded(self) -> dict[str, Any]:
+        """What differs from the defaults and can change an answer, as JSON, without paths, addresses and secrets."""
+        kept: dict[str, Any] = self.model_dump(
+            mode="json", exclude_defaults=True, exclude={*_OF_THE_PLACE, "lm_script"}
+        )
+        return kept
+
     def digest(self) -> str:
         """A short hash of everything that can change an answer; addresses and secrets are left out."""
-        kept = self.model_dump_json(
-            exclude={"data_dir", "host", "port", "ui_port", "allowed_hosts", "url_allow", "lm_api_key", "lm_base_url"}
-        )
+        kept = self.model_dump_json(exclude=_OF_THE_PLACE)
         return hashlib.sha256(kept.encode()).hexdigest()[:16]
 
 

@@ -10,6 +10,7 @@ from eval.compare import Comparison, signed
 from eval.faithfulness import FaithfulnessResult
 from eval.qa_scores import QaResult
 from eval.retrieval import RetrievalResult
+from eval.toolcalls.run import ToolCallsResult, share
 
 Style = Literal["plain", "markdown"]
 
@@ -51,6 +52,23 @@ def retrieval_report(result: RetrievalResult, *, style: Style = "plain") -> str:
     ]
     if result.judged_not_in_corpus:
         facts.append(f"{result.judged_not_in_corpus:,} judgements are of documents that the corpus lacks")
+    return "\n".join(facts)
+
+
+def toolcalls_report(result: ToolCallsResult, *, style: Style = "plain") -> str:
+    """One model on one folder of questions."""
+    found = result.to_json()
+    rows = [(name, f"{len(some):,}", f"{share(some):.3f}") for name, some in result.categories().items()]
+    rows.append(("all", f"{found['n']:,}", f"{found['accuracy']:.3f}"))
+    facts = [
+        f"{result.model}, {'native tool calls' if result.mode == 'native' else 'calls written as text'}, "
+        f"on {result.dataset}",
+        "",
+        table(("category", "questions", "right"), rows, style=style),
+        "",
+        f"mean over categories {found['mean_accuracy']:.3f}; {found['unparsable']:,} answers were no calls, "
+        f"{found['failed']:,} questions failed; {result.seconds / found['n']:.2f} s per question",
+    ]
     return "\n".join(facts)
 
 

@@ -15,7 +15,7 @@ from app.api.search import Collections
 from app.api.sse import EventStream, event_bytes
 from app.asking import begin
 from app.query_sides import QueryOptions
-from app.runs import Run
+from app.runs import Hook, Run
 from app.services import Services
 from app.shapes import answer_json, event_json, trace_json
 from core.events import RunDone, RunFailed
@@ -71,10 +71,6 @@ class AskRequest(BaseModel):
 async def ask(body: AskRequest, request: Request, services: ServicesHere, principal: PrincipalHere) -> Response:
     """The answer as JSON, or with ``"stream": true`` as server-sent events:
     run, step, token, sentence, citation, usage, then done or error."""
-
-    async def keep(run: Run) -> None:
-        await keep_trace(services, principal, run)
-
     run = begin(
         services,
         principal,
@@ -86,10 +82,19 @@ async def ask(body: AskRequest, request: Request, services: ServicesHere, princi
         history=tuple(
             Message(role="user" if t.role == "user" else "assistant", content=t.content) for t in body.history
         ),
-        on_end=keep,
+        on_end=keeper(services, principal),
         options=QueryOptions(rewrite=body.query_rewrite, hyde=body.hyde, decompose=body.decompose),
     )
     return EventStream(run_events(run)) if body.stream else await whole_answer(run, request)
+
+
+def keeper(services: Services, principal: Principal) -> Hook:
+    """What a run outside a conversation leaves behind: its trace."""
+
+    async def keep(run: Run) -> None:
+        await keep_trace(services, principal, run)
+
+    return keep
 
 
 async def keep_trace(services: Services, principal: Principal, run: Run) -> None:
@@ -112,6 +117,16 @@ async def run_events(run: Run) -> AsyncIterator[bytes]:
 
 async def whole_answer(run: Run, request: Request) -> Response:
     """Waits for the answer; a reader who leaves stops the run."""
+    await left_or_ended(run, request)
+    match run.outcome:
+        case RunDone(answer=answer, trace=trace):
+            return JSONResponse(answer_json(answer, trace))
+        case outcome:
+            return failure(outcome)
+
+
+async def left_or_ended(run: Run, request: Request) -> None:
+    """Waits until the run has ended, and stops it when its reader leaves."""
     try:
         while not await run.wait(DISCONNECT_LOOK_S):
             if await request.is_disconnected():
@@ -119,13 +134,13 @@ async def whole_answer(run: Run, request: Request) -> Response:
     finally:
         run.cancel()
         await run.wait()
-    match run.outcome:
-        case RunDone(answer=answer, trace=trace):
-            return JSONResponse(answer_json(answer, trace))
-        case RunFailed(code=code, message=message):
-            return problem(_FAILURE_STATUS.get(code, 500), code, message)
-        case None:
-            return problem(409, "cancelled", "the run was stopped")
+
+
+def failure(outcome: RunFailed | None, *, openai: bool = False) -> Response:
+    """Of a run that broke, or was stopped (None); ``openai`` as in ``problem``."""
+    if outcome is None:
+        return problem(409, "cancelled", "the run was stopped", openai=openai)
+    return problem(_FAILURE_STATUS.get(outcome.code, 500), outcome.code, outcome.message, openai=openai)
 
 
 _FAILURE_STATUS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -52,22 +53,35 @@ def status_of(error: OpenbookError) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    body = {
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, *, openai: bool = False
+) -> JSONResponse:
+    """``openai`` adds the member that clients of OpenAI's API read."""
+    body: dict[str, Any] = {
         "type": f"/problems/{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
     }
+    if openai:
+        body["error"] = openai_error(code, detail)
     return JSONResponse(body, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def openai_error(code: str, message: str) -> dict[str, str | None]:
+    return {"message": message, "type": code, "param": None, "code": code}
+
+
+def _speaks_openai(request: Request) -> bool:
+    return "openai" in getattr(request.scope.get("route"), "tags", ())
 
 
 def install(app: FastAPI) -> None:
     """Adds the handlers to ``app``."""
 
     @app.exception_handler(OpenbookError)
-    async def _openbook_error(_request: Request, error: OpenbookError) -> Response:
+    async def _openbook_error(request: Request, error: OpenbookError) -> Response:
         status = status_of(error)
         if status == 500:
             logger.error("unclassified error: %s", error.message)
@@ -76,15 +90,15 @@ def install(app: FastAPI) -> None:
             headers["Retry-After"] = str(error.retry_after_s)
         elif isinstance(error, NotReady):
             headers["Retry-After"] = "2"
-        return problem(status, error.code, error.message, headers)
+        return problem(status, error.code, error.message, headers, openai=_speaks_openai(request))
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
         parts = []
         for found in error.errors()[:5]:
             where = ".".join(str(p) for p in found["loc"] if p != "body") or "body"
             parts.append(f"{where}: {found['msg']}")
-        return problem(422, "invalid-request", "; ".join(parts))
+        return problem(422, "invalid-request", "; ".join(parts), openai=_speaks_openai(request))
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> Response:

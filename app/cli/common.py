@@ -104,3 +104,14 @@ def progress_bar(label: str) -> Iterator[Callable[[float, str], None]]:
     with Progress(*columns, console=stderr, transient=True) as progress:
         task = progress.add_task(label, total=1.0, detail="")
         yield lambda share, detail: progress.update(task, completed=share, detail=detail)
+
+
+@contextmanager
+def told(label: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress of an evaluation (its stage, how much is done, of how much) as a bar."""
+    with progress_bar(label) as bar:
+
+        def tell(stage: str, done: int, total: int) -> None:
+            bar(done / total if total else 1.0, f"{stage} {done:,} of {total:,}")
+
+        yield tell

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +11,15 @@ import typer
 
 from app import wiring
 from app.cli.ask import StrategyChoice
-from app.cli.common import AsJson, DataDir, connected, print_json, progress_bar
+from app.cli.common import AsJson, DataDir, connected, print_json, told
+from app.cli.eval_gate import gate
+from app.cli.eval_toolcalls import toolcalls
 from app.cli.search import DenseOption, RerankOption, RetrieverOption, SparseOption
 from core.offload import Offload
 from core.settings import Settings
 
 if TYPE_CHECKING:
     from eval.datasets import QaDataset
-    from eval.progress import Progress
     from eval.qa import QaMode
     from eval.qa_scores import QaResult
 
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
 eval_app = typer.Typer(
     no_args_is_help=True, help="Measure retrieval, answers and verifiers; compare two runs.", rich_markup_mode=None
 )
+
+
+eval_app.command("toolcalls")(toolcalls)
+eval_app.command("gate")(gate)
 
 
 class FusionChoice(enum.StrEnum):
@@ -88,7 +91,7 @@ def retrieval(
     if run_out is not None:
         check_ids(data.queries, "query")
         check_ids((document.doc_id for document in data.corpus), "document")
-    with _told("eval retrieval") as progress:
+    with told("eval retrieval") as progress:
         result = run_retrieval(
             data,
             adhoc_retriever_factory(settings.retriever, settings.sparse, settings.dense, settings.fusion, reranker),
@@ -153,7 +156,7 @@ def faithfulness(dataset: ClaimsFile, as_json: AsJson = False, data_dir: DataDir
     from eval.report import faithfulness_report
 
     data = load_faithfulness(dataset)
-    with _told("eval faithfulness") as progress:
+    with told("eval faithfulness") as progress:
         result = run_faithfulness(data, wiring.build_verifier(settings), progress=progress)
     print_json(result.to_json()) if as_json else print(faithfulness_report(result))
 
@@ -183,7 +186,7 @@ def compare(
 
     asked = tuple(metric or ())
     a, b = (load_run(path, qrels=qrels, metrics=asked or STANDARD_METRICS) for path in (run_a, run_b))
-    with _told("eval compare") as progress:
+    with told("eval compare") as progress:
         comparison = compare_runs(a, b, metrics=asked, intersect=intersect, seed=seed, progress=progress)
     print_json(comparison.to_json()) if as_json else print(comparison_report(comparison))
 
@@ -198,7 +201,7 @@ def _answered(
     offload = Offload(max_threads=concurrency)
 
     async def measure(make: Any) -> QaResult:
-        with _told("eval qa") as progress:
+        with told("eval qa") as progress:
             answer: AnswerOne = make()
             return await run_qa(
                 data,
@@ -240,17 +243,6 @@ def _retrieval_options(settings: Settings, reranker: wiring.RerankerName) -> dic
         options["fusion"] = settings.fusion
         options |= {"alpha": settings.fusion_alpha} if settings.fusion == "convex" else {"rrf_k": settings.rrf_k}
     return options
-
-
-@contextmanager
-def _told(label: str) -> Iterator[Progress]:
-    """Progress of an evaluation as a bar on stderr, where stderr is a terminal."""
-    with progress_bar(label) as bar:
-
-        def tell(stage: str, done: int, total: int) -> None:
-            bar(done / total if total else 1.0, f"{stage} {done:,} of {total:,}")
-
-        yield tell
 
 
 def _value(choice: enum.StrEnum | None) -> str | None:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from app.cli import ask, bench, collections, documents, ingest, jobs, reindex, search, serve, trace, tune, upkeep
+from app.cli import ask, bench, collections, documents, ingest, jobs, mcp, reindex, search, serve, trace, tune, upkeep
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
 from app.cli.eval import eval_app
@@ -33,6 +33,7 @@ app.command("reindex")(reindex.reindex)
 app.command("rollback")(reindex.rollback)
 app.command("tune")(tune.tune)
 app.command("doctor")(doctor_command.doctor)
+app.command("mcp")(mcp.mcp)
 app.command("bench")(bench.bench)
 app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")

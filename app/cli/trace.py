@@ -111,8 +111,8 @@ def _tell(result: dict[str, Any], *, changed: bool) -> None:
         return
     if changed:
         print(f"{result['anew']} requests were asked anew")
-    elif result["settings_changed"]:
-        print("not identical: the settings are not those of the run")
+    else:
+        print("not identical: this version thinks otherwise")
     _differences(result["differences"])
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest, ModelUnavailable
 from core.types import Vectors
+from models.openvino_run import check_precision
 from models.packaged import sha256_of
 from models.tokenizer import PieceTokenizer, check_texts, readable
 
@@ -51,8 +52,7 @@ class SentenceTransformersEncoder:
         Raises:
             InvalidRequest: an unknown precision, or a number out of range.
         """
-        if precision not in ("auto", "fp32", "bf16"):
-            raise InvalidRequest(f"unknown encoder precision {precision!r}: choose auto, fp32 or bf16")
+        check_precision(precision, "encoder")
         if batch_size < 1:
             raise InvalidRequest(f"batch_size={batch_size}: use 1 or more")
         self._name = model_name_or_path

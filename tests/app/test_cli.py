@@ -21,6 +21,7 @@ COMMANDS = [
     ["tune"],
     ["ask"],
     ["doctor"],
+    ["mcp"],
     ["collections", "list"],
     ["collections", "create"],
     ["collections", "delete"],
@@ -41,6 +42,8 @@ COMMANDS = [
     ["eval", "qa"],
     ["eval", "faithfulness"],
     ["eval", "compare"],
+    ["eval", "toolcalls"],
+    ["eval", "gate"],
 ]
 
 
@@ -87,22 +90,28 @@ def test_ingest_search_and_ask_work_without_a_server(tmp_path: Path, notes: Path
     assert states == {"rocket.md": "ready", "deep/bread.txt": "ready", "deep/empty.txt": "failed"}
     assert {"job_id", "file", "state", "reason", "doc_id", "pages", "chunks", "seconds"} <= set(report["jobs"][0])
 
-    hits = json_of(openbook("search", "sourdough", "-c", "notes", "--k", "1", "--json", data_dir=data))["hits"]
-    assert hits[0]["title"]
-    assert "45 minutes" in hits[0]["text"]
-
-    meant = openbook("search", "Satrun rocket", "-c", "notes", data_dir=data).stdout
-    assert "did you mean: Saturn rocket" in meant
-    assert json_of(openbook("search", "Satrun", "-c", "notes", "--json", data_dir=data))["did_you_mean"] == {
-        "query": "Saturn", "terms": [{"from": "Satrun", "to": "Saturn"}],
-    }  # fmt: skip
-    assert json_of(openbook("search", "Saturn", "-c", "notes", "--json", data_dir=data))["did_you_mean"] is None
+    found = openbook("search", "Satrun rocket", "-c", "notes", data_dir=data).stdout
+    assert "did you mean: Saturn rocket" in found and "110.6 metres" in found
 
     answer = json_of(openbook("ask", "How tall was the Saturn V?", "-c", "notes", "--json", data_dir=data))
     assert "110.6" in answer["answer"]
     assert set(answer) >= {
         "answer", "abstained", "reason", "strategy", "run_id", "sentences", "citations", "hits", "usage", "steps", "seconds",
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_search_in_json_without_a_server_has_hits_and_what_may_have_been_meant(
+    tmp_path: Path, notes: Path, model_cache: Path
+) -> None:
+    data = tmp_path / "data"
+    openbook("ingest", notes, "-c", "notes", data_dir=data)
+    hits = json_of(openbook("search", "sourdough", "-c", "notes", "--k", "1", "--json", data_dir=data))["hits"]
+    assert hits[0]["title"] and "45 minutes" in hits[0]["text"]
+    assert json_of(openbook("search", "Satrun", "-c", "notes", "--json", data_dir=data))["did_you_mean"] == {
+        "query": "Saturn", "terms": [{"from": "Satrun", "to": "Saturn"}],
+    }  # fmt: skip
+    assert json_of(openbook("search", "Saturn", "-c", "notes", "--json", data_dir=data))["did_you_mean"] is None
 
 
 def test_commands_go_through_the_server_that_holds_the_data_directory(server: RunningServer, notes: Path) -> None:

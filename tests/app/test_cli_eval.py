@@ -37,11 +37,11 @@ class Command:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
-    def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
         argv = ["openbook", "eval", *map(str, arguments)]
         self._monkeypatch.setattr(sys, "argv", argv)
-        self._monkeypatch.setenv("COLUMNS", "300")
-        self._monkeypatch.setenv("OPENBOOK_LM_RUNTIME", "none")
+        for name, value in {"COLUMNS": "300", "OPENBOOK_LM_RUNTIME": "none", **env}.items():
+            self._monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             main()
         said = self._capsys.readouterr()
@@ -188,3 +188,59 @@ def test_questions_are_answered_from_their_contexts(command: Command, tmp_path: 
     result = json_of(command(*arguments, "--data-dir", tmp_path / "data"))
     assert (result["n"], result["contains"], result["n_failed"]) == (2, 1.0, 0)
     assert result["citation_recall"] == 1.0
+
+
+def test_tool_calls_are_measured_with_the_model_of_the_settings(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "calls"
+    (folder / "possible_answer").mkdir(parents=True)
+    function = {
+        "name": "tide",
+        "description": "d",
+        "parameters": {"type": "dict", "properties": {"day": {"type": "string"}}},
+    }
+    for i, day in enumerate(("Monday", "Tuesday")):
+        line = {
+            "id": f"simple_{i}",
+            "question": [[{"role": "user", "content": f"High tide on {day}?"}]],
+            "function": [function],
+        }
+        truth = {"id": f"simple_{i}", "ground_truth": [{"tide": {"day": [day]}}]}
+        for path, value in ((folder / "simple.json", line), (folder / "possible_answer" / "simple.json", truth)):
+            with path.open("a") as file:
+                file.write(json.dumps(value) + "\n")
+    script = tmp_path / "script.json"
+    calls = [{"name": "tide", "arguments": {"day": "Monday"}}]
+    script.write_text(json.dumps({"replies": [{"when": "", "times": 0, "text": "", "tool_calls": calls}]}))
+
+    measured = command(
+        "toolcalls", "--dataset", folder, "--json", OPENBOOK_LM_RUNTIME="scripted", OPENBOOK_LM_SCRIPT=str(script)
+    )
+    found = json_of(measured)
+    assert (found["n"], found["accuracy"], found["mode"], found["by_category"]) == (2, 0.5, "native", {"simple": 0.5})
+
+    saved = tmp_path / "saved.json"
+    saved.write_text(measured.stdout)
+    compared = json_of(command("compare", saved, saved, "--json"))
+    assert compared["metrics"][0]["metric"] == "accuracy"
+
+    without = command("toolcalls", "--dataset", folder, OPENBOOK_LM_RUNTIME="none")
+    assert without.returncode == 1 and "lm_runtime is none" in without.stderr
+
+
+def test_the_gate_closes_on_a_loss_and_says_which(command: Command, tmp_path: Path) -> None:
+    def save(name: str, values: list[float]) -> Path:
+        path = tmp_path / name
+        per_query = {f"q{i}": {"ndcg@10": value, "map": 0.5} for i, value in enumerate(values)}
+        path.write_text(json.dumps({"kind": "retrieval", "retriever": "r", "dataset": "d", "per_query": per_query}))
+        return path
+
+    old, worse = save("old.json", [0.3, 0.6] * 20), save("new.json", [0.25, 0.55] * 20)
+    closed = command("gate", worse, "--baseline", old, "--margin", "0.01", "--json")
+    assert closed.returncode == 1 and "in ndcg@10" in closed.stderr
+    found = json.loads(closed.stdout)
+    assert {m["metric"]: m["passed"] for m in found["metrics"]} == {"ndcg@10": False, "map": True}
+
+    opened = command("gate", worse, "--baseline", old, "-m", "ndcg@10=0.06")
+    assert opened.returncode == 0 and "ndcg@10: −0.050 [−0.050, −0.050] passes a margin of 0.06" in opened.stdout
+    wrong = command("gate", worse, "--baseline", old, "-m", "ndcg@10=lots")
+    assert wrong.returncode == 2 and "NAME or NAME=MARGIN" in wrong.stderr

@@ -26,7 +26,9 @@ def fill(client: Client, name: str, *, late: bool) -> None:
 
 def test_a_collection_made_for_it_is_searched_token_by_token(client: Client) -> None:
     fill(client, "late-on", late=True)
-    best = client.search("why did the Tay bridge fall down", ["late-on"], retriever="late", explain=True)[0]
+    best = client.search_whole("why did the Tay bridge fall down", ["late-on"], retriever="late", explain=True)["hits"][
+        0
+    ]
     assert best["title"].startswith("bridge") and best["source"] == "late"
     assert best["parts"]["late"]["rank"] == 1
     assert next(c for c in client.collections() if c["name"] == "late-on")["late"] is True

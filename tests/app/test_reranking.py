@@ -33,14 +33,14 @@ def test_a_request_may_ask_for_reranking_and_each_hit_shows_its_stages(client: C
     fill(client, "reranked")
     plain = client.search("what do cats do at night", ["reranked"], k=3)
     assert {hit["source"] for hit in plain} == {"fused"}
-    hits = client.search("what do cats do at night", ["reranked"], k=3, rerank=True)
+    hits = client.search_whole("what do cats do at night", ["reranked"], k=3, rerank=True)["hits"]
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
     assert {hit["source"] for hit in hits} == {"rerank"}
     for hit in hits:
         assert {"bm25", "dense", "fused", "late", "rerank"} >= set(hit["parts"]) >= {"fused", "late", "rerank"}
         assert hit["parts"]["rerank"] == {"rank": hit["rank"], "score": hit["score"]}
     assert hits[0]["title"] == plain[0]["title"]
-    assert client.search("what do cats do at night", ["reranked"], k=3, rerank=False) == plain
+    assert client.search_whole("what do cats do at night", ["reranked"], k=3, rerank=False)["hits"] == plain
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_searching_goes_on_where_the_reranker_of_the_settings_cannot_be_loaded(
         fill(client, "c")
         assert {hit["source"] for hit in client.search("cats at night", ["c"])} == {"fused"}
         with pytest.raises(ApiError, match="there is no reranker: cannot read"):
-            client.search("cats at night", ["c"], rerank=True)
+            client.search_whole("cats at night", ["c"], rerank=True)
 
 
 def test_what_is_not_said_is_as_the_settings_say() -> None:

@@ -149,7 +149,7 @@ def test_a_search_says_what_was_done_to_its_query(stubborn: RunningServer) -> No
         ]
         assert {h["source"] for h in found["hits"]} == {"parts"}
         with pytest.raises(ApiError, match="which bm25 cannot"):
-            client.search("where is kx-4370?", ["parts"], retriever="bm25", hyde=True)
+            client.search_whole("where is kx-4370?", ["parts"], retriever="bm25", hyde=True)
 
 
 def trace_of(server: RunningServer, answer: Any) -> list[dict[str, Any]]:
@@ -170,5 +170,5 @@ def test_an_answers_trace_has_what_was_done_before_the_search(stubborn: RunningS
 
 def test_without_a_language_model_a_switch_that_needs_one_is_refused(client: Client) -> None:
     with pytest.raises(ApiError, match="need a language model") as refused:
-        client.search("anything", [], hyde=True)
+        client.search_whole("anything", [], hyde=True)
     assert refused.value.status == 503

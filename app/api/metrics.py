@@ -1,0 +1,85 @@
+"""``/metrics`` for Prometheus: requests by route, and what the server holds, waits for and is doing.
+
+Labels are routes and states, never texts, names or ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fastapi import APIRouter, FastAPI, Request
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_fastapi_instrumentator import Instrumentator
+from starlette.responses import Response
+
+from app.api.guard import ServicesHere
+from app.people import local_principal
+from app.services import Services
+from ingest.ledger_listing import count_jobs
+
+router = APIRouter(tags=["system"])
+
+_UNTIMED = ["^/health$", "^/ready$", "^/metrics$", "^/internal/.*"]
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request, services: ServicesHere) -> Response:
+    """In the text format of Prometheus."""
+    registry: CollectorRegistry = request.app.state.metrics
+    # What is asked of the database at a scrape may wait for it, which the event loop must not.
+    return Response(await services.offload(generate_latest, registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def install(app: FastAPI, services: Services) -> None:
+    """Counts and times the requests of ``app`` from now on, and lets ``/metrics`` say what ``services`` are doing."""
+    registry = CollectorRegistry()
+    registry.register(_State(services))
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    Instrumentator(should_group_status_codes=False, excluded_handlers=_UNTIMED, registry=registry).instrument(app)
+    app.state.metrics = registry
+
+
+class _State(Collector):
+    """Read anew at each scrape."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # so that registering reads nothing: the database may not be open yet
+
+    def collect(self) -> Iterator[Metric]:
+        services = self._services
+        yield _gauge("ready", "1 once searching works.", float(services.search_ready))
+        yield _gauge("runs", "Questions being answered.", len(services.runs))
+        jobs = GaugeMetricFamily("openbook_jobs", "Files by the state of their job.", labels=["state"])
+        for state, n in count_jobs(services.database, local_principal()).items():
+            jobs.add_metric([state], n)
+        yield jobs
+        if services.models.lm is not None:
+            queue = services.models.lm.status()
+            yield _gauge("lm_running", "Generations in progress.", queue.running)
+            yield _gauge("lm_waiting", "Requests that wait for the language model.", queue.waiting)
+        if services.models.engine is not None:
+            index = services.models.engine.status()
+            yield _gauge("passages", "Passages that can be found.", index.rows)
+            yield _gauge("passages_stale", "Passages whose vectors another encoder made.", index.stale_rows)
+            yield _gauge(
+                "passages_unindexed", "Passages searched exactly until the graph is built anew.", index.dense_delta
+            )
+            yield _gauge("indexes_rebuilding", "Indexes being built in the background.", len(index.rebuilding))
+            yield _gauge("index_problems", "Damages noticed, and mended, since the start.", len(index.problems))
+
+
+def _gauge(name: str, says: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"openbook_{name}", says, value=value)
