@@ -24,13 +24,15 @@ from agents.evidence import citation_for, evidence_text
 from agents.limits import Budget
 from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
+from agents.remarks import remarks
 from agents.run import Provenance, Recorder, check_question, describe_hits, pieces, run_to_end
 from agents.scoring import Reading
+from agents.sources import DatesOf, Stand, conflict_text, disputed, no_dates, stated
 from core.errors import LimitReached
 from core.events import CitationMade, Event, SentenceChecked, TokenSaid
 from core.offload import Offload
 from core.protocols import Encoder, LanguageModel, Retriever, Verifier
-from core.types import Answer, Hit, Limits, Message, Sentence, ToolCall, Where
+from core.types import Answer, Citation, Conflict, Hit, Limits, Message, Sentence, ToolCall, Verdict, Where
 
 MAX_SENTENCES = 3
 # A further sentence is quoted if the ranker gives it at least this share of the first one's odds.
@@ -63,6 +65,7 @@ class ExtractStrategy:
         query_side: what becomes of the question before it is searched; None makes follow-ups standalone by rule.
         lm: needed by the switches of ``query_side`` that say so; never for the answer.
         prompts: None is the shipped ones.
+        dates: of documents, told where sources disagree.
         provenance: for the trace.
     """
 
@@ -82,6 +85,7 @@ class ExtractStrategy:
         query_side: QuerySide | None = None,
         lm: LanguageModel | None = None,
         prompts: Prompts | None = None,
+        dates: DatesOf = no_dates,
         provenance: Provenance | None = None,
     ) -> None:
         self._retriever = retriever
@@ -95,6 +99,7 @@ class ExtractStrategy:
         self._query_side = query_side or QuerySide()
         self._lm = lm
         self._prompts = prompts or Prompts()
+        self._dates = dates
         self._provenance = provenance or Provenance()
 
     def run(
@@ -173,9 +178,11 @@ class ExtractStrategy:
             yield recorder.done(answer, "limit")
             return
         yield recorder.step("reflect", thought=self._explain(extract), started_s=began)
+        beside = await self._offload(remarks, standalone, plan.objection, hits, self._verifier)
 
         if not extract.chosen:
             answer = self._abstain(asked, hits, extract)
+            answer = replace(answer, reason=" ".join([*beside, answer.reason]))
             yield TokenSaid(text=answer.text)
             yield recorder.done(answer, "abstained")
             return
@@ -183,7 +190,8 @@ class ExtractStrategy:
         began = recorder.now_s()
         text = ""
         sentences: list[Sentence] = []
-        citations = []
+        citations: list[Citation] = []
+        conflicts: list[Conflict] = []
         for marker, (candidate, region) in enumerate(extract.chosen, 1):
             gap = _gap(extract.chosen[marker - 2], (candidate, region)) if marker > 1 else ""
             start = len(text) + len(gap)
@@ -214,9 +222,57 @@ class ExtractStrategy:
             sentences.append(sentence)
             yield CitationMade(citation=citation)
             yield SentenceChecked(index=marker - 1, sentence=sentence)
+        for dispute in await self._offload(self._disputes, extract, hits):
+            known = next((c for c in citations if _same_place(c, dispute)), None)
+            marker = known.marker if known else len(citations) + 1
+            if known is None:
+                start = len(text) + 2
+                said = f"\n\n{dispute.quote} [{marker}]"
+                text += said
+                yield TokenSaid(text=said)
+                end = start + len(dispute.quote)
+                citation = replace(
+                    citation_for(dispute.hit, marker, dispute.start, dispute.quote),
+                    answer_start=start,
+                    answer_end=end,
+                    verdict="supported",
+                    score=1.0,
+                )
+                sentence = Sentence(
+                    text=dispute.quote,
+                    start=start,
+                    end=end,
+                    verdict="supported",
+                    score=1.0,
+                    reason="stands word for word in the passage",
+                    citations=(marker,),
+                )
+                citations.append(citation)
+                sentences.append(sentence)
+                yield CitationMade(citation=citation)
+                yield SentenceChecked(index=len(sentences) - 1, sentence=sentence)
+            first = stated(*_said_by(extract), Verdict(label="supported", score=1.0, reason=""))
+            numbers = (1, marker)
+            told = conflict_text(sentences[0].text, first, dispute, numbers, self._dates)
+            conflicts.append(Conflict(text=told, citations=numbers))
+        if conflicts:
+            known_dates = self._dates([c.doc_id for c in citations])
+            citations = [replace(c, date=known_dates.get(c.doc_id)) for c in citations]
         yield recorder.step("answer", observation=text, started_s=began)
-        answer = Answer(text=text, citations=tuple(citations), sentences=tuple(sentences), hits=tuple(hits))
+        answer = Answer(
+            text=text,
+            reason=" ".join(beside),
+            conflicts=tuple(conflicts),
+            citations=tuple(citations),
+            sentences=tuple(sentences),
+            hits=tuple(hits),
+            confidence=extract.probability,
+        )
         yield recorder.done(answer, "answered")
+
+    def _disputes(self, extract: Extract, hits: Sequence[Hit]) -> list[Stand]:
+        """Passages of other documents that say otherwise than the best sentence."""
+        return disputed(*_said_by(extract), hits, self._verifier)
 
     def _explain(self, extract: Extract) -> str:
         if extract.nearest is None:
@@ -238,6 +294,7 @@ class ExtractStrategy:
                 abstained=True,
                 reason=abstention_reason(question, hits, "No passage has a sentence to quote."),
                 hits=tuple(hits),
+                confidence=extract.probability,
             )
         candidate, region = extract.nearest
         quoted = " ".join(candidate.text.split())
@@ -253,7 +310,22 @@ class ExtractStrategy:
             abstained=True,
             reason=abstention_reason(question, [nearest, *others], detail),
             hits=tuple(hits),
+            confidence=extract.probability,
         )
+
+
+def _said_by(extract: Extract) -> tuple[str, Hit]:
+    """The best sentence and the passage that it stands in."""
+    candidate, region = extract.chosen[0]
+    return candidate.text, region.hit_at(region.start + candidate.start, region.start + candidate.end)
+
+
+def _same_place(citation: Citation, dispute: Stand) -> bool:
+    return (citation.doc_id, citation.start, citation.end) == (
+        dispute.hit.chunk.doc_id,
+        dispute.start,
+        dispute.end,
+    )
 
 
 def _gap(before: tuple[Candidate, Region], after: tuple[Candidate, Region]) -> str:

@@ -13,6 +13,7 @@ from agents import decompose, hyde
 from agents.followup import standalone_by_rule
 from agents.limits import Budget
 from agents.prompts import Prompts
+from agents.pushback import is_pushback, objected_to
 from agents.rewrite import CONDENSE_PROMPTS, rewrite
 from agents.run import Recorder
 from core.errors import InvalidRequest, ModelUnavailable
@@ -102,6 +103,7 @@ class QueryPlan:
 
     def __init__(self, question: str, side: QuerySide, lm: LanguageModel | None, prompts: Prompts) -> None:
         self.standalone = question
+        self.objection = ""  # what the person said, where that was no question but an objection to the last answer
         self.beside = SearchPlan()
         self._side = side
         self._lm = lm
@@ -116,6 +118,11 @@ class QueryPlan:
             ModelUnavailable: one of them needs a language model, and there is none.
             LimitReached: see ``agents.limits``.
         """
+        if is_pushback(self.standalone, history):
+            again, history = objected_to(history)
+            if again:
+                self.objection, self.standalone = self.standalone, again
+                yield recorder.step("plan", thought=f"An objection, no evidence: asked again is: {again}")
         if history:
             async for event in self._rewritten(recorder, history, budget):
                 yield event

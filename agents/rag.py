@@ -2,7 +2,7 @@
 
 The model is given passages and no tools; what it cites is checked to exist, quoted from the stored text, and judged by
 the verifier as each sentence closes. A sentence without a marker is attributed to the passages that the verifier says
-support it, or stays marked as unsupported. Nothing is rewritten here: a verdict is shown, not acted on.
+support it, or stays marked as unsupported. What becomes of an unsupported sentence is the policy's (``agents.gate``).
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from agents import context
+from agents import context, repair
 from agents.abstain import I_DO_NOT_KNOW, abstention_reason, is_abstention
 from agents.cite import Bibliography, attribute
 from agents.context import Context
 from agents.evidence import evidence_text, search_spread
+from agents.gate import AnswerPolicy, Gate, Held, Mend
 from agents.limits import Budget
 from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
+from agents.remarks import remarks
 from agents.run import Provenance, Recorder, check_question, cut_short, describe_hits, run_to_end
+from agents.sources import DatesOf, conflict_text, disputed, no_dates, stated
 from agents.writer import AnswerWriter, ClosedSentence
 from core.errors import LimitReached
 from core.events import CitationMade, Event, LMDone, SentenceChecked, TextDelta, TokenSaid
@@ -29,6 +32,7 @@ from core.protocols import LanguageModel, Retriever, Verifier
 from core.types import (
     Answer,
     Citation,
+    Conflict,
     FinishReason,
     Hit,
     Limits,
@@ -37,6 +41,7 @@ from core.types import (
     Sentence,
     ToolCall,
     Usage,
+    Verdict,
     Where,
 )
 
@@ -56,6 +61,13 @@ class _Draft:
     raw: str = ""
     finish: FinishReason = "stop"
     limit: str = ""
+    remarks: list[str] = field(default_factory=list)  # said beside the answer
+    gate: Gate | None = None  # None: every sentence is said, with its verdict
+
+    @property
+    def text(self) -> str:
+        """What was said of it."""
+        return self.writer.text if self.gate is None else self.gate.text
 
 
 class RagStrategy:
@@ -72,6 +84,8 @@ class RagStrategy:
         max_answer_tokens: of one answer, within the run's limits.
         temperature: of the answer.
         query_side: what becomes of the question before it is searched; None lets the model rewrite follow-ups.
+        policy: what becomes of a sentence that its passages do not support.
+        dates: of documents, told where sources disagree.
         provenance: for the trace.
     """
 
@@ -90,6 +104,8 @@ class RagStrategy:
         max_answer_tokens: int = 512,
         temperature: float = 0.0,
         query_side: QuerySide | None = None,
+        policy: AnswerPolicy = "mark",
+        dates: DatesOf = no_dates,
         provenance: Provenance | None = None,
     ) -> None:
         self._retriever = retriever
@@ -102,8 +118,11 @@ class RagStrategy:
         self._max_answer_tokens = max_answer_tokens
         self._temperature = temperature
         self._query_side = query_side or QuerySide(rewrite="lm")
+        self._policy = policy
+        self._dates = dates
         self._provenance = provenance or Provenance()
-        self._prompt_hash = self._prompts.hash(context.SYSTEM, context.USER, *self._query_side.prompts())
+        mending = (repair.SYSTEM, repair.USER) if policy == "repair" else ()
+        self._prompt_hash = self._prompts.hash(context.SYSTEM, context.USER, *mending, *self._query_side.prompts())
 
     def run(
         self, question: str, *, history: Sequence[Message], limits: Limits, where: Where, run_id: str
@@ -147,14 +166,25 @@ class RagStrategy:
             answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=abstention_reason(asked, hits, ""))
             yield recorder.done(answer, "abstained")
             return
-        async with aclosing(self.read(recorder, asked, standalone, hits, budget)) as read:
+        async with aclosing(self.read(recorder, asked, standalone, hits, budget, objection=plan.objection)) as read:
             async for event in read:
                 yield event
 
     async def read(
-        self, recorder: Recorder, asked: str, question: str, hits: Sequence[Hit], budget: Budget
+        self,
+        recorder: Recorder,
+        asked: str,
+        question: str,
+        hits: Sequence[Hit],
+        budget: Budget,
+        *,
+        objection: str = "",
     ) -> AsyncGenerator[Event, None]:
-        """The second half of a run: writes the answer to ``question`` from ``hits``. Its last event is RunDone."""
+        """The second half of a run: writes the answer to ``question`` from ``hits``. Its last event is RunDone.
+
+        Args:
+            objection: what the person said against the last answer, if that was it; see ``agents.pushback``.
+        """
         draft: _Draft | None = None
         try:
             budget.take_step()
@@ -163,10 +193,16 @@ class RagStrategy:
                 yield recorder.step("plan", thought=note)
             used = [p.hit for p in shown.passages]
             bibliography = Bibliography(used)
-            draft = _Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=used)
+            gate = Gate(self._policy) if self._policy != "mark" else None
+            draft = _Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=used, gate=gate)
+            draft.remarks = await self._offload(remarks, question, objection, hits, self._verifier)
             async with aclosing(self._write(recorder, draft, shown, budget)) as events:
                 async for event in events:
                     yield event
+            if gate is not None:
+                async with aclosing(gate.settle(self._mend(recorder, draft, question, shown, budget))) as events:
+                    async for event in events:
+                        yield event
         except LimitReached as e:
             if draft is None:
                 for event in cut_short(recorder, e, hits):
@@ -176,7 +212,13 @@ class RagStrategy:
             async with aclosing(self._flush(draft)) as events:
                 async for event in events:
                     yield event
-        yield self._end(recorder, asked, draft)
+            if draft.gate is not None:
+                async with aclosing(draft.gate.settle(None)) as events:
+                    async for event in events:
+                        yield event
+        async with aclosing(self._close(recorder, asked, draft)) as events:
+            async for event in events:
+                yield event
 
     async def cite(
         self, recorder: Recorder, asked: str, text: str, hits: Sequence[Hit], *, limit: str = ""
@@ -189,13 +231,31 @@ class RagStrategy:
         """
         began = recorder.now_s()
         bibliography = Bibliography(hits)
-        draft = _Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=hits, raw=text, limit=limit)
+        # Mending asks the model anew, and a loop has had its turns: what it would mend is left out.
+        gate = Gate("strict") if self._policy != "mark" else None
+        writer = AnswerWriter(bibliography)
+        draft = _Draft(writer=writer, bibliography=bibliography, hits=hits, raw=text, limit=limit, gate=gate)
         draft.writer.feed(text)
         async with aclosing(self._flush(draft)) as events:
             async for event in events:
                 yield event
+        if gate is not None:
+            async with aclosing(gate.settle(None)) as events:
+                async for event in events:
+                    yield event
         yield recorder.step("answer", observation=text, error=_removed(draft), started_s=began)
-        yield self._end(recorder, asked, draft)
+        async with aclosing(self._close(recorder, asked, draft)) as events:
+            async for event in events:
+                yield event
+
+    async def _close(self, recorder: Recorder, asked: str, draft: _Draft) -> AsyncGenerator[Event, None]:
+        if draft.gate is not None and not draft.gate.text:
+            draft.gate.text = I_DO_NOT_KNOW
+            yield TokenSaid(text=I_DO_NOT_KNOW)
+        conflicts, more = await self._offload(self._conflicts, draft)
+        for citation in more:
+            yield CitationMade(citation=citation)
+        yield self._end(recorder, asked, draft, conflicts, more)
 
     def _context(self, question: str, hits: Sequence[Hit], run_id: str, budget: Budget) -> Context:
         reserved = max(
@@ -253,21 +313,60 @@ class RagStrategy:
 
     async def _show(self, draft: _Draft, *, final: bool) -> AsyncGenerator[Event, None]:
         """Gives out what is certain: sentences with their verdicts, then the text that is still open."""
-        while (closed := draft.writer.close(final=final)) is not None:
-            sentence, citations = await self._offload(self._check, draft, closed)
-            if piece := draft.writer.take():
-                yield TokenSaid(text=piece)
+        gate = draft.gate
+        while True:
+            start = draft.writer.closed_to
+            if (closed := draft.writer.close(final=final)) is None:
+                break
+            sentence, citations = await self._offload(self._check, draft, draft.writer, closed)
+            if gate is not None:
+                piece = draft.writer.text[start : draft.writer.closed_to]
+                gate.add(Held(piece=piece, start=start, sentence=sentence, citations=tuple(citations)))
+                for event in gate.ready():
+                    yield event
+                continue
+            if said := draft.writer.take():
+                yield TokenSaid(text=said)
             draft.citations += citations
             draft.sentences.append(sentence)
             for citation in citations:
                 yield CitationMade(citation=citation)
             yield SentenceChecked(index=len(draft.sentences) - 1, sentence=sentence)
-        if piece := draft.writer.take(final=final):
+        if gate is None and (piece := draft.writer.take(final=final)):
             yield TokenSaid(text=piece)
 
-    def _check(self, draft: _Draft, closed: ClosedSentence) -> tuple[Sentence, list[Citation]]:
+    def _mend(self, recorder: Recorder, draft: _Draft, question: str, shown: Context, budget: Budget) -> Mend | None:
+        """Mends a sentence; the original goes to the trace. None where the policy leaves it out."""
+        if self._policy != "repair":
+            return None
+        repairer = repair.Repairer(
+            question=question,
+            passages=shown.passages,
+            mark=context.mark_for(recorder.run_id),
+            bibliography=draft.bibliography,
+            judge=lambda writer, closed: self._check(draft, writer, closed),
+            lm=self._lm,
+            verifier=self._verifier,
+            prompts=self._prompts,
+            offload=self._offload,
+            budget=budget,
+        )
+
+        async def mend(held: Held) -> tuple[Sequence[Held], Sequence[Event]]:
+            began = recorder.now_s()
+            mended = await repairer.mend(held)
+            original = held.sentence
+            thought = f"{original.verdict.capitalize()}: {original.reason}. {mended.how}"
+            step = recorder.step(
+                "reflect", thought=thought, observation=original.text, usage=mended.usage, started_s=began
+            )
+            return mended.held, [step, recorder.count(mended.usage)]
+
+        return mend
+
+    def _check(self, draft: _Draft, writer: AnswerWriter, closed: ClosedSentence) -> tuple[Sentence, list[Citation]]:
         if not closed.markers:
-            draft.writer.cite(closed, attribute(closed.claim, draft.hits, self._verifier))
+            writer.cite(closed, attribute(closed.claim, draft.hits, self._verifier))
         evidence = {m: evidence_text(draft.bibliography.quoted(m).hit) for m in closed.markers}
         verdict = self._verifier.check(closed.claim, list(dict.fromkeys(evidence.values())))
         citations: list[Citation] = []
@@ -293,26 +392,72 @@ class RagStrategy:
         )
         return sentence, citations
 
-    def _end(self, recorder: Recorder, asked: str, draft: _Draft) -> Event:
-        text = draft.writer.text
-        abstained = not draft.sentences or is_abstention(text)
-        reasons: list[str] = []
+    def _conflicts(self, draft: _Draft) -> tuple[list[Conflict], list[Citation]]:
+        """Where another document says otherwise than a supported sentence; its passage is cited, too."""
+        said = draft.sentences if draft.gate is None else draft.gate.sentences
+        known = {c.marker for c in (draft.citations if draft.gate is None else draft.gate.citations)}
+        conflicts: list[Conflict] = []
+        more: list[Citation] = []
+        for sentence in said:
+            if sentence.verdict != "supported" or not sentence.citations:
+                continue
+            claim = " ".join(sentence.text.split())
+            number = sentence.citations[0]
+            stated_by = draft.bibliography.quoted(number).hit
+            first = stated(claim, stated_by, Verdict(label="supported", score=sentence.score, reason=""))
+            for dispute in disputed(claim, stated_by, draft.hits, self._verifier):
+                other = draft.bibliography.cite(draft.hits.index(dispute.hit) + 1, claim)
+                text = conflict_text(claim, first, dispute, (number, other), self._dates)
+                conflicts.append(Conflict(text=text, citations=(number, other)))
+                if other not in known:
+                    known.add(other)
+                    doc_id = dispute.hit.chunk.doc_id
+                    more.append(
+                        replace(
+                            draft.bibliography.citation(other),
+                            answer_start=sentence.start,
+                            answer_end=sentence.end,
+                            verdict="contradicted",
+                            score=dispute.verdict.score,
+                            date=self._dates([doc_id]).get(doc_id),
+                        )
+                    )
+        return conflicts, more
+
+    def _end(
+        self,
+        recorder: Recorder,
+        asked: str,
+        draft: _Draft,
+        conflicts: Sequence[Conflict],
+        more: Sequence[Citation],
+    ) -> Event:
+        text = draft.text
+        sentences = draft.sentences if draft.gate is None else draft.gate.sentences
+        citations = [*(draft.citations if draft.gate is None else draft.gate.citations), *more]
+        abstained = not sentences or is_abstention(text)
+        reasons: list[str] = [*draft.remarks]
         if draft.limit:
             reasons.append(f"Not finished: {draft.limit}.")
         elif draft.finish == "length":
             reasons.append("Cut off: the answer reached the most tokens that it may have.")
         if abstained:
-            detail = "The model did not find the answer in them." if draft.sentences else "The model said nothing."
+            detail = "The model did not find the answer in them." if draft.raw.strip() else "The model said nothing."
+            if draft.gate is not None and draft.gate.left_out:
+                detail = "What the model wrote is not supported by them, and was left out."
             reasons.append(abstention_reason(asked, draft.hits, detail))
         elif draft.writer.removed:
             reasons.append(f"Markers that name no passage were removed: {', '.join(draft.writer.removed)}.")
+        if draft.gate is not None and not abstained and (note := draft.gate.note()):
+            reasons.append(note)
         answer = Answer(
             text=text,
-            citations=() if abstained else tuple(draft.citations),
-            sentences=tuple(draft.sentences),
+            citations=() if abstained else tuple(citations),
+            sentences=tuple(sentences),
             abstained=abstained,
             reason=" ".join(reasons),
             hits=tuple(draft.hits),
+            conflicts=() if abstained else tuple(conflicts),
         )
         stop = "limit" if draft.limit else "abstained" if abstained else "answered"
         return recorder.done(answer, stop)

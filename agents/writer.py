@@ -46,6 +46,11 @@ class AnswerWriter:
         self._given_to = 0
         self.removed: list[str] = []  # markers that named no passage
 
+    @property
+    def closed_to(self) -> int:
+        """Where the last sentence that ``close`` gave ends, its markers included."""
+        return self._closed_to
+
     def feed(self, delta: str) -> None:
         self._raw += delta
         self._understand(final=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.query_sides import AS_SET, QueryOptions, query_side
@@ -15,6 +15,15 @@ from core.types import Limits, Message, Principal, Where
 
 class Bounds(Protocol):
     def within(self, bounds: Limits) -> Limits: ...
+
+
+def check_collections(services: Services, principal: Principal, collections: Sequence[str]) -> None:
+    """Raises NotFound for a collection that is not there, or is not this person's."""
+    known = [c.name for c in services.store.list_collections(principal)]
+    for name in collections:
+        if name not in known:
+            have = ", ".join(known) or "none yet"
+            raise NotFound(f"no collection {name!r}: there are {have}", code="unknown-collection")
 
 
 def begin(
@@ -47,16 +56,12 @@ def begin(
             "put long text into a document and ask about it",
             code="question-too-long",
         )
-    known = [c.name for c in services.store.list_collections(principal)]
-    for name in collections:
-        if name not in known:
-            have = ", ".join(known) or "none yet"
-            raise NotFound(f"no collection {name!r}: there are {have}", code="unknown-collection")
+    check_collections(services, principal, collections)
     before = query_side(settings, writes=True, options=options).tokens
     name = strategy or settings.strategy
     bounds = run_limits(settings, name, before)
     return services.runs.start(
-        build_strategy(name, services, principal, options),
+        build_strategy(name, services, principal, options, collections=collections),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,

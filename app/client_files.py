@@ -74,6 +74,28 @@ class FileCalls(Line):
         body = {"questions": list(questions), "dataset": dataset, "apply": apply, "seed": seed}
         return self._json("POST", f"/v1/collections/{seg(collection)}/tune", json=body, timeout=timeout)
 
+    def calibrate(
+        self,
+        collection: str,
+        questions: Sequence[Mapping[str, Any]],
+        *,
+        error: float = 0.05,
+        dataset: str = "",
+        apply: bool = True,
+    ) -> dict[str, Any]:
+        """Fits when the collection's questions are answered, on ``questions`` {id, question, answers, answerable}."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        body = {"questions": list(questions), "error": error, "dataset": dataset, "apply": apply}
+        return self._json("POST", f"/v1/collections/{seg(collection)}/calibrate", json=body, timeout=timeout)
+
+    def calibrations(self, collection: str) -> list[dict[str, Any]]:
+        """What was fitted of the collection, one per strategy."""
+        found = self._json("GET", f"/v1/collections/{seg(collection)}/calibration")["calibrations"]
+        return cast("list[dict[str, Any]]", found)
+
+    def reset_calibration(self, collection: str) -> dict[str, Any]:
+        return self._json("DELETE", f"/v1/collections/{seg(collection)}/calibration")
+
     def reset_fusion(self, collection: str) -> dict[str, Any]:
         """Takes back what ``tune`` has applied."""
         return self._json("DELETE", f"/v1/collections/{seg(collection)}/fusion")

@@ -69,6 +69,10 @@ class QuestionCalls(Line):
         """What the documents of these collections can be filtered by."""
         return cast(replies.Facets, self._json("GET", "/v1/search/facets", params={"collection": list(collections)}))
 
+    def check(self, claim: str, collections: Sequence[str]) -> replies.Checked:
+        body = {"claim": claim, "collections": list(collections)}
+        return cast(replies.Checked, self._json("POST", "/v1/check", json=body, timeout=STREAM_SILENCE_S))
+
     def ask(
         self,
         question: str,
@@ -79,10 +83,18 @@ class QuestionCalls(Line):
         query_rewrite: str | None = None,
         hyde: bool | None = None,
         decompose: bool | None = None,
+        answer_policy: str | None = None,
         timeout_s: float = STREAM_SILENCE_S,
     ) -> replies.Answer:
         """None is what the server's settings say."""
-        chosen = given(strategy=strategy, limits=limits, query_rewrite=query_rewrite, hyde=hyde, decompose=decompose)
+        chosen = given(
+            strategy=strategy,
+            limits=limits,
+            query_rewrite=query_rewrite,
+            hyde=hyde,
+            decompose=decompose,
+            answer_policy=answer_policy,
+        )
         body = {"question": question, "collections": list(collections)} | chosen
         return cast(replies.Answer, self._json("POST", "/v1/ask", json=body, timeout=timeout_s))
 
@@ -147,9 +159,12 @@ class QuestionCalls(Line):
         *,
         strategy: str | None = None,
         collections: Sequence[str] | None = None,
+        answer_policy: str | None = None,
     ) -> EventStream:
         """Asks within a conversation; the server keeps both messages, and the part that was said of a dropped one."""
         body = {"question": question, "stream": True} | given(
-            strategy=strategy, collections=None if collections is None else list(collections)
+            strategy=strategy,
+            collections=None if collections is None else list(collections),
+            answer_policy=answer_policy,
         )
         return self._stream("POST", f"/v1/chats/{seg(chat_id)}/messages", json=body)

@@ -1,10 +1,12 @@
-"""What becomes of a question before it is searched: as the settings say, or as one request does. Part of the wiring."""
+"""What one request wants otherwise than the settings: above all, what becomes of its question before it is searched. Part
+of the wiring."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from agents.gate import AnswerPolicy
 from agents.limits import Budget
 from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide, Rewriting, SearchPlan
@@ -24,6 +26,7 @@ class QueryOptions:
     rewrite: Literal["auto", "off", "rule", "lm"] | None = None
     hyde: bool | None = None
     decompose: bool | None = None
+    policy: AnswerPolicy | None = None  # what becomes of a sentence that is not supported
 
 
 AS_SET = QueryOptions()

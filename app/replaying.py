@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agents.taping import ReplayedLM, Tape, TapedExpandingRetriever, TapedLibrary, TapedVerifier
+from app.dates import document_dates
 from app.library import StoreLibrary
 from app.query_sides import QueryOptions
 from app.retrievers import retriever_for
@@ -131,6 +132,8 @@ def _parts(
         offload=services.offload,
         index_version=lambda: str(recorded["index_version"]),
         query_options=QueryOptions(**inputs["options"]),
+        threshold=inputs["threshold"],
+        dates=document_dates(services.store, principal),
         library=TapedLibrary(StoreLibrary(services.store) if live else None, tape, replaying=True),
     )
 

@@ -330,6 +330,23 @@ class Citation(TypedDict):
     quote: str
     verdict: VerdictLabel
     score: float
+    date: NotRequired[str | None]  # answers of before have none
+
+
+class Conflict(TypedDict):
+    text: str
+    citations: list[int]
+
+
+class Checked(TypedDict):
+    claim: str
+    verdict: Literal["supported", "refuted", "not enough"]
+    score: float
+    reason: str
+    sentences: list[Sentence]
+    passages: list[Citation]
+    conflicts: list[Conflict]
+    seconds: float
 
 
 class Sentence(TypedDict):
@@ -356,6 +373,8 @@ class Answer(TypedDict):
     run_id: str
     sentences: list[Sentence]
     citations: list[Citation]
+    conflicts: NotRequired[list[Conflict]]  # answers of before have none of these
+    confidence: NotRequired[float | None]
     hits: list[Hit]
     usage: Usage
     steps: int
@@ -398,6 +417,7 @@ class Strategy(TypedDict):
 class Strategies(TypedDict):
     strategies: list[Strategy]
     default: str
+    answer_policy: NotRequired[str]
 
 
 class Loading(TypedDict):

@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.api.main import create_app
+from app.calibrations import Calibrations
 from app.chats import Chats
 from app.datadir import DataDirLock, ServerAddress, announce_server, withdraw_server
 from app.loading import load_models
@@ -69,6 +70,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         ledger=ledger,
         chats=Chats(database),
         traces=Traces(database),
+        calibrations=Calibrations(database),
         offload=Offload(OFFLOAD_THREADS),
         runs=Runs(),
         models=models,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from app.calibrations import Calibrations
 from app.chats import Chats
 from app.pipelines import Encoders
 from app.publishing import Publisher
@@ -67,6 +68,7 @@ class Services:
     ledger: Ledger
     chats: Chats
     traces: Traces
+    calibrations: Calibrations
     offload: Offload
     runs: Runs
     models: Models

@@ -19,7 +19,7 @@ from core.events import (
     TokenSaid,
     UsageCounted,
 )
-from core.types import Answer, Chunk, Citation, Hit, Metadata, PageSpan, Sentence, Trace, Usage
+from core.types import Answer, Chunk, Citation, Conflict, Hit, Metadata, PageSpan, Sentence, Trace, Usage
 from retrieval.did_you_mean import Correction
 
 Json = dict[str, Any]
@@ -95,7 +95,12 @@ def citation_json(citation: Citation) -> Json:
         "quote": citation.quote,
         "verdict": citation.verdict,
         "score": citation.score,
+        "date": citation.date,
     }
+
+
+def conflict_json(conflict: Conflict) -> Json:
+    return {"text": conflict.text, "citations": list(conflict.citations)}
 
 
 def sentence_json(sentence: Sentence) -> Json:
@@ -124,6 +129,8 @@ def answer_json(answer: Answer, trace: Trace) -> Json:
         "run_id": answer.run_id,
         "sentences": [sentence_json(s) for s in answer.sentences],
         "citations": [citation_json(c) for c in answer.citations],
+        "conflicts": [conflict_json(c) for c in answer.conflicts],
+        "confidence": answer.confidence,
         "hits": [hit_json(h) for h in answer.hits],
         "usage": usage_json(trace.usage),
         "steps": len(trace.steps),

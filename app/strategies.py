@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agents.auto import auto
@@ -14,8 +14,10 @@ from agents.extract import ExtractStrategy
 from agents.nested import with_fallback
 from agents.rag import RagStrategy
 from agents.run import Provenance
+from agents.sources import DatesOf, no_dates
 from agents.taping import Tape, TapedLibrary, TapedLM, TapedStrategy, TapedVerifier, taped_retriever
 from agents.tools.library import Library, NoLibrary
+from app.dates import document_dates
 from app.library import StoreLibrary
 from app.loops import build_loop, route_plans
 from app.query_sides import AS_SET, QueryOptions, query_side
@@ -136,11 +138,21 @@ def _why_no_lm(services: Services) -> str:
     return f"the language model is {part.state}" + (f" ({part.detail})" if part.detail else "")
 
 
-def build_strategy(name: str, services: Services, principal: Principal, options: QueryOptions = AS_SET) -> Strategy:
+def build_strategy(
+    name: str,
+    services: Services,
+    principal: Principal,
+    options: QueryOptions = AS_SET,
+    *,
+    collections: Sequence[str] = (),
+    threshold: float | None = None,
+) -> Strategy:
     """The strategy, for one run of one person.
 
     Args:
         options: what this run does with the question before it searches, where it is not as the settings say.
+        collections: that are asked; one alone is answered from its own threshold, if one was fitted.
+        threshold: the confidence from which it answers, whatever was fitted.
 
     Raises:
         InvalidRequest: an unknown name.
@@ -152,6 +164,8 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
     if not info.available:
         raise ModelUnavailable(f"strategy {name!r} cannot be had: {info.reason}")
     queue = services.models.lm
+    if threshold is None and len(collections) == 1:
+        threshold = services.calibrations.threshold(principal, collections[0], name, services.encoder.revision)
     lm = queue.for_user(principal.user_id) if queue is not None else None
     tape = Tape()
     parts = Parts(
@@ -163,10 +177,13 @@ def build_strategy(name: str, services: Services, principal: Principal, options:
         offload=services.offload,
         index_version=lambda: str(services.engine.status().change),
         query_options=options,
+        threshold=threshold,
+        dates=document_dates(services.store, principal),
         library=TapedLibrary(StoreLibrary(services.store), tape),
     )
     inputs = {
         "settings": services.settings.recorded(),
+        "threshold": threshold,
         "options": dataclasses.asdict(options),
         "encoder": services.encoder.revision,
         "lm": None
@@ -195,6 +212,8 @@ class Parts:
     index_version: Callable[[], str]
     query_options: QueryOptions = AS_SET
     library: Library = field(default_factory=NoLibrary)
+    threshold: float | None = None  # None: as the settings say
+    dates: DatesOf = no_dates
 
 
 def assemble(name: str, parts: Parts) -> Strategy:
@@ -209,10 +228,11 @@ def assemble(name: str, parts: Parts) -> Strategy:
             encoder=parts.encoder,
             verifier=parts.verifier,
             offload=parts.offload,
-            threshold=settings.extract_threshold,
+            threshold=settings.extract_threshold if parts.threshold is None else parts.threshold,
             k=settings.k,
             query_side=side,
             lm=parts.lm,
+            dates=parts.dates,
             provenance=provenance,
         )
     if parts.lm is None:
@@ -227,6 +247,8 @@ def assemble(name: str, parts: Parts) -> Strategy:
         k=settings.passages_to_read,
         max_answer_tokens=settings.max_answer_tokens,
         query_side=side,
+        policy=parts.query_options.policy or settings.answer_policy,
+        dates=parts.dates,
         provenance=provenance,
     )
     if name == "rag":

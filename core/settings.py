@@ -136,6 +136,8 @@ class Settings(BaseModel):
 
     # Answers.
     strategy: str = "extract"
+    # What becomes of a written sentence that its passages do not support: marked, mended from them, or left out.
+    answer_policy: Literal["mark", "repair", "strict"] = "mark"
     extract_threshold: float | None = None  # None: the fitted one that is shipped
     max_question_characters: int = Field(4000, ge=1)
     max_steps: int = Field(7, ge=1)

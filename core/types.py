@@ -238,6 +238,15 @@ class Citation:
     answer_end: int
     verdict: VerdictLabel = "unverified"
     score: float = 0.0
+    date: str | None = None  # of the document, as it says itself; told where sources conflict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Sources that say different things of the same: ``text`` says what each says, ``citations`` are its markers."""
+
+    text: str
+    citations: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +264,11 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """``reason`` says why it abstained, or why it is partial; empty otherwise."""
+    """``reason`` says why it abstained, or why it is partial; empty otherwise.
+
+    ``confidence`` in [0, 1] is what the strategy's threshold is compared with, also where it abstained; None where the
+    strategy has no such number.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
@@ -264,6 +277,8 @@ class Answer:
     reason: str = ""
     hits: tuple[Hit, ...] = ()
     run_id: str = ""
+    conflicts: tuple[Conflict, ...] = ()
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

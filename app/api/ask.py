@@ -65,6 +65,9 @@ class AskRequest(BaseModel):
     query_rewrite: Literal["auto", "off", "rule", "lm"] | None = Field(None, description="null: as the settings say")
     hyde: bool | None = Field(None, description="search near imagined answers; null: as the settings say")
     decompose: bool | None = Field(None, description="search for the question's parts; null: as the settings say")
+    answer_policy: Literal["mark", "repair", "strict"] | None = Field(
+        None, description="what becomes of a written sentence that is not supported; null: as the settings say"
+    )
 
 
 @router.post("/ask")
@@ -83,7 +86,9 @@ async def ask(body: AskRequest, request: Request, services: ServicesHere, princi
             Message(role="user" if t.role == "user" else "assistant", content=t.content) for t in body.history
         ),
         on_end=keeper(services, principal),
-        options=QueryOptions(rewrite=body.query_rewrite, hyde=body.hyde, decompose=body.decompose),
+        options=QueryOptions(
+            rewrite=body.query_rewrite, hyde=body.hyde, decompose=body.decompose, policy=body.answer_policy
+        ),
     )
     return EventStream(run_events(run)) if body.stream else await whole_answer(run, request)
 

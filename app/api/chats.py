@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.api.search import Collections
 from app.api.sse import EventStream
 from app.asking import begin
+from app.query_sides import QueryOptions
 from app.runs import Run
 from app.shapes import answer_json, chat_json, message_json
 from core.events import RunDone, RunFailed
@@ -43,6 +44,7 @@ class NewMessage(BaseModel):
     strategy: str | None = None
     collections: list[str] | None = None
     stream: bool = False
+    answer_policy: Literal["mark", "repair", "strict"] | None = None
     limits: RunLimits = RunLimits()
 
 
@@ -136,5 +138,6 @@ async def ask_in_chat(
         history=tuple(history),
         on_end=keep,
         on_begin=question_kept,
+        options=QueryOptions(policy=body.answer_policy),
     )
     return EventStream(run_events(run)) if body.stream else await whole_answer(run, request)

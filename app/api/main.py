@@ -12,7 +12,9 @@ from fastapi_swagger import patch_fastapi
 
 from app.api import (
     ask,
+    calibrate,
     chats,
+    check,
     collections,
     documents,
     jobs,
@@ -56,7 +58,9 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     )
     app.state.services = services
     problem.install(app)
-    for room in (collections, tuning, documents, jobs, preview, search, ask, chats, traces, openai_compatible):
+    for room in (collections, tuning, calibrate, documents, jobs, preview, search, ask, check, chats):
+        app.include_router(room.router)
+    for room in (traces, openai_compatible):
         app.include_router(room.router)
     for room in (system, metrics, work, parts, upkeep, urls):
         app.include_router(room.router)

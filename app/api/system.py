@@ -34,7 +34,10 @@ async def ready(services: ServicesHere) -> Response:
 
 @router.get("/v1/strategies")
 async def list_strategies(services: ServicesHere) -> dict[str, Any]:
-    return {"strategies": [dataclasses.asdict(s) for s in strategies(services)], "default": services.settings.strategy}
+    """What can be asked with, and what holds where a request does not say."""
+    settings = services.settings
+    listed = [dataclasses.asdict(s) for s in strategies(services)]
+    return {"strategies": listed, "default": settings.strategy, "answer_policy": settings.answer_policy}
 
 
 @router.get("/v1/system")

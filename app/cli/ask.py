@@ -27,6 +27,12 @@ class StrategyChoice(enum.StrEnum):
     auto = "auto"
 
 
+class PolicyChoice(enum.StrEnum):
+    mark = "mark"
+    repair = "repair"
+    strict = "strict"
+
+
 MARKS = {
     "supported": "✓",
     "partial": "≈",
@@ -41,6 +47,12 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question.")],
     collection: Collection,
     strategy: Annotated[StrategyChoice | None, typer.Option("--strategy", "-s", help="How the answer is made.")] = None,
+    policy: Annotated[
+        PolicyChoice | None,
+        typer.Option(
+            "--policy", help="A written sentence that is not supported is marked, repaired, or left out (strict)."
+        ),
+    ] = None,
     hyde: HydeOption = None,
     decompose: DecomposeOption = None,
     as_json: AsJson = False,
@@ -59,7 +71,14 @@ def ask(
             wait_for_lm(client, timeout_s=300)
         chosen = strategy.value if strategy else None
         answer: dict[str, Any] = dict(
-            client.ask(question, [collection], strategy=chosen, hyde=hyde, decompose=decompose)
+            client.ask(
+                question,
+                [collection],
+                strategy=chosen,
+                hyde=hyde,
+                decompose=decompose,
+                answer_policy=policy.value if policy else None,
+            )
         )
     if as_json:
         print_json(answer)
@@ -67,18 +86,20 @@ def ask(
     print(answer["answer"])
     if answer["reason"]:
         print(f"\n({answer['reason']})")
+    for conflict in answer["conflicts"]:
+        print(f"\n{conflict['text']}")
     if answer["sentences"] and not answer["abstained"]:
         print()
         for sentence in answer["sentences"]:
             cited = "".join(f"[{n}]" for n in sentence["citations"])
-            print(f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {_short(sentence['text'])}")
+            print(f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {short(sentence['text'])}")
     if answer["citations"]:
         print()
         for citation in answer["citations"]:
             page = f", page {citation['page']}" if citation["page"] else ""
-            print(f"  [{citation['n']}] {citation['title']}{page}: “{_short(citation['quote'])}”")
+            print(f"  [{citation['n']}] {citation['title']}{page}: “{short(citation['quote'])}”")
 
 
-def _short(text: str, width: int = 160) -> str:
+def short(text: str, width: int = 160) -> str:
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -7,7 +7,24 @@ import sys
 
 import typer
 
-from app.cli import ask, bench, collections, documents, ingest, jobs, mcp, reindex, search, serve, trace, tune, upkeep
+from app.cli import (
+    ask,
+    bench,
+    calibrate,
+    check,
+    collections,
+    documents,
+    ingest,
+    jobs,
+    mcp,
+    redteam,
+    reindex,
+    search,
+    serve,
+    trace,
+    tune,
+    upkeep,
+)
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
 from app.cli.eval import eval_app
@@ -25,6 +42,7 @@ app.command("serve")(serve.serve)
 app.command("ingest")(ingest.ingest)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
+app.command("check")(check.check)
 app.command("verify")(upkeep.verify)
 app.command("repair")(upkeep.repair)
 app.command("backup")(upkeep.backup)
@@ -32,9 +50,11 @@ app.command("restore")(upkeep.restore)
 app.command("reindex")(reindex.reindex)
 app.command("rollback")(reindex.rollback)
 app.command("tune")(tune.tune)
+app.command("calibrate")(calibrate.calibrate)
 app.command("doctor")(doctor_command.doctor)
 app.command("mcp")(mcp.mcp)
 app.command("bench")(bench.bench)
+app.command("redteam")(redteam.redteam)
 app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")

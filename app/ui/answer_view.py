@@ -43,6 +43,9 @@ def draw_answer(answer: replies.Answer, open_passage: Open) -> None:
             )
         )
         _summary(answer["sentences"])
+        for note in (answer["reason"], *(c["text"] for c in answer.get("conflicts", []))):
+            if note:
+                look.note(note)
         _sources(answer, open_passage)
     _footer(answer)
 

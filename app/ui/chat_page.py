@@ -101,7 +101,13 @@ def _begin(question: str, scope: Scope) -> None:
     speaker = client()
     lives()[chat_id] = LiveAnswer(
         speaker,
-        lambda: speaker.chat_stream(chat_id, question, strategy=scope.strategy, collections=scope.collections),
+        lambda: speaker.chat_stream(
+            chat_id,
+            question,
+            strategy=scope.strategy,
+            collections=scope.collections,
+            answer_policy=scope.policy,
+        ),
         question,
         before=len(chat.get("messages", [])),
     ).start()

@@ -11,6 +11,7 @@ from app import replies
 from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import explain, guarded
+from app.ui.calibration_view import draw_calibration
 from app.ui.documents_view import draw_documents
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
@@ -152,6 +153,7 @@ def _one(collection: replies.Collection) -> None:
     _fetcher(name)
     draw_preview(collection, chunkers)
     draw_jobs(name)
+    draw_calibration(name)
     draw_documents(name)
 
 

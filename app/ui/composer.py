@@ -19,6 +19,14 @@ class Scope:
 
     collections: list[str]
     strategy: str
+    policy: str | None = None  # what becomes of an unsupported sentence; None: as the server's settings say
+
+
+_POLICIES = {
+    "mark": "is shown, and marked",
+    "repair": "is rewritten from them, or left out",
+    "strict": "is left out",
+}
 
 
 def draw_composer(
@@ -33,6 +41,7 @@ def draw_composer(
             scope = Scope(
                 collections=_pick_collections(chat, [c["name"] for c in collections]),
                 strategy=_pick_strategy(chat, strategies),
+                policy=st.session_state.get("answer-policy"),
             )
         st.session_state["scope"] = scope
         st.chat_input(
@@ -95,6 +104,16 @@ def _pick_strategy(chat: replies.Chat | None, strategies: replies.Strategies) ->
             captions=[inert_markdown(known[name]["description"]) for name in names],
             key=key,
         )
+        if known[picked or before]["needs_lm"]:
+            # Kept over conversations, since it is how careful a person wants to be.
+            usual = strategies.get("answer_policy", "mark")
+            st.selectbox(
+                "A sentence that the passages do not support",
+                list(_POLICIES),
+                index=list(_POLICIES).index(usual) if usual in _POLICIES else 0,
+                format_func=lambda name: _POLICIES[name],
+                key="answer-policy",
+            )
         for s in strategies["strategies"]:
             if not s["available"]:
                 st.caption(f"{inert_markdown(s['label'])}: {inert_markdown(s['reason'] or 'not available')}")

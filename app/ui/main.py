@@ -10,6 +10,7 @@ import streamlit as st
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.chat_page import chat_page
+from app.ui.check_page import check_page
 from app.ui.collections_page import collections_page
 from app.ui.readiness import wait_until_ready
 from app.ui.search_page import search_page
@@ -36,6 +37,7 @@ def main() -> None:
             collections_page, title="Collections", icon=":material/folder_open:", url_path="collections"
         ),
         "search": st.Page(search_page, title="Search", icon=":material/search:", url_path="search"),
+        "check": st.Page(check_page, title="Check", icon=":material/fact_check:", url_path="check"),
         "system": st.Page(system_page, title="System", icon=":material/monitor_heart:", url_path="system"),
     }
     st.session_state["pages"] = pages

@@ -81,7 +81,12 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser, model_cache
     script = folder / "script.json"
     script.write_text(json.dumps(SCRIPT), "utf-8")
     # The fitted threshold is strict about so small a collection; these tests are about the page.
-    env = {"OPENBOOK_LM_RUNTIME": "scripted", "OPENBOOK_LM_SCRIPT": str(script), "OPENBOOK_EXTRACT_THRESHOLD": "0.5"}
+    env = {
+        "OPENBOOK_LM_RUNTIME": "scripted",
+        "OPENBOOK_LM_SCRIPT": str(script),
+        "OPENBOOK_EXTRACT_THRESHOLD": "0.5",
+        "OPENBOOK_MAX_ANSWER_TOKENS": "2048",
+    }
     with openbook_server(folder / "data", ui=True, env=env) as server, server.client() as api:
         yield Site(server.ui_url, api)
 

@@ -202,6 +202,8 @@ def test_showing_hostile_text_fetches_nothing(site: Site, open_page: OpenPage, t
         ask(page, "Please show the payloads")
         expect(page.locator(".ob-answer").last).to_contain_text("That was all.")
         expect(page.locator(".ob-answer .ob-caret")).to_have_count(0)
+        assert len(HOSTILE) >= 200
+        assert page.locator(".ob-answer").last.inner_text().count("/canary/") >= 200  # all of them are shown
         page.locator(".ob-chip").first.click()
         expect(page.get_by_role("dialog").locator("mark")).to_be_visible()
         page.keyboard.press("Escape")

@@ -277,6 +277,29 @@ def make_app(state: State) -> FastAPI:
         )
         return {"hits": [{"title": "?"}] if state.broken else hits(body["query"]), "did_you_mean": meant}
 
+    @app.get("/v1/collections/{c}/calibration")
+    def calibration(c: str) -> Any:
+        point = {"threshold": 0.84, "answered": 59, "wrong": 0, "coverage": 0.4, "answer_rate": 0.6, "risk": 0.0,
+                 "upper": 0.0495}  # fmt: skip
+        curve = [point, {**point, "coverage": 1.0, "risk": 0.3, "upper": 0.4}]
+        fitted = {"strategy": "extract", "chosen": point, "n_questions": 150, "aurc": 0.12, "aurc_best": 0.05,
+                  "dataset": "<b>asked</b>", "created_at": NOW, "curve": curve}  # fmt: skip
+        return {"collection": c, "calibrations": [fitted] if c == "calibrated" else []}
+
+    @app.post("/v1/check")
+    def check(body: dict[str, Any]) -> Any:
+        first, *others = hits(body["claim"])
+        cited = [
+            {**hit, "n": n, "quote": hit["text"], "verdict": verdict, "date": "2024-05-06"}
+            for n, (hit, verdict) in enumerate(zip([first, *others], ("supported", "contradicted"), strict=False), 1)
+        ]
+        conflict = {"text": "Sources disagree: <b>A</b> says 12 [1]; B says 15 [2].", "citations": [1, 2]}
+        sentences = [{"text": s, "start": 0, "end": 1, "verdict": "supported", "score": 0.9, "reason": "", "citations": [1]}
+                     for s in body["claim"].split(". ")]  # fmt: skip
+        return {"claim": body["claim"], "verdict": "not enough" if others else "supported", "score": 0.5,
+                "reason": "Because <i>so</i>.", "sentences": sentences, "passages": cited,
+                "conflicts": [conflict] if others else [], "seconds": 0.1}  # fmt: skip
+
     @app.get("/v1/search/facets")
     def facets() -> Any:
         return {"type": {"pdf": 2, "md": 1}, "language": {"en": 3}, "tag": {},
