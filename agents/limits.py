@@ -1,4 +1,4 @@
-"""The one place where the bounds of a run are checked: steps, tokens, seconds.
+"""The one place where the bounds of a run are checked: steps, tokens, seconds, tool calls.
 
 A limit is not a failure. The strategy that meets ``LimitReached`` gives what it has so far and says which limit it met.
 """
@@ -31,6 +31,7 @@ class Budget:
         self._began = clock()
         self.steps = 0
         self.tokens = 0
+        self.tool_calls = 0
 
     @property
     def elapsed_s(self) -> float:
@@ -58,6 +59,31 @@ class Budget:
             raise LimitReached(
                 f"stopped after {self.limits.max_tokens} tokens, the limit of a run", code="limit-tokens"
             )
+
+    def take_tool_call(self) -> None:
+        """Counts one call of a tool; raises LimitReached before the one that would be one too many."""
+        self.check()
+        if self.tool_calls >= self.limits.max_tool_calls:
+            raise LimitReached(
+                f"stopped after {self.limits.max_tool_calls} tool calls, the limit of a run", code="limit-tool-calls"
+            )
+        self.tool_calls += 1
+
+    def tokens_for(self, wanted: int) -> int:
+        """How many of ``wanted`` completion tokens may still be asked for; raises LimitReached if none."""
+        self.check()
+        if self.tokens_left == 0:
+            self.spend_tokens(1)
+        return min(wanted, self.tokens_left)
+
+    def left(self) -> Limits:
+        """What a run within this one may still use."""
+        return Limits(
+            max_steps=max(0, self.limits.max_steps - self.steps),
+            max_tokens=self.tokens_left,
+            max_seconds=max(0.0, self.seconds_left),
+            max_tool_calls=max(0, self.limits.max_tool_calls - self.tool_calls),
+        )
 
     def check(self) -> None:
         """Raises LimitReached when the seconds are used up."""

@@ -22,7 +22,7 @@ from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
 from agents.remarks import remarks
-from agents.run import Provenance, Recorder, check_question, describe_hits, run_to_end
+from agents.run import Provenance, Recorder, check_question, cut_short, describe_hits, run_to_end
 from agents.sources import DatesOf, conflict_text, disputed, no_dates, stated
 from agents.writer import AnswerWriter, ClosedSentence
 from core.errors import LimitReached
@@ -142,7 +142,6 @@ class RagStrategy:
     ) -> AsyncGenerator[Event, None]:
         asked = check_question(question)
         hits: list[Hit] = []
-        draft: _Draft | None = None
         try:
             plan = QueryPlan(asked, self._query_side, self._lm, self._prompts)
             async with aclosing(plan.steps(recorder, history, budget)) as planned:
@@ -158,34 +157,56 @@ class RagStrategy:
             hits = await budget.bounded(search)
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
-            if not hits:
-                yield TokenSaid(text=I_DO_NOT_KNOW)
-                answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=abstention_reason(asked, hits, ""))
-                yield recorder.done(answer, "abstained")
-                return
+        except LimitReached as e:
+            for event in cut_short(recorder, e, hits):
+                yield event
+            return
+        if not hits:
+            yield TokenSaid(text=I_DO_NOT_KNOW)
+            answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=abstention_reason(asked, hits, ""))
+            yield recorder.done(answer, "abstained")
+            return
+        async with aclosing(self.read(recorder, asked, standalone, hits, budget, objection=plan.objection)) as read:
+            async for event in read:
+                yield event
 
+    async def read(
+        self,
+        recorder: Recorder,
+        asked: str,
+        question: str,
+        hits: Sequence[Hit],
+        budget: Budget,
+        *,
+        objection: str = "",
+    ) -> AsyncGenerator[Event, None]:
+        """The second half of a run: writes the answer to ``question`` from ``hits``. Its last event is RunDone.
+
+        Args:
+            objection: what the person said against the last answer, if that was it; see ``agents.pushback``.
+        """
+        draft: _Draft | None = None
+        try:
             budget.take_step()
-            shown = await budget.bounded(self._offload(self._context, standalone, hits, recorder.run_id, budget))
+            shown = await budget.bounded(self._offload(self._context, question, hits, recorder.run_id, budget))
             if note := shown.note(self._lm.context_tokens):
                 yield recorder.step("plan", thought=note)
             used = [p.hit for p in shown.passages]
             bibliography = Bibliography(used)
             gate = Gate(self._policy) if self._policy != "mark" else None
             draft = _Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=used, gate=gate)
-            draft.remarks = await self._offload(remarks, standalone, plan.objection, hits, self._verifier)
+            draft.remarks = await self._offload(remarks, question, objection, hits, self._verifier)
             async with aclosing(self._write(recorder, draft, shown, budget)) as events:
                 async for event in events:
                     yield event
             if gate is not None:
-                async with aclosing(gate.settle(self._mend(recorder, draft, standalone, shown, budget))) as events:
+                async with aclosing(gate.settle(self._mend(recorder, draft, question, shown, budget))) as events:
                     async for event in events:
                         yield event
         except LimitReached as e:
             if draft is None:
-                text = I_DO_NOT_KNOW
-                yield TokenSaid(text=text)
-                answer = Answer(text=text, abstained=True, reason=f"Not finished: {e.message}.", hits=tuple(hits))
-                yield recorder.done(answer, "limit")
+                for event in cut_short(recorder, e, hits):
+                    yield event
                 return
             draft.limit = e.message
             async with aclosing(self._flush(draft)) as events:
@@ -195,6 +216,39 @@ class RagStrategy:
                 async with aclosing(draft.gate.settle(None)) as events:
                     async for event in events:
                         yield event
+        async with aclosing(self._close(recorder, asked, draft)) as events:
+            async for event in events:
+                yield event
+
+    async def cite(
+        self, recorder: Recorder, asked: str, text: str, hits: Sequence[Hit], *, limit: str = ""
+    ) -> AsyncGenerator[Event, None]:
+        """Says ``text``, which another loop has written, cited and checked like what is written here; ends with RunDone.
+
+        Args:
+            hits: what its markers name, from 1 on, and what its sentences may rest on.
+            limit: why the loop did not finish; empty if it did.
+        """
+        began = recorder.now_s()
+        bibliography = Bibliography(hits)
+        # Mending asks the model anew, and a loop has had its turns: what it would mend is left out.
+        gate = Gate("strict") if self._policy != "mark" else None
+        writer = AnswerWriter(bibliography)
+        draft = _Draft(writer=writer, bibliography=bibliography, hits=hits, raw=text, limit=limit, gate=gate)
+        draft.writer.feed(text)
+        async with aclosing(self._flush(draft)) as events:
+            async for event in events:
+                yield event
+        if gate is not None:
+            async with aclosing(gate.settle(None)) as events:
+                async for event in events:
+                    yield event
+        yield recorder.step("answer", observation=text, error=_removed(draft), started_s=began)
+        async with aclosing(self._close(recorder, asked, draft)) as events:
+            async for event in events:
+                yield event
+
+    async def _close(self, recorder: Recorder, asked: str, draft: _Draft) -> AsyncGenerator[Event, None]:
         if draft.gate is not None and not draft.gate.text:
             draft.gate.text = I_DO_NOT_KNOW
             yield TokenSaid(text=I_DO_NOT_KNOW)
@@ -248,9 +302,7 @@ class RagStrategy:
         async with aclosing(self._flush(draft)) as said:
             async for one in said:
                 yield one
-        removed = draft.writer.removed
-        error = f"markers that name no passage were removed: {', '.join(removed)}" if removed else ""
-        yield recorder.step("answer", observation=draft.raw, error=error, usage=usage, started_s=began)
+        yield recorder.step("answer", observation=draft.raw, error=_removed(draft), usage=usage, started_s=began)
         yield recorder.count(usage)
 
     async def _flush(self, draft: _Draft) -> AsyncGenerator[Event, None]:
@@ -409,3 +461,8 @@ class RagStrategy:
         )
         stop = "limit" if draft.limit else "abstained" if abstained else "answered"
         return recorder.done(answer, stop)
+
+
+def _removed(draft: _Draft) -> str:
+    removed = draft.writer.removed
+    return f"markers that name no passage were removed: {', '.join(removed)}" if removed else ""

@@ -14,8 +14,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.errors import InvalidRequest, OpenbookError, RunCancelled
-from core.events import Event, RunDone, RunFailed, RunStarted, StepTaken, UsageCounted
+from agents.abstain import I_DO_NOT_KNOW
+from core.errors import InvalidRequest, LimitReached, OpenbookError, RunCancelled
+from core.events import Event, RunDone, RunFailed, RunStarted, StepTaken, TokenSaid, UsageCounted
 from core.types import Answer, Hit, Step, StepKind, ToolCall, Trace, Usage
 
 if TYPE_CHECKING:
@@ -82,6 +83,15 @@ class Recorder:
         self._steps.append(step)
         return StepTaken(step=step)
 
+    def again(self, step: Step, parent_index: int | None) -> StepTaken:
+        """Records a step of a run within this one, at its place here."""
+        shifted = replace(step, index=len(self._steps), parent_index=parent_index)
+        self._steps.append(shifted)
+        return StepTaken(step=shifted)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
     def count(self, usage: Usage) -> UsageCounted:
         """Adds to the run's totals."""
         self.usage = self.usage + usage
@@ -128,6 +138,13 @@ async def run_to_end(recorder: Recorder, work: AsyncGenerator[Event, None]) -> A
         yield recorder.failed("internal", "the answer failed because of a defect in Openbook; its log says where")
     finally:
         await work.aclose()
+
+
+def cut_short(recorder: Recorder, limit: LimitReached, hits: Sequence[Hit]) -> list[Event]:
+    """The end of a run that met a limit before it had anything to say."""
+    reason = f"Not finished: {limit.message}."
+    answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=reason, hits=tuple(hits))
+    return [TokenSaid(text=I_DO_NOT_KNOW), recorder.done(answer, "limit")]
 
 
 def check_question(question: str) -> str:

@@ -4,32 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 
 from agents.limits import Budget
-from core.events import LMDone, TextDelta
+from agents.looping import is_looping
+from core.events import LMDone, TextDelta, ToolCallMade
 from core.protocols import LanguageModel
-from core.types import Message, SamplingParams, Usage
+from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One whole answer of a model. ``logprob`` is the mean over its tokens, None where the runtime gives none."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+    logprob: float | None = None
+
+
+async def listen(
+    lm: LanguageModel,
+    messages: Sequence[Message],
+    params: SamplingParams,
+    budget: Budget,
+    tools: Sequence[ToolSpec] = (),
+) -> Said:
+    """Everything the model says to one request, white space and all; it is cut off where it only repeats itself.
+
+    What it cost is not yet counted in ``budget``.
+
+    Raises:
+        LimitReached: the run's seconds are used up.
+    """
+    text, calls, usage, logprobs = "", [], Usage(), []
+    finish: FinishReason = "stop"
+    pieces = 0
+    async with aclosing(budget.stream(lm.stream(messages, tools, params))) as events:
+        async for event in events:
+            match event:
+                case TextDelta(text=piece, logprob=logprob):
+                    text += piece
+                    pieces += 1
+                    if logprob is not None:
+                        logprobs.append(logprob)
+                    if is_looping(text):
+                        usage = Usage(completion_tokens=pieces)
+                        break
+                case ToolCallMade(call=call):
+                    calls.append(call)
+                case LMDone(finish_reason=finish, usage=usage):
+                    pass
+    mean = sum(logprobs) / len(logprobs) if logprobs else None
+    return Said(text=text, tool_calls=tuple(calls), finish=finish, usage=usage, logprob=mean)
 
 
 async def say(
     lm: LanguageModel, messages: Sequence[Message], params: SamplingParams, budget: Budget
 ) -> tuple[str, Usage]:
-    """What the model says, and what it cost; no tool is offered. The cost is not yet counted in ``budget``.
-
-    Raises:
-        LimitReached: the run's seconds are used up.
-    """
-    said, usage = "", Usage()
-    async with aclosing(budget.stream(lm.stream(messages, (), params))) as events:
-        async for event in events:
-            match event:
-                case TextDelta(text=text):
-                    said += text
-                case LMDone(usage=spent):
-                    usage = spent
-                case _:
-                    pass  # a tool call: none was offered
-    return said.strip(), usage
+    """What the model says without the white space around it, and what it cost; no tool is offered. See ``listen``."""
+    said = await listen(lm, messages, params, budget)
+    return said.text.strip(), said.usage
 
 
 def fits(lm: LanguageModel, messages: Sequence[Message], max_tokens: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Protocol
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.runs import Hook, Run
 from app.services import Services
-from app.strategies import build_strategy
+from app.strategies import build_strategy, run_limits
 from core.errors import InvalidRequest, NotFound
 from core.types import Limits, Message, Principal, Where
 
@@ -57,13 +57,11 @@ def begin(
             code="question-too-long",
         )
     check_collections(services, principal, collections)
-    # What is said on the way to the search is not taken from what the answer may have.
     before = query_side(settings, writes=True, options=options).tokens
-    bounds = Limits(
-        max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens + before, max_seconds=settings.max_seconds
-    )
+    name = strategy or settings.strategy
+    bounds = run_limits(settings, name, before)
     return services.runs.start(
-        build_strategy(strategy or settings.strategy, services, principal, options, collections=collections),
+        build_strategy(name, services, principal, options, collections=collections),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,

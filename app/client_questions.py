@@ -109,6 +109,20 @@ class QuestionCalls(Line):
     def cancel_run(self, run_id: str) -> None:
         self._send("POST", f"/v1/runs/{seg(run_id)}/cancel")
 
+    # ---------------------------------------------------------------- traces
+
+    def trace(self, run_id: str) -> dict[str, Any]:
+        """Every step of a run, with what it asked and heard."""
+        return self._json("GET", f"/v1/traces/{seg(run_id)}")
+
+    def exported_trace(self, run_id: str, form: str) -> str:
+        """The same as text for other programs: "jsonl" or "otlp"."""
+        return self._send("GET", f"/v1/traces/{seg(run_id)}", params={"form": form}).text
+
+    def replay(self, run_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Runs it again from its recording, with ``changes`` (question, strategy, said)."""
+        return self._json("POST", f"/v1/traces/{seg(run_id)}/replay", json=dict(changes), timeout=STREAM_SILENCE_S)
+
     def strategies(self) -> replies.Strategies:
         return cast(replies.Strategies, self._json("GET", "/v1/strategies"))
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Literal
 
+from agents.tools.library import Library, NoLibrary
+from app.library import PassageLibrary
 from app.people import local_principal
 from app.query_sides import query_side
-from app.strategies import STRATEGIES, Parts, assemble, check_strategy
+from app.strategies import STRATEGIES, Parts, assemble, check_strategy, run_limits
 from app.wiring import (
     RerankerName,
     build_encoder,
@@ -25,7 +27,7 @@ from core.ids import new_id
 from core.offload import Offload
 from core.protocols import Retriever
 from core.settings import Settings
-from core.types import Answer, Hit, Limits, Sample, Trace, Where
+from core.types import Answer, Hit, Sample, Trace, Where
 from eval.datasets import Corpus
 from eval.qa import AnswerOne, OwnContexts, Pooled
 from eval.retrieval import Build
@@ -105,6 +107,7 @@ def qa_answerer(
     reads = settings.reranker in ("late", "mix")
     corpus = build_adhoc(settings, passages, encoder, model_cache_dir() / VECTOR_CACHE, tokens=reads) if ids else None
     retriever: Retriever = corpus or _Nothing()
+    library: Library = NoLibrary() if corpus is None else PassageLibrary(corpus.chunks, corpus.titles, corpus.name)
     reranker = build_reranker(settings, settings.reranker, encoder, None if corpus is None else corpus.kept_tokens)
     if reranker is not None:
         reranker.load()
@@ -119,13 +122,10 @@ def qa_answerer(
             verifier=build_verifier(settings, encoder),
             offload=offload,
             index_version=lambda: "data set",
+            library=library,
         ),
     )
-    limits = Limits(
-        max_steps=settings.max_steps,
-        max_tokens=settings.max_answer_tokens + side.tokens,
-        max_seconds=settings.max_seconds,
-    )
+    limits = run_limits(settings, strategy, side.tokens)
 
     async def answer(sample: Sample) -> tuple[Answer, Trace]:
         own = isinstance(mode, OwnContexts) and bool(sample.contexts)

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from agents.auto import auto
 from agents.closed_book import ClosedBookStrategy
+from agents.desk import Kit
 from agents.extract import ExtractStrategy
+from agents.nested import with_fallback
 from agents.rag import RagStrategy
 from agents.run import Provenance
 from agents.sources import DatesOf, no_dates
+from agents.taping import Tape, TapedLibrary, TapedLM, TapedStrategy, TapedVerifier, taped_retriever
+from agents.tools.library import Library, NoLibrary
 from app.dates import document_dates
+from app.library import StoreLibrary
+from app.loops import build_loop, route_plans
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
 from app.services import Services
 from core.errors import InvalidRequest, ModelUnavailable
 from core.offload import Offload
-from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier
+from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier, calls_tools
 from core.settings import Settings
-from core.types import Principal
+from core.types import Limits, Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,56 @@ STRATEGIES: Mapping[str, tuple[str, str, bool]] = {
         "The language model writes an answer from numbered passages; each sentence is checked.",
         True,
     ),
+    "auto": (
+        "Automatic",
+        "Takes the cheapest route that gives an answer which passes its check: a sum, quotes, a written answer, several looks.",
+        True,
+    ),
+    "full-context": (
+        "Whole documents",
+        "The language model reads the best documents whole, as far as they fit, and writes an answer.",
+        True,
+    ),
+    "cot": (
+        "Step by step",
+        "The language model reasons step by step over the best passages, then answers.",
+        True,
+    ),
+    "self-consistency": (
+        "Majority of several tries",
+        "Reasons step by step several times; the answer that most tries agree on is given.",
+        True,
+    ),
+    "multihop": (
+        "Several looks",
+        "Thinks a sentence, looks it up, thinks the next; then answers from all that was found.",
+        True,
+    ),
+    "self-rag": (
+        "Judged as it goes",
+        "The language model judges what it found and what it wrote, and looks again after a miss.",
+        True,
+    ),
+    "react": (
+        "Thinks and acts",
+        "Turns of thought, search or lookup, and what was found, until the answer is known.",
+        True,
+    ),
+    "reflexion": (
+        "Learns from its failure",
+        "Thinks and acts; where the check fails it says why, and tries again, at most three times.",
+        True,
+    ),
+    "tot": (
+        "Several plans",
+        "Proposes ways to answer, values them, and follows the best.",
+        True,
+    ),
+    "research": (
+        "Report",
+        "Looks into several questions side by side and writes a cited report. For models that call tools.",
+        True,
+    ),
     "closed-book": (
         "Without documents",
         "The language model answers from memory alone. Nothing supports what it says.",
@@ -55,17 +114,18 @@ STRATEGIES: Mapping[str, tuple[str, str, bool]] = {
 
 def strategies(services: Services) -> list[StrategyInfo]:
     missing = _why_no_lm(services)
-    return [
-        StrategyInfo(
-            name=name,
-            label=label,
-            description=description,
-            needs_lm=needs_lm,
-            available=not (needs_lm and missing),
-            reason=missing if needs_lm else "",
+    found = []
+    for name, (label, description, needs_lm) in STRATEGIES.items():
+        reason = missing if needs_lm else ""
+        lm = services.models.lm
+        if name == "research" and lm is not None and not calls_tools(lm):
+            reason = f"{lm.name} makes no native tool calls: use a model server that does (lm_runtime openai)"
+        found.append(
+            StrategyInfo(
+                name=name, label=label, description=description, needs_lm=needs_lm, available=not reason, reason=reason
+            )
         )
-        for name, (label, description, needs_lm) in STRATEGIES.items()
-    ]
+    return found
 
 
 def _why_no_lm(services: Services) -> str:
@@ -101,25 +161,35 @@ def build_strategy(
     check_strategy(name)
     info = next(s for s in strategies(services) if s.name == name)
     if not info.available:
-        raise ModelUnavailable(f"strategy {name!r} needs a language model, and {info.reason}")
-    engine, queue = services.engine, services.models.lm
+        raise ModelUnavailable(f"strategy {name!r} cannot be had: {info.reason}")
+    queue = services.models.lm
     if threshold is None and len(collections) == 1:
         threshold = services.calibrations.threshold(principal, collections[0], name, services.encoder.revision)
-    return assemble(
-        name,
-        Parts(
-            settings=services.settings,
-            retriever=retriever_for(services),
-            encoder=services.encoder,
-            lm=queue.for_user(principal.user_id) if queue is not None else None,
-            verifier=services.verifier,
-            offload=services.offload,
-            index_version=lambda: str(engine.status().change),
-            query_options=options,
-            threshold=threshold,
-            dates=document_dates(services.store, principal),
-        ),
+    lm = queue.for_user(principal.user_id) if queue is not None else None
+    tape = Tape()
+    parts = Parts(
+        settings=services.settings,
+        retriever=taped_retriever(retriever_for(services), tape),
+        encoder=services.encoder,
+        lm=TapedLM(lm, tape) if lm is not None else None,
+        verifier=TapedVerifier(services.verifier, tape),
+        offload=services.offload,
+        index_version=lambda: str(services.engine.status().change),
+        query_options=options,
+        threshold=threshold,
+        dates=document_dates(services.store, principal),
+        library=TapedLibrary(StoreLibrary(services.store), tape),
     )
+    inputs = {
+        "settings": services.settings.recorded(),
+        "threshold": threshold,
+        "options": dataclasses.asdict(options),
+        "encoder": services.encoder.revision,
+        "lm": None
+        if lm is None
+        else {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": calls_tools(lm)},
+    }
+    return TapedStrategy(assemble(name, parts), tape, inputs)
 
 
 def check_strategy(name: str) -> None:
@@ -140,6 +210,7 @@ class Parts:
     offload: Offload
     index_version: Callable[[], str]
     query_options: QueryOptions = AS_SET
+    library: Library = field(default_factory=NoLibrary)
     threshold: float | None = None  # None: as the settings say
     dates: DatesOf = no_dates
 
@@ -165,17 +236,54 @@ def assemble(name: str, parts: Parts) -> Strategy:
         )
     if parts.lm is None:
         raise ModelUnavailable(f"strategy {name!r} needs a language model, and there is none")
+    if name == "closed-book":
+        return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)
+    reader = RagStrategy(
+        retriever=parts.retriever,
+        lm=parts.lm,
+        verifier=parts.verifier,
+        offload=parts.offload,
+        k=settings.passages_to_read,
+        max_answer_tokens=settings.max_answer_tokens,
+        query_side=side,
+        policy=parts.query_options.policy or settings.answer_policy,
+        dates=parts.dates,
+        provenance=provenance,
+    )
     if name == "rag":
-        return RagStrategy(
-            retriever=parts.retriever,
-            lm=parts.lm,
-            verifier=parts.verifier,
-            offload=parts.offload,
-            k=settings.passages_to_read,
-            max_answer_tokens=settings.max_answer_tokens,
-            query_side=side,
-            policy=parts.query_options.policy or settings.answer_policy,
-            dates=parts.dates,
-            provenance=provenance,
-        )
-    return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)
+        return reader
+    kit = Kit(
+        lm=parts.lm,
+        retriever=parts.retriever,
+        library=parts.library,
+        verifier=parts.verifier,
+        offload=parts.offload,
+        reader=reader,
+        k=settings.passages_to_read,
+        max_answer_tokens=settings.max_answer_tokens,
+        query_side=side,
+        provenance=provenance,
+    )
+    extract = functools.partial(assemble, "extract", parts)
+    if name == "auto":
+        routes = {each: functools.partial(assemble, each, parts) for each in STRATEGIES if each != name}
+        return auto(kit, routes, route_plans(kit.lm, settings))
+    loop = build_loop(name, kit, settings)
+    # A model this small is right only now and then: where its answer fails the check, the documents are quoted instead.
+    small = settings.lm_runtime == "openvino" and settings.lm_model == "packaged"
+    return with_fallback(kit, loop, extract) if small and name != "full-context" else loop
+
+
+def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:
+    """The bounds of one run. Loops that think before they answer may say more than one answer's length.
+
+    Args:
+        side_tokens: what may be said on the way to the search; it is not taken from what the answer may have.
+    """
+    single = name in ("extract", "rag", "closed-book", "full-context")
+    return Limits(
+        max_steps=settings.max_steps if single else settings.max_loop_steps,
+        max_tokens=(settings.max_answer_tokens if single else settings.max_loop_tokens) + side_tokens,
+        max_seconds=settings.max_seconds,
+        max_tool_calls=settings.max_tool_calls,
+    )

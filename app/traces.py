@@ -68,9 +68,16 @@ class Traces:
 
     def get(self, principal: Principal, run_id: str) -> dict[str, Any]:
         """The JSON of the trace. Raises NotFound, also for another person's run."""
-        query = select(traces.c.trace).where(traces.c.run_id == run_id, traces.c.user_id == principal.user_id)
+        return dict(self._one(principal, run_id, traces.c.trace))
+
+    def created_at(self, principal: Principal, run_id: str) -> str:
+        """When it was kept, which is when the run ended. Raises NotFound."""
+        return str(self._one(principal, run_id, traces.c.created_at))
+
+    def _one(self, principal: Principal, run_id: str, column: Column[Any]) -> Any:
+        query = select(column).where(traces.c.run_id == run_id, traces.c.user_id == principal.user_id)
         with self._database.read() as connection:
             found = connection.execute(query).scalar_one_or_none()
         if found is None:
             raise NotFound(f"no run {run_id!r}", code="unknown-run")
-        return dict(found)
+        return found

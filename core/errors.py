@@ -125,3 +125,11 @@ class LimitReached(RunAborted):
 
 class RunCancelled(RunAborted):
     code = "cancelled"
+
+
+def error_of(code: str, message: str) -> OpenbookError:
+    """An error as it was recorded: of the class that has this code as its own, else of the root, with the code."""
+    kinds = [k for k in globals().values() if isinstance(k, type) and issubclass(k, OpenbookError) and k.code == code]
+    if code.startswith("limit-"):
+        return LimitReached(message, code=code)
+    return kinds[0](message) if kinds else OpenbookError(message, code=code)

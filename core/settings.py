@@ -29,6 +29,10 @@ NOT_SETTINGS = frozenset(
 LISTS = frozenset({"allowed_hosts", "phone_regions", "url_allow"})
 
 
+# Where something is and who may come in: no part of what an answer follows from.
+_OF_THE_PLACE = {"data_dir", "host", "port", "ui_port", "allowed_hosts", "url_allow", "lm_api_key", "lm_base_url"}
+
+
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -144,6 +148,12 @@ class Settings(BaseModel):
     # Passages that the language model reads. 0: k, but 4 at most with runtime "openvino", where reading is what takes time.
     context_passages: int = Field(0, ge=0, le=100)
     max_answer_tokens: int = Field(512, ge=1)
+    # Of strategies that think before they answer: turns, tokens said in all, and calls of tools.
+    max_loop_steps: int = Field(32, ge=1)
+    max_loop_tokens: int = Field(8192, ge=1)
+    max_tool_calls: int = Field(32, ge=0)
+    samples: int = Field(10, ge=1, le=64)  # of strategy "self-consistency"
+    cot_examples: bool = False  # strategy "cot": after worked examples, not "let's think step by step"
     max_seconds: float = Field(120.0, gt=0)
 
     # What checks each sentence against what it cites. The rules (numbers, dates, names, quotations, negation) always look
@@ -162,11 +172,16 @@ class Settings(BaseModel):
             return self.context_passages
         return min(self.k, 4) if self.lm_runtime == "openvino" else self.k
 
+    def recorded(self) -> dict[str, Any]:
+        """What differs from the defaults and can change an answer, as JSON, without paths, addresses and secrets."""
+        kept: dict[str, Any] = self.model_dump(
+            mode="json", exclude_defaults=True, exclude={*_OF_THE_PLACE, "lm_script"}
+        )
+        return kept
+
     def digest(self) -> str:
         """A short hash of everything that can change an answer; addresses and secrets are left out."""
-        kept = self.model_dump_json(
-            exclude={"data_dir", "host", "port", "ui_port", "allowed_hosts", "url_allow", "lm_api_key", "lm_base_url"}
-        )
+        kept = self.model_dump_json(exclude=_OF_THE_PLACE)
         return hashlib.sha256(kept.encode()).hexdigest()[:16]
 
 

@@ -296,7 +296,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """One call of a run to what is outside of its strategy, as JSON. ``kind``: "model", "count", "search", "document" or
+    "verdict"."""
+
+    kind: str
+    request: Mapping[str, Any]
+    response: Mapping[str, Any]
+    started_s: float  # seconds since the run was set up
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
+    """``calls`` and ``inputs`` are what a replay needs; empty where nothing was recorded."""
+
     run_id: str
     strategy: str
     question: str
@@ -308,6 +322,8 @@ class Trace:
     index_version: str
     usage: Usage = field(default_factory=Usage)
     duration_s: float = 0.0
+    calls: tuple[Recorded, ...] = ()
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +333,7 @@ class Limits:
     max_steps: int = 7
     max_tokens: int = 4096  # completion tokens over the whole run
     max_seconds: float = 120.0
+    max_tool_calls: int = 32
 
 
 # ---------------------------------------------------------------- evaluation

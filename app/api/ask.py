@@ -39,12 +39,16 @@ class RunLimits(BaseModel):
     max_steps: int | None = Field(None, ge=1)
     max_tokens: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, gt=0)
+    max_tool_calls: int | None = Field(None, ge=0)
 
     def within(self, bounds: Limits) -> Limits:
         return Limits(
             max_steps=min(self.max_steps or bounds.max_steps, bounds.max_steps),
             max_tokens=min(self.max_tokens or bounds.max_tokens, bounds.max_tokens),
             max_seconds=min(self.max_seconds or bounds.max_seconds, bounds.max_seconds),
+            max_tool_calls=min(
+                bounds.max_tool_calls if self.max_tool_calls is None else self.max_tool_calls, bounds.max_tool_calls
+            ),
         )
 
 
@@ -162,9 +166,3 @@ _FAILURE_STATUS = {
 async def cancel_run(run_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     services.runs.cancel(principal, run_id)
     return {"run_id": run_id, "state": "cancelling"}
-
-
-@router.get("/traces/{run_id}")
-async def get_trace(run_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """Every step of a run."""
-    return await services.offload(services.traces.get, principal, run_id)

@@ -14,7 +14,17 @@ from app.cli.search import DecomposeOption, HydeOption, asks_lm
 class StrategyChoice(enum.StrEnum):
     extract = "extract"
     rag = "rag"
+    full_context = "full-context"
     closed_book = "closed-book"
+    cot = "cot"
+    self_consistency = "self-consistency"
+    self_rag = "self-rag"
+    multihop = "multihop"
+    react = "react"
+    reflexion = "reflexion"
+    tot = "tot"
+    research = "research"
+    auto = "auto"
 
 
 class PolicyChoice(enum.StrEnum):

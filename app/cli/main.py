@@ -21,6 +21,7 @@ from app.cli import (
     reindex,
     search,
     serve,
+    trace,
     tune,
     upkeep,
 )
@@ -58,6 +59,7 @@ app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(trace.app, name="trace")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from app.ui.inert import VERDICTS, Checked, answer_html, inert_html, inert_markd
 from app.ui.live import Snapshot
 from app.ui.marks import explain_marks
 from app.ui.passage import Passage, from_citation, from_hit
+from app.ui.steps_view import draw_steps, latest_html
 from core.wording import plural
 
 # The strategies that quote: what they say is a document's text, not Markdown.
@@ -58,7 +59,7 @@ def streaming_html(now: Snapshot, elapsed_s: float, *, verbatim: bool) -> str:
         doing = STEP_WORDS.get(str(now.steps[-1].get("kind")), "Working") if now.steps else "Searching the documents"
         return (
             '<div class="ob-working" role="status"><span class="ob-dot" aria-hidden="true"></span>'
-            f"{doing} … {elapsed_s:.0f} s</div>"
+            f"{doing} … {elapsed_s:.0f} s</div>{latest_html(now.steps)}"
         )
     return answer_html(
         now.text,
@@ -160,9 +161,8 @@ def _shortened(text: str, limit: int = 320) -> str:
 
 def _footer(answer: replies.Answer) -> None:
     parts = [answer["strategy"], f"{answer['seconds']:.1f} s"]
-    if answer["steps"]:
-        parts.append(plural(answer["steps"], "step"))
     tokens = answer["usage"]["completion_tokens"]
     if tokens:
         parts.append(plural(tokens, "token"))
     look.muted(" · ".join(parts))
+    draw_steps(answer)

@@ -1,0 +1,92 @@
+"""The tools of one run: fixed before anything is read, called by name, bounded, and every wrong call answered usefully.
+
+A model that calls what there is not, or with arguments that do not fit, is told what there is. A tool with an effect
+outside is never run here: it would need a person's yes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agents.limits import Budget
+from core.errors import InvalidRequest, NotFound, ToolFailed
+from core.protocols import Tool
+from core.types import ToolCall, ToolResult, ToolSpec
+
+MAX_RESULT_CHARACTERS = 6_000
+REPEATS = 3  # identical calls in a row with the identical result, after which a loop is going in circles
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict,
+}  # fmt: skip
+
+
+class Toolbox:
+    """Calls tools within ``budget``. What it holds cannot change after it was made."""
+
+    def __init__(self, tools: Sequence[Tool], budget: Budget) -> None:
+        self._tools = {t.spec.name: t for t in tools}
+        self._budget = budget
+        self._before = ""
+        self._same = 0
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return tuple(t.spec for t in self._tools.values())
+
+    @property
+    def in_circles(self) -> bool:
+        """Whether the last calls were all the same, and so were their results."""
+        return self._same >= REPEATS
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        """The result, or an error that tells the model what would be right.
+
+        Raises:
+            LimitReached: tool calls or seconds are used up.
+        """
+        self._budget.take_tool_call()
+        result = await self._answer(call)
+        if len(result.content) > MAX_RESULT_CHARACTERS:
+            result = _with(call, result.content[: MAX_RESULT_CHARACTERS - 1] + "…", error=result.error)
+        this = f"{call.name}\0{json.dumps(dict(call.arguments), sort_keys=True, default=str)}\0{result.content}"
+        self._same = self._same + 1 if this == self._before else 1
+        self._before = this
+        return result
+
+    async def _answer(self, call: ToolCall) -> ToolResult:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return _with(call, f"there is no tool {call.name!r}: there are {', '.join(self._tools)}", error=True)
+        if tool.spec.outside_effect:
+            return _with(call, f"{call.name} has an effect outside and needs a person's yes: not done", error=True)
+        if wrong := wrong_arguments(tool.spec, call.arguments):
+            return _with(call, wrong, error=True)
+        try:
+            result = await self._budget.bounded(tool(call.arguments))
+        except (ToolFailed, InvalidRequest, NotFound) as e:
+            return _with(call, e.message, error=True)
+        return _with(call, result.content, error=result.error)
+
+
+def wrong_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
+    """What is wrong with the arguments of a call, and which would be right; empty if nothing is."""
+    properties: Mapping[str, Any] = spec.parameters.get("properties", {})
+    required: Sequence[str] = spec.parameters.get("required", ())
+    wrong = [f"unknown argument {name!r}" for name in arguments if name not in properties]
+    wrong += [f"{name!r} is missing" for name in required if name not in arguments]
+    for name, value in arguments.items():
+        kind = properties.get(name, {}).get("type", "")
+        if kind in _TYPES and (not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
+            wrong.append(f"{name!r} is {value!r}, which is no {kind}")
+    if not wrong:
+        return ""
+    valid = ", ".join(
+        f"{name} ({p.get('type', 'any')}{'' if name in required else ', optional'})" for name, p in properties.items()
+    )
+    return f"{spec.name}: {'; '.join(wrong)}. Its arguments are: {valid or 'none'}"
+
+
+def _with(call: ToolCall, content: str, *, error: bool) -> ToolResult:
+    return ToolResult(call_id=call.call_id, content=content, error=error)

@@ -1,0 +1,87 @@
+"""What a run thought, did and found, step by step: the last lines while it works, all of it afterwards.
+
+Thoughts are a model's and observations a document's: every word is made inert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app import replies
+from app.ui import look
+from app.ui.inert import inert_html
+from app.ui.state import client
+from core.errors import OpenbookError
+from core.wording import plural
+
+_LATEST = 4
+_SHORT, _LONG = 140, 600  # characters
+_SHOWN = "shown-steps"
+_WORDS: Mapping[str, str] = {
+    "plan": "Thought",
+    "act": "Did",
+    "observe": "Saw",
+    "reflect": "Judged",
+    "expand": "Tried",
+    "answer": "Answered",
+}
+
+Step = Mapping[str, Any]
+
+
+def latest_html(steps: Sequence[Step]) -> str:
+    """The last few steps, a line each."""
+    lines = [_line(step, _SHORT) for step in steps[-_LATEST:]]
+    return f'<ul class="ob-steps">{"".join(lines)}</ul>' if lines else ""
+
+
+def draw_steps(answer: replies.Answer, load: Callable[[str], Mapping[str, Any]] | None = None) -> None:
+    """A button that shows the steps of this answer, fetched only then."""
+    if not answer["steps"]:
+        return
+    run_id = answer["run_id"]
+    shown = st.session_state.get(_SHOWN) == run_id
+    st.button(
+        "Hide the steps" if shown else plural(answer["steps"], "step"),
+        key=f"steps-{run_id}",
+        type="tertiary",
+        icon=":material/account_tree:",
+        on_click=_toggle,
+        args=(run_id,),
+    )
+    if not shown:
+        return
+    try:
+        trace = (load or client().trace)(run_id)
+    except OpenbookError as e:
+        look.muted(f"The steps cannot be shown: {e.message}")
+        return
+    st.html(f'<ol class="ob-steps">{"".join(_line(step, _LONG) for step in trace["steps"])}</ol>')
+
+
+def _toggle(run_id: str) -> None:
+    st.session_state[_SHOWN] = None if st.session_state.get(_SHOWN) == run_id else run_id
+
+
+def _line(step: Step, width: int) -> str:
+    call = step.get("tool_call")
+    done = ""
+    if call:
+        named = f"{call['name']}: {', '.join(v for v in call['arguments'].values() if isinstance(v, str))}"
+        done = f'<span class="ob-step-call">{inert_html(_cut(named, width))}</span>'
+    parts = [
+        f'<span class="ob-step-kind">{inert_html(_WORDS.get(str(step.get("kind")), "Step"))}</span>',
+        inert_html(_cut(str(step.get("thought") or ""), width)),
+        done,
+        f'<span class="ob-muted">{inert_html(_cut(str(step.get("observation") or ""), width))}</span>',
+        f'<span class="ob-unsupported">{inert_html(_cut(str(step.get("error") or ""), width))}</span>',
+    ]
+    return f"<li>{' '.join(p for p in parts if p and not p.endswith('></span>'))}</li>"
+
+
+def _cut(text: str, width: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

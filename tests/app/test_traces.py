@@ -1,0 +1,116 @@
+"""Runs that are recorded, replayed and compared, through the API and a scripted model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.client import ApiError, Client
+from app.trace_diff import differences
+from app.waiting import wait_for_lm
+from tests.support.jobs import settled
+from tests.support.servers import openbook_server
+
+TEXT = """# The orchard report
+
+The orchard was planted in 1987 by Maria Keller. It has 412 apple trees on nine hectares.
+"""
+QUESTION = "Who planted the orchard?"
+pytestmark = pytest.mark.slow  # a server of its own
+SCRIPT = {
+    "replies": [
+        {"when": "Therefore, the answer is", "text": "Maria Keller.", "times": 0},
+        {"when": "one sentence after the other", "text": "So the answer is Maria Keller.", "times": 0},
+        {"when": "step by step", "text": "The report names Maria Keller.", "times": 0},
+        {"text": "The orchard was planted in 1987 by Maria Keller [1].", "times": 0},
+    ]
+}
+STRATEGIES = ("extract", "rag", "full-context", "cot", "self-consistency", "multihop", "react", "auto", "closed-book")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterator[Client]:
+    folder = tmp_path_factory.mktemp("traced")
+    script = folder / "script.json"
+    script.write_text(json.dumps(SCRIPT), "utf-8")
+    report = folder / "report.md"
+    report.write_text(TEXT, "utf-8")
+    settings = {"OPENBOOK_LM_RUNTIME": "scripted", "OPENBOOK_LM_SCRIPT": str(script), "OPENBOOK_SAMPLES": "3"}
+    with openbook_server(folder / "data", env=settings) as running, running.client() as found:
+        found.create_collection("orchard")
+        for job in found.upload("orchard", [report]):
+            settled(found, job["job_id"])
+        wait_for_lm(found, timeout_s=60)
+        yield found
+
+
+def asked(client: Client, strategy: str) -> str:
+    return client.ask(QUESTION, ["orchard"], strategy=strategy)["run_id"]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_replay_is_identical_byte_for_byte(client: Client, strategy: str) -> None:
+    result = client.replay(asked(client, strategy), {})
+    assert result["error"] == ""
+    assert result["differences"] == []
+    assert result["identical"]
+    assert result["anew"] == 0
+
+
+def test_a_trace_holds_what_was_asked_and_heard(client: Client) -> None:
+    trace = client.trace(asked(client, "cot"))
+    model = [c for c in trace["calls"] if c["kind"] == "model"]
+    assert "Let's think step by step." in model[0]["request"]["messages"][0]["content"]
+    assert "".join(text for text, _ in model[1]["response"]["pieces"]) == "Maria Keller."
+    assert model[0]["request"]["params"]["temperature"] == 0
+    assert trace["inputs"]["lm"]["name"] == "scripted:script.json"
+    assert any(c["kind"] == "search" and c["response"]["hits"] for c in trace["calls"])
+
+
+def test_other_words_of_the_model_show_what_changes(client: Client) -> None:
+    result = client.replay(asked(client, "cot"), {"said": {"2": "Tom Varga."}})
+    assert not result["identical"]
+    changed = {d["at"]: (d["was"], d["is"]) for d in result["differences"]}
+    assert changed["answer"] == ("Maria Keller. [1]", "Tom Varga.")
+    assert result["trace"]["answer"]["sentences"][0]["verdict"] == "unsupported"
+
+
+def test_another_strategy_asks_anew_only_what_was_not_recorded(client: Client) -> None:
+    result = client.replay(asked(client, "cot"), {"strategy": "rag"})
+    assert result["anew"] == 1  # the search is the same, the prompt is not
+    assert result["trace"]["answer"]["answer"] == "The orchard was planted in 1987 by Maria Keller [1]."
+
+
+def test_a_call_that_is_not_there_is_named(client: Client) -> None:
+    with pytest.raises(ApiError, match="asked 2 times"):
+        client.replay(asked(client, "cot"), {"said": {"9": "x"}})
+
+
+def test_two_runs_of_the_same_do_not_differ_and_two_strategies_do(client: Client) -> None:
+    first, second = (client.trace(asked(client, "cot")) for _ in range(2))
+    assert differences(first, second) == []
+    found = {d["at"] for d in differences(first, client.trace(asked(client, "rag")))}
+    assert {"strategy", "answer"} <= found
+
+
+def test_a_trace_is_exported_as_lines_and_as_spans(client: Client) -> None:
+    run_id = asked(client, "cot")
+    lines = [json.loads(line) for line in client.exported_trace(run_id, "jsonl").splitlines()]
+    assert lines[0]["type"] == "run"
+    assert {line["type"] for line in lines} == {"run", "step", "call"}
+    (resource,) = json.loads(client.exported_trace(run_id, "otlp"))["resourceSpans"]
+    spans = resource["scopeSpans"][0]["spans"]
+    root = spans[0]
+    assert root["name"] == "openbook cot"
+    assert all(
+        s.get("parentSpanId", root["spanId"]) == root["spanId"] and s["traceId"] == root["traceId"] for s in spans
+    )
+    assert len(root["traceId"]) == 32
+    assert len({s["spanId"] for s in spans}) == len(spans)
+    chat = next(s for s in spans if s["name"] == "chat")
+    names = {a["key"] for a in chat["attributes"]}
+    assert {"gen_ai.request.model", "llm.model_name", "openinference.span.kind", "gen_ai.usage.output_tokens"} <= names
+    assert all(int(s["startTimeUnixNano"]) <= int(s["endTimeUnixNano"]) for s in spans)
