@@ -23,6 +23,7 @@ from agents.desk import AtDesk, Desk, Kit
 from agents.saying import fits
 from agents.tools.calculating import CalculatorTool
 from agents.tools.reading import LookupTool, OutlineTool, Reading, ReadTool, SearchTool
+from agents.tools.table import TableTool
 from agents.tools.toolbox import REPEATS, Toolbox
 from core.errors import LimitReached, RetryModel
 from core.protocols import Tool
@@ -196,7 +197,14 @@ def _examples() -> list[str]:
 def tools_of(desk: Desk, k: int | None = None) -> list[Tool]:
     """What a native loop may use; nothing here has an effect outside."""
     reading = Reading(desk, k)
-    return [SearchTool(reading), LookupTool(reading), ReadTool(reading), OutlineTool(reading), CalculatorTool()]
+    return [
+        SearchTool(reading),
+        LookupTool(reading),
+        ReadTool(reading),
+        OutlineTool(reading),
+        TableTool(reading),
+        CalculatorTool(),
+    ]
 
 
 async def by_tool_calls(

@@ -20,7 +20,8 @@ NEIGHBOURS = 1  # passages before and after, of ``read``
 _MOST_HEADINGS = 60
 
 
-def _schema(**properties: Mapping[str, Any]) -> dict[str, Any]:
+def schema(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool's arguments as JSON Schema; those with ``optional`` may be left out."""
     required = [name for name, p in properties.items() if not p.get("optional")]
     plain = {n: {k: v for k, v in p.items() if k != "optional"} for n, p in properties.items()}
     return {"type": "object", "properties": plain, "required": required, "additionalProperties": False}
@@ -74,12 +75,16 @@ class Reading:
     async def outline(self, passage: int) -> str:
         """The headings of a passage's document, in order."""
         hit = self._numbered(passage)
-        whole = await self._passages(hit.chunk.doc_id)
+        whole = await self.document(passage)
         headings = list(dict.fromkeys(" › ".join(h.chunk.heading_path) for h in whole if h.chunk.heading_path))
         if not headings:
             return f"{self.desk.inert(hit.title)} has no headings; it has {len(whole)} passages."
         more = f" and {len(headings) - _MOST_HEADINGS} more" if len(headings) > _MOST_HEADINGS else ""
         return "; ".join(self.desk.inert(h) for h in headings[:_MOST_HEADINGS]) + more
+
+    async def document(self, passage: int) -> Sequence[Hit]:
+        """All passages of a passage's document, in reading order."""
+        return await self._passages(self._numbered(passage).chunk.doc_id)
 
     def _numbered(self, passage: int) -> Hit:
         if not 1 <= passage <= len(self.desk.hits):
@@ -112,7 +117,7 @@ class SearchTool:
     spec = ToolSpec(
         name="search",
         description="Finds the passages of the documents that fit a query best. Returns them numbered, as [n].",
-        parameters=_schema(query={"type": "string", "description": "what to look for, in words"}),
+        parameters=schema(query={"type": "string", "description": "what to look for, in words"}),
     )
 
     def __init__(self, reading: Reading) -> None:
@@ -131,7 +136,7 @@ class LookupTool:
             "The next sentence that has a word or phrase, in the document of the last search's best passage. Called again "
             "with the same words it gives the one after."
         ),
-        parameters=_schema(string={"type": "string", "description": "the word or phrase"}),
+        parameters=schema(string={"type": "string", "description": "the word or phrase"}),
     )
 
     def __init__(self, reading: Reading) -> None:
@@ -147,7 +152,7 @@ class ReadTool:
     spec = ToolSpec(
         name="read",
         description="A passage that was found, with the one before it and the one after it.",
-        parameters=_schema(passage={"type": "integer", "description": "its number, the n of [n]"}),
+        parameters=schema(passage={"type": "integer", "description": "its number, the n of [n]"}),
     )
 
     def __init__(self, reading: Reading) -> None:
@@ -163,7 +168,7 @@ class OutlineTool:
     spec = ToolSpec(
         name="outline",
         description="The headings of the document that a passage is from.",
-        parameters=_schema(passage={"type": "integer", "description": "the passage's number, the n of [n]"}),
+        parameters=schema(passage={"type": "integer", "description": "the passage's number, the n of [n]"}),
     )
 
     def __init__(self, reading: Reading) -> None:

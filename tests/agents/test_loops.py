@@ -255,7 +255,7 @@ def test_an_unknown_tool_and_a_wrong_argument_are_answered_with_what_there_is(
     )
     events = asyncio.run(collect(react(kit_of(library, lm, offload), native=True), QUESTION))
     seen = [s.observation for s in steps(events)]
-    assert "there is no tool 'send_mail': there are search, lookup, read, outline, calculator" in seen
+    assert "there is no tool 'send_mail': there are search, lookup, read, outline, table, calculator" in seen
     assert any("unknown argument 'q'" in o and "query (string)" in o for o in seen)
     assert library.queries == []
 

@@ -1,0 +1,115 @@
+"""Tables as ingestion writes them into a document's text: GitHub's pipe tables. Read back into columns with types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from core.types import Hit
+
+Cell: TypeAlias = str | float | None
+
+MAX_ROWS = 20_000
+MAX_COLUMNS = 200
+_RULE = re.compile(r"\|?(\s*:?-{3,}:?\s*\|)+\s*(:?-{3,}:?\s*)?\|?\s*")
+_SPLIT = re.compile(r"(?<!\\)\|")
+# What figures in reports look like: 1,234.5  $ 12  (3.4)  −5  12 %; thousands in groups of three.
+_NUMBER = re.compile(r"\(?\s*[-−+]?\s*[$€£¥]?\s*[-−]?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\s*%?\s*\)?\s*%?")
+_NOTHING = frozenset({"", "-", "–", "—", "n/a", "N/A"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """``columns`` are distinct names; of each the ``numeric`` says whether all its cells are numbers or empty.
+
+    ``rows``: a number where the column is numeric, None where the cell is empty, else text.
+    """
+
+    columns: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def text_of(passages: Iterable[Hit]) -> str:
+    """A document's text out of its passages, which may overlap; where nothing is known between two, they are paragraphs."""
+    text, end = "", 0
+    for hit in sorted(passages, key=lambda h: (h.chunk.start, h.chunk.end)):
+        chunk = hit.chunk
+        if chunk.end <= end:
+            continue
+        # White space alone lies between passages that follow on each other within a table.
+        text += chunk.text[max(0, end - chunk.start) :] if chunk.start <= end else _gap(chunk.start - end) + chunk.text
+        end = chunk.end
+    return text
+
+
+def _gap(width: int) -> str:
+    return "\n" if width == 1 else "\n\n"
+
+
+def tables_in(text: str) -> list[Table]:
+    """The pipe tables of a text, in order; those without a row, or with more than MAX_COLUMNS, are left out."""
+    found: list[Table] = []
+    lines = text.split("\n")
+    i = 1
+    while i < len(lines):
+        if "|" in lines[i - 1] and _RULE.fullmatch(lines[i].strip()):
+            header, body = _cells(lines[i - 1]), []
+            i += 1
+            while i < len(lines) and lines[i].strip().startswith("|"):
+                body.append(_cells(lines[i]))
+                i += 1
+            if body and 0 < len(header) <= MAX_COLUMNS:
+                found.append(_typed(header, body[:MAX_ROWS]))
+        i += 1
+    return found
+
+
+def number(cell: str) -> float | None:
+    """The number that a cell is, in the unit it is written in (12 % is 12, (3) is −3); None where it is none."""
+    match = _NUMBER.fullmatch(cell.strip())
+    if match is None:
+        return None
+    value = float(match[1].replace(",", ""))
+    negative = any(sign in cell for sign in "-−") or ("(" in cell and ")" in cell)
+    return -value if negative else value
+
+
+def _cells(line: str) -> list[str]:
+    inner = line.strip().removeprefix("|")
+    inner = inner[:-1] if inner.endswith("|") and not inner.endswith("\\|") else inner
+    return [cell.strip().replace("\\|", "|") for cell in _SPLIT.split(inner)]
+
+
+def _typed(header: Sequence[str], body: Sequence[Sequence[str]]) -> Table:
+    columns = _names(header)
+    width = len(columns)
+    # Short rows are filled up; what stands beyond the header has no name and is left out.
+    rows = [[*row[:width], *[""] * (width - len(row))] for row in body]
+    numeric = tuple(_is_numeric([row[j] for row in rows]) for j in range(width))
+    typed = tuple(
+        tuple(number(cell) if numeric[j] else (None if cell == "" else cell) for j, cell in enumerate(row))
+        for row in rows
+    )
+    return Table(columns=columns, numeric=numeric, rows=typed)
+
+
+def _is_numeric(cells: Sequence[str]) -> bool:
+    said = [cell for cell in cells if cell not in _NOTHING]
+    return bool(said) and all(number(cell) is not None for cell in said)
+
+
+def _names(header: Sequence[str]) -> tuple[str, ...]:
+    """As they stand; an empty one is "column 3", and one that is there already gets a number."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for i, cell in enumerate(header, start=1):
+        name = base = " ".join(cell.split()) or f"column {i}"
+        n = 2
+        while name.lower() in taken:  # SQL's names know no case
+            name, n = f"{base} {n}", n + 1
+        taken.add(name.lower())
+        names.append(name)
+    return tuple(names)
