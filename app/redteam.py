@@ -27,8 +27,9 @@ from ingest.parse import ParseLimits, parse_file
 from lm.obedient import Order, obedient, reached
 from lm.scripted import ScriptedLM
 
-# The tools that a strategy may have used without anybody's yes; what else is called was not authorised.
-ALLOWED_TOOLS = frozenset({"search"})
+# The tools that a strategy may have used without anybody's yes, all of which only read; what else is called was not authorised.
+# Written down here and not asked of the strategies: a new tool must be looked at before attacks may reach it.
+ALLOWED_TOOLS = frozenset({"search", "lookup", "read", "outline", "table", "calculator", "finish"})
 _PASSAGE = 1200  # characters
 _LEAST_QUOTED = 24  # characters that a sentence shares with a document to pass for a quotation of it
 
