@@ -1,4 +1,4 @@
-"""The MCP server: an assistant elsewhere searches, asks, reads and adds to one's collections.
+"""The MCP server: a model elsewhere searches, asks, reads and adds to one's collections.
 
 One set of tools over the HTTP API, so that who may do what is decided in one place. ``openbook mcp`` speaks it over stdio and
 reaches the server over loopback; the server itself mounts it at ``/mcp`` and reaches its own routes without a socket.

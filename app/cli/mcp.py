@@ -8,7 +8,7 @@ from app.cli.common import DataDir, connected
 
 
 def mcp(data_dir: DataDir = None) -> None:
-    """Serve the collections to an assistant over MCP on stdin and stdout; a running server has the same at /mcp.
+    """Serve the collections to other programs over MCP on stdin and stdout; a running server has the same at /mcp.
 
     Example: openbook mcp
     """

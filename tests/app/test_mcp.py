@@ -114,7 +114,7 @@ def test_a_page_of_another_host_cannot_reach_it(server: RunningServer) -> None:
     assert crossing.status_code == 403
 
 
-def test_an_assistant_speaks_to_the_running_server_over_stdio(server: RunningServer, collection: str) -> None:
+def test_a_client_speaks_to_the_running_server_over_stdio(server: RunningServer, collection: str) -> None:
     async def talk() -> None:
         command = ["-m", "app.cli", "mcp", "--data-dir", str(server.data_dir)]
         transport = stdio_client(StdioServerParameters(command=sys.executable, args=command, cwd=str(REPO)))
