@@ -33,6 +33,7 @@ from core.events import CitationMade, Event, SentenceChecked, TokenSaid
 from core.offload import Offload
 from core.protocols import Encoder, LanguageModel, Retriever, Verifier
 from core.types import Answer, Citation, Conflict, Hit, Limits, Message, Sentence, ToolCall, Verdict, Where
+from core.wording import shortened
 
 MAX_SENTENCES = 3
 # A further sentence is quoted if the ranker gives it at least this share of the first one's odds.
@@ -297,8 +298,7 @@ class ExtractStrategy:
                 confidence=extract.probability,
             )
         candidate, region = extract.nearest
-        quoted = " ".join(candidate.text.split())
-        quoted = quoted if len(quoted) <= 200 else quoted[:199] + "…"
+        quoted = shortened(candidate.text, 200)
         detail = (
             f"The best sentence found answers with probability {extract.probability:.2f}, "
             f"below the threshold of {self._threshold:.2f}: “{quoted}”"

@@ -13,6 +13,7 @@ from agents.evidence import evidence_text
 from core.protocols import Verifier
 from core.text import sentence_spans
 from core.types import Hit, Message
+from core.wording import shortened
 
 _OBJECTS = re.compile(
     r"^\W*(?:no|nope|nein|non|wrong|incorrect|false|falsch|actually|nonsense|impossible)\b(?!\s+(?:one|longer|matter))"
@@ -38,7 +39,7 @@ _LEAD_IN = re.compile(
     r"i'm sure(?: that)?|everybody knows(?: that)?|everyone knows(?: that)?)\b[\s,:;.!–-]*)+",
     re.IGNORECASE,
 )
-_SHOWN = 120
+_SHOWN = 120  # characters of an objection that are said back
 
 
 def is_pushback(question: str, history: Sequence[Message]) -> bool:
@@ -65,8 +66,7 @@ def claims_of(objection: str) -> list[str]:
 
 def note_on(objection: str, hits: Sequence[Hit], verifier: Verifier) -> str:
     """What is told to the person who objected."""
-    shown = " ".join(objection.split())
-    shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
+    shown = shortened(objection, _SHOWN)
     claims = claims_of(objection)
     for claim in claims:
         for hit in hits:

@@ -20,6 +20,7 @@ from core.errors import InvalidRequest, ModelUnavailable
 from core.events import Event
 from core.protocols import LanguageModel, Retriever, expanding
 from core.types import Hit, Message, Usage, Where
+from core.wording import shortened
 
 Rewriting = Literal["off", "rule", "lm"]
 
@@ -175,7 +176,5 @@ class QueryPlan:
 def _imagined(passages: Sequence[str]) -> str:
     if not passages:
         return "Imagined no passage: no tokens were left for it, or the model said nothing."
-    shown = " ".join(passages[0].split())
-    return f"Imagined {len(passages)} passages that might answer, to search near them. The first: {shown[:_SHOWN]}" + (
-        "…" if len(shown) > _SHOWN else ""
-    )
+    first = shortened(passages[0], _SHOWN)
+    return f"Imagined {len(passages)} passages that might answer, to search near them. The first: {first}"

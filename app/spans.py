@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from core.wording import shortened
+
 Json = dict[str, Any]
 
 _NANO = 1_000_000_000
@@ -193,18 +195,13 @@ def lines_of(trace: Mapping[str, Any]) -> Iterator[str]:
         yield f"model: {model}, asked {len(asked)} times, {trace['usage']['completion_tokens']} tokens said"
     for step in trace["steps"]:
         call = step.get("tool_call")
-        action = f" {call['name']}({_short(json.dumps(call['arguments'], ensure_ascii=False), 80)})" if call else ""
+        action = f" {call['name']}({shortened(json.dumps(call['arguments'], ensure_ascii=False), 80)})" if call else ""
         yield f"{step['index']:>3} {step['kind']:<8}{action}  {step['duration_s']:.2f} s"
         for label in ("thought", "observation", "error"):
             if step[label]:
-                yield f"      {label}: {_short(step[label], 300)}"
+                yield f"      {label}: {shortened(step[label], 300)}"
     answer = trace.get("answer")
     if answer:
-        yield f"answer: {_short(answer['answer'], 400)}"
+        yield f"answer: {shortened(answer['answer'], 400)}"
         if answer["reason"]:
             yield f"  ({answer['reason']})"
-
-
-def _short(text: str, width: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,4 +1,4 @@
-"""How counts are said to a person."""
+"""How counts and long texts are shown to a person."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from __future__ import annotations
 def plural(n: int, one: str, many: str | None = None) -> str:
     """``1 page``, ``2 pages``, ``1,200 pages``; ``many`` where the plural is more than an s."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def shortened(text: str, most: int) -> str:
+    """``text`` in one line of at most ``most`` characters, the last of them "…" where something was left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def not_read(n: int, what: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from app.cli.common import AsJson, Collection, DataDir, connected, print_json, settings_of
 from app.cli.search import DecomposeOption, HydeOption, asks_lm
+from core.wording import shortened
 
 
 class StrategyChoice(enum.StrEnum):
@@ -32,6 +33,8 @@ class PolicyChoice(enum.StrEnum):
     repair = "repair"
     strict = "strict"
 
+
+QUOTED = 160  # characters of a sentence or a quotation in a line
 
 MARKS = {
     "supported": "✓",
@@ -92,14 +95,11 @@ def ask(
         print()
         for sentence in answer["sentences"]:
             cited = "".join(f"[{n}]" for n in sentence["citations"])
-            print(f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {short(sentence['text'])}")
+            print(
+                f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {shortened(sentence['text'], QUOTED)}"
+            )
     if answer["citations"]:
         print()
         for citation in answer["citations"]:
             page = f", page {citation['page']}" if citation["page"] else ""
-            print(f"  [{citation['n']}] {citation['title']}{page}: “{short(citation['quote'])}”")
-
-
-def short(text: str, width: int = 160) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+            print(f"  [{citation['n']}] {citation['title']}{page}: “{shortened(citation['quote'], QUOTED)}”")

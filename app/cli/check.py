@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli.ask import MARKS, short
+from app.cli.ask import MARKS, QUOTED
 from app.cli.common import AsJson, Collection, DataDir, connected, print_json
+from core.wording import shortened
 
 
 def check(
@@ -32,7 +33,9 @@ def check(
         print()
         for sentence in found["sentences"]:
             cited = "".join(f"[{n}]" for n in sentence["citations"])
-            print(f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {short(sentence['text'])}")
+            print(
+                f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {shortened(sentence['text'], QUOTED)}"
+            )
     for conflict in found["conflicts"]:
         if conflict["text"] != found["reason"]:
             print(f"\n  {conflict['text']}")
@@ -42,5 +45,5 @@ def check(
         page = f", page {passage['page']}" if passage["page"] else ""
         date = f" ({passage['date']})" if passage["date"] else ""
         print(
-            f"  [{passage['n']}] {MARKS[passage['verdict']]} {passage['title']}{date}{page}: “{short(passage['quote'])}”"
+            f"  [{passage['n']}] {MARKS[passage['verdict']]} {passage['title']}{date}{page}: “{shortened(passage['quote'], QUOTED)}”"
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, DataDir, connected, print_json
+from core.wording import shortened
 
 app = typer.Typer(name="trace", help="Shows, replays and compares what runs did.", no_args_is_help=True)
 
@@ -127,5 +128,4 @@ def _differences(found: list[dict[str, Any]]) -> None:
 
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    line = " ".join(text.split())
-    return line if len(line) <= 240 else line[:239] + "…"
+    return shortened(text, 240)

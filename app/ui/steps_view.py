@@ -15,7 +15,7 @@ from app.ui import look
 from app.ui.inert import inert_html
 from app.ui.state import client
 from core.errors import OpenbookError
-from core.wording import plural
+from core.wording import plural, shortened
 
 _LATEST = 4
 _SHORT, _LONG = 140, 600  # characters
@@ -71,17 +71,12 @@ def _line(step: Step, width: int) -> str:
     done = ""
     if call:
         named = f"{call['name']}: {', '.join(v for v in call['arguments'].values() if isinstance(v, str))}"
-        done = f'<span class="ob-step-call">{inert_html(_cut(named, width))}</span>'
+        done = f'<span class="ob-step-call">{inert_html(shortened(named, width))}</span>'
     parts = [
         f'<span class="ob-step-kind">{inert_html(_WORDS.get(str(step.get("kind")), "Step"))}</span>',
-        inert_html(_cut(str(step.get("thought") or ""), width)),
+        inert_html(shortened(str(step.get("thought") or ""), width)),
         done,
-        f'<span class="ob-muted">{inert_html(_cut(str(step.get("observation") or ""), width))}</span>',
-        f'<span class="ob-unsupported">{inert_html(_cut(str(step.get("error") or ""), width))}</span>',
+        f'<span class="ob-muted">{inert_html(shortened(str(step.get("observation") or ""), width))}</span>',
+        f'<span class="ob-unsupported">{inert_html(shortened(str(step.get("error") or ""), width))}</span>',
     ]
     return f"<li>{' '.join(p for p in parts if p and not p.endswith('></span>'))}</li>"
-
-
-def _cut(text: str, width: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
