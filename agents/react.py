@@ -37,7 +37,6 @@ _TURN_TOKENS = 160
 _ACTION = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
 _NAMES = ("search", "lookup", "finish")
 _ARGUMENT = {"search": "query", "lookup": "string"}
-_CIRCLES = "The model did the same thing again and again."
 _KEPT_TOOL_CHARACTERS = 240  # of a tool's result that had to make room
 
 FINISH = ToolSpec(
@@ -61,6 +60,17 @@ class Attempt:
     limit: str = ""
     transcript: str = ""  # thoughts, actions and observations, as the text form writes them
     errors: list[str] = field(default_factory=list)
+
+    def cut_off(self, limit: str) -> Attempt:
+        """Itself, ended by a limit."""
+        self.limit, self.why = limit, "The model had not finished."
+        return self
+
+    def going_in_circles(self) -> Attempt:
+        """Itself, ended because nothing new came of it."""
+        self.why = "The model did the same thing again and again."
+        self.errors.append(self.why)
+        return self
 
 
 def react(kit: Kit, *, native: bool = False, turns: int = TURNS) -> AtDesk:
@@ -124,17 +134,11 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
             this = (_lowered(action), observation)
             before, same = this, same + 1 if this == before else 1
             if same == REPEATS:  # invalid actions, too
-                attempt.why = _CIRCLES
-                attempt.errors.append(attempt.why)
-                return attempt
+                return attempt.going_in_circles()
     except LimitReached as e:
-        attempt.limit = e.message
-        attempt.why = "The model had not finished."
-        return attempt
-    attempt.limit = f"no answer within {turns} turns"
-    attempt.why = "The model had not finished."
+        return attempt.cut_off(e.message)
     desk.step("act", tool_call=_as_call("finish[]", turns + 1), observation="Episode finished.")
-    return attempt
+    return attempt.cut_off(f"no answer within {turns} turns")
 
 
 async def _turn(desk: Desk, system: str, user: str, i: int) -> tuple[str, str, str]:
@@ -257,16 +261,10 @@ async def by_tool_calls(
                     return attempt
                 thought, began = "", desk.recorder.now_s()
             if toolbox.in_circles:
-                attempt.why = _CIRCLES
-                attempt.errors.append(attempt.why)
-                return attempt
+                return attempt.going_in_circles()
     except LimitReached as e:
-        attempt.limit = e.message
-        attempt.why = "The model had not finished."
-        return attempt
-    attempt.limit = f"no answer within {turns} turns"
-    attempt.why = "The model had not finished."
-    return attempt
+        return attempt.cut_off(e.message)
+    return attempt.cut_off(f"no answer within {turns} turns")
 
 
 async def _called(toolbox: Toolbox, call: ToolCall) -> ToolResult:

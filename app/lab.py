@@ -11,6 +11,7 @@ from agents.tools.library import Library, NoLibrary
 from app.library import PassageLibrary
 from app.people import local_principal
 from app.query_sides import query_side
+from app.runs import outcome_of
 from app.strategies import STRATEGIES, Parts, assemble, check_strategy, run_limits
 from app.wiring import (
     RerankerName,
@@ -21,8 +22,7 @@ from app.wiring import (
     build_verifier,
     model_cache_dir,
 )
-from core.errors import ModelUnavailable, OpenbookError
-from core.events import RunDone, RunFailed
+from core.errors import ModelUnavailable
 from core.ids import new_id
 from core.offload import Offload
 from core.protocols import Retriever
@@ -89,8 +89,8 @@ def qa_answerer(
         ModelUnavailable: it needs a language model, and settings want none or it cannot be loaded.
     """
     check_strategy(strategy)
-    side = query_side(settings, writes=STRATEGIES[strategy][2])
-    asks = STRATEGIES[strategy][2] or side.needs_lm(history=False)
+    side = query_side(settings, writes=STRATEGIES[strategy].needs_lm)
+    asks = STRATEGIES[strategy].needs_lm or side.needs_lm(history=False)
     lm = build_lm(settings) if asks else None
     if asks and lm is None:
         raise ModelUnavailable(
@@ -131,17 +131,9 @@ def qa_answerer(
         own = isinstance(mode, OwnContexts) and bool(sample.contexts)
         filters = {"doc_id": tuple(ids[c] for c in sample.contexts)} if own else {}
         where = Where(principal=local_principal(), filters=filters)
-        outcome: RunDone | RunFailed | None = None
-        async for event in made.run(sample.question, history=(), limits=limits, where=where, run_id=new_id("r")):
-            if isinstance(event, RunDone | RunFailed):
-                outcome = event
-        match outcome:
-            case RunDone(answer=found, trace=trace):
-                return found, trace
-            case RunFailed(code=code, message=message):
-                raise OpenbookError(message, code=code)
-            case None:
-                raise OpenbookError(f"the strategy {strategy!r} ended without an answer")
+        run = made.run(sample.question, history=(), limits=limits, where=where, run_id=new_id("r"))
+        done = await outcome_of(run)
+        return done.answer, done.trace
 
     return answer
 

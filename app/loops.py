@@ -55,7 +55,7 @@ def build_loop(name: str, kit: Kit, settings: Settings) -> AtDesk:
 
 def route_plans(lm: LanguageModel, settings: Settings) -> Mapping[Kind, Sequence[str]]:
     """What ``auto`` tries, cheapest first. A packaged model writes only where quoting has failed."""
-    if settings.lm_runtime == "openvino" and settings.lm_model == "packaged":
+    if settings.packaged_lm:
         return {
             "courtesy": ("closed-book",),
             "single": ("extract", "rag"),

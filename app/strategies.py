@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agents.auto import auto
 from agents.closed_book import ClosedBookStrategy
@@ -42,69 +43,76 @@ class StrategyInfo:
     reason: str
 
 
-# name → (label, description, whether it needs a language model)
-STRATEGIES: Mapping[str, tuple[str, str, bool]] = {
-    "extract": (
+class Described(NamedTuple):
+    """A strategy for people; ``needs_lm`` is whether it asks a language model to think or write."""
+
+    label: str
+    description: str
+    needs_lm: bool
+
+
+STRATEGIES: Mapping[str, Described] = {
+    "extract": Described(
         "Quotes",
         "Quotes the sentences of your documents that answer best, or says that it does not know.",
         False,
     ),
-    "rag": (
+    "rag": Described(
         "Written answer",
         "The language model writes an answer from numbered passages; each sentence is checked.",
         True,
     ),
-    "auto": (
+    "auto": Described(
         "Automatic",
         "Takes the cheapest route that gives an answer which passes its check: a sum, quotes, a written answer, several looks.",
         True,
     ),
-    "full-context": (
+    "full-context": Described(
         "Whole documents",
         "The language model reads the best documents whole, as far as they fit, and writes an answer.",
         True,
     ),
-    "cot": (
+    "cot": Described(
         "Step by step",
         "The language model reasons step by step over the best passages, then answers.",
         True,
     ),
-    "self-consistency": (
+    "self-consistency": Described(
         "Majority of several tries",
         "Reasons step by step several times; the answer that most tries agree on is given.",
         True,
     ),
-    "multihop": (
+    "multihop": Described(
         "Several looks",
         "Thinks a sentence, looks it up, thinks the next; then answers from all that was found.",
         True,
     ),
-    "self-rag": (
+    "self-rag": Described(
         "Judged as it goes",
         "The language model judges what it found and what it wrote, and looks again after a miss.",
         True,
     ),
-    "react": (
+    "react": Described(
         "Thinks and acts",
         "Turns of thought, search or lookup, and what was found, until the answer is known.",
         True,
     ),
-    "reflexion": (
+    "reflexion": Described(
         "Learns from its failure",
         "Thinks and acts; where the check fails it says why, and tries again, at most three times.",
         True,
     ),
-    "tot": (
+    "tot": Described(
         "Several plans",
         "Proposes ways to answer, values them, and follows the best.",
         True,
     ),
-    "research": (
+    "research": Described(
         "Report",
         "Looks into several questions side by side and writes a cited report. For models that call tools.",
         True,
     ),
-    "closed-book": (
+    "closed-book": Described(
         "Without documents",
         "The language model answers from memory alone. Nothing supports what it says.",
         True,
@@ -220,7 +228,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
     settings = parts.settings
     provenance = Provenance(settings_hash=settings.digest(), index_version=parts.index_version)
     check_strategy(name)
-    side = query_side(settings, writes=STRATEGIES[name][2], options=parts.query_options)
+    side = query_side(settings, writes=STRATEGIES[name].needs_lm, options=parts.query_options)
     if name == "extract":
         return ExtractStrategy(
             retriever=parts.retriever,
@@ -269,9 +277,8 @@ def assemble(name: str, parts: Parts) -> Strategy:
         routes = {each: functools.partial(assemble, each, parts) for each in STRATEGIES if each != name}
         return auto(kit, routes, route_plans(kit.lm, settings))
     loop = build_loop(name, kit, settings)
-    # A model this small is right only now and then: where its answer fails the check, the documents are quoted instead.
-    small = settings.lm_runtime == "openvino" and settings.lm_model == "packaged"
-    return with_fallback(kit, loop, extract) if small and name != "full-context" else loop
+    # Where the answer of so small a model fails the check, the documents are quoted instead.
+    return with_fallback(kit, loop, extract) if settings.packaged_lm and name != "full-context" else loop
 
 
 def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:

@@ -161,9 +161,13 @@ class Settings(BaseModel):
     # the small one and, where that is in doubt, verifier_model.
     verifier: Literal["trained", "rules", "model", "cascade"] = "trained"
     verifier_model: str = ""  # a folder or a hub name: any NLI, MiniCheck-, HHEM- or LettuceDetect-style model
-    verifier_threshold: float = Field(
-        0.5, gt=0, lt=1
-    )  # from which probability of verifier_model a sentence is supported
+    # From which probability of verifier_model a sentence is supported.
+    verifier_threshold: float = Field(0.5, gt=0, lt=1)
+
+    @property
+    def packaged_lm(self) -> bool:
+        """Whether the language model is the small one that is packaged, which is right only now and then."""
+        return self.lm_runtime == "openvino" and self.lm_model == "packaged"
 
     @property
     def passages_to_read(self) -> int:

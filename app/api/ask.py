@@ -27,7 +27,7 @@ DISCONNECT_LOOK_S = 0.5
 
 
 class Turn(BaseModel):
-    role: str = Field(pattern="^(user|assistant)$")
+    role: Literal["user", "assistant"]
     content: str
 
 
@@ -82,9 +82,7 @@ async def ask(body: AskRequest, request: Request, services: ServicesHere, princi
         filters={field: tuple(values) for field, values in body.filters.items()},
         strategy=body.strategy,
         limits=body.limits,
-        history=tuple(
-            Message(role="user" if t.role == "user" else "assistant", content=t.content) for t in body.history
-        ),
+        history=tuple(Message(role=t.role, content=t.content) for t in body.history),
         on_end=keeper(services, principal),
         options=QueryOptions(
             rewrite=body.query_rewrite, hyde=body.hyde, decompose=body.decompose, policy=body.answer_policy

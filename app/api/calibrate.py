@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.calibrating import ALWAYS, MAX_QUESTIONS, calibrate
-from app.strategies import build_strategy
-from core.errors import OpenbookError, RunCancelled
-from core.events import RunDone, RunFailed
+from app.runs import outcome_of
+from app.strategies import build_strategy, run_limits
+from core.errors import RunCancelled
 from core.ids import new_id
-from core.types import Answer, Limits, Sample, Where
+from core.types import Answer, Sample, Where
 from retrieval.access import require_role
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
@@ -50,22 +50,15 @@ async def post_calibrate(
             require_role(connection, principal, collection, ("owner",))
 
     await services.offload(allowed)
-    settings = services.settings
     strategy = build_strategy(body.strategy, services, principal, threshold=ALWAYS)
     where = Where(principal=principal, collections=(collection,))
-    limits = Limits(max_seconds=settings.max_seconds)
+    limits = run_limits(services.settings, body.strategy, side_tokens=0)  # quoting asks no model
 
     async def ask(sample: Sample) -> Answer:
         if await request.is_disconnected():
             raise RunCancelled("nobody waits for the calibration any more")
-        outcome: RunDone | RunFailed | None = None
         run = strategy.run(sample.question, history=(), limits=limits, where=where, run_id=new_id("r"))
-        async for event in run:
-            if isinstance(event, RunDone | RunFailed):
-                outcome = event
-        if isinstance(outcome, RunDone):
-            return outcome.answer
-        raise OpenbookError(outcome.message if outcome else "it ended without an answer")
+        return (await outcome_of(run)).answer
 
     samples = [
         Sample(id=q.id, question=q.question, answers=tuple(q.answers), answerable=q.answerable) for q in body.questions

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -71,9 +72,7 @@ class ChatCompletionRequest(BaseModel):
 
     def within(self, bounds: Limits) -> Limits:
         wanted = self.max_completion_tokens or self.max_tokens or bounds.max_tokens
-        return Limits(
-            max_steps=bounds.max_steps, max_tokens=min(wanted, bounds.max_tokens), max_seconds=bounds.max_seconds
-        )
+        return replace(bounds, max_tokens=min(wanted, bounds.max_tokens))
 
 
 @router.get("/models")
@@ -124,9 +123,9 @@ def start(services: Services, principal: Principal, body: ChatCompletionRequest)
     if last.role != "user":
         raise InvalidRequest(f"the last message is from {last.role!r}: it must be the user's", code="no-question")
     history = [
-        Message(role="user" if m.role == "user" else "assistant", content=m.text())
+        Message(role=m.role, content=m.text())
         for m in before
-        if m.role in ("user", "assistant") and m.text()
+        if (m.role == "user" or m.role == "assistant") and m.text()
     ]
     return begin(
         services,

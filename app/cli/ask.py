@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, Collection, DataDir, connected, print_json, settings_of
+from app.cli.common import READY_TIMEOUT_S, AsJson, Collection, DataDir, connected, print_json, settings_of
 from app.cli.search import DecomposeOption, HydeOption, asks_lm
 from core.wording import shortened
 
@@ -71,7 +71,7 @@ def ask(
         if needs_lm:
             from app.waiting import wait_for_lm
 
-            wait_for_lm(client, timeout_s=300)
+            wait_for_lm(client, READY_TIMEOUT_S)
         chosen = strategy.value if strategy else None
         answer: dict[str, Any] = dict(
             client.ask(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app import wiring
-from app.cli.common import AsJson, DataDir, connected, fail, print_json, progress_bar
+from app.cli.common import AsJson, DataDir, connected, fail, print_json, told
 
 if TYPE_CHECKING:
     from eval.datasets import QaDataset
@@ -108,14 +108,8 @@ def _own_contexts(data: QaDataset, error: float, data_dir: Path | None) -> dict[
             answer, _ = await answerer(sample)
             return answer
 
-        with progress_bar("calibrate") as bar:
-            return await calibrate(
-                data.samples,
-                ask,
-                error=error,
-                strategy="extract",
-                progress=lambda stage, done, total: bar(done / max(1, total), f"{stage} {done:,} of {total:,}"),
-            )
+        with told("calibrate") as progress:
+            return await calibrate(data.samples, ask, error=error, strategy="extract", progress=progress)
 
     try:
         found = asyncio.run(measure())

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app import wiring
 from app.cli.ask import PolicyChoice, StrategyChoice
-from app.cli.common import AsJson, DataDir, fail, print_json, progress_bar
+from app.cli.common import AsJson, DataDir, fail, print_json, told
+from core.errors import ModelUnavailable
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from eval.progress import Progress
+
+
+_CASES_OF_A_REAL_MODEL = 40  # by default; a real one takes seconds for each
 
 
 class ModelChoice(enum.StrEnum):
@@ -53,11 +60,7 @@ def redteam(
     settings = wiring.load_cli_settings(data_dir=data_dir, answer_policy=policy.value if policy else None)
     names = [s.value for s in strategy or [StrategyChoice.extract, StrategyChoice.rag]]
     runs: list[dict[str, Any]] = []
-    with progress_bar("redteam") as bar:
-
-        def progress(stage: str, done: int, total: int) -> None:
-            bar(done / max(1, total), f"{stage} {done:,} of {total:,}")
-
+    with told("redteam") as progress:
         for name in names:
             runs += asyncio.run(_attacked(settings, name, model, cases, bipia, progress))
     found = {"kind": "redteam", "runs": runs}
@@ -68,27 +71,24 @@ def redteam(
 
 
 async def _attacked(
-    settings: Settings, name: str, model: ModelChoice, n: int | None, bipia: Path | None, progress: Any
+    settings: Settings, name: str, model: ModelChoice, n: int | None, bipia: Path | None, progress: Progress
 ) -> list[dict[str, Any]]:
     from app.redteam import attack_all, benign_right, report, sample
     from app.redteam import cases as all_cases
-    from app.strategies import STRATEGIES, Parts, assemble
+    from app.strategies import STRATEGIES, Parts, assemble, run_limits
     from core.offload import Offload
     from core.protocols import LanguageModel, Retriever, Strategy
-    from core.types import Limits
     from eval.redteam.attacks import bipia_attacks, jailbreaks, own_attacks
     from eval.redteam.carriers import CARRIERS
 
     attacks = [*own_attacks(), *(bipia_attacks(bipia) if bipia else [])]
     every = all_cases(CARRIERS, attacks, jailbreaks())
-    writes = STRATEGIES[name][2]
+    writes = STRATEGIES[name].needs_lm
     encoder, offload = wiring.build_encoder(settings), Offload(max_threads=2)
     verifier = wiring.build_verifier(settings, encoder)
     if not writes:
         encoder.load()
-    limits = Limits(
-        max_steps=settings.max_steps, max_tokens=settings.max_answer_tokens, max_seconds=settings.max_seconds
-    )
+    limits = run_limits(settings, name, side_tokens=0)
 
     def build(retriever: Retriever, lm: LanguageModel | None) -> Strategy:
         parts = Parts(
@@ -112,9 +112,11 @@ async def _attacked(
             if own is not None:
                 own.load()
             elif writes and not obey:
+                if model == ModelChoice.configured:
+                    raise ModelUnavailable("there is no model to attack, lm_runtime is none: take --model obedient")
                 continue
             lm = wiring.build_queue(settings, own) if own is not None else None
-            chosen = sample(every, n or (40 if own is not None else len(every)))
+            chosen = sample(every, n or (_CASES_OF_A_REAL_MODEL if own is not None else len(every)))
             outcomes = await attack_all(chosen, build, lm=lm, obey=obey, limits=limits, progress=progress)
             clean = await benign_right(chosen, build, lm=lm, obey=obey, limits=limits)
             said = "obedient" if obey else own.name if own is not None else "none"

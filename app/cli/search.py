@@ -12,7 +12,16 @@ from typing import Annotated
 import typer
 
 from app import replies
-from app.cli.common import AsJson, Collection, DataDir, connected, print_json, progress_bar, settings_of
+from app.cli.common import (
+    READY_TIMEOUT_S,
+    AsJson,
+    Collection,
+    DataDir,
+    connected,
+    print_json,
+    progress_bar,
+    settings_of,
+)
 from app.cli.search_text import hit_text, summary_text
 from app.client import Client
 from app.waiting import wait_for_lm
@@ -124,7 +133,7 @@ def search(
     wanted = _filters(filters or [])
     with connected(data_dir, lm=asks_lm(data_dir, hyde, decompose)) as client:
         if asks_lm(data_dir, hyde, decompose):
-            wait_for_lm(client, timeout_s=300)
+            wait_for_lm(client, READY_TIMEOUT_S)
         reply = _when_read(
             client,
             lambda: client.search_whole(

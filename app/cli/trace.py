@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, DataDir, connected, print_json
+from app.cli.common import READY_TIMEOUT_S, AsJson, DataDir, connected, print_json
 from core.wording import shortened
 
 app = typer.Typer(name="trace", help="Shows, replays and compares what runs did.", no_args_is_help=True)
@@ -66,7 +66,7 @@ def replay(
         if wanted:
             from app.waiting import wait_for_lm
 
-            wait_for_lm(client, timeout_s=300)
+            wait_for_lm(client, READY_TIMEOUT_S)
         result = client.replay(run_id, wanted)
     if as_json:
         print_json(result)

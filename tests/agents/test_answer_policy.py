@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -22,13 +22,6 @@ from tests.support.passages import PassageRetriever
 TRUE = "The orchard was planted in 1987 by Maria Keller [1]."
 FALSE = "Penguins breed among the apple trees of the orchard [1]."
 WRONG_YEAR = "The orchard was planted in 1992 by Maria Keller [1]."
-
-
-@pytest.fixture
-def offload() -> Iterator[Offload]:
-    pool = Offload(2)
-    yield pool
-    pool.close()
 
 
 def rag(offload: Offload, script: Script, policy: AnswerPolicy) -> RagStrategy:

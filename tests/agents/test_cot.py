@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,23 +13,11 @@ from core.offload import Offload
 from core.protocols import Strategy
 from core.types import Limits, Usage
 from lm.scripted import Reply, ScriptedLM
-from tests.contract.strategy_suite import HARBOUR, ORCHARD, QUESTION, StrategySuite, answer_of, collect
+from tests.contract.strategy_suite import ORCHARD, QUESTION, StrategySuite, answer_of, collect
 from tests.support.kits import kit_of
 from tests.support.passages import PassageRetriever
 
 THOUGHT = "The report says that Maria Keller planted the orchard in 1987."
-
-
-@pytest.fixture
-def offload() -> Iterator[Offload]:
-    pool = Offload(2)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def library() -> PassageRetriever:
-    return PassageRetriever([ORCHARD, HARBOUR])
 
 
 def thinks_then_answers() -> list[Reply]:

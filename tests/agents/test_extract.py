@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,20 +18,8 @@ from core.events import RunDone, StepTaken
 from core.offload import Offload
 from core.protocols import Encoder, Strategy
 from core.types import Message
-from tests.contract.strategy_suite import HARBOUR, ORCHARD, UNANSWERABLE, StrategySuite, answer_of, collect
+from tests.contract.strategy_suite import ORCHARD, UNANSWERABLE, StrategySuite, answer_of, collect
 from tests.support.passages import EVERYTHING, PassageRetriever, StoredText
-
-
-@pytest.fixture
-def offload() -> Iterator[Offload]:
-    pool = Offload(2)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def library() -> PassageRetriever:
-    return PassageRetriever([ORCHARD, HARBOUR])
 
 
 def extract(library: PassageRetriever, encoder: Encoder, offload: Offload, **options: float) -> ExtractStrategy:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -23,22 +22,10 @@ from core.offload import Offload
 from core.protocols import Strategy
 from core.types import Limits, Step, ToolCall
 from lm.scripted import Reply, ScriptedLM
-from tests.contract.strategy_suite import HARBOUR, ORCHARD, QUESTION, UNANSWERABLE, StrategySuite, answer_of, collect
+from tests.contract.strategy_suite import QUESTION, UNANSWERABLE, StrategySuite, answer_of, collect
 from tests.support.kits import kit_of
 from tests.support.passages import PassageRetriever
 from tests.support.thinking import ANSWER, calls, reasons
-
-
-@pytest.fixture
-def offload() -> Iterator[Offload]:
-    pool = Offload(2)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def library() -> PassageRetriever:
-    return PassageRetriever([ORCHARD, HARBOUR])
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -29,18 +29,6 @@ from tests.contract.strategy_suite import (
 from tests.support.passages import EVERYTHING, PassageRetriever, StoredText
 
 GOOD = "The orchard was planted in 1987 by Maria Keller [1]. It has 412 apple trees. [1]"
-
-
-@pytest.fixture
-def offload() -> Iterator[Offload]:
-    pool = Offload(2)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def library() -> PassageRetriever:
-    return PassageRetriever([ORCHARD, HARBOUR])
 
 
 def rag(library: PassageRetriever, offload: Offload, script: Script, **options: int | bool) -> RagStrategy:
