@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
 
 from agents import context, repair
-from agents.abstain import I_DO_NOT_KNOW, abstention_reason, is_abstention
-from agents.cite import Bibliography, attribute
+from agents.abstain import I_DO_NOT_KNOW, abstention_reason
+from agents.cite import Bibliography
 from agents.context import Context
-from agents.evidence import evidence_text, search_spread
+from agents.draft import Draft, disputes, finished, judge
+from agents.evidence import search_spread
 from agents.gate import AnswerPolicy, Gate, Held, Mend
 from agents.limits import Budget
 from agents.looping import is_looping
@@ -23,51 +23,25 @@ from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
 from agents.remarks import remarks
 from agents.run import Provenance, Recorder, check_question, cut_short, describe_hits, run_to_end
-from agents.sources import DatesOf, conflict_text, disputed, no_dates, stated
-from agents.writer import AnswerWriter, ClosedSentence
+from agents.sources import DatesOf, no_dates
+from agents.writer import AnswerWriter
 from core.errors import LimitReached
 from core.events import CitationMade, Event, LMDone, SentenceChecked, TextDelta, TokenSaid
 from core.offload import Offload
 from core.protocols import LanguageModel, Retriever, Verifier
 from core.types import (
     Answer,
-    Citation,
-    Conflict,
-    FinishReason,
     Hit,
     Limits,
     Message,
     SamplingParams,
-    Sentence,
     ToolCall,
     Usage,
-    Verdict,
     Where,
 )
 
 # Tokens of the context kept free for the answer, at least; passages are dropped before it shrinks.
 _MIN_ANSWER_TOKENS = 128
-
-
-@dataclass(slots=True)
-class _Draft:
-    """What one run has said so far."""
-
-    writer: AnswerWriter
-    bibliography: Bibliography
-    hits: Sequence[Hit]  # as numbered in the prompt
-    citations: list[Citation] = field(default_factory=list)
-    sentences: list[Sentence] = field(default_factory=list)
-    raw: str = ""
-    finish: FinishReason = "stop"
-    limit: str = ""
-    remarks: list[str] = field(default_factory=list)  # said beside the answer
-    gate: Gate | None = None  # None: every sentence is said, with its verdict
-
-    @property
-    def text(self) -> str:
-        """What was said of it."""
-        return self.writer.text if self.gate is None else self.gate.text
 
 
 class RagStrategy:
@@ -185,7 +159,7 @@ class RagStrategy:
         Args:
             objection: what the person said against the last answer, if that was it; see ``agents.pushback``.
         """
-        draft: _Draft | None = None
+        draft: Draft | None = None
         try:
             budget.take_step()
             shown = await budget.bounded(self._offload(self._context, question, hits, recorder.run_id, budget))
@@ -194,7 +168,7 @@ class RagStrategy:
             used = [p.hit for p in shown.passages]
             bibliography = Bibliography(used)
             gate = Gate(self._policy) if self._policy != "mark" else None
-            draft = _Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=used, gate=gate)
+            draft = Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=used, gate=gate)
             draft.remarks = await self._offload(remarks, question, objection, hits, self._verifier)
             async with aclosing(self._write(recorder, draft, shown, budget)) as events:
                 async for event in events:
@@ -234,7 +208,7 @@ class RagStrategy:
         # Mending asks the model anew, and a loop has had its turns: what it would mend is left out.
         gate = Gate("strict") if self._policy != "mark" else None
         writer = AnswerWriter(bibliography)
-        draft = _Draft(writer=writer, bibliography=bibliography, hits=hits, raw=text, limit=limit, gate=gate)
+        draft = Draft(writer=writer, bibliography=bibliography, hits=hits, raw=text, limit=limit, gate=gate)
         draft.writer.feed(text)
         async with aclosing(self._flush(draft)) as events:
             async for event in events:
@@ -243,19 +217,20 @@ class RagStrategy:
             async with aclosing(gate.settle(None)) as events:
                 async for event in events:
                     yield event
-        yield recorder.step("answer", observation=text, error=_removed(draft), started_s=began)
+        yield recorder.step("answer", observation=text, error=draft.removed(), started_s=began)
         async with aclosing(self._close(recorder, asked, draft)) as events:
             async for event in events:
                 yield event
 
-    async def _close(self, recorder: Recorder, asked: str, draft: _Draft) -> AsyncGenerator[Event, None]:
+    async def _close(self, recorder: Recorder, asked: str, draft: Draft) -> AsyncGenerator[Event, None]:
         if draft.gate is not None and not draft.gate.text:
             draft.gate.text = I_DO_NOT_KNOW
             yield TokenSaid(text=I_DO_NOT_KNOW)
-        conflicts, more = await self._offload(self._conflicts, draft)
-        for citation in more:
+        conflicts, cited = await self._offload(disputes, draft, self._verifier, self._dates)
+        for citation in cited:
             yield CitationMade(citation=citation)
-        yield self._end(recorder, asked, draft, conflicts, more)
+        answer = finished(draft, asked, conflicts, cited)
+        yield recorder.done(answer, "limit" if draft.limit else "abstained" if answer.abstained else "answered")
 
     def _context(self, question: str, hits: Sequence[Hit], run_id: str, budget: Budget) -> Context:
         reserved = max(
@@ -271,7 +246,7 @@ class RagStrategy:
         )
 
     async def _write(
-        self, recorder: Recorder, draft: _Draft, shown: Context, budget: Budget
+        self, recorder: Recorder, draft: Draft, shown: Context, budget: Budget
     ) -> AsyncGenerator[Event, None]:
         began = recorder.now_s()
         if budget.tokens_left == 0:
@@ -302,23 +277,23 @@ class RagStrategy:
         async with aclosing(self._flush(draft)) as said:
             async for one in said:
                 yield one
-        yield recorder.step("answer", observation=draft.raw, error=_removed(draft), usage=usage, started_s=began)
+        yield recorder.step("answer", observation=draft.raw, error=draft.removed(), usage=usage, started_s=began)
         yield recorder.count(usage)
 
-    async def _flush(self, draft: _Draft) -> AsyncGenerator[Event, None]:
+    async def _flush(self, draft: Draft) -> AsyncGenerator[Event, None]:
         draft.writer.finish()
         async with aclosing(self._show(draft, final=True)) as events:
             async for event in events:
                 yield event
 
-    async def _show(self, draft: _Draft, *, final: bool) -> AsyncGenerator[Event, None]:
+    async def _show(self, draft: Draft, *, final: bool) -> AsyncGenerator[Event, None]:
         """Gives out what is certain: sentences with their verdicts, then the text that is still open."""
         gate = draft.gate
         while True:
             start = draft.writer.closed_to
             if (closed := draft.writer.close(final=final)) is None:
                 break
-            sentence, citations = await self._offload(self._check, draft, draft.writer, closed)
+            sentence, citations = await self._offload(judge, draft, draft.writer, closed, self._verifier)
             if gate is not None:
                 piece = draft.writer.text[start : draft.writer.closed_to]
                 gate.add(Held(piece=piece, start=start, sentence=sentence, citations=tuple(citations)))
@@ -335,7 +310,7 @@ class RagStrategy:
         if gate is None and (piece := draft.writer.take(final=final)):
             yield TokenSaid(text=piece)
 
-    def _mend(self, recorder: Recorder, draft: _Draft, question: str, shown: Context, budget: Budget) -> Mend | None:
+    def _mend(self, recorder: Recorder, draft: Draft, question: str, shown: Context, budget: Budget) -> Mend | None:
         """Mends a sentence; the original goes to the trace. None where the policy leaves it out."""
         if self._policy != "repair":
             return None
@@ -344,7 +319,7 @@ class RagStrategy:
             passages=shown.passages,
             mark=context.mark_for(recorder.run_id),
             bibliography=draft.bibliography,
-            judge=lambda writer, closed: self._check(draft, writer, closed),
+            judge=lambda writer, closed: judge(draft, writer, closed, self._verifier),
             lm=self._lm,
             verifier=self._verifier,
             prompts=self._prompts,
@@ -363,106 +338,3 @@ class RagStrategy:
             return mended.held, [step, recorder.count(mended.usage)]
 
         return mend
-
-    def _check(self, draft: _Draft, writer: AnswerWriter, closed: ClosedSentence) -> tuple[Sentence, list[Citation]]:
-        if not closed.markers:
-            writer.cite(closed, attribute(closed.claim, draft.hits, self._verifier))
-        evidence = {m: evidence_text(draft.bibliography.quoted(m).hit) for m in closed.markers}
-        verdict = self._verifier.check(closed.claim, list(dict.fromkeys(evidence.values())))
-        citations: list[Citation] = []
-        for marker in closed.markers:
-            alone = verdict if len(evidence) == 1 else self._verifier.check(closed.claim, [evidence[marker]])
-            citations.append(
-                replace(
-                    draft.bibliography.citation(marker),
-                    answer_start=closed.start,
-                    answer_end=closed.end,
-                    verdict=alone.label,
-                    score=alone.score,
-                )
-            )
-        sentence = Sentence(
-            text=closed.text,
-            start=closed.start,
-            end=closed.end,
-            verdict=verdict.label,
-            score=verdict.score,
-            reason=verdict.reason,
-            citations=tuple(closed.markers),
-        )
-        return sentence, citations
-
-    def _conflicts(self, draft: _Draft) -> tuple[list[Conflict], list[Citation]]:
-        """Where another document says otherwise than a supported sentence; its passage is cited, too."""
-        said = draft.sentences if draft.gate is None else draft.gate.sentences
-        known = {c.marker for c in (draft.citations if draft.gate is None else draft.gate.citations)}
-        conflicts: list[Conflict] = []
-        more: list[Citation] = []
-        for sentence in said:
-            if sentence.verdict != "supported" or not sentence.citations:
-                continue
-            claim = " ".join(sentence.text.split())
-            number = sentence.citations[0]
-            stated_by = draft.bibliography.quoted(number).hit
-            first = stated(claim, stated_by, Verdict(label="supported", score=sentence.score, reason=""))
-            for dispute in disputed(claim, stated_by, draft.hits, self._verifier):
-                other = draft.bibliography.cite(draft.hits.index(dispute.hit) + 1, claim)
-                text = conflict_text(claim, first, dispute, (number, other), self._dates)
-                conflicts.append(Conflict(text=text, citations=(number, other)))
-                if other not in known:
-                    known.add(other)
-                    doc_id = dispute.hit.chunk.doc_id
-                    more.append(
-                        replace(
-                            draft.bibliography.citation(other),
-                            answer_start=sentence.start,
-                            answer_end=sentence.end,
-                            verdict="contradicted",
-                            score=dispute.verdict.score,
-                            date=self._dates([doc_id]).get(doc_id),
-                        )
-                    )
-        return conflicts, more
-
-    def _end(
-        self,
-        recorder: Recorder,
-        asked: str,
-        draft: _Draft,
-        conflicts: Sequence[Conflict],
-        more: Sequence[Citation],
-    ) -> Event:
-        text = draft.text
-        sentences = draft.sentences if draft.gate is None else draft.gate.sentences
-        citations = [*(draft.citations if draft.gate is None else draft.gate.citations), *more]
-        abstained = not sentences or is_abstention(text)
-        reasons: list[str] = [*draft.remarks]
-        if draft.limit:
-            reasons.append(f"Not finished: {draft.limit}.")
-        elif draft.finish == "length":
-            reasons.append("Cut off: the answer reached the most tokens that it may have.")
-        if abstained:
-            detail = "The model did not find the answer in them." if draft.raw.strip() else "The model said nothing."
-            if draft.gate is not None and draft.gate.left_out:
-                detail = "What the model wrote is not supported by them, and was left out."
-            reasons.append(abstention_reason(asked, draft.hits, detail))
-        elif draft.writer.removed:
-            reasons.append(f"Markers that name no passage were removed: {', '.join(draft.writer.removed)}.")
-        if draft.gate is not None and not abstained and (note := draft.gate.note()):
-            reasons.append(note)
-        answer = Answer(
-            text=text,
-            citations=() if abstained else tuple(citations),
-            sentences=tuple(sentences),
-            abstained=abstained,
-            reason=" ".join(reasons),
-            hits=tuple(draft.hits),
-            conflicts=() if abstained else tuple(conflicts),
-        )
-        stop = "limit" if draft.limit else "abstained" if abstained else "answered"
-        return recorder.done(answer, stop)
-
-
-def _removed(draft: _Draft) -> str:
-    removed = draft.writer.removed
-    return f"markers that name no passage were removed: {', '.join(removed)}" if removed else ""
