@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-
-from core.wording import shortened
 
 Json = dict[str, Any]
 
@@ -183,25 +181,3 @@ def _value(value: Any) -> Json:
 
 def _id(run_id: str, what: str, size: int) -> str:
     return hashlib.sha256(f"{run_id}\0{what}".encode()).hexdigest()[: 2 * size]
-
-
-def lines_of(trace: Mapping[str, Any]) -> Iterator[str]:
-    """A trace for people, line by line."""
-    yield f"{trace['run_id']}  {trace['strategy']}  {trace['stop_reason']}  {float(trace['duration_s']):.1f} s"
-    yield f"question: {trace['question']}"
-    model = ((trace.get("inputs") or {}).get("lm") or {}).get("name", "")
-    asked = [c for c in trace.get("calls", ()) if c["kind"] == "model"]
-    if asked:
-        yield f"model: {model}, asked {len(asked)} times, {trace['usage']['completion_tokens']} tokens said"
-    for step in trace["steps"]:
-        call = step.get("tool_call")
-        action = f" {call['name']}({shortened(json.dumps(call['arguments'], ensure_ascii=False), 80)})" if call else ""
-        yield f"{step['index']:>3} {step['kind']:<8}{action}  {step['duration_s']:.2f} s"
-        for label in ("thought", "observation", "error"):
-            if step[label]:
-                yield f"      {label}: {shortened(step[label], 300)}"
-    answer = trace.get("answer")
-    if answer:
-        yield f"answer: {shortened(answer['answer'], 400)}"
-        if answer["reason"]:
-            yield f"  ({answer['reason']})"

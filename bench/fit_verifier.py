@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.verify.cascade import Screened, screen
+from agents.verify.cascade import HARD, Screened, screen
 from agents.verify.findings import Finding
 from agents.verify.reading import EvidenceReader
 from agents.verify.rules import FEATURES
@@ -46,7 +46,6 @@ N_MADE = 2500
 _PRODUCT = 0.3  # products are kept this small beside the features, so that the same penalty holds them harder
 # How long the texts are tells the data sets apart, and products with it do not carry over to other texts.
 _LENGTHS = ("log_claim_to_evidence", "align_log_sentences", "align_log_marked")
-_HARD = frozenset(["number", "date", "quote"])
 ROOT = Path(__file__).resolve().parent.parent
 
 Fit = Callable[[Sequence["Pairs"], Sequence[Flags]], Callable[[Array], Array]]
@@ -116,7 +115,7 @@ def allowed(pairs: Pairs) -> Flags:
     """(n,): whether no rule keeps a pair from being supported."""
     return np.array(
         [
-            not any(f.outcome == "conflict" or (f.outcome == "missing" and f.rule in _HARD) for f in found)
+            not any(f.outcome == "conflict" or (f.outcome == "missing" and f.rule in HARD) for f in found)
             for found in pairs.findings
         ]
     )

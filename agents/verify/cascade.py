@@ -33,7 +33,7 @@ _GREETING = re.compile(
     r"based on the (?:passages?|context)|in (?:summary|conclusion))\W*",
     re.IGNORECASE,
 )
-_HARD = frozenset(["number", "date", "quote"])  # missing, they cannot be supported however well the rest is covered
+HARD = frozenset(["number", "date", "quote"])  # missing, they cannot be supported however well the rest is covered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def conclude(score: float, findings: Sequence[Finding], at: Thresholds, *, why: 
     missing = [f for f in findings if f.outcome == "missing"]
     if conflicts:
         return Verdict(label="contradicted", score=min(score, at.partial / 2), reason=clauses(conflicts))
-    if missing and (score < at.supported or any(f.rule in _HARD for f in missing)):
+    if missing and (score < at.supported or any(f.rule in HARD for f in missing)):
         score = max(0.0, min(score, at.supported - 0.01))
         return Verdict(label=_below(score, at), score=score, reason=clauses(missing))
     if score >= at.supported:

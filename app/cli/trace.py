@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import READY_TIMEOUT_S, AsJson, DataDir, connected, print_json
+from app.cli.trace_text import lines_of
 from core.wording import shortened
 
 app = typer.Typer(name="trace", help="Shows, replays and compares what runs did.", no_args_is_help=True)
@@ -28,8 +29,6 @@ def show(
     """
     if form not in ("", "jsonl", "otlp"):
         raise typer.BadParameter(f"unknown export {form!r}: choose jsonl or otlp")
-    from app.spans import lines_of
-
     with connected(data_dir, wait=False) as client:
         if form:
             print(client.exported_trace(run_id, form), end="" if form == "jsonl" else "\n")

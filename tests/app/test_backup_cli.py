@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.client import ApiError
-from tests.app.test_cli import json_of, openbook
+from tests.support.commands import json_of, openbook
 from tests.support.servers import openbook_server
 
 

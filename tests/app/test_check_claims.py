@@ -9,7 +9,7 @@ import pytest
 
 from app import replies
 from app.client import ApiError, Client
-from tests.app.test_cli import json_of, openbook
+from tests.support.commands import json_of, openbook
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.commands import json_of, openbook
 from tests.support.servers import RunningServer
 
-REPO = Path(__file__).resolve().parents[2]
 COMMANDS = [
     ["serve"],
     ["ingest"],
@@ -47,22 +42,10 @@ COMMANDS = [
     ["eval", "compare"],
     ["eval", "toolcalls"],
     ["eval", "gate"],
+    ["trace", "show"],
+    ["trace", "replay"],
+    ["trace", "diff"],
 ]
-
-
-def openbook(*arguments: str | Path, data_dir: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBOOK_")}
-    environment |= {"OPENBOOK_LM_RUNTIME": "none", "COLUMNS": "300", **env}
-    command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
-    if data_dir is not None:
-        command += ["--data-dir", str(data_dir)]
-    return subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-
-def json_of(done: subprocess.CompletedProcess[str]) -> Any:
-    """The one JSON document on stdout."""
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from app.client import ApiError, Client
-from tests.app.test_cli import json_of, openbook
+from tests.support.commands import json_of, openbook
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer
 

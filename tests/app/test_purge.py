@@ -11,7 +11,7 @@ from app.client import ApiError, Client
 from app.upkeep.purge import PENDING_FILE
 from app.upkeep.scrub import MARKER, Scrub
 from tests.app.test_api import settle
-from tests.app.test_cli import json_of, openbook
+from tests.support.commands import json_of, openbook
 from tests.support.servers import openbook_server
 
 CANARY = "Zwirbelkanarie-7731"

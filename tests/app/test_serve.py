@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from app.waiting import wait_until_ready
-from tests.app.test_cli import openbook
+from tests.support.commands import openbook
 from tests.support.servers import api_pid, openbook_server
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.app.test_api import ROCKET, settle
-from tests.app.test_cli import json_of, openbook
 from tests.app.test_verify import flip
+from tests.support.commands import json_of, openbook
 from tests.support.servers import openbook_server
 
 

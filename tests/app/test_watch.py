@@ -18,7 +18,8 @@ from app.client import Client
 from app.watch import Memory, Watch
 from core.errors import Conflict
 from tests.app.test_api import settle
-from tests.app.test_cli import REPO, json_of, openbook
+from tests.support.commands import json_of, openbook
+from tests.support.servers import REPO
 
 _numbers = itertools.count()
 
