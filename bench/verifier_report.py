@@ -106,7 +106,7 @@ def table(
             f"## Claims changed by rule ({n_made:,})",
             "",
             "These were trained on with a twentieth of a set's weight, so that this table is not held out. It shows what the "
-            "verifier does not see: one content word or qualifier changed in a sentence that else stands there.",
+            "verifier does not see: one content word or qualifier changed in a sentence that otherwise stands there.",
             "",
             "| kind | claims | truly supported | called supported |",
             "|---|---|---|---|",
@@ -134,7 +134,7 @@ def model_card_of(report: str, command: str) -> str:
             "# openbook verifier",
             "",
             "Says with what probability a text supports a sentence: a logistic regression over numbers from the rules of "
-            "agents/verify and from token alignments by all-MiniLM-L6-v2, and their products in pairs. 10 kB.",
+            "agents/verify and from token alignments by all-MiniLM-L6-v2, and their products in pairs. 4 kB.",
             "",
             "## Made by",
             "",
@@ -149,7 +149,7 @@ def model_card_of(report: str, command: str) -> str:
             "## What it does not do",
             "",
             "- It infers little: what follows only by reasoning looks unsupported to it.",
-            "- It does not see one ordinary word changed in a sentence that else stands in the text, nor roles exchanged.",
+            "- It does not see one ordinary word changed in a sentence that otherwise stands in the text, nor roles exchanged.",
             "- It was judged on English. Other languages are as good as the encoder's vocabulary lets them be.",
             "- Its probability holds where half of the sentences are supported.",
             "",
