@@ -26,10 +26,6 @@ def _of(base: str, **factors: str) -> dict[str, Unit]:
     return {name: Unit(Fraction(value), ((base, 1),)) for name, value in factors.items()}
 
 
-def _squares(units: Mapping[str, Unit]) -> dict[str, Unit]:
-    return {name: Unit(u.factor, (("m", 2),)) for name, u in units.items()}
-
-
 _LENGTH = _of(
     "m", m="1", km="1000", dm="1/10", cm="1/100", mm="1/1000", µm="1/1000000", nm="1/1000000000", mi="1609344/1000",
     mile="1609344/1000", yd="9144/10000", yard="9144/10000", ft="3048/10000", foot="3048/10000", feet="3048/10000",
