@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from core.types import VerdictLabel
+
+# How a verdict is shown, on the page and in a terminal; none for what claims nothing or was not looked at.
+VERDICT_MARKS: Mapping[VerdictLabel, str] = {
+    "supported": "✓",
+    "partial": "◐",
+    "contradicted": "✕",
+    "unsupported": "!",
+    "not_a_claim": "",
+    "unverified": "",
+}
+
 
 def plural(n: int, one: str, many: str | None = None) -> str:
     """``1 page``, ``2 pages``, ``1,200 pages``; ``many`` where the plural is more than an s."""

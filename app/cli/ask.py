@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.answer_text import QUOTED, sentence_line
 from app.cli.common import READY_TIMEOUT_S, AsJson, Collection, DataDir, connected, print_json, settings_of
 from app.cli.search import DecomposeOption, HydeOption, asks_lm
 from core.wording import shortened
@@ -32,18 +33,6 @@ class PolicyChoice(enum.StrEnum):
     mark = "mark"
     repair = "repair"
     strict = "strict"
-
-
-QUOTED = 160  # characters of a sentence or a quotation in a line
-
-MARKS = {
-    "supported": "✓",
-    "partial": "≈",
-    "contradicted": "✗",
-    "unsupported": "?",
-    "not_a_claim": " ",
-    "unverified": "·",
-}
 
 
 def ask(
@@ -94,10 +83,7 @@ def ask(
     if answer["sentences"] and not answer["abstained"]:
         print()
         for sentence in answer["sentences"]:
-            cited = "".join(f"[{n}]" for n in sentence["citations"])
-            print(
-                f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {shortened(sentence['text'], QUOTED)}"
-            )
+            print(sentence_line(sentence))
     if answer["citations"]:
         print()
         for citation in answer["citations"]:

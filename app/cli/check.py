@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.ask import MARKS, QUOTED
+from app.cli.answer_text import QUOTED, mark, sentence_line
 from app.cli.common import AsJson, Collection, DataDir, connected, print_json
 from core.wording import shortened
 
@@ -32,10 +32,7 @@ def check(
     if len(found["sentences"]) > 1:
         print()
         for sentence in found["sentences"]:
-            cited = "".join(f"[{n}]" for n in sentence["citations"])
-            print(
-                f"  {MARKS[sentence['verdict']]} {sentence['verdict']:<12} {cited:<8} {shortened(sentence['text'], QUOTED)}"
-            )
+            print(sentence_line(sentence))
     for conflict in found["conflicts"]:
         if conflict["text"] != found["reason"]:
             print(f"\n  {conflict['text']}")
@@ -45,5 +42,5 @@ def check(
         page = f", page {passage['page']}" if passage["page"] else ""
         date = f" ({passage['date']})" if passage["date"] else ""
         print(
-            f"  [{passage['n']}] {MARKS[passage['verdict']]} {passage['title']}{date}{page}: “{shortened(passage['quote'], QUOTED)}”"
+            f"  [{passage['n']}] {mark(passage['verdict'])} {passage['title']}{date}{page}: “{shortened(passage['quote'], QUOTED)}”"
         )

@@ -22,6 +22,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from core.types import VerdictLabel
+from core.wording import VERDICT_MARKS
 
 # C0 and C1 controls but tab and newline; bidi embeddings, overrides and isolates; our own two marks.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ue000\ue001\ufdd0-\ufdef\ufffe\uffff]")
@@ -43,10 +44,10 @@ _TAGS = frozenset(
 MAX_MARKDOWN_CHARACTERS = 100_000  # longer answers are shown as they stand
 
 VERDICTS: Mapping[VerdictLabel, tuple[str, str]] = {
-    "supported": ("✓", "supported by what it cites"),
-    "partial": ("◐", "supported only in part"),
-    "contradicted": ("✕", "contradicted by what it cites"),
-    "unsupported": ("!", "not supported by any passage"),
+    "supported": (VERDICT_MARKS["supported"], "supported by what it cites"),
+    "partial": (VERDICT_MARKS["partial"], "supported only in part"),
+    "contradicted": (VERDICT_MARKS["contradicted"], "contradicted by what it cites"),
+    "unsupported": (VERDICT_MARKS["unsupported"], "not supported by any passage"),
     "not_a_claim": ("", ""),
     "unverified": ("", ""),
 }
