@@ -93,7 +93,7 @@ class ClaimChecker:
         if self._verifier.check(text, ()).label == "not_a_claim":
             nothing = Verdict(label="not_a_claim", score=0.0, reason="states nothing that could be checked")
             return _checked(text, start, nothing, ()), []
-        hits = search_spread(self._retriever, query, self._k, where, max(1, (self._k + 1) // 2))
+        hits = search_spread(self._retriever, query, self._k, where)
         found = sorted(stands(text, hits, self._verifier), key=lambda s: -s.verdict.score)
         supporting = [s for s in found if s.position == "supports"]
         refuting = [s for s in found if s.position == "refutes"]

@@ -148,7 +148,7 @@ class Desk:
         """Passages for a query, best first, several sources; not yet among ``hits``."""
         self._searched = True
         n = k or self.kit.k
-        work = self.kit.offload(search_spread, self._retriever, query, n, self.where, max(1, (n + 1) // 2))
+        work = self.kit.offload(search_spread, self._retriever, query, n, self.where)
         return await self.budget.bounded(work)
 
     async def search(self, query: str, k: int | None = None) -> list[Hit]:

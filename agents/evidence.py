@@ -65,11 +65,16 @@ def _f1(wanted: set[str], given: set[str]) -> float:
     return 2 * shared / (len(wanted) + len(given)) if shared else 0.0
 
 
-def search_spread(retriever: Retriever, query: str, k: int, where: Where, per_source: int) -> list[Hit]:
+def search_spread(retriever: Retriever, query: str, k: int, where: Where, per_source: int | None = None) -> list[Hit]:
     """The best ``k`` passages of which no document has more than ``per_source``, where several documents match.
 
     Looks deeper while one document fills the list, so that a flooded source cannot hide the others behind itself.
+
+    Args:
+        per_source: None is half of ``k``.
     """
+    if per_source is None:
+        per_source = max(1, (k + 1) // 2)
     depth = 2 * k
     while True:
         found = retriever.search(query, min(depth, _MAX_DEPTH), where)

@@ -88,7 +88,7 @@ class RagStrategy:
         self._offload = offload
         self._prompts = prompts or Prompts()
         self._k = k
-        self._per_source = per_source if per_source is not None else max(1, (k + 1) // 2)
+        self._per_source = per_source
         self._max_answer_tokens = max_answer_tokens
         self._temperature = temperature
         self._query_side = query_side or QuerySide(rewrite="lm")

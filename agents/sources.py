@@ -17,6 +17,7 @@ from agents.verify.numbers import quantities
 from agents.verify.rules import examine
 from core.protocols import Verifier
 from core.types import Conflict, Hit, Verdict
+from core.wording import shortened
 
 Position: TypeAlias = Literal["supports", "refutes", "neither"]
 # Documents → the date that each says of itself, where it says one.
@@ -143,5 +144,4 @@ def _named(hit: Hit, dates: Mapping[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    line = " ".join(text.split())
-    return f"“{line if len(line) <= _SHORT else line[: _SHORT - 1] + '…'}”"
+    return f"“{shortened(text, _SHORT)}”"

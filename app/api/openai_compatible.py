@@ -198,8 +198,9 @@ class Reply:
     def _object(self) -> dict[str, Any]:
         return {**self._head, "object": "chat.completion.chunk"}
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None, **extension: Any) -> bytes:
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None, openbook: dict[str, Any] | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        extension = {} if openbook is None else {"openbook": openbook}
         return _data({**self._object(), "choices": [choice], **extension})
 
 
