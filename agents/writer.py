@@ -44,7 +44,7 @@ class AnswerWriter:
         self._leading: list[tuple[int, int]] = []
         self._closed_to = 0
         self._given_to = 0
-        self.removed: list[str] = []  # markers that named no passage
+        self.removed: list[str] = []  # markers that named no passage, each once
 
     @property
     def closed_to(self) -> int:
@@ -144,7 +144,8 @@ class AnswerWriter:
         passages = numbers_in(marker)
         known = [n for n in passages if self._bibliography.known(n)]
         if len(known) < len(passages):
-            self.removed.append(marker)
+            if marker not in self.removed:
+                self.removed.append(marker)
         if not known:
             # What stood before a marker that is gone must not leave a hole; white space at the end is never given yet.
             trimmed = max(len(self.text.rstrip(" ")), self._given_to)
