@@ -143,9 +143,8 @@ class AnswerWriter:
     def _mark(self, marker: str) -> None:
         passages = numbers_in(marker)
         known = [n for n in passages if self._bibliography.known(n)]
-        if len(known) < len(passages):
-            if marker not in self.removed:
-                self.removed.append(marker)
+        if len(known) < len(passages) and marker not in self.removed:
+            self.removed.append(marker)
         if not known:
             # What stood before a marker that is gone must not leave a hole; white space at the end is never given yet.
             trimmed = max(len(self.text.rstrip(" ")), self._given_to)
