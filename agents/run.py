@@ -117,8 +117,8 @@ class Recorder:
         answer = replace(answer, run_id=self.run_id)
         return RunDone(answer=answer, trace=self.trace(answer, stop_reason))
 
-    def failed(self, code: str, message: str, stop_reason: str = "error") -> RunFailed:
-        return RunFailed(code=code, message=message, trace=self.trace(None, stop_reason))
+    def failed(self, code: str, message: str, stop_reason: str = "error", *, kind: str = "") -> RunFailed:
+        return RunFailed(code=code, message=message, trace=self.trace(None, stop_reason), kind=kind)
 
 
 async def run_to_end(recorder: Recorder, work: AsyncGenerator[Event, None]) -> AsyncIterator[Event]:
@@ -129,9 +129,9 @@ async def run_to_end(recorder: Recorder, work: AsyncGenerator[Event, None]) -> A
             async for event in events:
                 yield event
     except RunCancelled as e:
-        yield recorder.failed(e.code, e.message, "cancelled")
+        yield recorder.failed(e.code, e.message, "cancelled", kind=type(e).code)
     except OpenbookError as e:
-        yield recorder.failed(e.code, e.message)
+        yield recorder.failed(e.code, e.message, kind=type(e).code)
     except Exception:
         # A defect of ours: the person gets an end of the stream and one line, the log gets the rest.
         logger.exception("run %s broke", recorder.run_id)

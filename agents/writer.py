@@ -44,7 +44,7 @@ class AnswerWriter:
         self._leading: list[tuple[int, int]] = []
         self._closed_to = 0
         self._given_to = 0
-        self.removed: list[str] = []  # markers that named no passage
+        self.removed: list[str] = []  # markers that named no passage, each once
 
     @property
     def closed_to(self) -> int:
@@ -143,7 +143,7 @@ class AnswerWriter:
     def _mark(self, marker: str) -> None:
         passages = numbers_in(marker)
         known = [n for n in passages if self._bibliography.known(n)]
-        if len(known) < len(passages):
+        if len(known) < len(passages) and marker not in self.removed:
             self.removed.append(marker)
         if not known:
             # What stood before a marker that is gone must not leave a hole; white space at the end is never given yet.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from agents.run import check_question
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.runs import Hook, Run
 from app.services import Services
 from app.strategies import build_strategy, run_limits
 from core.errors import InvalidRequest, NotFound
 from core.types import Limits, Message, Principal, Where
+from retrieval.filters import check_filters
 
 
 class Bounds(Protocol):
@@ -43,13 +45,13 @@ def begin(
     """Starts answering ``question``.
 
     Raises:
-        InvalidRequest: an empty or too long question, an unknown strategy.
+        InvalidRequest: an empty or too long question, an unknown strategy, a filter that cannot be.
         NotFound: a collection that is not there (or not this person's).
         NotReady, ModelUnavailable, Busy: see core.errors.
     """
     settings = services.settings
-    if not question.strip():
-        raise InvalidRequest("the question is empty: ask something", code="empty-question")
+    check_question(question)
+    check_filters(filters or {})
     if len(question) > settings.max_question_characters:
         raise InvalidRequest(
             f"the question has {len(question):,} characters and may have {settings.max_question_characters:,}: "

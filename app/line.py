@@ -92,7 +92,8 @@ class Line:
 
     def _stream(self, method: str, path: str, **options: Any) -> EventStream:
         timeout = httpx.Timeout(STREAM_SILENCE_S, connect=CONNECT_TIMEOUT_S)
-        request = self._http.build_request(method, path, timeout=timeout, **options)
+        with translated(self.base_url):
+            request = self._http.build_request(method, path, timeout=timeout, **options)
         request.headers["Accept"] = "text/event-stream"
         request.headers["Accept-Encoding"] = "identity"
         return EventStream(self._http, request, self.base_url)

@@ -51,7 +51,8 @@ async def replay(services: Services, principal: Principal, recorded: Mapping[str
     inputs = recorded.get("inputs") or {}
     if not inputs:
         raise InvalidRequest(
-            f"run {recorded['run_id']} kept no recording: it was stopped, or is older than recordings are",
+            f"run {recorded['run_id']} has no recording: it was stopped, is older than recordings are, or read a document that "
+            "was purged since",
             code="no-recording",
         )
     calls = [Recorded(**c) for c in recorded["calls"]]

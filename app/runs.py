@@ -143,7 +143,7 @@ class Runs:
         except asyncio.CancelledError:
             logger.info("run %s cancelled", run.run_id)
         except OpenbookError as e:
-            run.outcome = RunFailed(code=e.code, message=e.message, trace=run.trace())
+            run.outcome = RunFailed(code=e.code, message=e.message, trace=run.trace(), kind=type(e).code)
         except Exception:
             logger.exception("run %s broke", run.run_id)
             message = f"the answer broke off inside Openbook; the log names run {run.run_id}"

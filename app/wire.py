@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from app.sse import ServerEvent, read_events
-from core.errors import NotReady, OpenbookError
+from core.errors import InvalidRequest, NotReady, OpenbookError
 
 
 class ApiError(OpenbookError):
@@ -90,6 +90,10 @@ class EventStream:
 def translated(base_url: str) -> Iterator[None]:
     try:
         yield
+    except UnicodeEncodeError as e:
+        raise InvalidRequest(
+            "a text holds bytes that are no UTF-8, or half a character: give it in UTF-8", code="half-character"
+        ) from e
     except httpx.ConnectError as e:
         raise ServerUnreachable(f"no server at {base_url}: start it with `openbook serve`") from e
     except httpx.TimeoutException as e:

@@ -81,6 +81,7 @@ class RunFailed:  # SSE "error"; always last of a run that broke
     code: str
     message: str
     trace: Trace
+    kind: str = ""  # the code of the error's class, where ``code`` is a more particular one; see core.errors
 
 
 Event: TypeAlias = (

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
-from app.api.problem import problem
+from app.api.problem import problem, status_of
 from app.api.search import Collections
 from app.api.sse import EventStream, event_bytes
 from app.asking import begin
@@ -18,6 +18,7 @@ from app.query_sides import QueryOptions
 from app.runs import Hook, Run
 from app.services import Services
 from app.shapes import answer_json, event_json, trace_json
+from core.errors import error_of
 from core.events import RunDone, RunFailed
 from core.types import Limits, Message, Principal
 
@@ -143,21 +144,8 @@ def failure(outcome: RunFailed | None, *, openai: bool = False) -> Response:
     """Of a run that broke, or was stopped (None); ``openai`` as in ``problem``."""
     if outcome is None:
         return problem(409, "cancelled", "the run was stopped", openai=openai)
-    return problem(_FAILURE_STATUS.get(outcome.code, 500), outcome.code, outcome.message, openai=openai)
-
-
-_FAILURE_STATUS = {
-    "not-found": 404,
-    "unknown-collection": 404,
-    "invalid-request": 422,
-    "busy": 429,
-    "limit-reached": 504,
-    "model-unavailable": 503,
-    "not-ready": 503,
-    "loading": 503,
-    "storage-failed": 507,
-    "disk-full": 507,
-}
+    status = status_of(error_of(outcome.kind or outcome.code, outcome.message))
+    return problem(status, outcome.code, outcome.message, openai=openai)
 
 
 @router.post("/runs/{run_id}/cancel", status_code=202)

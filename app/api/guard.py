@@ -7,6 +7,8 @@ is a web page elsewhere that makes the person's browser speak to it (DNS rebindi
 from __future__ import annotations
 
 import hmac
+import json
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -16,11 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.problem import problem
 from app.people import local_principal
 from app.services import Services
-from core.errors import NotFound
+from core.errors import InvalidRequest, NotFound
 from core.settings import Settings
 from core.types import Principal
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -73,6 +76,28 @@ def worker_only(request: Request) -> None:
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if not hmac.compare_digest(given.encode(), services(request).worker_token.encode()):
         raise NotFound("no such page")
+
+
+async def whole_characters(request: Request) -> None:
+    """Refuses half a character in JSON: a lone surrogate can be neither stored nor sent back.
+
+    Raises:
+        InvalidRequest: with code "half-character".
+    """
+    if "json" not in request.headers.get("content-type", ""):
+        return
+    body = await request.body()
+    if not _SURROGATE.search(body):
+        return
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError as e:
+        raise InvalidRequest(
+            "the body holds half a character (a surrogate without its other half): send whole ones",
+            code="half-character",
+        ) from e
+    except (ValueError, RecursionError):
+        return  # no JSON at all: whoever reads it says so
 
 
 ServicesHere = Annotated[Services, Depends(services)]

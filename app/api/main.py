@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 import httpx
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_swagger import patch_fastapi
 
 from app.api import (
@@ -31,7 +31,7 @@ from app.api import (
     urls,
     work,
 )
-from app.api.guard import HostAndOrigin
+from app.api.guard import HostAndOrigin, whole_characters
 from app.mcp import TIMEOUT, mcp_server, mounted
 from app.services import Services
 
@@ -55,6 +55,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        dependencies=[Depends(whole_characters)],
     )
     app.state.services = services
     problem.install(app)

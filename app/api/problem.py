@@ -25,6 +25,7 @@ from core.errors import (
     NotReady,
     OpenbookError,
     ParseFailed,
+    RunCancelled,
     StorageFailed,
     TooLarge,
 )
@@ -46,6 +47,7 @@ STATUS: tuple[tuple[type[OpenbookError], int], ...] = (
     (DataDirLocked, 503),
     (StorageFailed, 507),
     (LimitReached, 504),
+    (RunCancelled, 409),
 )
 
 

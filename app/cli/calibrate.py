@@ -130,10 +130,12 @@ def _report(found: dict[str, Any]) -> str:
     ]
     for share in (0.25, 0.5, 0.75, 1.0):
         point = _nearest(found["curve"], share)
-        lines.append(
+        line = (
             f"    answering {point['coverage']:>6.1%} of all questions: {point['wrong']} of {point['answered']} wrong "
             f"({point['risk']:.1%}, up to {point['upper']:.1%})"
         )
+        if line != lines[-1]:  # of few questions the same point is the nearest to several shares
+            lines.append(line)
     if chosen := found["chosen"]:
         lines.append(
             f"  threshold {chosen['threshold']:.4f}: at most {found['error']:.1%} wrong with 95 % confidence "

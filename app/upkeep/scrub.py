@@ -3,6 +3,7 @@
     a hit or a citation of it          its words are replaced
     a sentence that cites it           replaced as a whole: a paraphrase says it, too
     a step of a run that read it       its free text is replaced
+    the recording of such a run        is dropped: every prompt and every word of the model may say it
     five words in a row of it          replaced wherever they stand, as are its title and its name
     a word that only it has            replaced wherever it stands: a code, a rare name
 
@@ -103,6 +104,8 @@ class Scrub:
             return dict(value)  # another document's own words, whatever they share with this one's
         if isinstance(value.get("sentences"), list) and isinstance(value.get("answer"), str):
             value = self._answer(value)
+        if "calls" in value and "steps" in value:
+            value = {**value, "calls": [], "inputs": {}} if touched else self._recording(value)
         if touched and "kind" in value and "observation" in value:
             value = {**value, **{k: MARKER for k in _STEP_WORDS if value.get(k)}, "tool_call": None}
         return {k: self._clean(v, touched) for k, v in value.items()}
@@ -124,8 +127,28 @@ class Scrub:
                     "end": start + moved + len(new),
                 }
             )
+            if not kept:
+                sentences[-1] |= {"reason": MARKER} if sentence.get("reason") else {}
             text, moved, at = text + new, moved + len(new) - (end - start), end
-        return {**answer, "answer": text + answer["answer"][at:], "sentences": sentences}
+        found = {**answer, "answer": text + answer["answer"][at:], "sentences": sentences}
+        if answer.get("conflicts"):
+            found["conflicts"] = [
+                {**c, "text": MARKER} if gone & set(c.get("citations", ())) else c for c in answer["conflicts"]
+            ]
+        if answer.get("reason") and self.touches(answer):
+            found["reason"] = MARKER  # what "the passage says" instead may be a mere number
+        return found
+
+    def _recording(self, trace: Mapping[str, Any]) -> dict[str, Any]:
+        """A trace of which what the model said, kept in pieces, is cleaned as the text that it is."""
+        calls = []
+        for call in trace["calls"]:
+            response = call.get("response") or {}
+            said = "".join(piece[0] for piece in response.get("pieces", ()))
+            if (new := self.text(said)) != said:
+                call = {**call, "response": {**response, "pieces": [[new, None]]}}
+            calls.append(call)
+        return {**trace, "calls": calls}
 
 
 def _no_headings(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -166,3 +166,9 @@ def test_the_next_word_waits_until_the_sentence_before_it_is_decided() -> None:
 )
 def test_markers_as_models_write_them(marker: str, numbers: list[int]) -> None:
     assert numbers_in(marker) == numbers
+
+
+def test_a_marker_that_is_made_up_again_and_again_is_named_once() -> None:
+    text, _, writer, _ = write([f"{FIRST} [99][99] It is old [99] [98]."])
+    assert writer.removed == ["[99]", "[98]"]
+    assert "[9" not in text

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.cli.calibrate import _report
 from app.client import ApiError, Client
 from tests.support.commands import json_of, openbook
 from tests.support.jobs import settled
@@ -74,3 +75,10 @@ def test_the_command_fits_on_a_files_own_contexts_and_says_what_is_missing(tmp_p
     assert refused.returncode == 1
     assert "more questions" in refused.stderr and len(refused.stderr.splitlines()) == 1
     assert openbook("calibrate").returncode == 2
+
+
+def test_a_report_says_each_point_of_the_curve_once() -> None:
+    point = {"coverage": 1.0, "wrong": 2, "answered": 2, "risk": 1.0, "upper": 1.0}
+    found = {"collection": "c", "n_questions": 2, "n_unanswerable": 1, "strategy": "extract", "aurc": 1.0}
+    report = _report({**found, "aurc_best": 1.0, "curve": [point], "chosen": None, "applied": False})
+    assert report.count("2 of 2 wrong") == 1

@@ -150,3 +150,41 @@ def test_the_steps_of_a_run_that_read_the_document_lose_their_free_text() -> Non
     read = {"steps": [step], "answer": {"hits": [{"doc_id": "d1", "text": "t"}]}}
     assert scrub().clean(read)["steps"] == [{**step, "thought": MARKER, "observation": MARKER, "tool_call": None}]
     assert scrub().clean({"steps": [step], "answer": None})["steps"] == [step]
+
+
+def recorded(hits: list[dict[str, object]], pieces: list[list[object]]) -> dict[str, object]:
+    """A trace of one search and one call of the model."""
+    calls = [
+        {"kind": "search", "request": {"query": "q"}, "response": {"hits": hits}},
+        {"kind": "model", "request": {"messages": []}, "response": {"pieces": pieces, "end": "done"}},
+    ]
+    return {"steps": [], "answer": None, "calls": calls, "inputs": {"strategy": "rag"}}
+
+
+def test_the_recording_of_a_run_that_read_the_document_is_dropped() -> None:
+    clean = scrub().clean(recorded([{"doc_id": "d1", "text": "t"}], [["it is X", None]]))
+    assert clean == {"steps": [], "answer": None, "calls": [], "inputs": {}}
+
+
+def test_words_that_a_model_said_in_pieces_are_found() -> None:
+    said = [[word, -0.1] for word in (" the", " secret", " code", "name", " of", " the", " harb", "our", " is", " old")]
+    clean = scrub().clean(recorded([{"doc_id": "d2", "text": "t"}], said))
+    assert clean["calls"][1]["response"]["pieces"] == [[f" {MARKER} is old", None]]
+    assert clean["inputs"] == {"strategy": "rag"}
+    other = recorded([{"doc_id": "d2", "text": "t"}], [["Bread", None], [" rises", None]])
+    assert scrub().clean(other) == other
+
+
+def test_what_an_answer_says_that_the_document_says_otherwise_is_taken_out() -> None:
+    answer = {
+        "answer": "Bread takes 45 minutes.",
+        "sentences": [{"text": "Bread takes 45 minutes.", "start": 0, "end": 23, "citations": [2]}],
+        "citations": [{"n": 1, "doc_id": "d1", "quote": "7", "title": "T"}, {"n": 2, "doc_id": "d2", "quote": "45"}],
+        "conflicts": [{"text": "the plan says 7", "citations": [1, 2]}, {"text": "others", "citations": [2]}],
+        "reason": "the passage says 7, not 45",
+        "hits": [],
+    }
+    clean = scrub().clean(answer)
+    assert clean["conflicts"] == [{"text": MARKER, "citations": [1, 2]}, {"text": "others", "citations": [2]}]
+    assert clean["reason"] == MARKER
+    assert clean["answer"] == answer["answer"]
