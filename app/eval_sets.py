@@ -5,8 +5,6 @@ A set belongs to whoever made it, and is there only while that person may read i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -111,7 +109,7 @@ class EvalSets:
             )
         return self.get(principal, set_id)
 
-    def list(self, principal: Principal, collection: str | None = None) -> list[EvalSet]:
+    def all_of(self, principal: Principal, collection: str | None = None) -> list[EvalSet]:
         """The newest first. Raises NotFound for a named collection that this person cannot read."""
         with self._database.read() as connection:
             readable = readable_collections(connection, principal, [collection] if collection else [])
@@ -186,14 +184,6 @@ class EvalSets:
                 connection.execute(update(eval_questions).where(one).values(**values))
                 n += 1
         return n
-
-
-def questions_sha256(questions: Sequence[KeptQuestion]) -> str:
-    """Names questions by what they ask and by what answers them, whatever set they are in."""
-    asked = [
-        [q.question_id, q.question, list(q.answers), q.answerable, [asdict(g) for g in q.gold]] for q in questions
-    ]
-    return hashlib.sha256(json.dumps(asked, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
 
 
 def _as_set(connection: Connection, row: Row[Any], collection: str) -> EvalSet:

@@ -72,6 +72,5 @@ eval_results = Table(
     ),
     Column("rows", JSON, nullable=False),  # question_id → {metrics, found, seconds, …}
     Column("facts", JSON, nullable=False),
-    Column("complete", Boolean, nullable=False),
     Column("created_at", String, nullable=False),
 )

@@ -77,7 +77,7 @@ class MadeQuestion:
 def split_of(doc_ids: Sequence[str], seed: int) -> dict[str, Split]:
     """Half of the documents for development, half for test, so that no document is in both; a single one is test."""
     shuffled = sorted(doc_ids)
-    random.Random(f"split {seed}").shuffle(shuffled)  # noqa: S311
+    random.Random(f"split {seed}").shuffle(shuffled)
     return {doc_id: "dev" if i % 2 else "test" for i, doc_id in enumerate(shuffled)}
 
 
@@ -130,7 +130,7 @@ def make_questions(
 
 def _candidates(document: SourceDocument, split: Split, seed: int) -> list[MadeQuestion]:
     """In a random order, one heading question to two clozes while there are both."""
-    chance = random.Random(f"{document.doc_id} {seed}")  # noqa: S311
+    chance = random.Random(f"{document.doc_id} {seed}")
     headings = _heading_questions(document, split)
     chance.shuffle(headings)
     spans = sentence_spans(document.text)
@@ -207,7 +207,7 @@ def _heading_questions(document: SourceDocument, split: Split) -> list[MadeQuest
 
 def _swapped(cloze: MadeQuestion, documents: Sequence[SourceDocument], seed: int) -> MadeQuestion | None:
     """The same cloze of another subject, one that no document puts beside the rest of it; None if there is none."""
-    chance = random.Random(f"{cloze.question} {seed}")  # noqa: S311
+    chance = random.Random(f"{cloze.question} {seed}")
     names = [m for m in _NAME.finditer(cloze.question) if BLANK not in m.group() and len(m.group()) > 3]
     own = next(d for d in documents if d.doc_id == cloze.gold[0].doc_id)
     others = [d for d in documents if d is not own]

@@ -67,7 +67,6 @@ def upgrade() -> None:
         ),
         sa.Column("rows", sa.JSON, nullable=False),
         sa.Column("facts", sa.JSON, nullable=False),
-        sa.Column("complete", sa.Boolean, nullable=False),
         sa.Column("created_at", sa.String, nullable=False),
     )
 
