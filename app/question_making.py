@@ -11,7 +11,7 @@ from core.errors import InvalidRequest
 from core.text import fold
 from core.types import Principal, Where
 from eval.mapped import TableOfQuestions, mapped_questions
-from eval.questions import Gold, MadeQuestion, Section, SourceDocument, make_questions
+from eval.questions import Gold, MadeQuestion, Section, SourceDocument, Worth, make_questions
 from eval.spans import FoundSpan, grades
 from retrieval.records import DocumentInfo
 
@@ -27,35 +27,36 @@ MAX_DOCUMENTS = 200  # that questions are made of; of a larger collection so man
 class RoundTrip:
     """Tries a question by words and by meaning, alike, so that the choice favours neither.
 
-    Kept is what one of them finds among its first ``FOUND_WITHIN``, and of those that both find first, at most every second
-    one. An unanswerable question is kept if something is found at all.
+    Kept is what one of them finds among its first ``FOUND_WITHIN``. Those that both find first are at most half of the
+    questions, unless there are too few others.
     """
 
     def __init__(self, services: Services, principal: Principal, collection: str) -> None:
         engine = services.engine
         self._retrievers = (engine.retriever("bm25"), engine.retriever("dense"))
         self._where = Where(principal=principal, collections=(collection,))
-        self.kept = self.easy = self.not_found = self.too_easy = 0
+        self.easy = self.not_found = 0  # of all that were tried
+        self._kept = self._easy_kept = 0
 
-    def __call__(self, question: MadeQuestion) -> bool:
+    def __call__(self, question: MadeQuestion) -> Worth:
+        if not question.answerable:
+            return "yes"
         ranks = []
         for retriever in self._retrievers:
             hits = retriever.search(question.question, FOUND_WITHIN, self._where)
             found = [FoundSpan(doc_id=h.chunk.doc_id, start=h.chunk.start, end=h.chunk.end) for h in hits]
             by_rank = grades(found, question.gold)
             ranks.append(by_rank.index(1) + 1 if 1 in by_rank else None)
-        if not question.answerable:
-            return True
         if ranks == [None, None]:
             self.not_found += 1
-            return False
+            return "no"
         if ranks == [1, 1]:
-            if self.easy + 1 > EASY_SHARE * (self.kept + 2):
-                self.too_easy += 1
-                return False
             self.easy += 1
-        self.kept += 1
-        return True
+            if self._easy_kept + 1 > EASY_SHARE * (self._kept + 2):
+                return "later"
+            self._easy_kept += 1
+        self._kept += 1
+        return "yes"
 
 
 def questions_of(
@@ -91,7 +92,6 @@ def questions_of(
         "documents": len(documents),
         "easy": trip.easy,
         "not_found": trip.not_found,
-        "too_easy": trip.too_easy,
     }
     return stamped, origin
 

@@ -21,10 +21,14 @@ from core.text import fold, sentence_spans, words
 
 QuestionKind = Literal["cloze", "heading", "unanswerable", "uploaded"]
 Split = Literal["dev", "test"]
+Worth = Literal["yes", "later", "no"]
 
 BLANK = "____"
 SIMILAR = 0.8  # Jaccard of two questions' words from which they are the same question
+# What every question says, which makes no two of them alike.
+_FRAME = frozenset(words("Which number name completes What does say about"))
 _PER_DOCUMENT = 400  # candidates of one document, so that a long one does not take all the time
+_NEAR = 250  # characters on either side
 _WORDS = (8, 40)  # of a sentence that becomes a cloze
 _SHOWN_WORDS = 14  # of it that the question repeats, around the blank
 _HEADING_WORDS = (2, 12)
@@ -87,14 +91,14 @@ def make_questions(
     *,
     seed: int = 0,
     unanswerable: float = 0.1,
-    keep: Callable[[MadeQuestion], bool] = lambda question: True,
+    keep: Callable[[MadeQuestion], Worth] = lambda question: "yes",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[MadeQuestion]:
     """Up to ``n`` questions, spread evenly over the documents; the same for the same documents and seed.
 
     Args:
         unanswerable: share of them that no document answers.
-        keep: tried on each candidate in turn: whether it is worth asking.
+        keep: tried on each candidate in turn: whether it is worth asking; "later" if only for want of better ones.
         progress: told (questions kept, n).
     """
     splits = split_of([d.doc_id for d in documents], seed)
@@ -102,13 +106,19 @@ def make_questions(
     per_document = [list(_candidates(d, splits[d.doc_id], seed)) for d in documents]
     candidates = [q for row in zip_longest(*per_document) for q in row if q is not None]
     kept: list[MadeQuestion] = []
-    asked: list[frozenset[str]] = []
+    asked: dict[bool, list[frozenset[str]]] = {True: [], False: []}  # a swapped one may be like what it was made of
+    later: list[MadeQuestion] = []
 
-    def take(question: MadeQuestion) -> None:
-        said = frozenset(words(question.question))
-        if any(_jaccard(said, other) >= SIMILAR for other in asked) or not keep(question):
+    def take(question: MadeQuestion, worth: Callable[[MadeQuestion], Worth] = keep) -> None:
+        said = frozenset(words(question.question)) - _FRAME
+        if any(_jaccard(said, other) >= SIMILAR for other in asked[question.answerable]):
             return
-        asked.append(said)
+        judged = worth(question)
+        if judged == "later":
+            later.append(question)
+        if judged != "yes":
+            return
+        asked[question.answerable].append(said)
         kept.append(question)
         progress(len(kept), n)
 
@@ -117,6 +127,10 @@ def make_questions(
         if len(kept) >= n - n_unanswerable:
             break
         take(candidate)
+    for candidate in later:
+        if len(kept) >= n - n_unanswerable:
+            break
+        take(candidate, lambda question: "yes")
     # Of those that were not taken first, so that the same sentence is not asked twice.
     clozes = [q for q in (*candidates[used:], *candidates[:used]) if q.kind == "cloze"]
     most = len(kept) + n_unanswerable
@@ -219,7 +233,10 @@ def _swapped(cloze: MadeQuestion, documents: Sequence[SourceDocument], seed: int
     chance.shuffle(strangers)
     text = fold(own.text)
     for stranger in strangers[:20]:
-        if len(stranger.split()) == len(name.group().split()) and fold(stranger) not in text:
+        if len(stranger.split()) != len(name.group().split()) or fold(stranger) in text:
+            continue
+        rest = frozenset(words(cloze.question[: name.start()] + cloze.question[name.end() :])) - _FRAME
+        if not any(_says(d.text, stranger, rest) for d in others):
             question = cloze.question[: name.start()] + stranger + cloze.question[name.end() :]
             return MadeQuestion(
                 question=question,
@@ -230,6 +247,17 @@ def _swapped(cloze: MadeQuestion, documents: Sequence[SourceDocument], seed: int
                 split=cloze.split,
             )
     return None
+
+
+def _says(text: str, name: str, rest: frozenset[str]) -> bool:
+    """Whether some place of ``text`` near ``name`` has half of the words of ``rest``, and so may answer."""
+    at = text.find(name)
+    while at >= 0:
+        near = frozenset(words(text[max(0, at - _NEAR) : at + len(name) + _NEAR]))
+        if len(near & rest) >= 0.5 * len(rest):
+            return True
+        at = text.find(name, at + _NEAR)
+    return False
 
 
 def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:

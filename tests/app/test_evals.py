@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,20 @@ from typing import Any
 import httpx
 import pytest
 
-from app.client import ApiError, Client
+from app.client import ApiError, Client, ServerUnreachable
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer, api_pid, openbook_server
 
 TOWNS = ["Alby", "Brenna", "Corvey", "Dunmor", "Estrel", "Fanwick", "Gorsla", "Hemmet"]
 TRADES = ["salt", "timber", "wool", "copper", "amber", "glass", "paper", "honey"]
+
+
+FACTS = [
+    "In those years the engineer Ada Vance repaired the water mill of the lower valley with 12 oak wheels.",
+    "A traveller called Ben Orme wrote that 31 herons nested on the island behind the chapel.",
+    "The painter Cora Lind covered the ceiling of the town hall with 64 portraits of fishermen.",
+    "For one summer the botanist Dov Hale collected 205 kinds of moss along the eastern cliffs.",
+]
 
 
 def document(n: int) -> str:
@@ -32,6 +42,7 @@ Travellers who cross it in winter pay a toll of {3 + n} silver coins to the keep
 
 Merchants from {TOWNS[(n + 1) % 8]} bring {trade} to the market, where about {40 + 11 * n} stalls are put up every autumn.
 The guild of {trade} traders in {town} counted {200 + 13 * n} members when its last register was written down.
+{FACTS[n % 4] if n < 4 else ""}
 """
 
 
@@ -139,7 +150,9 @@ def test_events_resume_and_end_with_the_run(server: RunningServer, client: Clien
 
 
 def test_a_table_is_read_by_its_mapping(client: Client, towns: str) -> None:
-    rows = "Query,Gold,File\nHow long is the bridge of Alby?,100 metres,Alby.md\nWho rules the moon?,,\nx,y,Nowhere.md\n"
+    rows = (
+        "Query,Gold,File\nHow long is the bridge of Alby?,100 metres,Alby.md\nWho rules the moon?,,\nx,y,Nowhere.md\n"
+    )
     seen = client.import_questions(towns, rows, "csv", None)
     assert seen["columns"] == ["Query", "Gold", "File"]
     assert seen["mapping"] == {"question": "Query", "answers": "Gold", "document": "File"}
@@ -163,10 +176,8 @@ def test_what_does_not_go_together_is_refused(client: Client, questions: dict[st
             client.start_eval(set_id, configurations, which="not rejected")
 
 
+@pytest.mark.slow
 def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, model_cache: Path) -> None:
-    import os
-    import signal
-
     with openbook_server(tmp_path) as running, running.client() as client:
         client.create_collection("towns")
         files = [(f"{town}.md", io.BytesIO(document(n).encode())) for n, town in enumerate(TOWNS)]
@@ -174,7 +185,9 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, model_cache: Path)
             assert settled(client, job["job_id"], 120.0)["state"] == "ready"
         made = client.make_questions("towns", 24)
         started = client.start_eval(
-            made["set_id"], [{"retriever": "bm25"}, {"retriever": "hybrid"}, {"retriever": "dense"}], which="not rejected"
+            made["set_id"],
+            [{"retriever": "bm25"}, {"retriever": "hybrid"}, {"retriever": "dense"}],
+            which="not rejected",
         )
         os.kill(api_pid(running), signal.SIGKILL)
         deadline = time.monotonic() + 60
@@ -182,7 +195,7 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, model_cache: Path)
             try:
                 client.health()
                 break
-            except Exception:
+            except ServerUnreachable:
                 time.sleep(0.2)
         done = ended(client, started["eval_id"])
         assert done["state"] == "done", json.dumps(done)
