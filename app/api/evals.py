@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
@@ -19,6 +19,7 @@ from app.services import Services
 from app.strategies import build_strategy
 from core.errors import InvalidRequest
 from core.types import Principal
+from eval.html_report import html_report
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"])
 
@@ -142,6 +143,20 @@ async def get_comparison(
         return compare(read_result(services.eval_runs, services.eval_sets, principal, eval_id), a, b).to_json()
 
     return await services.offload(read)
+
+
+@router.get("/{eval_id}/report")
+async def get_report(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
+    """One self-contained HTML page, with every configuration against the first."""
+
+    def read() -> str:
+        result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
+        others = [i for i, m in enumerate(result.measured) if i and m.rows and result.measured[0].rows]
+        return html_report(result.to_json(), [compare(result, 0, i).to_json() for i in others])
+
+    # Nothing in it is to run or to be fetched, whatever a document or a question says.
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return HTMLResponse(await services.offload(read), headers={"Content-Security-Policy": policy})
 
 
 @router.post("/{eval_id}/cancel")
