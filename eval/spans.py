@@ -1,7 +1,8 @@
 """Ranking metrics of passages against the spans that answer, whatever the passages were cut by.
 
 Two chunkers cut the same text at different places, so they cannot be judged by chunk ids. A passage is relevant if it holds
-at least half of a gold span that no passage before it held; a passage that repeats one gains nothing.
+at least half of a gold span (or, of a longer one, lies in it by half) that no passage before it held; one that repeats a
+span gains nothing.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ class FoundSpan:
 
 
 def holds(found: FoundSpan, gold: Gold, share: float = HELD) -> bool:
-    """Whether ``found`` has at least ``share`` of ``gold``; of a whole document: whether it is of that document.
+    """Whether what they have in common is at least ``share`` of the shorter of the two; of a whole document: whether
+    the passage is of that document.
 
-    A gold span longer than the passage is held if the passage lies in it by as much.
+    The shorter, since no passage holds half of a long section, and most of one that lies within it does answer.
     """
     if found.doc_id != gold.doc_id:
         return False

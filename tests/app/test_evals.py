@@ -129,7 +129,10 @@ def test_chunkers_are_compared_by_spans(client: Client, questions: dict[str, Any
 
 
 def test_answers_are_judged_with_the_unanswerable_among_them(client: Client, questions: dict[str, Any]) -> None:
-    run = client.start_eval(questions["set_id"], [{"strategy": "extract"}], which="not rejected")
+    few = [q["question_id"] for kind in (True, False) for q in questions["questions"] if q["answerable"] is kind]
+    client.decide_questions(questions["set_id"], None, few)
+    client.decide_questions(questions["set_id"], True, [few[0], few[-1]])
+    run = client.start_eval(questions["set_id"], [{"strategy": "extract"}])
     done = ended(client, run["eval_id"])
     assert done["state"] == "done", done
     result = client.eval_result(run["eval_id"])
