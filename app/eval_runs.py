@@ -194,9 +194,9 @@ class EvalRuns:
                     insert(eval_results).values(key=key, collection_id=collection_id, created_at=now_iso(), **values)
                 )
 
-    def forget_collection(self, connection: Connection, collection_id: int) -> None:
-        """For a purge: what was measured in a collection, with the answers that were given."""
-        connection.execute(delete(eval_results).where(eval_results.c.collection_id == collection_id))
+    def forget_answers(self, connection: Connection) -> None:
+        """For a purge: all that was measured. It can be measured again, and holds answers that quote."""
+        connection.execute(delete(eval_results))
 
 
 def _change(connection: Connection, eval_id: str, **values: Any) -> None:

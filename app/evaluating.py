@@ -155,7 +155,9 @@ class _Running:
             outcome = await _asked(services, self._principal, of.collection, name, question)
             rows[question_key(question)] = await services.offload(_answered, services, name, question, outcome)
             if time.monotonic() - kept_at > _COMMIT_EVERY_S or question is missing[-1]:
-                await services.offload(self._runs.keep, key, of.collection_id, rows, {})
+                # An answer may quote what was purged while it was made.
+                clean = await services.offload(services.purges.clean, rows)
+                await services.offload(self._runs.keep, key, of.collection_id, clean, {})
                 self._done += len(rows)
                 rows, kept_at = {}, time.monotonic()
                 await self._tell(configuration.label())
