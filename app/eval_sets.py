@@ -84,7 +84,7 @@ class EvalSets:
                     set_id=set_id,
                     user_id=principal.user_id,
                     collection_id=collection_id,
-                    name=name.strip() or f"{collection} {now_iso()[:16]}",
+                    name=name.strip() or f"{collection} {now_iso()[:16].replace('T', ' ')}",
                     origin=dict(origin),
                     created_at=now_iso(),
                 )

@@ -28,13 +28,22 @@ SIMILAR = 0.8  # Jaccard of two questions' words from which they are the same qu
 # What every question says, which makes no two of them alike.
 _FRAME = frozenset(words("Which number name completes What does say about"))
 _PER_DOCUMENT = 400  # candidates of one document, so that a long one does not take all the time
+_READ_FOR_NAMES = 200_000  # characters of a document
+_STRANGERS = 20  # names tried in place of one
 _NEAR = 250  # characters on either side
 _WORDS = (8, 40)  # of a sentence that becomes a cloze
 _SHOWN_WORDS = 14  # of it that the question repeats, around the blank
 _HEADING_WORDS = (2, 12)
 _UNITS = r"(?:\s?%|\s(?:percent|million|billion|thousand|metres|meters|miles|km|kg|years|days|hours|people|employees))"
-_NUMBER = re.compile(rf"(?<![\w.,$€£-])[$€£]?\d[\d,]*(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?!\w)")
+_NUMBER = re.compile(rf"(?<![\w.,$€£-])[$€£]?\d[\d,]*(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w-])")
 _NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'’&-]+(?: (?:of |and |the )?[A-Z][\w'’&-]+){0,4}")
+# A date is no name: swapped, it makes a sentence that nobody would ask.
+_DATES = frozenset(
+    words(
+        "January February March April May June July August September October November December Monday Tuesday Wednesday "
+        "Thursday Friday Saturday Sunday"
+    )
+)
 _BAD = re.compile(r"[|\t_]{2}|\.{4}|[☐☒]")
 
 
@@ -167,7 +176,7 @@ def _cloze(document: SourceDocument, start: int, end: int, split: Split, chance:
         return None
     if sentence.rstrip()[-1] not in ".!?”\"'":
         return None
-    found = list(_NUMBER.finditer(sentence)) or [m for m in _NAME.finditer(sentence) if len(m.group()) > 3]
+    found = list(_NUMBER.finditer(sentence)) or _names_in(sentence, document.text)
     if not found:
         return None
     blank = chance.choice(found)
@@ -222,18 +231,19 @@ def _heading_questions(document: SourceDocument, split: Split) -> list[MadeQuest
 def _swapped(cloze: MadeQuestion, documents: Sequence[SourceDocument], seed: int) -> MadeQuestion | None:
     """The same cloze of another subject, one that no document puts beside the rest of it; None if there is none."""
     chance = random.Random(f"{cloze.question} {seed}")
-    names = [m for m in _NAME.finditer(cloze.question) if BLANK not in m.group() and len(m.group()) > 3]
     own = next(d for d in documents if d.doc_id == cloze.gold[0].doc_id)
+    names = _names_in(cloze.question, own.text)
     others = [d for d in documents if d is not own]
     if not names or not others:
         return None
     name = chance.choice(names)
     other = chance.choice(others)
-    strangers = sorted({m.group() for m in _NAME.finditer(other.text[:200_000]) if len(m.group()) > 3})
+    strangers = sorted({m.group() for m in _NAME.finditer(other.text[:_READ_FOR_NAMES])})
     chance.shuffle(strangers)
     text = fold(own.text)
-    for stranger in strangers[:20]:
-        if len(stranger.split()) != len(name.group().split()) or fold(stranger) in text:
+    alike = [s for s in strangers if len(s.split()) == len(name.group().split())][:_STRANGERS]
+    for stranger in alike:
+        if not _is_name(stranger, other.text) or fold(stranger) in text:
             continue
         rest = frozenset(words(cloze.question[: name.start()] + cloze.question[name.end() :])) - _FRAME
         if not any(_says(d.text, stranger, rest) for d in others):
@@ -247,6 +257,15 @@ def _swapped(cloze: MadeQuestion, documents: Sequence[SourceDocument], seed: int
                 split=cloze.split,
             )
     return None
+
+
+def _names_in(text: str, whole: str) -> list[re.Match[str]]:
+    return [m for m in _NAME.finditer(text) if _is_name(m.group(), whole)]
+
+
+def _is_name(found: str, whole: str) -> bool:
+    """Whether it is more than a word with a capital: ``whole`` never has it without one."""
+    return len(found) > 3 and not _DATES & frozenset(words(found)) and found.lower() not in whole
 
 
 def _says(text: str, name: str, rest: frozenset[str]) -> bool:
