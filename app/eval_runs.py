@@ -194,6 +194,10 @@ class EvalRuns:
                     insert(eval_results).values(key=key, collection_id=collection_id, created_at=now_iso(), **values)
                 )
 
+    def forget(self, key: str) -> None:
+        with self._database.write() as connection:
+            connection.execute(delete(eval_results).where(eval_results.c.key == key))
+
     def forget_answers(self, connection: Connection) -> None:
         """For a purge: all that was measured. It can be measured again, and holds answers that quote."""
         connection.execute(delete(eval_results))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from app.eval_runs import EvalRun, question_key
 from app.eval_sets import EvalSet, KeptQuestion
 from app.query_sides import query_side
 from app.strategies import STRATEGIES, build_strategy, run_limits
-from core.errors import NotFound, NotReady, OpenbookError, RunCancelled, StorageFailed
+from core.errors import Conflict, NotFound, NotReady, OpenbookError, RunCancelled, StorageFailed
 from core.events import RunDone, RunFailed
 from core.ids import new_id
 from core.types import Principal, Sample, Where
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _COMMIT_EVERY_S = 1.0
-_IDLE_S = 1.0
+_IDLE_S, _LOADING_S = 60.0, 1.0
 _RETRY_S = 2.0
 
 
@@ -46,6 +47,7 @@ class Evaluating:
 
     def __init__(self) -> None:
         self._wake = asyncio.Event()
+        self._closing = threading.Event()  # what works in a thread is not cancelled with the task
 
     def wake(self) -> None:
         """Something waits."""
@@ -53,25 +55,32 @@ class Evaluating:
 
     async def run(self, services: Services) -> None:
         """Runs what waits until it is cancelled."""
+        try:
+            await self._run(services)
+        finally:
+            self._closing.set()
+
+    async def _run(self, services: Services) -> None:
         await services.offload(services.eval_runs.requeue_interrupted)
         while True:
             taken = None
-            if services.search_ready and services.models.verifier is not None:
+            self._wake.clear()  # before looking, so that none that comes meanwhile is missed
+            ready = services.search_ready and services.models.verifier is not None
+            if ready:
                 try:
                     taken = await services.offload(services.eval_runs.take)
                 except StorageFailed as e:
                     logger.error("no evaluation could be begun: %s", e.message)
                     await asyncio.sleep(_RETRY_S)
             if taken is None:
-                self._wake.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), timeout=_IDLE_S)
+                    await asyncio.wait_for(self._wake.wait(), timeout=_IDLE_S if ready else _LOADING_S)
                 continue
             await self._one(services, taken)
 
     async def _one(self, services: Services, run: EvalRun) -> None:
         try:
-            await _Running(services, run).go()
+            await _Running(services, run, self._closing).go()
         except (_Stopped, RunCancelled):
             return
         except OpenbookError as e:
@@ -91,11 +100,12 @@ async def _end(services: Services, run: EvalRun, state: Any, error: str) -> None
 
 
 class _Running:
-    def __init__(self, services: Services, run: EvalRun) -> None:
+    def __init__(self, services: Services, run: EvalRun, closing: threading.Event) -> None:
         self._services = services
         self._runs = services.eval_runs
         self._run = run
         self._principal = Principal(user_id=run.user_id)
+        self._closing = closing
         self._done = self._reused = 0
         self._told_at = 0.0
 
@@ -114,6 +124,12 @@ class _Running:
             )
             keys.append(key)
             await self._configuration(of, key, configuration, questions, keys)
+            after = await self._services.offload(
+                result_key, self._services, self._principal, of.collection, configuration
+            )
+            if after != key:  # so what was found is of neither state
+                await self._services.offload(self._runs.forget, key)
+                raise Conflict(f"the collection was changed while {configuration.label()} was measured: run it again")
 
     async def _configuration(
         self, of: EvalSet, key: str, configuration: Configuration, questions: Sequence[KeptQuestion], keys: list[str]
@@ -164,6 +180,8 @@ class _Running:
 
     def _indexing(self, configuration: Configuration) -> Any:
         def report(done: int, total: int) -> None:
+            if self._closing.is_set():
+                raise RunCancelled("the server stops")
             now = time.monotonic()
             if now - self._told_at < _COMMIT_EVERY_S:
                 return

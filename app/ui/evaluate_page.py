@@ -71,15 +71,14 @@ def _choose(of: dict[str, Any]) -> None:
             first = _configuration("A", searches, 0)
         with b:
             second = _configuration("B", searches, 1)
-        n = of["n_approved"]
+        asked = [q for q in of["questions"] if q["approved"] is not False and (q["answerable"] or not searches)]
+        n = sum(q["approved"] is True for q in asked)
         which = st.radio(
             "Ask",
             ("approved", "not rejected"),
             index=0 if n else 1,
             horizontal=True,
-            format_func=lambda w: (
-                f"the {n:,} approved" if w == "approved" else f"all {of['n'] - of['n_rejected']:,} not rejected"
-            ),
+            format_func=lambda w: f"the {n:,} approved" if w == "approved" else f"all {len(asked):,} not rejected",
             key="eval-which",
         )
         begin = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
