@@ -61,7 +61,6 @@ class Evaluating:
             self._closing.set()
 
     async def _run(self, services: Services) -> None:
-        await services.offload(services.eval_runs.requeue_interrupted)
         while True:
             taken = None
             self._wake.clear()  # before looking, so that none that comes meanwhile is missed

@@ -65,6 +65,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
     store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
     with database.write() as connection:
         ledger.requeue_interrupted(connection)
+    eval_runs = EvalRuns(database)
+    eval_runs.requeue_interrupted()
     models = Models()
     services = Services(
         settings=settings,
@@ -75,7 +77,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         traces=Traces(database),
         calibrations=Calibrations(database),
         eval_sets=EvalSets(database),
-        eval_runs=EvalRuns(database),
+        eval_runs=eval_runs,
         evaluating=Evaluating(),
         offload=Offload(OFFLOAD_THREADS),
         runs=Runs(),
