@@ -35,7 +35,7 @@ _WORDS = (8, 40)  # of a sentence that becomes a cloze
 _SHOWN_WORDS = 14  # of it that the question repeats, around the blank
 _HEADING_WORDS = (2, 12)
 _UNITS = r"(?:\s?%|\s(?:percent|million|billion|thousand|metres|meters|miles|km|kg|years|days|hours|people|employees))"
-_NUMBER = re.compile(rf"(?<![\w.,$€£-])[$€£]?\d[\d,]*(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w-])")
+_NUMBER = re.compile(rf"(?<![\w.,$€£-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w-])")
 _NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'’&-]+(?: (?:of |and |the )?[A-Z][\w'’&-]+){0,4}")
 # A date is no name: swapped, it makes a sentence that nobody would ask.
 _DATES = frozenset(

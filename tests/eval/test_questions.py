@@ -39,6 +39,12 @@ def test_a_cloze_leaves_out_what_answers_it_and_keeps_its_span() -> None:
         assert BLANK in question.question and question.answers[0] not in question.question
 
 
+def test_a_number_has_its_separators_and_not_the_comma_after_it() -> None:
+    text = "In the year 2013, the whole valley was flooded by the river once more. They paid $1,204.50 for each of the old mills."
+    made = make_questions([SourceDocument(doc_id="d", title="Flood", text=text)], 5, unanswerable=0)
+    assert {q.answers[0] for q in made} == {"2013", "$1,204.50"}
+
+
 def test_all_that_stands_under_a_heading_is_one_span() -> None:
     (heading,) = [q for q in make_questions(documents(), 10, unanswerable=0) if q.kind == "heading"]
     assert heading.question == "What does Reactor say about The first start?"
