@@ -40,7 +40,9 @@ def upgrade() -> None:
         "evals",
         sa.Column("eval_id", sa.String, primary_key=True),
         sa.Column("user_id", sa.String, sa.ForeignKey("users.user_id"), nullable=False, index=True),
-        sa.Column("set_id", sa.String, sa.ForeignKey("eval_sets.set_id", ondelete="CASCADE"), nullable=False, index=True),
+        sa.Column(
+            "set_id", sa.String, sa.ForeignKey("eval_sets.set_id", ondelete="CASCADE"), nullable=False, index=True
+        ),
         sa.Column("configurations", sa.JSON, nullable=False),
         sa.Column("questions", sa.JSON, nullable=False),
         sa.Column("questions_sha256", sa.String, nullable=False),
