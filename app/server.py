@@ -24,6 +24,9 @@ from app.api.main import create_app
 from app.calibrations import Calibrations
 from app.chats import Chats
 from app.datadir import DataDirLock, ServerAddress, announce_server, withdraw_server
+from app.eval_runs import EvalRuns
+from app.eval_sets import EvalSets
+from app.evaluating import Evaluating
 from app.loading import load_models
 from app.parent import die_with_parent
 from app.reindexing import Reindexing
@@ -62,6 +65,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
     store = Store(database, settings.data_dir / "originals", also_held=ledger.held_originals)
     with database.write() as connection:
         ledger.requeue_interrupted(connection)
+    eval_runs = EvalRuns(database)
+    eval_runs.requeue_interrupted()
     models = Models()
     services = Services(
         settings=settings,
@@ -71,6 +76,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
         chats=Chats(database),
         traces=Traces(database),
         calibrations=Calibrations(database),
+        eval_sets=EvalSets(database),
+        eval_runs=eval_runs,
+        evaluating=Evaluating(),
         offload=Offload(OFFLOAD_THREADS),
         runs=Runs(),
         models=models,
@@ -104,10 +112,11 @@ def application(services: Services) -> FastAPI:
                 services.announce_jobs,
             )
         )
+        evaluating = asyncio.create_task(services.evaluating.run(services))
         try:
             yield
         finally:
-            for task in (loading, publishing):
+            for task in (loading, publishing, evaluating):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

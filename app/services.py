@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from app.calibrations import Calibrations
 from app.chats import Chats
+from app.eval_runs import EvalRuns
+from app.eval_sets import EvalSets
 from app.pipelines import Encoders
 from app.publishing import Publisher
 from app.reindexing import Reindexing
@@ -30,6 +32,9 @@ from lm.queue import LMQueue
 from retrieval.engine import SearchEngine
 from retrieval.rerank.mixing import MixingReranker
 from retrieval.store import Store
+
+if TYPE_CHECKING:
+    from app.evaluating import Evaluating  # which imports what imports this
 
 LoadState = Literal["waiting", "loading", "ready", "failed", "off"]
 
@@ -71,6 +76,9 @@ class Services:
     chats: Chats
     traces: Traces
     calibrations: Calibrations
+    eval_sets: EvalSets
+    eval_runs: EvalRuns
+    evaluating: Evaluating
     offload: Offload
     runs: Runs
     models: Models

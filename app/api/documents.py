@@ -130,6 +130,8 @@ async def delete_document(
             ledger=services.ledger,
             chats=services.chats,
             traces=services.traces,
+            eval_sets=services.eval_sets,
+            eval_runs=services.eval_runs,
             engine=engine,
             recent=services.purges,
             data_dir=services.data_dir,

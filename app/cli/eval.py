@@ -13,6 +13,7 @@ from app import wiring
 from app.cli.ask import StrategyChoice
 from app.cli.common import AsJson, DataDir, connected, print_json, told
 from app.cli.eval_gate import gate
+from app.cli.eval_questions import questions, run
 from app.cli.eval_toolcalls import toolcalls
 from app.cli.search import DenseOption, RerankOption, RetrieverOption, SparseOption
 from core.offload import Offload
@@ -32,6 +33,8 @@ eval_app = typer.Typer(
 
 eval_app.command("toolcalls")(toolcalls)
 eval_app.command("gate")(gate)
+eval_app.command("questions")(questions)
+eval_app.command("run")(run)
 
 
 class FusionChoice(enum.StrEnum):

@@ -12,6 +12,7 @@ from app.ui.boundary import guarded
 from app.ui.chat_page import chat_page
 from app.ui.check_page import check_page
 from app.ui.collections_page import collections_page
+from app.ui.evaluate_page import evaluate_page
 from app.ui.readiness import wait_until_ready
 from app.ui.search_page import search_page
 from app.ui.signals import listen
@@ -38,6 +39,7 @@ def main() -> None:
         ),
         "search": st.Page(search_page, title="Search", icon=":material/search:", url_path="search"),
         "check": st.Page(check_page, title="Check", icon=":material/fact_check:", url_path="check"),
+        "evaluate": st.Page(evaluate_page, title="Evaluate", icon=":material/science:", url_path="evaluate"),
         "system": st.Page(system_page, title="System", icon=":material/monitor_heart:", url_path="system"),
     }
     st.session_state["pages"] = pages

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from app.chats import Chats
+from app.eval_runs import EvalRuns
+from app.eval_sets import EvalSets
 from app.traces import Traces
 from app.upkeep.scrub import Scrub
 from core.database import Database, compact
@@ -78,6 +80,8 @@ def purge(
     ledger: Ledger,
     chats: Chats,
     traces: Traces,
+    eval_sets: EvalSets,
+    eval_runs: EvalRuns,
     engine: SearchEngine,
     recent: RecentPurges,
     data_dir: Path,
@@ -105,6 +109,8 @@ def purge(
         change = store.delete_document(connection, principal, doc_id)
         runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches)
         n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs)
+        eval_sets.forget_document(connection, doc_id, scrub.clean)
+        eval_runs.forget_answers(connection)
         n_jobs = ledger.forget_document(connection, document.collection, document.uri)
     engine.publish(change)
     engine.forget_removed()

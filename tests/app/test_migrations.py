@@ -20,7 +20,15 @@ from core.errors import StorageFailed
 MIGRATIONS = Path(__file__).resolve().parents[2] / "app" / "migrations"
 
 # Every module that declares tables.
-OWNERS = ["retrieval.tables", "ingest.ledger", "app.people", "app.chats", "app.traces", "app.calibrations"]
+OWNERS = [
+    "retrieval.tables",
+    "ingest.ledger",
+    "app.people",
+    "app.chats",
+    "app.traces",
+    "app.calibrations",
+    "app.eval_tables",
+]
 
 
 def declared():

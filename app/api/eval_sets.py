@@ -1,0 +1,119 @@
+"""Questions of one's own: made from a collection or read from a table, approved one by one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from app.api.guard import PrincipalHere, ServicesHere
+from app.question_making import imported_questions, questions_of
+from app.services import Services
+from core.types import Principal
+from eval.mapped import read_table
+
+router = APIRouter(prefix="/v1/evals/sets", tags=["evals"])
+
+MAX_TABLE_CHARACTERS = 10_000_000
+
+
+class MakeSet(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    collection: str
+    n: int = Field(100, ge=1, le=1000)
+    name: str = Field("", max_length=200)
+    seed: int = Field(0, ge=0)
+    unanswerable: float = Field(0.1, ge=0, le=0.5, description="share that no document answers")
+
+
+class ImportSet(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    collection: str
+    text: str = Field(max_length=MAX_TABLE_CHARACTERS, description="the file")
+    form: Literal["csv", "jsonl"] = "csv"
+    name: str = Field("", max_length=200)
+    mapping: dict[str, str | None] | None = Field(
+        None,
+        description="question, answers, document → column; null: nothing is kept, and the columns are said",
+        examples=[{"question": "Question", "answers": "Answer", "document": "File"}],
+    )
+
+
+class Decision(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    approved: bool | None = Field(description="true, false, or null to take either back")
+    question_ids: list[str] | None = Field(None, description="null: all of which nobody has decided")
+
+
+@router.post("", status_code=201)
+async def make(body: MakeSet, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Makes questions of a collection's documents, without a language model: the same for the same documents and seed.
+
+    Each is tied to the span that answers it and was tried by words and by meaning. Nobody has approved them yet.
+    """
+
+    def work() -> dict[str, Any]:
+        questions, origin = questions_of(services, principal, body.collection, body.n, body.seed, body.unanswerable)
+        made = services.eval_sets.add(principal, body.collection, body.name, questions, origin)
+        return _whole(services, principal, made.set_id)
+
+    return await services.offload(work)
+
+
+@router.post("/import", status_code=201)
+async def import_(body: ImportSet, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Reads questions from a table. Without a `mapping` it says the columns, what they seem to be, and the first rows."""
+
+    def work() -> dict[str, Any]:
+        table = read_table(body.text, body.form)
+        if body.mapping is None:
+            return {"columns": list(table.columns), "mapping": table.suggested(), "rows": list(table.rows[:3])}
+        questions, problems = imported_questions(services, principal, body.collection, table, body.mapping)
+        origin = {"made": "from a table", "mapping": body.mapping, "left_out": len(problems), "problems": problems[:20]}
+        made = services.eval_sets.add(principal, body.collection, body.name, questions, origin)
+        return _whole(services, principal, made.set_id)
+
+    return await services.offload(work)
+
+
+@router.get("")
+async def list_sets(
+    services: ServicesHere, principal: PrincipalHere, collection: Annotated[str | None, Query()] = None
+) -> dict[str, Any]:
+    """Your own, the newest first."""
+    found = await services.offload(services.eval_sets.all_of, principal, collection)
+    return {"sets": [s.to_json() for s in found]}
+
+
+@router.get("/{set_id}")
+async def get_set(set_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """With its questions, in order."""
+    return await services.offload(_whole, services, principal, set_id)
+
+
+@router.post("/{set_id}/decide")
+async def decide(set_id: str, body: Decision, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Approves or rejects questions."""
+
+    def work() -> dict[str, Any]:
+        n = services.eval_sets.decide(principal, set_id, body.approved, body.question_ids)
+        return {"changed": n, **services.eval_sets.get(principal, set_id).to_json()}
+
+    return await services.offload(work)
+
+
+@router.delete("/{set_id}", status_code=204)
+async def delete(set_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
+    """With its evaluations."""
+    await services.offload(services.eval_sets.delete, principal, set_id)
+    return Response(status_code=204)
+
+
+def _whole(services: Services, principal: Principal, set_id: str) -> dict[str, Any]:
+    found = services.eval_sets.get(principal, set_id)
+    return {**found.to_json(), "questions": [q.to_json() for q in services.eval_sets.questions(principal, set_id)]}

@@ -1,0 +1,179 @@
+"""Evaluations: started, followed, read, compared. Their questions are at /v1/evals/sets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import HTMLResponse, Response
+
+from app.api.guard import PrincipalHere, ServicesHere
+from app.api.sse import EventStream, event_bytes
+from app.eval_configs import Configuration
+from app.eval_results import compare, read_result
+from app.eval_runs import FINAL, EvalRun
+from app.services import Services
+from app.strategies import build_strategy
+from core.errors import InvalidRequest
+from core.types import Principal
+from eval.html_report import html_report
+
+router = APIRouter(prefix="/v1/evals", tags=["evals"])
+
+MAX_CONFIGURATIONS = 12
+_POLL_S = 0.5
+
+
+class Choice(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    retriever: Literal["bm25", "tfidf", "dense", "late", "hybrid"] | None = Field(None, examples=["bm25"])
+    fusion: Literal["convex", "rrf"] | None = None
+    rerank: bool = False
+    chunker: Literal["fixed", "sentence", "semantic", "parent-child"] | None = Field(
+        None, description="cut the stored texts anew, in memory; null: search the collection as it is"
+    )
+    strategy: str | None = Field(None, description="answer with it, and judge the answers; null: judge the search")
+
+
+class Start(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    set_id: str
+    configurations: list[Choice] = Field(min_length=1, max_length=MAX_CONFIGURATIONS)
+    which: Literal["approved", "not rejected"] = Field("approved", description="the questions that are asked")
+    split: Literal["all", "dev", "test"] = "all"
+
+
+@router.post("", status_code=202)
+async def start(body: Start, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Begins an evaluation. What was measured before, of the same questions and documents, is not measured again."""
+    configurations = [Configuration(**choice.model_dump()) for choice in body.configurations]
+    for configuration in configurations:
+        configuration.check()
+    if len(set(configurations)) < len(configurations):
+        raise InvalidRequest("two configurations are the same: nothing would be compared", code="usage")
+    if len({c.kind for c in configurations}) > 1:
+        raise InvalidRequest("compare searches with searches, or answers with answers", code="usage")
+
+    def begin() -> EvalRun:
+        of = services.eval_sets.get(principal, body.set_id)
+        for configuration in configurations:  # what cannot be had is said now
+            if configuration.strategy is not None:
+                build_strategy(configuration.strategy, services, principal, collections=[of.collection])
+        questions = [
+            q
+            for q in services.eval_sets.questions(principal, body.set_id)
+            if (q.approved or (q.approved is None and body.which == "not rejected"))
+            and body.split in ("all", q.split)
+            and (q.answerable or configurations[0].kind == "qa")
+            and (q.gold or configurations[0].kind == "qa")
+        ]
+        if not questions:
+            raise InvalidRequest(
+                f"no {'approved ' if body.which == 'approved' else ''}question of {of.name!r} can be asked of a "
+                "search: approve some, or ask all that are not rejected",
+                code="no-questions",
+            )
+        return services.eval_runs.start(principal, of, questions, configurations)
+
+    run = await services.offload(begin)
+    services.evaluating.wake()
+    return run.to_json()
+
+
+@router.get("")
+async def list_evals(
+    services: ServicesHere, principal: PrincipalHere, set_id: Annotated[str | None, Query(alias="set")] = None
+) -> dict[str, Any]:
+    """The newest first."""
+    found = await services.offload(services.eval_runs.all_of, principal, set_id)
+    return {"evals": [run.to_json() for run in found]}
+
+
+@router.get("/{eval_id}")
+async def get_eval(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    return (await services.offload(services.eval_runs.get, principal, eval_id)).to_json()
+
+
+@router.get("/{eval_id}/events")
+async def eval_events(
+    eval_id: str, services: ServicesHere, principal: PrincipalHere, last_event_id: Annotated[int, Header()] = 0
+) -> Response:
+    """Server-sent events `eval`, each how far it is now, from after `Last-Event-ID`, until it has ended."""
+    await services.offload(services.eval_runs.get, principal, eval_id)
+    return EventStream(_follow(services, principal, eval_id, last_event_id))
+
+
+async def _follow(services: Services, principal: Principal, eval_id: str, after: int) -> AsyncIterator[bytes]:
+    while True:
+        run = await services.offload(services.eval_runs.get, principal, eval_id)
+        if run.seq > after:
+            after = run.seq
+            yield event_bytes("eval", run.to_json(), run.seq)
+        if run.state in FINAL:
+            return
+        await asyncio.sleep(_POLL_S)
+
+
+@router.get("/{eval_id}/result")
+async def get_result(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """What is measured so far: means with intervals, and for each question what was found. Spans are of stored texts."""
+
+    def read() -> dict[str, Any]:
+        return read_result(services.eval_runs, services.eval_sets, principal, eval_id).to_json()
+
+    return await services.offload(read)
+
+
+@router.get("/{eval_id}/compare")
+async def get_comparison(
+    eval_id: str,
+    services: ServicesHere,
+    principal: PrincipalHere,
+    a: Annotated[int, Query(ge=0)] = 0,
+    b: Annotated[int, Query(ge=0)] = 1,
+) -> dict[str, Any]:
+    """Configuration b against a: differences with intervals, randomisation test, Holm over the metrics."""
+
+    def read() -> dict[str, Any]:
+        return compare(read_result(services.eval_runs, services.eval_sets, principal, eval_id), a, b).to_json()
+
+    return await services.offload(read)
+
+
+@router.get("/{eval_id}/report")
+async def get_report(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
+    """One self-contained HTML page, with every configuration against the first."""
+
+    def read() -> str:
+        result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
+        others = [i for i, m in enumerate(result.measured) if i and m.rows and result.measured[0].rows]
+        return html_report(result.to_json(), [compare(result, 0, i).to_json() for i in others])
+
+    # Nothing in it is to run or to be fetched, whatever a document or a question says.
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return HTMLResponse(await services.offload(read), headers={"Content-Security-Policy": policy})
+
+
+@router.post("/{eval_id}/cancel")
+async def cancel(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Ends it; what was measured stays, and is not measured again when it is resumed."""
+    return (await services.offload(services.eval_runs.cancel, principal, eval_id)).to_json()
+
+
+@router.post("/{eval_id}/resume")
+async def resume(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    found = await services.offload(services.eval_runs.resume, principal, eval_id)
+    services.evaluating.wake()
+    return found.to_json()
+
+
+@router.delete("/{eval_id}", status_code=204)
+async def delete(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
+    """One that runs is ended first. Its results are kept, for others to share."""
+    await services.offload(services.eval_runs.delete, principal, eval_id)
+    return Response(status_code=204)

@@ -1,0 +1,126 @@
+"""``openbook eval questions`` and ``openbook eval run``: questions of a collection, and ways compared on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from app.cli.common import AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
+
+
+def questions(
+    collection: Collection,
+    n: Annotated[int, typer.Option("--n", min=1, max=1000, help="How many are wanted.")] = 100,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same questions.")] = 0,
+    file: Annotated[
+        Path | None, typer.Option("--file", exists=True, dir_okay=False, help="Read these (CSV or JSON lines) instead.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN of question, answers, document; may be repeated.")
+    ] = None,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve all of them, unseen.")] = False,
+    name: Annotated[str, typer.Option("--name", help="What the set is called.")] = "",
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make questions of a collection, without a language model, each tied to the passage that answers it.
+
+    Example: openbook eval questions --collection filings --n 100
+    """
+    with connected(data_dir) as client:
+        if file is None:
+            found = client.make_questions(collection, n, name=name, seed=seed)
+        else:
+            text = file.read_text("utf-8-sig")
+            form = "jsonl" if file.suffix == ".jsonl" else "csv"
+            mapping = _mapping(column) or client.import_questions(collection, text, form, None)["mapping"]
+            found = client.import_questions(collection, text, form, mapping, name=name or file.name)
+        if approve:
+            client.decide_questions(found["set_id"], True)
+            found = client.question_set(found["set_id"])
+    if as_json:
+        print_json(found)
+        return
+    for problem in found["origin"].get("problems", []):
+        say(problem)
+    print(f"{found['set_id']}: {found['n']:,} questions, {found['n_unanswerable']:,} that cannot be answered")
+    for question in found["questions"][:10]:
+        print(f"  [{question['kind']}] {question['question']}")
+    if found["n"] > 10:
+        print(f"  … and {found['n'] - 10:,} more")
+
+
+def run(
+    set_id: Annotated[str, typer.Argument(help="As `eval questions` said it.")],
+    configuration: Annotated[
+        list[str],
+        typer.Option(
+            "--config", help="retriever[:chunker][:rerank], or strategy=NAME; the first is A. May be repeated."
+        ),
+    ],
+    everything: Annotated[bool, typer.Option("--all", help="Ask what nobody has approved, too.")] = False,
+    report: Annotated[Path | None, typer.Option("--report", dir_okay=False, help="Also write the HTML report.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Compare ways to search (or to answer) on a set of questions: means with intervals, and each against the first.
+
+    Example: openbook eval run s0123 --config bm25 --config hybrid
+    """
+    which: Literal["approved", "not rejected"] = "not rejected" if everything else "approved"
+    with connected(data_dir) as client:
+        begun = client.start_eval(set_id, [_configuration(c) for c in configuration], which=which)
+        with progress_bar("eval run") as bar, client.eval_events(begun["eval_id"]) as stream:
+            for _, told in stream:
+                bar(told["progress"], told["stage"])
+        ended = client.eval(begun["eval_id"])
+        if ended["state"] != "done":
+            raise fail(f"the evaluation is {ended['state']}: {ended['error'] or 'it did not end'}")
+        result = client.eval_result(begun["eval_id"])
+        others = range(1, len(configuration))
+        comparisons = [client.compare_eval(begun["eval_id"], 0, other) for other in others]
+        if report is not None:
+            report.write_text(client.eval_report(begun["eval_id"]), "utf-8")
+    result["comparisons"] = comparisons
+    print_json(result) if as_json else _print(result)
+
+
+def _configuration(text: str) -> dict[str, Any]:
+    if text.startswith("strategy="):
+        return {"strategy": text.removeprefix("strategy=")}
+    retriever, *rest = text.split(":")
+    chunkers = [part for part in rest if part != "rerank"]
+    if len(chunkers) > 1:
+        raise typer.BadParameter(f"--config {text}: give retriever[:chunker][:rerank], as bm25:fixed")
+    return {"retriever": retriever, "rerank": "rerank" in rest, "chunker": chunkers[0] if chunkers else None}
+
+
+def _mapping(given: list[str] | None) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for one in given or ():
+        field, sign, column = one.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"--map {one}: give FIELD=COLUMN, as question=Query")
+        found[field] = column
+    return found
+
+
+def _print(result: dict[str, Any]) -> None:
+    from eval.html_report import mean_text
+    from eval.report import table
+
+    configurations = result["configurations"]
+    names = list(configurations[0]["metrics"])
+    rows = [(c["label"], *(mean_text(c["metrics"].get(name)) for name in names)) for c in configurations]
+    print(
+        f"{result['n_questions']:,} questions of {result['set']['name']}, {result['reused']:,} answers known before\n"
+    )
+    print(table(("", *names), rows))
+    for comparison in result["comparisons"]:
+        print(f"\nA is {comparison['a']['label']}, B is {comparison['b']['label']}")
+        for metric in comparison["metrics"]:
+            print(f"  {metric['metric']}: {metric['text']}")
+        for note in comparison["notes"]:
+            print(f"  {note}")

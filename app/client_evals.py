@@ -1,0 +1,86 @@
+"""Calls about evaluations and their questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import httpx
+
+from app.line import CONNECT_TIMEOUT_S, Line, given, seg
+from app.wire import EventStream
+
+
+class EvalCalls(Line):
+    # ---------------------------------------------------------------- questions
+
+    def make_questions(
+        self, collection: str, n: int, *, name: str = "", seed: int = 0, unanswerable: float | None = None
+    ) -> dict[str, Any]:
+        """A set of questions of a collection, made by rule; with its questions."""
+        body = {"collection": collection, "n": n, "name": name, "seed": seed} | given(unanswerable=unanswerable)
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        return self._json("POST", "/v1/evals/sets", json=body, timeout=timeout)
+
+    def import_questions(
+        self, collection: str, text: str, form: str, mapping: Mapping[str, str | None] | None, *, name: str = ""
+    ) -> dict[str, Any]:
+        """A set of a table's questions; without a mapping, the table's columns and what they seem to be."""
+        body = {"collection": collection, "text": text, "form": form, "mapping": mapping, "name": name}
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        return self._json("POST", "/v1/evals/sets/import", json=body, timeout=timeout)
+
+    def question_sets(self, collection: str | None = None) -> list[dict[str, Any]]:
+        found = self._json("GET", "/v1/evals/sets", params=given(collection=collection))["sets"]
+        return cast("list[dict[str, Any]]", found)
+
+    def question_set(self, set_id: str) -> dict[str, Any]:
+        return self._json("GET", f"/v1/evals/sets/{seg(set_id)}")
+
+    def decide_questions(
+        self, set_id: str, approved: bool | None, question_ids: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """Approves or rejects questions; without ids, all of which nobody has decided."""
+        body = {"approved": approved, "question_ids": None if question_ids is None else list(question_ids)}
+        return self._json("POST", f"/v1/evals/sets/{seg(set_id)}/decide", json=body)
+
+    def delete_question_set(self, set_id: str) -> None:
+        self._send("DELETE", f"/v1/evals/sets/{seg(set_id)}")
+
+    # ---------------------------------------------------------------- evaluations
+
+    def start_eval(
+        self, set_id: str, configurations: Sequence[Mapping[str, Any]], *, which: str = "approved", split: str = "all"
+    ) -> dict[str, Any]:
+        body = {"set_id": set_id, "configurations": [dict(c) for c in configurations], "which": which, "split": split}
+        return self._json("POST", "/v1/evals", json=body)
+
+    def evals(self, set_id: str | None = None) -> list[dict[str, Any]]:
+        return cast("list[dict[str, Any]]", self._json("GET", "/v1/evals", params=given(set=set_id))["evals"])
+
+    def eval(self, eval_id: str) -> dict[str, Any]:
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}")
+
+    def eval_events(self, eval_id: str, after: int = 0) -> EventStream:
+        """Events `eval` until it has ended, from after the event ``after`` on."""
+        return self._stream("GET", f"/v1/evals/{seg(eval_id)}/events", headers={"Last-Event-ID": str(after)})
+
+    def eval_result(self, eval_id: str) -> dict[str, Any]:
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/result")
+
+    def compare_eval(self, eval_id: str, a: int, b: int) -> dict[str, Any]:
+        """Configuration ``b`` against ``a``, counted from 0."""
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/compare", params={"a": a, "b": b})
+
+    def eval_report(self, eval_id: str) -> str:
+        """One self-contained HTML page."""
+        return self._send("GET", f"/v1/evals/{seg(eval_id)}/report").text
+
+    def cancel_eval(self, eval_id: str) -> dict[str, Any]:
+        return self._json("POST", f"/v1/evals/{seg(eval_id)}/cancel")
+
+    def resume_eval(self, eval_id: str) -> dict[str, Any]:
+        return self._json("POST", f"/v1/evals/{seg(eval_id)}/resume")
+
+    def delete_eval(self, eval_id: str) -> None:
+        self._send("DELETE", f"/v1/evals/{seg(eval_id)}")

@@ -1,0 +1,196 @@
+"""What is compared in an evaluation: ways to search a collection, or to answer from it. Part of the wiring."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from app.retrievers import reranker_for
+from app.wiring import model_cache_dir
+from core.errors import InvalidRequest
+from core.protocols import Retriever
+from core.types import Chunk, Hit, Principal, Where
+from eval.spans import DEPTH, FoundSpan
+from ingest.chunk.choose import ChunkerName, cut
+from ingest.language import LanguageGuesser
+from ingest.pipeline import chunk_budget
+from retrieval.adhoc import build_adhoc
+from retrieval.fusion_weights import kept_weights
+from retrieval.reading import MAX_PAGE
+from retrieval.records import DocumentInfo
+from retrieval.rerank.retriever import RerankingRetriever
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+_WIDER = 5  # children looked at per parent that is wanted
+_LOOKED_AT = 40_000  # characters, to tell a collection's language
+VERSION = 1  # of how results are measured: a change makes old ones unequal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """One way to search or to answer. ``None`` is as the collection and the settings say.
+
+    ``chunker`` cuts the stored texts anew and indexes them in memory; without one, the collection is searched as it
+    is. A ``strategy`` makes it one of answering, which searches as the settings say, whatever else is chosen here.
+    """
+
+    retriever: str | None = None
+    fusion: Literal["convex", "rrf"] | None = None
+    rerank: bool = False
+    chunker: ChunkerName | None = None
+    strategy: str | None = None
+
+    @property
+    def kind(self) -> Literal["retrieval", "qa"]:
+        return "retrieval" if self.strategy is None else "qa"
+
+    def label(self) -> str:
+        """ "bm25", "hybrid rrf, reranked, parent-child", "answers by extract"."""
+        if self.strategy is not None:
+            return f"answers by {self.strategy}"
+        parts = [" ".join(p for p in (self.retriever or "as set", self.fusion) if p)]
+        parts += ["reranked"] if self.rerank else []
+        parts += [self.chunker] if self.chunker else []
+        return ", ".join(parts)
+
+    def check(self) -> None:
+        """Raises InvalidRequest for what does not go together."""
+        if self.strategy is not None and any((self.retriever, self.fusion, self.rerank, self.chunker)):
+            raise InvalidRequest(
+                f"strategy {self.strategy!r} searches as the settings say: leave out retriever, fusion, rerank and "
+                "chunker, or leave out the strategy to measure the search alone",
+                code="usage",
+            )
+        if self.chunker is not None and self.rerank:
+            raise InvalidRequest("reranking needs the collection as it is: leave out chunker or rerank", code="usage")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "label": self.label(), "kind": self.kind}
+
+
+Find: TypeAlias = Callable[[str], list[tuple[FoundSpan, str]]]  # a question → what is read, with titles, best first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searcher:
+    find: Find
+    passages: int | None = None  # None: those of the collection as it is
+    mean_characters: float | None = None
+
+
+def all_documents(services: Services, principal: Principal, collection: str) -> list[DocumentInfo]:
+    """By doc_id. Raises NotFound."""
+    found: list[DocumentInfo] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = services.store.list_documents(principal, collection, MAX_PAGE, cursor)
+        found += page
+        if cursor is None:
+            return sorted(found, key=lambda d: d.doc_id)
+
+
+def result_key(services: Services, principal: Principal, collection: str, configuration: Configuration) -> str:
+    """Names what a configuration finds: it follows from the documents, their pipeline, the settings and the choice."""
+    with services.database.read() as connection:
+        collection_id = services.store.readable_collections(principal, [collection])[collection]
+        weights = kept_weights(connection, collection_id)
+    documents = all_documents(services, principal, collection)
+    calibrations = services.calibrations.get(principal, collection) if configuration.kind == "qa" else []
+    facts = {
+        "version": VERSION,
+        "collection": collection_id,
+        "documents": [[d.doc_id, d.sha256, d.characters, d.chunker_version, d.encoder_revision] for d in documents],
+        "weights": weights.to_json() if weights else None,
+        "thresholds": [[c["strategy"], c["threshold"]] for c in calibrations],
+        "settings": services.settings.digest(),
+        "encoder": services.encoder.revision,
+        "configuration": asdict(configuration),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def searcher(
+    services: Services,
+    principal: Principal,
+    collection: str,
+    configuration: Configuration,
+    report: Callable[[int, int], None],
+) -> Searcher:
+    """What a configuration of searching finds; indexes first where it names a chunker.
+
+    Args:
+        report: told (passages encoded, all); what it raises ends the work.
+    """
+    if configuration.chunker is not None:
+        return _cut_anew(services, principal, collection, configuration, configuration.chunker, report)
+    base: Retriever = services.engine.retriever(configuration.retriever, fusion=configuration.fusion)
+    if configuration.rerank:
+        reranker = reranker_for(services, True, configuration.retriever)
+        if reranker is not None:
+            base = RerankingRetriever(base, reranker, services.settings.rerank_depth)
+    where = Where(principal=principal, collections=(collection,))
+    return Searcher(find=lambda question: [(_read(h), h.title) for h in base.search(question, DEPTH, where)])
+
+
+def _read(hit: Hit) -> FoundSpan:
+    return FoundSpan(doc_id=hit.chunk.doc_id, start=hit.chunk.start, end=hit.chunk.end)
+
+
+def _cut_anew(
+    services: Services,
+    principal: Principal,
+    collection: str,
+    configuration: Configuration,
+    name: ChunkerName,
+    report: Callable[[int, int], None],
+) -> Searcher:
+    """Cuts the stored texts, which do not say where headings were, so that every chunker lacks those alike."""
+    settings, encoder = services.settings, services.encoder
+    max_tokens, overlap = chunk_budget(settings, encoder)
+    passages: list[tuple[str, str, str]] = []
+    read: list[tuple[FoundSpan, str]] = []  # in place of each passage
+    beginnings: list[str] = []
+    for info in all_documents(services, principal, collection):
+        document = services.store.get_document(principal, info.doc_id)
+        beginnings.append(document.text[:_LOOKED_AT])
+        made = cut(
+            name,
+            document,
+            (),
+            encoder.tokenizer,
+            max_tokens,
+            overlap,
+            embed=encoder.encode_documents,
+            semantic_percentile=settings.semantic_percentile,
+        )
+        parents: dict[str, Chunk] = {p.chunk_id: p for p in made.parents}
+        for chunk in made.chunks:
+            whole = parents.get(chunk.parent_id or "", chunk)
+            passages.append((str(len(passages)), document.title, chunk.text))
+            read.append((FoundSpan(doc_id=chunk.doc_id, start=whole.start, end=whole.end), document.title))
+        report(0, 1)
+    corpus = build_adhoc(
+        settings,
+        passages,
+        encoder,
+        model_cache_dir() / "vectors",
+        retriever=configuration.retriever,
+        fusion=configuration.fusion,
+        language=LanguageGuesser().guess("\n".join(beginnings)[:_LOOKED_AT]),
+        report=report,
+    )
+    where = Where(principal=principal)
+    k = min(len(passages), DEPTH * _WIDER)
+
+    def find(question: str) -> list[tuple[FoundSpan, str]]:
+        found = (read[int(hit.chunk.doc_id)] for hit in corpus.search(question, k, where))
+        return list(dict.fromkeys(found))[:DEPTH]
+
+    characters = [span.end - span.start for span, _ in dict.fromkeys(read)]
+    mean = sum(characters) / len(characters) if characters else None
+    return Searcher(find=find if passages else lambda question: [], passages=len(passages), mean_characters=mean)

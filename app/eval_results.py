@@ -1,0 +1,140 @@
+"""What an evaluation found, put together from its rows: means with intervals, comparisons, and each question's way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from app.eval_configs import Configuration
+from app.eval_runs import EvalRun, EvalRuns, question_key
+from app.eval_sets import EvalSet, EvalSets, KeptQuestion
+from core.errors import Conflict, InvalidRequest
+from core.types import Principal
+from core.wording import plural
+from eval.compare import Comparison, compare_runs
+from eval.saved import SavedRun
+from eval.statistics import bootstrap_means, percentile_interval
+
+Rows = Mapping[str, Mapping[str, Any]]  # question_id → row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    configuration: Configuration
+    key: str
+    rows: Rows
+    facts: Mapping[str, Any]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(next(iter(self.rows.values()))["metrics"]) if self.rows else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalResult:
+    run: EvalRun
+    of: EvalSet
+    questions: tuple[KeptQuestion, ...]
+    measured: tuple[Measured, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``GET /v1/evals/{id}/result``."""
+        return {
+            "kind": "eval",
+            **self.run.to_json(),
+            "set": self.of.to_json(),
+            "configurations": [_summary(m) for m in self.measured],
+            "questions": [
+                {
+                    **{k: v for k, v in q.to_json().items() if k not in ("approved",)},
+                    "results": [m.rows.get(q.question_id) for m in self.measured],
+                }
+                for q in self.questions
+            ],
+        }
+
+
+def read_result(runs: EvalRuns, sets: EvalSets, principal: Principal, eval_id: str) -> EvalResult:
+    """What is measured so far. Raises NotFound."""
+    run = runs.get(principal, eval_id)
+    of = sets.get(principal, run.set_id)
+    by_id = {q.question_id: q for q in sets.questions(principal, run.set_id)}
+    questions = tuple(by_id[i] for i in run.questions if i in by_id)
+    measured = []
+    for configuration, key in zip(run.configurations, run.result_keys, strict=False):
+        rows, facts = runs.result(key)
+        mine = {q.question_id: rows[question_key(q)] for q in questions if question_key(q) in rows}
+        measured.append(Measured(configuration=configuration, key=key, rows=mine, facts=facts))
+    return EvalResult(run=run, of=of, questions=questions, measured=tuple(measured))
+
+
+def compare(result: EvalResult, a: int, b: int, *, seed: int = 0) -> Comparison:
+    """Configuration ``b`` against ``a``, both counted from 0, question by question, corrected by Holm over the metrics.
+
+    Raises:
+        InvalidRequest: there is no such configuration, or the two cannot be compared.
+        Conflict: it has not been measured yet.
+    """
+    n = len(result.run.configurations)
+    if not (0 <= a < n and 0 <= b < n) or a == b:
+        raise InvalidRequest(
+            f"a = {a}, b = {b}: name two of the {plural(n, 'configuration')}, counted from 0", code="usage"
+        )
+    if max(a, b) >= len(result.measured) or not all(result.measured[i].rows for i in (a, b)):
+        raise Conflict("these configurations have not been measured yet: wait for the end", code="not-measured")
+    return compare_runs(
+        _saved(result, a), _saved(result, b), intersect=result.run.state != "done", seed=seed, n_bootstrap=2_000
+    )
+
+
+def _saved(result: EvalResult, index: int) -> SavedRun:
+    measured = result.measured[index]
+    return SavedRun(
+        path=f"configuration {index}",
+        label=measured.configuration.label(),
+        kind=measured.configuration.kind,
+        data=result.of.name,
+        data_sha256=result.run.questions_sha256,
+        per_query={question_id: row["metrics"] for question_id, row in measured.rows.items()},
+    )
+
+
+def _summary(measured: Measured) -> dict[str, Any]:
+    rows = list(measured.rows.values())
+    read = [sum(f["end"] - f["start"] for f in row["found"]) for row in rows]
+    return {
+        **measured.configuration.to_json(),
+        "key": measured.key,
+        "n": len(rows),
+        "metrics": {name: _mean(rows, name) for name in measured.metrics},
+        "recall_curve": _recall_curve(rows) if measured.configuration.kind == "retrieval" else None,
+        "seconds_per_question": fmean(row["seconds"] for row in rows) if rows else None,
+        "characters_read": fmean(read) if read else None,
+        **measured.facts,
+    }
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
+    """The mean of the questions that have a value, with a bootstrap interval of 95 %."""
+    values = np.asarray(
+        [row["metrics"][metric] for row in rows if row["metrics"][metric] is not None], dtype=np.float64
+    )
+    if not len(values):
+        return {"mean": None, "ci_low": None, "ci_high": None, "n": 0}
+    low, high = (
+        percentile_interval(bootstrap_means(values, n_resamples=2_000), len(values))
+        if len(values) > 1
+        else (None, None)
+    )
+    bounds = (None if low is None else max(0.0, low), None if high is None else min(1.0, high))
+    return {"mean": float(values.mean()), "ci_low": bounds[0], "ci_high": bounds[1], "n": len(values)}
+
+
+def _recall_curve(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Share of the questions of which some span was found among the first k, for k = 1 … 10."""
+    firsts = [next((i for i, f in enumerate(row["found"], start=1) if f["holds"]), 99) for row in rows]
+    return [sum(first <= k for first in firsts) / len(firsts) for k in range(1, 11)] if firsts else []

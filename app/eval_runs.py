@@ -1,0 +1,223 @@
+"""Evaluations and what they measured. SQL owner of ``evals`` and ``eval_results``.
+
+A result is named by what it follows from (``app.eval_configs.result_key``), and holds a row per question, named by what it
+asks: two evaluations of the same thing share it, and one that broke off goes on from its last row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from app.eval_configs import Configuration
+from app.eval_sets import EvalSet, KeptQuestion
+from app.eval_tables import eval_results, evals
+from core.clock import now_iso
+from core.database import Database
+from core.errors import Conflict, NotFound
+from core.ids import new_id
+from core.types import Principal
+
+EvalState = Literal["queued", "running", "done", "failed", "cancelled"]
+FINAL: frozenset[str] = frozenset({"done", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalRun:
+    """``done`` of ``total`` answers are there, ``reused`` of them from before; ``seq`` grows with every change."""
+
+    eval_id: str
+    user_id: str
+    set_id: str
+    configurations: tuple[Configuration, ...]
+    questions: tuple[str, ...]
+    questions_sha256: str
+    result_keys: tuple[str, ...]
+    state: EvalState
+    stage: str
+    done: int
+    total: int
+    reused: int
+    seq: int
+    error: str
+    created_at: str
+    ended_at: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        shown = asdict(self)
+        for key in ("user_id", "questions", "seq"):
+            del shown[key]
+        shown["configurations"] = [c.to_json() for c in self.configurations]
+        shown["n_questions"] = len(self.questions)
+        shown["progress"] = self.done / self.total if self.total else 0.0
+        return shown
+
+
+def question_key(question: KeptQuestion) -> str:
+    """Names a question by what it asks and what answers it."""
+    asked = [question.question, list(question.answers), question.answerable, [asdict(g) for g in question.gold]]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def questions_sha256(questions: Sequence[KeptQuestion]) -> str:
+    """Names the questions of an evaluation, whatever set they are in."""
+    return hashlib.sha256("\n".join(map(question_key, questions)).encode()).hexdigest()
+
+
+class EvalRuns:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(
+        self,
+        principal: Principal,
+        of: EvalSet,
+        questions: Sequence[KeptQuestion],
+        configurations: Sequence[Configuration],
+    ) -> EvalRun:
+        """Lets an evaluation wait for its turn."""
+        eval_id = new_id("e")
+        with self._database.write() as connection:
+            connection.execute(
+                insert(evals).values(
+                    eval_id=eval_id,
+                    user_id=principal.user_id,
+                    set_id=of.set_id,
+                    configurations=[asdict(c) for c in configurations],
+                    questions=[q.question_id for q in questions],
+                    questions_sha256=questions_sha256(questions),
+                    result_keys=[],
+                    state="queued",
+                    stage="",
+                    done=0,
+                    total=len(questions) * len(configurations),
+                    reused=0,
+                    seq=1,
+                    error="",
+                    created_at=now_iso(),
+                    ended_at=None,
+                )
+            )
+            return _get(connection, principal, eval_id)
+
+    def get(self, principal: Principal, eval_id: str) -> EvalRun:
+        """Raises NotFound, also for another person's."""
+        with self._database.read() as connection:
+            return _get(connection, principal, eval_id)
+
+    def all_of(self, principal: Principal, set_id: str | None = None) -> list[EvalRun]:
+        """The newest first."""
+        query = select(evals).where(evals.c.user_id == principal.user_id)
+        if set_id is not None:
+            query = query.where(evals.c.set_id == set_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(evals.c.created_at.desc(), evals.c.eval_id))
+            return [_as_run(row) for row in rows]
+
+    def cancel(self, principal: Principal, eval_id: str) -> EvalRun:
+        """What was measured stays. Raises NotFound; Conflict if it has ended."""
+        with self._database.write() as connection:
+            run = _get(connection, principal, eval_id)
+            if run.state in FINAL:
+                raise Conflict(f"the evaluation is {run.state} already: there is nothing to cancel")
+            _change(connection, eval_id, state="cancelled", ended_at=now_iso())
+            return _get(connection, principal, eval_id)
+
+    def resume(self, principal: Principal, eval_id: str) -> EvalRun:
+        """Lets one that was cancelled or failed wait again. Raises NotFound; Conflict if it has not broken off."""
+        with self._database.write() as connection:
+            run = _get(connection, principal, eval_id)
+            if run.state not in ("cancelled", "failed"):
+                raise Conflict(f"the evaluation is {run.state}: only a cancelled or failed one is resumed")
+            _change(connection, eval_id, state="queued", error="", ended_at=None)
+            return _get(connection, principal, eval_id)
+
+    def delete(self, principal: Principal, eval_id: str) -> None:
+        """Its results stay, for other evaluations to share. Raises NotFound."""
+        with self._database.write() as connection:
+            _get(connection, principal, eval_id)
+            connection.execute(delete(evals).where(evals.c.eval_id == eval_id))
+
+    # ------------------------------------------------------------ the one who runs them
+
+    def requeue_interrupted(self) -> None:
+        """At start: what a server was at when it ended waits again."""
+        with self._database.write() as connection:
+            for row in connection.execute(select(evals.c.eval_id).where(evals.c.state == "running")).all():
+                _change(connection, row.eval_id, state="queued")
+
+    def take(self) -> EvalRun | None:
+        """The oldest that waits, whosesoever, now running."""
+        with self._database.write() as connection:
+            query = select(evals).where(evals.c.state == "queued").order_by(evals.c.created_at).limit(1)
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            _change(connection, row.eval_id, state="running")
+            return _as_run(row)
+
+    def note(self, eval_id: str, **values: Any) -> bool:
+        """Notes how far it is; False if it is no longer to be run."""
+        with self._database.write() as connection:
+            query = select(evals.c.state).where(evals.c.eval_id == eval_id)
+            if connection.execute(query).scalar_one_or_none() != "running":
+                return False
+            _change(connection, eval_id, **values)
+            return True
+
+    def end(self, eval_id: str, state: EvalState, error: str = "") -> None:
+        """Unless it was cancelled meanwhile."""
+        self.note(eval_id, state=state, error=error, stage="", ended_at=now_iso())
+
+    # ------------------------------------------------------------ results
+
+    def result(self, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(rows by ``question_key``, facts); empty where nothing was measured."""
+        with self._database.read() as connection:
+            row = connection.execute(select(eval_results).where(eval_results.c.key == key)).one_or_none()
+        return (dict(row.rows), dict(row.facts)) if row is not None else ({}, {})
+
+    def keep(self, key: str, collection_id: int, rows: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Adds rows to a result, and replaces its facts."""
+        with self._database.write() as connection:
+            found = connection.execute(select(eval_results.c.rows).where(eval_results.c.key == key)).one_or_none()
+            values = {"rows": {**(found.rows if found else {}), **rows}, "facts": dict(facts)}
+            if found:
+                connection.execute(update(eval_results).where(eval_results.c.key == key).values(**values))
+            else:
+                connection.execute(
+                    insert(eval_results).values(key=key, collection_id=collection_id, created_at=now_iso(), **values)
+                )
+
+    def forget(self, key: str) -> None:
+        with self._database.write() as connection:
+            connection.execute(delete(eval_results).where(eval_results.c.key == key))
+
+    def forget_answers(self, connection: Connection) -> None:
+        """For a purge: all that was measured. It can be measured again, and holds answers that quote."""
+        connection.execute(delete(eval_results))
+
+
+def _change(connection: Connection, eval_id: str, **values: Any) -> None:
+    connection.execute(update(evals).where(evals.c.eval_id == eval_id).values(seq=evals.c.seq + 1, **values))
+
+
+def _get(connection: Connection, principal: Principal, eval_id: str) -> EvalRun:
+    query = select(evals).where(evals.c.eval_id == eval_id, evals.c.user_id == principal.user_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(f"no evaluation {eval_id!r}: list them to see their ids", code="unknown-eval")
+    return _as_run(row)
+
+
+def _as_run(row: Row[Any]) -> EvalRun:
+    values = dict(row._mapping)
+    values["configurations"] = tuple(Configuration(**c) for c in row.configurations)
+    values["questions"] = tuple(row.questions)
+    values["result_keys"] = tuple(row.result_keys)
+    return EvalRun(**values)

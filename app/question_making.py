@@ -1,0 +1,142 @@
+"""Questions of a collection: its documents read, candidates made by rule, each tried before it is kept. Part of the wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app.eval_configs import all_documents
+from core.errors import InvalidRequest
+from core.text import fold
+from core.types import Principal, Where
+from eval.mapped import TableOfQuestions, mapped_questions
+from eval.questions import Gold, MadeQuestion, Section, SourceDocument, Worth, make_questions
+from eval.spans import FoundSpan, grades
+from retrieval.records import DocumentInfo
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+FOUND_WITHIN = 20  # passages, by words or by meaning, among which a question's span must be
+EASY_SHARE = 0.5  # of the questions, at most, that both find at once: they tell no two configurations apart
+_TELLING = 4  # characters that an answer must have to say where it stands
+MAX_DOCUMENTS = 200  # that questions are made of; of a larger collection so many, evenly spread
+
+
+class RoundTrip:
+    """Tries a question by words and by meaning, alike, so that the choice favours neither.
+
+    Kept is what one of them finds among its first ``FOUND_WITHIN``. Those that both find first are at most half of the
+    questions, unless there are too few others.
+    """
+
+    def __init__(self, services: Services, principal: Principal, collection: str) -> None:
+        engine = services.engine
+        self._retrievers = (engine.retriever("bm25"), engine.retriever("dense"))
+        self._where = Where(principal=principal, collections=(collection,))
+        self.easy = self.not_found = 0  # of all that were tried
+        self._kept = self._easy_kept = 0
+
+    def __call__(self, question: MadeQuestion) -> Worth:
+        if not question.answerable:
+            return "yes"
+        ranks = []
+        for retriever in self._retrievers:
+            hits = retriever.search(question.question, FOUND_WITHIN, self._where)
+            found = [FoundSpan(doc_id=h.chunk.doc_id, start=h.chunk.start, end=h.chunk.end) for h in hits]
+            by_rank = grades(found, question.gold)
+            ranks.append(by_rank.index(1) + 1 if 1 in by_rank else None)
+        if ranks == [None, None]:
+            self.not_found += 1
+            return "no"
+        if ranks == [1, 1]:
+            self.easy += 1
+            if self._easy_kept + 1 > EASY_SHARE * (self._kept + 2):
+                return "later"
+            self._easy_kept += 1
+        self._kept += 1
+        return "yes"
+
+
+def questions_of(
+    services: Services, principal: Principal, collection: str, n: int, seed: int, unanswerable: float
+) -> tuple[list[MadeQuestion], dict[str, Any]]:
+    """Questions and how they were made.
+
+    Raises:
+        NotFound: no such collection for this person.
+        InvalidRequest: it holds no document.
+    """
+    infos = all_documents(services, principal, collection)
+    if not infos:
+        raise InvalidRequest(f"the collection {collection!r} holds no document yet: add some", code="empty-collection")
+    step = -(-len(infos) // MAX_DOCUMENTS)
+    chosen = infos[::step]
+    shas = {info.doc_id: info.sha256 for info in chosen}
+    documents = []
+    for info in chosen:
+        document = services.store.get_document(principal, info.doc_id)
+        chunks = services.store.list_chunks(principal, info.doc_id)
+        sections = tuple(Section(start=c.start, end=c.end, heading_path=c.heading_path) for c in chunks)
+        documents.append(
+            SourceDocument(doc_id=info.doc_id, title=document.title, text=document.text, sections=sections)
+        )
+    trip = RoundTrip(services, principal, collection)
+    made = make_questions(documents, n, seed=seed, unanswerable=unanswerable, keep=trip)
+    stamped = [replace(q, gold=tuple(replace(g, sha256=shas[g.doc_id]) for g in q.gold)) for q in made]
+    origin = {
+        "made": "by rule",
+        "seed": seed,
+        "wanted": n,
+        "documents": len(documents),
+        "easy": trip.easy,
+        "not_found": trip.not_found,
+    }
+    return stamped, origin
+
+
+def imported_questions(
+    services: Services,
+    principal: Principal,
+    collection: str,
+    table: TableOfQuestions,
+    mapping: Mapping[str, str | None],
+) -> tuple[list[MadeQuestion], list[str]]:
+    """Questions of a table, tied to the collection's documents, and what was wrong with the rows left out.
+
+    A document is named by its id, its uri, its file's name or its title, or, where that names none, by a part of those that
+    only one has. Where an answer stands in its text word for word, once, that is its span; else the whole document is.
+    """
+    infos = all_documents(services, principal, collection)
+    texts: dict[str, str] = {}
+
+    def named(name: str) -> list[DocumentInfo]:
+        wanted = fold(name).strip("*").strip()
+        exact = [i for i in infos if wanted in _names(i)]
+        return exact or [i for i in infos if any(wanted in known for known in _names(i))]
+
+    def gold_of(name: str, answers: Sequence[str]) -> list[Gold]:
+        found = named(name)
+        if len(found) != 1:
+            return []
+        (info,) = found
+        if info.doc_id not in texts:
+            texts[info.doc_id] = services.store.get_document(principal, info.doc_id).text
+        text = texts[info.doc_id]
+        for answer in answers:
+            if len(answer) >= _TELLING and text.count(answer) == 1:
+                at = text.index(answer)
+                return [_gold(info, at, at + len(answer))]
+        return [_gold(info, 0, 0)]
+
+    return mapped_questions(table, mapping, gold_of)
+
+
+def _names(info: DocumentInfo) -> set[str]:
+    file = info.uri.rsplit("/", 1)[-1]
+    return {fold(n) for n in (info.doc_id, info.uri, file, file.rsplit(".", 1)[0], info.title) if n}
+
+
+def _gold(info: DocumentInfo, start: int, end: int) -> Gold:
+    return Gold(doc_id=info.doc_id, title=info.title, start=start, end=end, sha256=info.sha256)

@@ -1,0 +1,283 @@
+"""Questions made from documents by rule, without a language model: each tied to the span that answers it.
+
+    cloze         a sentence with its number or name left out; the answer is what was left out
+    heading       what a document says under one of its headings; the answer is the passage there
+    unanswerable  a cloze whose subject was swapped for a name that its document never speaks of
+
+A cloze repeats words of its passage, so it is kind to whoever matches words: see docs/decisions/0170. Knows nothing of
+retrieval: whether a question can be found is for the caller to try.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Literal
+
+from core.text import fold, sentence_spans, words
+
+QuestionKind = Literal["cloze", "heading", "unanswerable", "uploaded"]
+Split = Literal["dev", "test"]
+Worth = Literal["yes", "later", "no"]
+
+BLANK = "____"
+SIMILAR = 0.8  # Jaccard of two questions' words from which they are the same question
+# What every question says, which makes no two of them alike.
+_FRAME = frozenset(words("Which number name completes What does say about"))
+_PER_DOCUMENT = 400  # candidates of one document, so that a long one does not take all the time
+_READ_FOR_NAMES = 200_000  # characters of a document
+_STRANGERS = 20  # names tried in place of one
+_NEAR = 250  # characters on either side
+_WORDS = (8, 40)  # of a sentence that becomes a cloze
+_SHOWN_WORDS = 14  # of it that the question repeats, around the blank
+_HEADING_WORDS = (2, 12)
+_UNITS = r"(?:\s?%|\s(?:percent|million|billion|thousand|metres|meters|miles|km|kg|years|days|hours|people|employees))"
+_NUMBER = re.compile(rf"(?<![\w.,$€£-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w-])")
+_NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'’&-]+(?: (?:of |and |the )?[A-Z][\w'’&-]+){0,4}")
+# A date is no name: swapped, it makes a sentence that nobody would ask.
+_DATES = frozenset(
+    words(
+        "January February March April May June July August September October November December Monday Tuesday Wednesday "
+        "Thursday Friday Saturday Sunday"
+    )
+)
+_BAD = re.compile(r"[|\t_]{2}|\.{4}|[☐☒]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A passage and the headings that it stands under, outermost first; half-open offsets into its document's text."""
+
+    start: int
+    end: int
+    heading_path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDocument:
+    doc_id: str
+    title: str
+    text: str
+    sections: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gold:
+    """Where an answer stands. ``end`` 0 is the whole document. ``sha256`` is of the document that it was read in."""
+
+    doc_id: str
+    title: str
+    start: int = 0
+    end: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeQuestion:
+    """``gold`` of an unanswerable one is the span that it was made from, which does not answer it any more."""
+
+    question: str
+    answers: tuple[str, ...]
+    answerable: bool
+    kind: QuestionKind
+    gold: tuple[Gold, ...]
+    split: Split
+
+
+def split_of(doc_ids: Sequence[str], seed: int) -> dict[str, Split]:
+    """Half of the documents for development, half for test, so that no document is in both; a single one is test."""
+    shuffled = sorted(doc_ids)
+    random.Random(f"split {seed}").shuffle(shuffled)
+    return {doc_id: "dev" if i % 2 else "test" for i, doc_id in enumerate(shuffled)}
+
+
+def make_questions(
+    documents: Sequence[SourceDocument],
+    n: int,
+    *,
+    seed: int = 0,
+    unanswerable: float = 0.1,
+    keep: Callable[[MadeQuestion], Worth] = lambda question: "yes",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[MadeQuestion]:
+    """Up to ``n`` questions, spread evenly over the documents; the same for the same documents and seed.
+
+    Args:
+        unanswerable: share of them that no document answers.
+        keep: tried on each candidate in turn: whether it is worth asking; "later" if only for want of better ones.
+        progress: told (questions kept, n).
+    """
+    splits = split_of([d.doc_id for d in documents], seed)
+    n_unanswerable = round(n * unanswerable)
+    per_document = [list(_candidates(d, splits[d.doc_id], seed)) for d in documents]
+    candidates = [q for row in zip_longest(*per_document) for q in row if q is not None]
+    kept: list[MadeQuestion] = []
+    asked: dict[bool, list[frozenset[str]]] = {True: [], False: []}  # a swapped one may be like what it was made of
+    later: list[MadeQuestion] = []
+
+    def take(question: MadeQuestion, worth: Callable[[MadeQuestion], Worth] = keep) -> None:
+        said = frozenset(words(question.question)) - _FRAME
+        if any(_jaccard(said, other) >= SIMILAR for other in asked[question.answerable]):
+            return
+        judged = worth(question)
+        if judged == "later":
+            later.append(question)
+        if judged != "yes":
+            return
+        asked[question.answerable].append(said)
+        kept.append(question)
+        progress(len(kept), n)
+
+    used = 0
+    for used, candidate in enumerate(candidates, start=1):  # noqa: B007
+        if len(kept) >= n - n_unanswerable:
+            break
+        take(candidate)
+    for candidate in later:
+        if len(kept) >= n - n_unanswerable:
+            break
+        take(candidate, lambda question: "yes")
+    # Of those that were not taken first, so that the same sentence is not asked twice.
+    clozes = [q for q in (*candidates[used:], *candidates[:used]) if q.kind == "cloze"]
+    most = len(kept) + n_unanswerable
+    for cloze in clozes:
+        if len(kept) >= most:
+            break
+        if (swapped := _swapped(cloze, documents, seed)) is not None:
+            take(swapped)
+    return kept
+
+
+def _candidates(document: SourceDocument, split: Split, seed: int) -> list[MadeQuestion]:
+    """In a random order, one heading question to two clozes while there are both."""
+    chance = random.Random(f"{document.doc_id} {seed}")
+    headings = _heading_questions(document, split)
+    chance.shuffle(headings)
+    spans = sentence_spans(document.text)
+    chance.shuffle(spans)
+    clozes: list[MadeQuestion] = []
+    for start, end in spans:
+        if len(clozes) >= _PER_DOCUMENT:
+            break
+        if (question := _cloze(document, start, end, split, chance)) is not None:
+            clozes.append(question)
+    mixed: list[MadeQuestion] = []
+    while clozes or headings:
+        mixed += [source.pop() for source in (clozes, headings, clozes) if source]
+    return mixed
+
+
+def _cloze(document: SourceDocument, start: int, end: int, split: Split, chance: random.Random) -> MadeQuestion | None:
+    sentence = document.text[start:end]
+    if not _WORDS[0] <= len(sentence.split()) <= _WORDS[1] or _BAD.search(sentence) or not sentence[0].isupper():
+        return None
+    if sentence.rstrip()[-1] not in ".!?”\"'":
+        return None
+    found = list(_NUMBER.finditer(sentence)) or _names_in(sentence, document.text)
+    if not found:
+        return None
+    blank = chance.choice(found)
+    answer = blank.group().strip()
+    if fold(answer) in fold(sentence[: blank.start()] + " " + sentence[blank.end() :]):
+        return None  # it would give itself away
+    before = " ".join(sentence[: blank.start()].split())
+    after = " ".join(sentence[blank.end() :].split())
+    room = max(_SHOWN_WORDS - len(after.split()), _SHOWN_WORDS // 2)
+    shown_before = before.split()[-room:]
+    shown_after = after.split()[: max(0, _SHOWN_WORDS - len(shown_before))]
+    shown = " ".join((*shown_before, BLANK, *shown_after)).rstrip(" .,;")
+    if len(shown_before) + len(shown_after) < 6:
+        return None
+    return MadeQuestion(
+        question=f"Which {'number' if answer[-1:].isdigit() or answer[0] in '$€£0123456789' else 'name'} completes: {shown}?",
+        answers=(answer,),
+        answerable=True,
+        kind="cloze",
+        gold=(Gold(doc_id=document.doc_id, title=document.title, start=start, end=end),),
+        split=split,
+    )
+
+
+def _heading_questions(document: SourceDocument, split: Split) -> list[MadeQuestion]:
+    whole: dict[tuple[str, ...], Section] = {}
+    for section in document.sections:  # all that stands under one heading, however it was cut
+        first = whole.get(section.heading_path, section)
+        whole[section.heading_path] = Section(
+            start=min(first.start, section.start),
+            end=max(first.end, section.end),
+            heading_path=section.heading_path,
+        )
+    found: list[MadeQuestion] = []
+    for path, section in whole.items():
+        if not path:
+            continue
+        heading = " ".join(path[-1].split()).strip("#*_ .:")
+        n_words = len(heading.split())
+        if not _HEADING_WORDS[0] <= n_words <= _HEADING_WORDS[1] or _BAD.search(heading):
+            continue
+        if fold(heading) == fold(document.title) or section.end - section.start < 80:
+            continue
+        question = f"What does {document.title} say about {heading}?"
+        gold = Gold(doc_id=document.doc_id, title=document.title, start=section.start, end=section.end)
+        found.append(
+            MadeQuestion(question=question, answers=(), answerable=True, kind="heading", gold=(gold,), split=split)
+        )
+    return found
+
+
+def _swapped(cloze: MadeQuestion, documents: Sequence[SourceDocument], seed: int) -> MadeQuestion | None:
+    """The same cloze of another subject, one that no document puts beside the rest of it; None if there is none."""
+    chance = random.Random(f"{cloze.question} {seed}")
+    own = next(d for d in documents if d.doc_id == cloze.gold[0].doc_id)
+    names = _names_in(cloze.question, own.text)
+    others = [d for d in documents if d is not own]
+    if not names or not others:
+        return None
+    name = chance.choice(names)
+    other = chance.choice(others)
+    strangers = sorted({m.group() for m in _NAME.finditer(other.text[:_READ_FOR_NAMES])})
+    chance.shuffle(strangers)
+    text = fold(own.text)
+    alike = [s for s in strangers if len(s.split()) == len(name.group().split())][:_STRANGERS]
+    for stranger in alike:
+        if not _is_name(stranger, other.text) or fold(stranger) in text:
+            continue
+        rest = frozenset(words(cloze.question[: name.start()] + cloze.question[name.end() :])) - _FRAME
+        if not any(_says(d.text, stranger, rest) for d in others):
+            question = cloze.question[: name.start()] + stranger + cloze.question[name.end() :]
+            return MadeQuestion(
+                question=question,
+                answers=(),
+                answerable=False,
+                kind="unanswerable",
+                gold=cloze.gold,
+                split=cloze.split,
+            )
+    return None
+
+
+def _names_in(text: str, whole: str) -> list[re.Match[str]]:
+    return [m for m in _NAME.finditer(text) if _is_name(m.group(), whole)]
+
+
+def _is_name(found: str, whole: str) -> bool:
+    """Whether it is more than a word with a capital: ``whole`` never has it without one."""
+    return len(found) > 3 and not _DATES & frozenset(words(found)) and found.lower() not in whole
+
+
+def _says(text: str, name: str, rest: frozenset[str]) -> bool:
+    """Whether some place of ``text`` near ``name`` has half of the words of ``rest``, and so may answer."""
+    at = text.find(name)
+    while at >= 0:
+        near = frozenset(words(text[max(0, at - _NEAR) : at + len(name) + _NEAR]))
+        if len(near & rest) >= 0.5 * len(rest):
+            return True
+        at = text.find(name, at + _NEAR)
+    return False
+
+
+def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+    return len(a & b) / len(a | b) if a or b else 0.0

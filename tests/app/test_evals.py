@@ -1,0 +1,227 @@
+"""Questions of one's own and evaluations on them, through a real server."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.client import ApiError, Client, ServerUnreachable
+from tests.support.jobs import settled
+from tests.support.servers import RunningServer, api_pid, openbook_server
+
+TOWNS = ["Alby", "Brenna", "Corvey", "Dunmor", "Estrel", "Fanwick", "Gorsla", "Hemmet"]
+TRADES = ["salt", "timber", "wool", "copper", "amber", "glass", "paper", "honey"]
+
+
+FACTS = [
+    "In those years the engineer Ada Vance repaired the water mill of the lower valley with 12 oak wheels.",
+    "A traveller called Ben Orme wrote that 31 herons nested on the island behind the chapel.",
+    "The painter Cora Lind covered the ceiling of the town hall with 64 portraits of fishermen.",
+    "For one summer the botanist Dov Hale collected 205 kinds of moss along the eastern cliffs.",
+]
+
+
+def document(n: int) -> str:
+    town, trade = TOWNS[n], TRADES[n]
+    return f"""# {town}
+
+## The old bridge over the river
+
+The bridge of {town} was built by the mason Master Odo Harrow and it is {100 + 7 * n} metres long today.
+Travellers who cross it in winter pay a toll of {3 + n} silver coins to the keeper of the northern gate.
+
+## Trade and the yearly market
+
+Merchants from {TOWNS[(n + 1) % 8]} bring {trade} to the market, where about {40 + 11 * n} stalls are put up every autumn.
+The guild of {trade} traders in {town} counted {200 + 13 * n} members when its last register was written down.
+{FACTS[n % 4] if n < 4 else ""}
+"""
+
+
+@pytest.fixture(scope="module")
+def towns(server: RunningServer) -> str:
+    with server.client() as client:
+        client.create_collection("towns")
+        files = [(f"{town}.md", io.BytesIO(document(n).encode())) for n, town in enumerate(TOWNS)]
+        for job in client.upload("towns", files):
+            assert settled(client, job["job_id"], 120.0)["state"] == "ready"
+    return "towns"
+
+
+@pytest.fixture(scope="module")
+def questions(server: RunningServer, towns: str) -> dict[str, Any]:
+    with server.client() as client:
+        return client.make_questions(towns, 24, seed=3)
+
+
+def ended(client: Client, eval_id: str, timeout_s: float = 90.0) -> dict[str, Any]:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = client.eval(eval_id)
+        if found["state"] in ("done", "failed", "cancelled"):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not ended: {found}")
+
+
+def test_questions_are_tied_to_spans_that_hold_their_answers(client: Client, questions: dict[str, Any]) -> None:
+    assert questions["n"] >= 15 and questions["n_approved"] == 0
+    assert {q["kind"] for q in questions["questions"]} == {"cloze", "heading", "unanswerable"}
+    for question in questions["questions"]:
+        (gold,) = question["gold"]
+        span = client.document_text(gold["doc_id"])[gold["start"] : gold["end"]]
+        assert question["answerable"] == (question["kind"] != "unanswerable")
+        for answer in question["answers"]:
+            assert answer in span and answer not in question["question"]
+    splits: dict[str, set[str]] = {}
+    for question in questions["questions"]:
+        splits.setdefault(question["gold"][0]["doc_id"], set()).add(question["split"])
+    assert all(len(found) == 1 for found in splits.values())  # no document is in both halves
+
+
+def test_the_same_seed_makes_the_same_questions(client: Client, towns: str, questions: dict[str, Any]) -> None:
+    again = client.make_questions(towns, 24, seed=3)
+    assert [q["question"] for q in again["questions"]] == [q["question"] for q in questions["questions"]]
+    client.delete_question_set(again["set_id"])
+    with pytest.raises(ApiError) as gone:
+        client.question_set(again["set_id"])
+    assert gone.value.status == 404
+
+
+def test_only_approved_questions_are_asked_and_nothing_is_computed_twice(
+    client: Client, questions: dict[str, Any]
+) -> None:
+    set_id = questions["set_id"]
+    with pytest.raises(ApiError, match="approve some"):
+        client.start_eval(set_id, [{"retriever": "bm25"}, {"retriever": "hybrid"}])
+    answerable = [q["question_id"] for q in questions["questions"] if q["answerable"]]
+    assert client.decide_questions(set_id, True, answerable[:8])["n_approved"] == 8
+    assert client.decide_questions(set_id, False, answerable[8:9])["n_rejected"] == 1
+    configurations = [{"retriever": "bm25"}, {"retriever": "hybrid"}]
+    run = ended(client, client.start_eval(set_id, configurations)["eval_id"])
+    assert (run["state"], run["done"], run["reused"], run["n_questions"]) == ("done", 16, 0, 8), run
+    result = client.eval_result(run["eval_id"])
+    assert [c["label"] for c in result["configurations"]] == ["bm25", "hybrid"]
+    first = result["configurations"][0]["metrics"]["recall@10"]
+    assert 0.5 < first["mean"] <= 1 and first["ci_low"] <= first["mean"] <= first["ci_high"]
+    comparison = client.compare_eval(run["eval_id"], 0, 1)
+    assert "B − A = " in comparison["metrics"][0]["text"]
+    # Two more are approved: of ten questions in two configurations, sixteen answers are known.
+    client.decide_questions(set_id, True, answerable[9:11])
+    again = ended(client, client.start_eval(set_id, configurations)["eval_id"])
+    assert (again["done"], again["reused"]) == (20, 16)
+
+
+def test_chunkers_are_compared_by_spans(client: Client, questions: dict[str, Any]) -> None:
+    chunkers = [{"retriever": "bm25", "chunker": "fixed"}, {"retriever": "bm25", "chunker": "parent-child"}]
+    run = ended(client, client.start_eval(questions["set_id"], chunkers, which="not rejected")["eval_id"])
+    assert run["state"] == "done", run
+    found = client.eval_result(run["eval_id"])["configurations"]
+    assert all(c["passages"] > 0 and c["metrics"]["recall@10"]["mean"] > 0.5 for c in found)
+
+
+def test_answers_are_judged_with_the_unanswerable_among_them(client: Client, questions: dict[str, Any]) -> None:
+    few = [q["question_id"] for kind in (True, False) for q in questions["questions"] if q["answerable"] is kind]
+    client.decide_questions(questions["set_id"], None, few)
+    client.decide_questions(questions["set_id"], True, [few[0], few[-1]])
+    run = client.start_eval(questions["set_id"], [{"strategy": "extract"}])
+    done = ended(client, run["eval_id"])
+    assert done["state"] == "done", done
+    result = client.eval_result(run["eval_id"])
+    (only,) = result["configurations"]
+    assert {"em", "f1", "contains", "answered"} <= set(only["metrics"])
+    assert any(q["kind"] == "unanswerable" for q in result["questions"])
+
+
+def test_events_resume_and_end_with_the_run(server: RunningServer, client: Client, questions: dict[str, Any]) -> None:
+    run = client.start_eval(questions["set_id"], [{"retriever": "tfidf"}], which="not rejected")
+    with client.eval_events(run["eval_id"]) as stream:
+        states = [data["state"] for _, data in stream]
+    assert states[-1] == "done"
+    url = f"{server.api_url}/v1/evals/{run['eval_id']}/events"
+    told = httpx.get(url, trust_env=False).text
+    last = told.rsplit("id: ", 1)[1].split("\n")[0]
+    assert httpx.get(url, headers={"Last-Event-ID": last}, trust_env=False).text == ""
+
+
+def test_a_table_is_read_by_its_mapping(client: Client, towns: str) -> None:
+    rows = (
+        "Query,Gold,File\nHow long is the bridge of Alby?,100 metres,Alby.md\nWho rules the moon?,,\nx,y,Nowhere.md\n"
+    )
+    seen = client.import_questions(towns, rows, "csv", None)
+    assert seen["columns"] == ["Query", "Gold", "File"]
+    assert seen["mapping"] == {"question": "Query", "answers": "Gold", "document": "File"}
+    kept = client.import_questions(towns, rows, "csv", seen["mapping"], name="mine")
+    assert (kept["n"], kept["n_unanswerable"], kept["origin"]["left_out"]) == (2, 1, 1)
+    assert "Nowhere.md" in kept["origin"]["problems"][0]
+    (gold,) = kept["questions"][0]["gold"]
+    assert client.document_text(gold["doc_id"])[gold["start"] : gold["end"]] == "100 metres"
+    with pytest.raises(ApiError, match="no column 'Nope'"):
+        client.import_questions(towns, rows, "csv", {"question": "Nope"})
+
+
+def test_what_does_not_go_together_is_refused(client: Client, questions: dict[str, Any]) -> None:
+    set_id = questions["set_id"]
+    for configurations, said in (
+        ([{"retriever": "bm25"}, {"retriever": "bm25"}], "the same"),
+        ([{"retriever": "bm25"}, {"strategy": "extract"}], "searches with searches"),
+        ([{"strategy": "extract", "retriever": "bm25"}], "leave out"),
+    ):
+        with pytest.raises(ApiError, match=said):
+            client.start_eval(set_id, configurations, which="not rejected")
+
+
+@pytest.mark.slow
+def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, model_cache: Path) -> None:
+    with openbook_server(tmp_path) as running, running.client() as client:
+        client.create_collection("towns")
+        files = [(f"{town}.md", io.BytesIO(document(n).encode())) for n, town in enumerate(TOWNS)]
+        for job in client.upload("towns", files):
+            assert settled(client, job["job_id"], 120.0)["state"] == "ready"
+        made = client.make_questions("towns", 24)
+        started = client.start_eval(
+            made["set_id"],
+            [{"retriever": "bm25"}, {"retriever": "hybrid"}, {"retriever": "dense"}],
+            which="not rejected",
+        )
+        os.kill(api_pid(running), signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                client.health()
+                break
+            except ServerUnreachable:
+                time.sleep(0.2)
+        done = ended(client, started["eval_id"])
+        assert done["state"] == "done", json.dumps(done)
+        assert all(c["n"] == done["n_questions"] for c in client.eval_result(started["eval_id"])["configurations"])
+
+
+def test_a_purged_document_takes_its_questions_and_all_answers_along(client: Client) -> None:
+    client.create_collection("purged")
+    jobs = client.upload("purged", [(f"{TOWNS[n]}.md", io.BytesIO(document(n).encode())) for n in range(3)])
+    gone, *_ = [settled(client, job["job_id"], 120.0)["doc_id"] for job in jobs]
+    made = client.make_questions("purged", 12, unanswerable=0)
+    run = ended(client, client.start_eval(made["set_id"], [{"retriever": "bm25"}], which="not rejected")["eval_id"])
+    client.purge_document(str(gone))
+    left = client.question_set(made["set_id"])["questions"]
+    assert 0 < len(left) < made["n"]
+    assert all(gold["doc_id"] != gone for question in left for gold in question["gold"])
+    assert client.eval_result(run["eval_id"])["configurations"][0]["n"] == 0
+
+
+def test_the_report_holds_all_it_needs(client: Client, questions: dict[str, Any]) -> None:
+    configurations = [{"retriever": "bm25"}, {"retriever": "tfidf"}]
+    run = ended(client, client.start_eval(questions["set_id"], configurations, which="not rejected")["eval_id"])
+    page = client.eval_report(run["eval_id"])
+    assert "B − A = " in page and "<svg" in page and run["questions_sha256"] in page
+    assert all(key in page for key in run["result_keys"])
+    assert "http://" not in page and "https://" not in page and "<script" not in page

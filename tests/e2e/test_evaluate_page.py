@@ -1,0 +1,68 @@
+"""The page Evaluate in a real browser: questions made, some approved, two ways compared, the report taken."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.app.test_evals import TOWNS, document
+from tests.e2e.conftest import Site
+from tests.support.jobs import settled
+
+pytestmark = pytest.mark.browser
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def collection(site: Site) -> str:
+    site.api.create_collection("evaluated")
+    files = [(f"{town}.md", io.BytesIO(document(n).encode())) for n, town in enumerate(TOWNS)]
+    for job in site.api.upload("evaluated", files):
+        assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
+    return "evaluated"
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).first.click()
+    page.get_by_role("option", name=option).first.click()
+
+
+def test_from_questions_to_a_report(site: Site, open_page: OpenPage, collection: str, tmp_path: Path) -> None:
+    page = open_page()
+    page.goto(f"{site.ui_url}/evaluate")
+    choose(page, "Collection", collection)
+    page.get_by_role("button", name="Make questions").click()
+    expect(page.get_by_text("questions were made")).to_be_visible()
+    page.get_by_role("button", name="Approve", exact=True).first.click()
+    expect(page.get_by_text("None here.")).to_have_count(0)
+    page.get_by_role("button", name=re.compile("^Approve all")).click()
+    expect(page.get_by_text("None here.")).to_be_visible()
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_text(re.compile(r"^the \d+ approved$"))).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("B − A = ").first).to_be_visible(timeout=90_000)
+    expect(page.locator(".ob-table")).to_contain_text("B = hybrid")
+    expect(page.get_by_text("Question by question")).to_be_visible()
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="Report").click()
+    begun.value.save_as(tmp_path / "report.html")
+    assert "B − A = " in (tmp_path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+def test_it_fits_and_reads_well(site: Site, open_page: OpenPage, collection: str, width: int, scheme: str) -> None:
+    made = site.api.make_questions(collection, 10, name=f"fits {width} <img src=x>")
+    run = site.api.start_eval(made["set_id"], [{"retriever": "bm25"}, {"retriever": "tfidf"}], which="not rejected")
+    with site.api.eval_events(run["eval_id"]) as stream:
+        assert [data["state"] for _, data in stream][-1] == "done"
+    page = open_page(width=width, scheme=scheme, touch=width < 500)
+    page.goto(f"{site.ui_url}/evaluate")
+    choose(page, "Collection", collection)
+    expect(page.locator(".ob-table")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("[data-testid=stMain] img[src=x]").count() == 0
