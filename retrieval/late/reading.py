@@ -18,33 +18,34 @@ from retrieval.late.packed import VERSION, Packed, pack
 def read_passages(encoder: Encoder, texts: Sequence[str]) -> list[Vectors]:
     """Per text its word pieces (n_tokens, dim), L2-normalised, of all its windows one after the other.
 
-    The first window is read as the encoder reads the text itself, cut where it is full; the tokens of the sentence that was cut
-    are left to the next one. Special tokens are left out where they can be told: they are much alike in every text.
+    Special tokens are left out where they can be told: they are much alike in every text.
     """
-    return _to_their_ends(encoder, texts, encoder.encode_tokens(texts))
+    return _to_their_ends(encoder, texts, None)
 
 
 def read_both(encoder: JointEncoder, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
     """``encode_documents`` and ``read_passages``; what fits the window is read once for both."""
-    vectors, beginnings = encoder.encode_both(texts)
-    return vectors, _to_their_ends(encoder, texts, beginnings)
+    vectors, tokens = encoder.encode_both(texts)
+    return vectors, _to_their_ends(encoder, texts, tokens)
 
 
-def _to_their_ends(encoder: Encoder, texts: Sequence[str], beginnings: Sequence[Vectors]) -> list[Vectors]:
+def _to_their_ends(encoder: Encoder, texts: Sequence[str], known: Sequence[Vectors] | None) -> list[Vectors]:
     """
     Args:
-        beginnings: what ``encode_tokens`` gives of the texts.
+        known: what ``encode_tokens`` gives of the texts, if that was read. It serves those that fit the window; of a
+            longer one it ends within a sentence, and windows of whole sentences find better (docs/results/reranking.md).
     """
-    parts: list[list[Vectors]] = []
-    rest: list[tuple[int, str]] = []
-    for i, (text, vectors) in enumerate(zip(texts, beginnings, strict=True)):
-        inner, runs = inner_vectors(encoder, text, vectors), windows(text, encoder)
+    parts: list[list[Vectors]] = [[] for _ in texts]
+    pieces: list[tuple[int, str]] = []
+    for i, text in enumerate(texts):
+        runs = windows(text, encoder)
         if len(runs) > 1:
-            within = sum(end <= runs[0][1] for _, end in encoder.tokenizer.spans(text))
-            inner = inner[:within]
-            rest += [(i, text[a:b]) for a, b in runs[1:]]
-        parts.append([inner])
-    for (i, piece), vectors in zip(rest, encoder.encode_tokens([p for _, p in rest]), strict=True):
+            pieces += [(i, text[a:b]) for a, b in runs]
+        elif known is None:
+            pieces.append((i, text))
+        else:
+            parts[i].append(inner_vectors(encoder, text, known[i]))
+    for (i, piece), vectors in zip(pieces, encoder.encode_tokens([p for _, p in pieces]), strict=True):
         parts[i].append(inner_vectors(encoder, piece, vectors))
     return [np.concatenate(p) for p in parts]
 
