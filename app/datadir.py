@@ -12,6 +12,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from core.database import make_private
 from core.errors import DataDirLocked, StorageFailed
 
 LOCK_FILE = "lock"
@@ -91,7 +92,7 @@ def find_server(data_dir: Path) -> ServerAddress | None:
 
 def _open(path: Path) -> int:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
         if e.errno == errno.ENOSPC:

@@ -55,9 +55,17 @@ class Database:
         self.engine.dispose()
 
 
+def make_private(data_dir: Path) -> None:
+    """Makes the data directory where there is none, for its owner's eyes only: everybody's documents are in it.
+
+    One that is there already keeps the rights that somebody gave it.
+    """
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def open_database(data_dir: Path) -> Database:
     """Opens ``openbook.db`` in ``data_dir`` (made if absent) in WAL mode with full synchronisation."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(data_dir)
     engine = create_engine(
         f"sqlite:///{data_dir / DATABASE_FILE}", connect_args={"timeout": 30, "check_same_thread": False}
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.datadir import DataDirLock, ServerAddress, announce_server, find_server, is_locked
+from core.database import open_database
 from core.errors import DataDirLocked, StorageFailed
 
 HOLD = """
@@ -60,3 +61,15 @@ def test_a_data_directory_that_is_a_file_is_one_clear_line(tmp_path: Path) -> No
     (tmp_path / "data").write_text("not a folder")
     with pytest.raises(StorageFailed, match=r"cannot use .*data as the data directory"):
         DataDirLock(tmp_path / "data").acquire()
+
+
+def test_a_new_data_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    made, given = tmp_path / "made", tmp_path / "given"
+    given.mkdir(mode=0o750)
+    for folder in (made, given):
+        lock = DataDirLock(folder)
+        lock.acquire()
+        lock.release()
+        open_database(folder).close()
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert stat.S_IMODE(given.stat().st_mode) == 0o750  # as somebody chose
