@@ -86,6 +86,7 @@ def test_the_setting_is_for_what_is_added_from_now_on_and_says_what_it_does_not_
         "name": "changing",
         "pii": "redact",
         "late": False,
+        "tokens": True,
         "unlike": 1,
     }
     assert next(c for c in client.collections() if c["name"] == "changing")["pii"] == "redact"

@@ -137,7 +137,7 @@ def test_wrong_usage_is_said(tune: Callable[..., tuple[int, str, str]], argument
 def test_a_search_says_what_was_done_to_its_query(stubborn: RunningServer) -> None:
     with stubborn.client() as client:
         wait_for_lm(client, timeout_s=60)
-        asked = {"query": "where is kx-4370?", "collections": ["parts"], "k": 3}
+        asked = {"query": "where is kx-4370?", "collections": ["parts"], "k": 3, "rerank": False}
         plain = httpx.post(f"{stubborn.api_url}/v1/search", json=asked, trust_env=False).json()
         assert "plan" not in plain
         found = httpx.post(

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from app.chats import Chats
+from app.eval_runs import EvalRuns
+from app.eval_sets import EvalSets
 from app.traces import Traces
 from app.upkeep.archive import write_archive
 from app.upkeep.backup import Backup, sweep_leftovers
@@ -188,6 +190,8 @@ def test_a_killed_purge_is_finished_at_the_next_start_or_never_began(data: Path,
                 ledger=Ledger(),
                 chats=Chats(lib.database),
                 traces=Traces(lib.database),
+                eval_sets=EvalSets(lib.database),
+                eval_runs=EvalRuns(lib.database),
                 engine=lib.engine,
                 recent=RecentPurges(),
                 data_dir=folder,

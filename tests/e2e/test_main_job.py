@@ -184,6 +184,7 @@ def test_an_answer_that_breaks_off_says_why_and_says_it_after_a_reload(
     expect(page.locator(".ob-answer").last).to_contain_text("Half an answer")
 
 
+@pytest.mark.slow
 def test_showing_hostile_text_fetches_nothing(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
     name = f"lighthouse-{next(NUMBER)}"
     site.api.create_collection(name)
@@ -200,7 +201,8 @@ def test_showing_hostile_text_fetches_nothing(site: Site, open_page: OpenPage, t
         page = open_page()
         page.goto(f"{site.ui_url}/?chat={chat['chat_id']}")
         ask(page, "Please show the payloads")
-        expect(page.locator(".ob-answer").last).to_contain_text("That was all.")
+        # Each of its two hundred sentences is checked as it closes, which takes a small machine its time.
+        expect(page.locator(".ob-answer").last).to_contain_text("That was all.", timeout=150_000)
         expect(page.locator(".ob-answer .ob-caret")).to_have_count(0)
         assert len(HOSTILE) >= 200
         assert page.locator(".ob-answer").last.inner_text().count("/canary/") >= 200  # all of them are shown

@@ -48,12 +48,14 @@ def test_a_hit_shows_its_way_and_why(site: Site, open_page: OpenPage, collection
     search(page, site, collection)
     first = page.locator(".st-key-card-hit-1")
     expect(first.locator(".ob-hit-text strong")).to_have_text("The keeper kept eleven geese.")
-    assert first.locator(".ob-way-stage").all_inner_texts() == ["Words (BM25)", "Meaning (dense)", "Fused"]
+    assert first.locator(".ob-way-stage").all_inner_texts() == [
+        "Words (BM25)", "Meaning (dense)", "Fused", "Late interaction", "Reranked",
+    ]  # fmt: skip
     first.get_by_text("Why this one").click()
     expect(first.get_by_text("Matched words")).to_be_visible()
     expect(first.locator(".ob-tokens")).to_contain_text("geese")
     expect(page.get_by_text("Nearly found")).to_be_visible()
-    expect(page.locator(".ob-miss").first).to_contain_text("less than that of the last hit")
+    expect(page.locator(".ob-miss").first).to_contain_text("before reranking, which put it below place 10")
     assert page.locator(".ob-miss img, .ob-way img").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
