@@ -181,6 +181,7 @@ def test_a_separable_task_is_learnt(base: Base, mined: Mined, tmp_path: Path) ->
     assert outcome.progress.best == 1.0  # "good" is put first everywhere; the order before had it last
 
 
+@pytest.mark.slow
 def test_the_teacher_alone_teaches_as_well(base: Base, mined: Mined, tmp_path: Path) -> None:
     trained(base, mined, tmp_path, "--steps", "40", "--dev-every", "20", "--distill", "1.0")
     first, last = log_of(tmp_path)
@@ -196,6 +197,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(base: Base
     assert not torch.equal(a["classifier.weight"], c["classifier.weight"])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_one_without_a_stop_ends(
     base: Base, mined: Mined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +314,7 @@ def test_three_layers_of_the_packaged_model_may_ship_and_are_read_back_from_half
 # ---------------------------------------------------------------- the encoder
 
 
+@pytest.mark.slow
 def test_the_encoder_learns_to_put_the_positive_nearest(base: Base, tmp_path: Path) -> None:
     mined = toy(20)
     model = build(base, "mean", 3)
