@@ -19,6 +19,10 @@ from tests.support.jobs import settled
 from tests.support.servers import RunningServer, openbook_server
 
 # Part numbers: terms tell them apart, vectors hardly. So a server that fuses by vectors alone can be bettered.
+pytestmark = (
+    pytest.mark.slow
+)  # two servers and thirty questions; the grid, the choice and the client are tested fast elsewhere
+
 HALL = "The hall stands beside the river, where barges bring grain, timber and stone from the hills in spring. " * 6
 CODES = [f"kx-{4000 + 37 * i}" for i in range(30)]
 

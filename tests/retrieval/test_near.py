@@ -269,7 +269,7 @@ class Nearness(RuleBasedStateMachine):
                 assert {first[0].chunk.doc_id, *first[0].duplicates} == mine
 
 
-TestNearness = Nearness.TestCase
+TestNearness = pytest.mark.slow(Nearness.TestCase)
 TestNearness.settings = settings(
     max_examples=15, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
 )
