@@ -15,6 +15,7 @@ from typing import Literal
 import psutil
 
 from app.datadir import find_server, is_locked
+from app.wiring import build_names
 from core.errors import ModelUnavailable
 from core.settings import Settings
 from ingest.parse.ocr import chosen_languages, debian_packages, has_orientation, installed_languages, missing_ocr
@@ -51,6 +52,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_gpu(),
         *(_weights(model.name, model) for model in (MINILM, SMOLLM2)),
         _ocr(settings),
+        _names(settings),
         *_packages(),
         _server(settings.data_dir),
     ]
@@ -158,6 +160,19 @@ def _ocr(settings: Settings) -> Finding:
     if not has_orientation():
         text += "; pages on their side need apt install tesseract-ocr-osd"
     return Finding(topic="OCR", state="ok", text=text)
+
+
+def _names(settings: Settings) -> Finding:
+    """Whether people's names can be found where personal data are flagged or redacted."""
+    names = build_names(settings)
+    if names is None:
+        text = "not looked for in personal data: set OPENBOOK_PII_NAMES_MODEL to a token-classification model"
+        return Finding(topic="Names", state="note", text=text)
+    try:
+        names.load()
+    except ModelUnavailable as e:
+        return Finding(topic="Names", state="missing", text=e.message)
+    return Finding(topic="Names", state="ok", text=f"{settings.pii_names_model} finds people's names")
 
 
 def _packages() -> list[Finding]:

@@ -44,6 +44,7 @@ class Pii(TypedDict):
     email: int
     phone: int
     iban: int
+    name: NotRequired[int]  # only where a model looked for people's names
 
 
 class Heading(TypedDict):

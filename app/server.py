@@ -37,7 +37,7 @@ from app.traces import Traces
 from app.upkeep.backup import sweep_leftovers
 from app.upkeep.purge import finish_purge
 from app.upkeep.restore import finish_restore
-from app.wiring import MIGRATIONS
+from app.wiring import MIGRATIONS, build_names
 from core.database import migrate, open_database
 from core.errors import OpenbookError, StorageFailed
 from core.offload import Offload
@@ -86,6 +86,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         sandbox=Sandbox(parse_limits(settings)),
         worker_token=secrets.token_urlsafe(32),
         searching=Searching(settings),
+        names=build_names(settings),
     )
     try:
         yield services

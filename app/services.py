@@ -23,7 +23,7 @@ from app.upkeep.purge import RecentPurges
 from core.database import Database
 from core.errors import NotReady
 from core.offload import Offload
-from core.protocols import Encoder, Verifier
+from core.protocols import Encoder, NameFinder, Verifier
 from core.settings import Settings
 from ingest.language import LanguageGuesser
 from ingest.ledger import Ledger
@@ -89,6 +89,7 @@ class Services:
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
     languages: LanguageGuesser = field(default_factory=LanguageGuesser)
+    names: NameFinder | None = None  # of previews; the worker has its own
     previews: int = 0  # files that are being looked at before they are stored
     publisher: Publisher = field(default_factory=Publisher)
     loading: dict[str, Loading] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from core.errors import InvalidRequest
-from core.protocols import Encoder, LanguageModel, Verifier
+from core.protocols import Encoder, LanguageModel, NameFinder, Verifier
 from core.settings import Settings, load_settings
 from lm.queue import LMQueue
 
@@ -31,6 +31,10 @@ GPU_DEFAULTS: dict[str, Any] = {
 
 
 RerankerName: TypeAlias = Literal["none", "late", "cross-encoder", "mix"]
+
+
+class LoadableNames(NameFinder, Protocol):
+    def load(self) -> None: ...
 
 
 class LoadableEncoder(Encoder, Protocol):
@@ -202,6 +206,16 @@ def build_lm(settings: Settings) -> LoadableLM | None:
 def build_queue(settings: Settings, lm: LanguageModel) -> LMQueue:
     """The bounded, fair queue in front of a model; belongs to the event loop that uses it."""
     return LMQueue(lm, max_waiting=settings.lm_queue, max_running=LM_CONCURRENCY[settings.lm_runtime])
+
+
+def build_names(settings: Settings) -> LoadableNames | None:
+    """What finds people's names in collections that flag or redact personal data, not yet loaded; None if settings name
+    no model."""
+    if not settings.pii_names_model:
+        return None
+    from models.person_names import PersonNames
+
+    return PersonNames(settings.pii_names_model)
 
 
 def build_verifier(settings: Settings, encoder: Encoder | None = None) -> Verifier:

@@ -23,8 +23,9 @@ from app.opening import Opener
 from app.parent import die_with_parent
 from app.pipelines import Encoders, with_pipeline
 from app.telling import Telling, deliver, fail, wait_for_server, work_off
+from app.wiring import build_names
 from core.errors import OpenbookError, RunCancelled, UnsupportedType
-from core.protocols import Encoder
+from core.protocols import Encoder, NameFinder
 from core.settings import Settings, load_settings
 from core.types import Document
 from ingest.fetch.permission import Permission
@@ -41,11 +42,12 @@ FETCHERS = 2  # threads: a slow site holds up one of them
 
 
 class Worker:
-    """One of several in this process, each with its own parsing child; they share the encoders."""
+    """One of several in this process, each with its own parsing child; they share the encoders and the model for names."""
 
-    def __init__(self, settings: Settings, encoders: Encoders, http: httpx.Client) -> None:
+    def __init__(self, settings: Settings, encoders: Encoders, names: NameFinder | None, http: httpx.Client) -> None:
         self._settings = settings
         self._encoders = encoders
+        self._names = names
         self._http = http
         self._sandbox = Sandbox(parse_limits(settings))
         self._opener = Opener(http, self._sandbox, settings.max_sitemap_pages)
@@ -118,6 +120,7 @@ class Worker:
                 cancelled=lambda: told.cancel,
                 sandbox=self._sandbox,
                 languages=self._languages,
+                names=self._names,
                 tokens=task.tokens,
             )
         except UnsupportedType as e:
@@ -151,13 +154,14 @@ def main() -> int:
         permission = Permission(fetching)
         encoders = Encoders()
         encoders.get(settings)
+        names = build_names(settings)
     except OpenbookError as e:
         logger.error("%s", e.message)
         return 1
     # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk. Pages are
     # fetched meanwhile, which takes little but waiting.
     runs: list[Callable[[httpx.Client], None]] = [
-        lambda http: Worker(settings, encoders, http).run() for _ in range(settings.ingest_workers)
+        lambda http: Worker(settings, encoders, names, http).run() for _ in range(settings.ingest_workers)
     ]
     runs += [lambda http: Fetcher(http, fetching, permission).run() for _ in range(FETCHERS)]
     threads = [

@@ -199,6 +199,14 @@ class Strategy(Protocol):
     ) -> AsyncIterator[Event]: ...
 
 
+class NameFinder(Protocol):
+    """Finds people's names."""
+
+    def find(self, text: str, tick: Callable[[], None]) -> list[tuple[int, int]]:
+        """Code point spans in order, apart from each other; ``tick`` is called now and then, and may raise to end it."""
+        ...
+
+
 class Verifier(Protocol):
     """``evidence`` are the texts that the claim cites, jointly."""
 

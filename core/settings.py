@@ -73,6 +73,8 @@ class Settings(BaseModel):
     embed_context: Literal["none", "title", "headings"] = "none"
     # Where phone numbers without a country code are taken to be from, where a collection asks for them to be found.
     phone_regions: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ("US",)
+    # What finds people's names there: a folder or a hub name of a token-classification model; "": names are not looked for.
+    pii_names_model: str = ""
     max_upload_bytes: int = Field(100 * 2**20, ge=1)
     max_batch_files: int = Field(1000, ge=1)
     max_queued_jobs: int = Field(20_000, ge=1)

@@ -1,7 +1,8 @@
-"""Personal data that can be told by its form: e-mail addresses, phone numbers, IBANs. It finds, counts and replaces.
+"""Personal data: e-mail addresses, phone numbers and IBANs by their form, and people's names where there is a model
+that knows them (``core.protocols.NameFinder``; none is part of this product). It finds, counts and replaces.
 
-People's names are not among them: that needs a trained recogniser, and none is part of this product. Neither is an
-address that was written to mislead ("jo at example dot com"), or one that a line break cuts in two.
+Not found is an address that was written to mislead ("jo at example dot com"), or one that a line break cuts in two.
+Names are looked for once, in the text as it was: what a model would take for a name after that is not looked at.
 
 Offsets are code points. Everything is linear in the text: candidates are found by bounded expressions, and only they
 are looked at by the libraries that know (``phonenumbers``, ``stdnum``).
@@ -12,18 +13,20 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from core.protocols import NameFinder
+from ingest.known_names import KnownNames
 from ingest.parse.document import OCR_WORDS, Heading, Page, ParsedDocument
 
-PiiKind = Literal["email", "phone", "iban"]
+PiiKind = Literal["email", "phone", "iban", "name"]
 
 # Changes whenever other things are found: part of the pipeline's version.
 PII_VERSION = "1"
-KINDS: tuple[PiiKind, ...] = ("email", "phone", "iban")
-MARKERS: dict[PiiKind, str] = {"email": "[e-mail]", "phone": "[phone]", "iban": "[IBAN]"}
+KINDS: tuple[PiiKind, ...] = ("email", "phone", "iban")  # those that are told by their form
+MARKERS: dict[PiiKind, str] = {"email": "[e-mail]", "phone": "[phone]", "iban": "[IBAN]", "name": "[name]"}
 
 _AT = re.compile("[@＠﹫]")
 _LOCAL = re.compile(r"[\w.%+&'’!#$*/=?^`{|}~-]{1,64}\Z")
@@ -48,13 +51,31 @@ def _nothing() -> None:
     pass
 
 
-def find_pii(text: str, regions: Sequence[str] = ("US",), tick: Callable[[], None] = _nothing) -> list[Found]:
+def find_pii(
+    text: str,
+    regions: Sequence[str] = ("US",),
+    tick: Callable[[], None] = _nothing,
+    names: NameFinder | None = None,
+) -> list[Found]:
     """What there is, in order, no two overlapping.
 
     Args:
         regions: ISO 3166 codes; a number without a country code is taken as one of these.
         tick: called now and then in a long text; what it raises ends the search.
+        names: finds people's names, which are not looked for without it.
     """
+    found = _of_a_form(text, regions, tick)
+    return _with_names(text, found, KnownNames.of(text, names.find(text, tick))) if names is not None else found
+
+
+def _with_names(text: str, found: list[Found], known: KnownNames) -> list[Found]:
+    """``found`` and the names that are no part of it: "jane" of an address is in its address."""
+    taken = [(f.start, f.end) for f in found]
+    named = (Found(start, end, "name") for start, end in known.spans(text))
+    return sorted([*found, *(f for f in named if not _overlaps(f, taken))])
+
+
+def _of_a_form(text: str, regions: Sequence[str], tick: Callable[[], None]) -> list[Found]:
     spans: list[Found] = []
     # An IBAN may hold what could be a phone number, and an address may be made of one.
     for finder in (_emails(text), _ibans(text)):
@@ -149,10 +170,10 @@ def _phones(text: str, start: int, end: int, regions: Sequence[str]) -> Iterator
             yield Found(first, start + match.end, "phone")
 
 
-def count_pii(found: Sequence[Found]) -> dict[str, int]:
-    """How many of each kind, zeros included."""
+def count_pii(found: Sequence[Found], *, names: bool = False) -> dict[str, int]:
+    """How many of each kind, zeros included; of names only where they were looked for."""
     counts = Counter(f.kind for f in found)
-    return {kind: counts[kind] for kind in KINDS}
+    return {kind: counts[kind] for kind in (*KINDS, "name")[: 4 if names else 3]}
 
 
 def redact_text(text: str, regions: Sequence[str] = ("US",)) -> str:
@@ -179,21 +200,28 @@ def _blunt(text: str, regions: Sequence[str]) -> str:
 
 
 def redact_document(
-    parsed: ParsedDocument, regions: Sequence[str] = ("US",), tick: Callable[[], None] = _nothing
+    parsed: ParsedDocument,
+    regions: Sequence[str] = ("US",),
+    tick: Callable[[], None] = _nothing,
+    names: NameFinder | None = None,
 ) -> tuple[ParsedDocument, dict[str, int]]:
     """The document without them, in text, title, headings, metadata and warnings; and how many were in the text.
 
-    Pages and headings keep their places.
+    Pages and headings keep their places. With ``names`` the author that the file names goes as a whole, and a name that
+    was found anywhere is one everywhere.
     """
-    counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+    counts: Counter[str] = Counter(dict.fromkeys(KINDS if names is None else (*KINDS, "name"), 0))
     text, pages, headings = parsed.text, parsed.pages, parsed.headings
     # Where the words of a scan lie is for pictures of its pages, which are not shown; and it holds the words.
     metadata = {key: value for key, value in parsed.metadata.items() if key != OCR_WORDS}
-    for _ in range(_MAX_ROUNDS):
-        found = find_pii(text, regions, tick)
+    known = _names_in(parsed, metadata, tick, names) if names is not None else None
+    for n in range(_MAX_ROUNDS):
+        found = _of_a_form(text, regions, tick)
+        if known is not None and n == 0:
+            found = _with_names(text, found, known)
         if not found:
             break
-        counts.update(count_pii(found))
+        counts.update(count_pii(found, names=known is not None))
         moved = _Moved(found)
         text = _replaced(text, found)
         pages = tuple(Page(p.number, moved.at(p.start), moved.at(p.end)) for p in pages)
@@ -205,9 +233,12 @@ def redact_document(
     else:
         text = _blunt(text, regions)  # as long as before
 
+    if known is not None and metadata.get("author"):
+        metadata["author"] = MARKERS["name"]
+
     def clean(value: Any) -> Any:
         if isinstance(value, str):
-            return redact_text(value, regions)
+            return redact_text(_without(value, known), regions)
         if isinstance(value, dict):
             return {clean(key): clean(inner) for key, inner in value.items()}
         if isinstance(value, list | tuple):
@@ -224,6 +255,33 @@ def redact_document(
         warnings=tuple(w._replace(message=clean(w.message)) for w in parsed.warnings),
     )
     return redacted, dict(counts)
+
+
+def _names_in(
+    parsed: ParsedDocument, metadata: Mapping[str, Any], tick: Callable[[], None], names: NameFinder
+) -> KnownNames:
+    """The names in all that is stored of a document."""
+    said = [parsed.title, *(w.message for w in parsed.warnings), *_strings(metadata)]
+    known = KnownNames.of(parsed.text, names.find(parsed.text, tick))
+    beside = "\n\n".join(said)  # together, since a name is told by what stands around it
+    return known.also(beside, names.find(beside, tick))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _without(text: str, known: KnownNames | None) -> str:
+    if known is None:
+        return text
+    return _replaced(text, [Found(start, end, "name") for start, end in known.spans(text, alone=True)])
 
 
 class _Moved:

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.errors import RunCancelled
 from core.ids import document_id
-from core.protocols import Embed, Encoder, JointEncoder, Tokenizer
+from core.protocols import Embed, Encoder, JointEncoder, NameFinder, Tokenizer
 from core.settings import Settings
 from core.types import Chunk, Document, PageSpan, PiiMode, Vectors
 from ingest.chunk.choose import ChunkerName, chunker_version, cut
@@ -97,6 +97,7 @@ def understand(
     pii: PiiMode = "off",
     sandbox: Sandbox | None = None,
     languages: LanguageGuesser | None = None,
+    names: NameFinder | None = None,
     seconds: dict[str, float] | None = None,
 ) -> Understood:
     """Parses the file at ``path`` and cuts it. Nothing is encoded, but that ``semantic`` looks at vectors to cut.
@@ -115,7 +116,7 @@ def understand(
 
     tick = _ticking(lambda: report("parsing", _PARSED), cancelled)
     with _timed(seconds, "facts"):
-        parsed = _with_facts(parsed, pii, settings, languages or LanguageGuesser(), tick)
+        parsed = _with_facts(parsed, pii, settings, languages or LanguageGuesser(), tick, names)
     document = to_document(parsed, collection=collection, uri=uri, sha256=sha256)
     max_tokens, overlap = chunk_budget(settings, encoder)
     with _timed(seconds, "chunk"):
@@ -147,6 +148,7 @@ def process(
     pii: PiiMode = "off",
     sandbox: Sandbox | None = None,
     languages: LanguageGuesser | None = None,
+    names: NameFinder | None = None,
     tokens: bool = False,
 ) -> Processed:
     """Parses, chunks and encodes the file at ``path``.
@@ -157,15 +159,17 @@ def process(
         report: told the stage and the progress of the whole job, at least once a second while the parser works.
         cancelled: asked all the time while parsing, and between batches while encoding.
         chunker: by default that of the settings.
-        pii: what is done about e-mail addresses, phone numbers and IBANs.
+        pii: what is done about e-mail addresses, phone numbers and IBANs, and people's names if there are ``names``.
         sandbox: the parsing child to use, kept by callers with many files; without one a child is made for this file.
         languages: kept by callers with many files: the first guess loads for half a second.
+        names: finds people's names; None where the settings name no model for that.
         tokens: whether token vectors are wanted beside the vectors. They are given if this encoder makes them in the
             same pass, of the chunks' own text.
 
     Raises:
         RunCancelled: ``cancelled()`` became true.
         ParseFailed and its kin, TooLarge: the file could not be taken in; the message says why.
+        ModelUnavailable: personal data are asked for, and the model for names cannot be had.
     """
     seconds: dict[str, float] = {}
     read = understand(
@@ -182,6 +186,7 @@ def process(
         pii=pii,
         sandbox=sandbox,
         languages=languages,
+        names=names,
         seconds=seconds,
     )
     document, chunks = read.document, read.chunks
@@ -220,6 +225,8 @@ def process(
 def version_of(settings: Settings, encoder: Encoder, chunker: ChunkerName | None = None, pii: PiiMode = "off") -> str:
     """The ``chunker_version`` that ``process`` gives: what has it already need not be processed again."""
     treated = "" if pii == "off" else f"{pii}{PII_VERSION}.{'.'.join(settings.phone_regions)}"
+    if treated and settings.pii_names_model:
+        treated += f".names={settings.pii_names_model}"
     return chunker_version(
         chunker or settings.chunker,
         *chunk_budget(settings, encoder),
@@ -236,7 +243,12 @@ def chunk_budget(settings: Settings, encoder: Encoder) -> tuple[int, int]:
 
 
 def _with_facts(
-    parsed: ParsedDocument, pii: PiiMode, settings: Settings, languages: LanguageGuesser, tick: Callable[[], None]
+    parsed: ParsedDocument,
+    pii: PiiMode,
+    settings: Settings,
+    languages: LanguageGuesser,
+    tick: Callable[[], None],
+    names: NameFinder | None,
 ) -> ParsedDocument:
     """With its language, and with personal data counted or gone, as ``pii`` says."""
     metadata = dict(parsed.metadata)
@@ -250,9 +262,10 @@ def _with_facts(
         case "off":
             return parsed
         case "flag":
-            counts = count_pii(find_pii(parsed.text, settings.phone_regions, tick))
+            found = find_pii(parsed.text, settings.phone_regions, tick, names)
+            counts = count_pii(found, names=names is not None)
         case "redact":
-            parsed, counts = redact_document(parsed, settings.phone_regions, tick)
+            parsed, counts = redact_document(parsed, settings.phone_regions, tick, names)
     return replace(parsed, metadata={**parsed.metadata, "pii": {"mode": pii, **counts}})
 
 

@@ -28,7 +28,9 @@ class NewCollection(BaseModel):
         examples=["filings"], description="1 to 63 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
     )
     pii: PiiMode = Field(
-        "off", description="e-mail addresses, phone numbers and IBANs in what is added: count or take out"
+        "off",
+        description="e-mail addresses, phone numbers, IBANs (and names, with `pii_names_model`) in what is added: "
+        "count or take out",
     )
     late: bool = Field(False, description="index its passages token by token, so that they can be searched with `late`")
     tokens: bool | None = Field(

@@ -120,6 +120,7 @@ async def _understood(
                 pii=pii,
                 sandbox=sandbox,
                 languages=services.languages,
+                names=services.names,
             )
 
     services.previews += 1

@@ -19,7 +19,10 @@ class PiiChoice(enum.StrEnum):
     redact = "redact"
 
 
-PII_HELP = "E-mail addresses, phone numbers and IBANs in what is added: leave, count, or take out before it is stored."
+PII_HELP = (
+    "E-mail addresses, phone numbers, IBANs (and names, with OPENBOOK_PII_NAMES_MODEL) in what is added: leave, count, or "
+    "take out before it is stored."
+)
 PiiOption = Annotated[PiiChoice, typer.Option("--pii", help=PII_HELP)]
 LATE_HELP = "Index its passages token by token, for `search --retriever late`; takes time and room."
 TOKENS_HELP = (

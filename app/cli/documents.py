@@ -43,7 +43,7 @@ def list_documents(collection: Collection, as_json: AsJson = False, data_dir: Da
 def _facts(document: Document) -> list[str]:
     near, pii = document.get("near_duplicates"), document.get("pii")
     facts = [f"{near} near-duplicate{'s' if near != 1 else ''}"] if near else []
-    if pii is not None and (n := pii["email"] + pii["phone"] + pii["iban"]):
+    if pii is not None and (n := pii["email"] + pii["phone"] + pii["iban"] + pii.get("name", 0)):
         facts.append(f"{n} personal data {'redacted' if pii['mode'] == 'redact' else 'found'}")
     return facts
 

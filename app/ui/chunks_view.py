@@ -35,6 +35,7 @@ def pii_text(pii: replies.Pii | None) -> str:
         plural(pii["email"], "e-mail address", "e-mail addresses") if pii["email"] else "",
         plural(pii["phone"], "phone number") if pii["phone"] else "",
         plural(pii["iban"], "IBAN") if pii["iban"] else "",
+        plural(pii["name"], "name") if pii.get("name") else "",
     ]
     named = [c for c in counts if c]
     if not named:

@@ -175,7 +175,8 @@ def _personal_data(collection: replies.Collection) -> None:
         on_change=_change_pii,
         args=(name, key),
         help="E-mail addresses, phone numbers and IBANs in files that you add from now on. What is taken out is in no "
-        "text, index or log; the uploaded file itself stays on the server, to be read again, and is not shown to anybody. People's names are not recognised.",
+        "text, index or log; the uploaded file itself stays on the server, to be read again, and is not shown to anybody. People's names are found "
+        "only where the server is set to a model for them (pii_names_model).",
     )
 
 

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.intake import redacted_name
+from ingest.known_names import KnownNames
 from ingest.parse.document import OCR_WORDS, Heading, Page, ParsedDocument, ParseWarning
 from ingest.pii import MARKERS, count_pii, find_pii, redact_document, redact_text
+from models.person_names import PersonNames
+from tests.support.tiny_models import save_tiny_names
 
 EMAILS = ["jo.doe@example.com", "o'neil+news@sub.example.co.uk", "müller@straße.de", "a_b-c@xn--bcher-kva.example"]
 PHONES = ["(212) 736-5000", "+49 30 901820", "+44 20 7946 0958", "212-736-5000", "+1 212.736.5000"]
@@ -130,6 +133,56 @@ def test_captions_keep_their_places_and_the_words_of_a_scan_are_left_out() -> No
     (moved,) = redacted.metadata["figures"]
     assert redacted.text[moved["start"] : moved["end"]] == "Figure 1. Made by [e-mail]"
     assert OCR_WORDS not in redacted.metadata
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> PersonNames:
+    """A tiny model that knows the names Jane, Doe and Ana."""
+    return PersonNames(str(save_tiny_names(tmp_path_factory.mktemp("names") / "tiny")), device="cpu")
+
+
+def test_names_are_found_beside_what_has_a_form_and_not_within_it(names: PersonNames) -> None:
+    text = "Jane Doe (Jane.Doe@example.com) met Ana."
+    assert [(text[f.start : f.end], f.kind) for f in find_pii(text, names=names)] == [
+        ("Jane Doe", "name"),
+        ("Jane.Doe@example.com", "email"),
+        ("Ana", "name"),
+    ]
+    assert count_pii(find_pii(text, names=names), names=True) == {"email": 1, "phone": 0, "iban": 0, "name": 2}
+    assert [f.kind for f in find_pii(text)] == ["email"], "without a model names are not looked for"
+
+
+def test_names_are_redacted_wherever_the_document_says_them(names: PersonNames) -> None:
+    text = f"Minutes\n\nJane Doe met Ana.\n\nJane Doe left {EMAILS[0]}."
+    figure = {"label": "Figure 1", "page": 1, "start": text.index("Jane"), "end": text.index(" met")}
+    parsed = ParsedDocument(
+        text=text,
+        title="Doe, minutes",
+        mime_type="text/plain",
+        pages=(Page(1, 0, 10), Page(2, text.index("Jane"), len(text))),
+        headings=(Heading(1, "Minutes", 0), Heading(1, "Of Ana", text.index("Jane Doe left"))),
+        metadata={"author": "somebody unheard of", "keywords": ["Ana", "geese"], "figures": [figure]},
+        warnings=(ParseWarning("lost", "Jane Doe.png could not be read"),),
+    )
+    redacted, counts = redact_document(parsed, names=names)
+    assert redacted.text == "Minutes\n\n[name] met [name].\n\n[name] left [e-mail]."
+    assert counts == {"email": 1, "phone": 0, "iban": 0, "name": 3}
+    assert redacted.title == "[name], minutes"
+    assert [h.text for h in redacted.headings] == ["Minutes", "Of [name]"]
+    assert redacted.text[redacted.headings[1].start :].startswith("[name] left")
+    assert redacted.metadata["author"] == "[name]" and redacted.metadata["keywords"] == ["[name]", "geese"]
+    (moved,) = redacted.metadata["figures"]
+    assert redacted.text[moved["start"] : moved["end"]] == "[name]"
+    assert redacted.warnings[0].message == "[name].png could not be read"
+    assert redacted.text[redacted.pages[1].start : redacted.pages[1].end].startswith("[name] met")
+
+
+def test_a_name_of_several_words_that_is_known_is_one_where_the_model_misses_it() -> None:
+    text = "Jane Doe spoke. Then JANE DOE, and Jane Doeling, and Jane Doe; Will will."
+    known = KnownNames.of(text, [(0, 8), (text.index("Will"), text.index(" will."))])
+    assert [text[a:b] for a, b in known.spans(text)] == ["Jane Doe", "Jane Doe", "Will"]
+    assert known.spans("Will of Jane Doe") == [(8, 16)]
+    assert known.spans("Will of Jane Doe", alone=True) == [(0, 4), (8, 16)]
 
 
 def test_counts_name_every_kind() -> None:

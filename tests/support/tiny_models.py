@@ -105,6 +105,54 @@ def save_tiny_grounding(
     return folder
 
 
+NAME_WORDS = ("Jane", "Doe", "Jean", "Luc", "Kowal", "J", "Ana")
+
+
+def save_tiny_names(
+    folder: Path,
+    labels: Sequence[str] = ("O", "B-PER", "I-PER", "B-ORG"),
+    *,
+    max_tokens: int = 32,
+    names: Sequence[str] = NAME_WORDS,
+) -> Path:
+    """Saves a token classifier that tags ``names`` as the second label and every other piece as the first.
+
+    It really computes: a name is a direction of its embeddings, which the layers pass on and the classifier reads.
+    """
+    import torch
+    from transformers import BertConfig, BertForTokenClassification, BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = list(dict.fromkeys([*_vocabulary(), *names, *string.ascii_uppercase, "##ski", "met", "Acme"]))
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+    )
+    model = BertForTokenClassification(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "LayerNorm" not in name:
+                parameter.zero_()
+        words = model.bert.embeddings.word_embeddings.weight
+        words[:, 0] = 1.0
+        for name in names:
+            words[vocabulary.index(name), :2] = torch.tensor([0.0, 1.0])
+        for label in range(min(2, len(labels))):
+            model.classifier.weight[label, label] = 5.0
+    model.save_pretrained(folder)
+    tokenizer = BertTokenizerFast(
+        vocab={piece: i for i, piece in enumerate(vocabulary)}, model_max_length=max_tokens, do_lower_case=False
+    )
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def _vocabulary() -> list[str]:
     symbols = string.ascii_lowercase + string.digits + string.punctuation
     return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *symbols, *(f"##{s}" for s in symbols)]
