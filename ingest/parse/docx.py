@@ -1,7 +1,7 @@
-"""Word documents: paragraphs, headings, lists, tables (as Markdown rows) and foot- and endnotes, in order.
+"""Word documents: paragraphs, headings, lists, tables (as Markdown rows), the text in pictures, and foot- and endnotes.
 
-Left out: deleted text of tracked changes, comments, running heads and feet (said in the metadata), pictures (said
-in a warning), and text that Word would not show (said in a warning). A .docx has no pages until it is printed.
+Left out: deleted text of tracked changes, comments, running heads and feet (said in the metadata), and text that Word
+would not show (said in a warning). A .docx has no pages until it is printed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,16 +17,17 @@ import docx
 from docx.opc.exceptions import PackageNotFoundError
 
 from core.errors import EmptyDocument, ParseFailed
-from core.wording import not_read
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, title_from_filename
-from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.document import Heading, ParsedDocument, ParseLimits
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.html import hidden_warning
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _MC_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _A_BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
 _V_IMAGE = "{urn:schemas-microsoft-com:vml}imagedata"
@@ -38,31 +39,29 @@ _TITLE_WITHIN = 500  # a first heading further down is a chapter's, not the docu
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"))
 
 
-def parse_docx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
+def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
+    """See ``ingest.parse.file.parse_file``; ``pictures`` reads those of the document."""
     check_archive(path, filename, limits)
     try:
         with path.open("rb") as file:
             package = docx.Document(file)
     except (PackageNotFoundError, KeyError, ValueError, zipfile.BadZipFile, SyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged Word document ({type(e).__name__}: {e})", code="damaged") from e
-    writer = _Writer(filename, limits, _heading_levels(package))
+    writer = _Writer(filename, limits, _heading_levels(package), pictures, _images(package))
     writer.blocks(package.element.body)
     writer.notes(package)
     text = "\n\n".join(writer.parts)
-    pictures = _pictures(package)
+    pictures.end_part(writer.own)
     if not text.strip():
-        if pictures:
-            message = f"{filename} has no text, and pictures in Word documents are not read ({pictures} of them): save it as PDF"
-            raise EmptyDocument(message, code="scanned")
+        if pictures.reason:
+            raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
         raise EmptyDocument(f"{filename} is a Word document without text")
-    metadata = _metadata(package)
+    metadata: dict[str, Any] = {**_metadata(package), **pictures.metadata()}
     title = metadata.pop("title", "")
     running = _running_texts(package)
     if running:
         metadata["running_heads"] = running
-    warnings = [*hidden_warning(writer.hidden)]
-    if pictures:
-        warnings.append(ParseWarning("pictures", not_read(pictures, "picture")))
+    warnings = [*hidden_warning(writer.hidden), *pictures.warnings()]
     first = writer.headings[0].text if writer.headings and writer.headings[0].start < _TITLE_WITHIN else ""
     return ParsedDocument(
         text=text,
@@ -74,8 +73,14 @@ def parse_docx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
     )
 
 
-def _pictures(package: Any) -> int:
-    return sum(1 for _ in package.element.body.iter(_A_BLIP, _V_IMAGE))
+def _images(package: Any) -> Callable[[str], bytes | None]:
+    """Looks up the bytes of a picture by the id of its relationship; None if the file does not hold it."""
+
+    def look_up(relationship: str) -> bytes | None:
+        part = package.part.related_parts.get(relationship)
+        return None if part is None else bytes(part.blob)
+
+    return look_up
 
 
 def _metadata(package: Any) -> dict[str, str]:
@@ -142,6 +147,9 @@ class _Writer:
     filename: str
     limits: ParseLimits
     heading_levels: dict[str, int]
+    pictures: EmbeddedPictures
+    image: Callable[[str], bytes | None]  # by the id of its relationship
+    own: int = 0  # characters that do not come from pictures
     parts: list[str] = field(default_factory=list)
     length: int = 0
     headings: list[Heading] = field(default_factory=list)
@@ -158,6 +166,7 @@ class _Writer:
                 self._paragraph(element)
             elif element.tag == _W + "tbl":
                 self._write(markdown_table([*self._rows(element)]))
+                self._pictures(element)
             elif element.tag in (_W + "sdt", _W + "sdtContent", _W + "ins", _W + "customXml", _W + "smartTag"):
                 stack.append(iter(element))
 
@@ -185,10 +194,26 @@ class _Writer:
             elif properties is not None and properties.find(_W + "numPr") is not None:
                 text = "- " + text
             self._write(text)
+        self._pictures(paragraph)
         for box in boxes:
             for inner in box:
                 if inner.tag == _W + "p":
                     self._paragraph(inner)
+
+    def _pictures(self, element: Any) -> None:
+        """Writes the text in the pictures of a paragraph or a table; of two versions of one picture the newer counts."""
+        for node in element.iter(_A_BLIP, _V_IMAGE):
+            relationship = node.get(_R + "embed") or node.get(_R + "id")
+            around = [a.tag for a in node.iterancestors()]
+            if not relationship or _MC_FALLBACK in around or any(_is_hidden(r) for r in node.iterancestors(_W + "r")):
+                continue
+            data = self.image(relationship)
+            if data is None:
+                self.pictures.missing()
+                continue
+            text = self.pictures.text(data)
+            self._write(text)
+            self.own -= len(text)
 
     def _level(self, properties: Any) -> int:
         if properties is None:
@@ -242,6 +267,7 @@ class _Writer:
         if not text:
             return
         self.length += len(text) + (2 if self.parts else 0)
+        self.own += len(text)
         self.parts.append(text)
         check_characters(self.length, self.filename, self.limits)
 

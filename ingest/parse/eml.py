@@ -13,6 +13,7 @@ from email.message import Message as Part
 from core.errors import Encrypted, ParseFailed
 from ingest.parse.clean import one_line
 from ingest.parse.document import ParsedDocument, ParseLimits
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.message import UTF8_MARK, Attachment, Body, Inner, Message, message_document
 from ingest.parse.source import File
@@ -26,7 +27,9 @@ _CRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _CHARSETS = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "us-ascii": "windows-1252"}
 
 
-def parse_eml(path: File, filename: str, limits: ParseLimits, inner: Inner | None = None) -> ParsedDocument:
+def parse_eml(
+    path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures, inner: Inner | None = None
+) -> ParsedDocument:
     """See ``ingest.parse.file.parse_file`` and ``message_document``.
 
     Raises:
@@ -42,7 +45,7 @@ def parse_eml(path: File, filename: str, limits: ParseLimits, inner: Inner | Non
     except (ValueError, TypeError, IndexError):
         message.sent = None
     message.bodies = _collect(root, message, filename, 0)
-    return message_document(message, filename, limits, MIME_TYPES["eml"], inner)
+    return message_document(message, filename, limits, MIME_TYPES["eml"], pictures, inner)
 
 
 def _header(value: object) -> str:

@@ -17,10 +17,10 @@ from urllib.parse import unquote
 from lxml import etree
 
 from core.errors import EmptyDocument, Encrypted, ParseFailed
-from core.wording import not_read
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.html import parse_html
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.ooxml import local, read_xml
@@ -33,11 +33,15 @@ _CLOSED = re.compile(
     rb"((?:\s[^<>]{0,2000})?)/>",
     re.IGNORECASE,
 )
+_IMAGE = re.compile(
+    rb"<(?:img|image|svg:image)\b[^<>]{0,2000}?\b(?:xlink:)?(?:src|href)\s*=\s*([\"'])([^\"'<>]{1,1000})\1",
+    re.IGNORECASE,
+)
 _FIELDS = {"creator": "author", "language": "language", "date": "date", "publisher": "publisher", "subject": "subject"}
 
 
-def parse_epub(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
-    """See ``ingest.parse.file.parse_file``.
+def parse_epub(path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
+    """See ``ingest.parse.file.parse_file``; ``pictures`` reads those of the chapters.
 
     Raises:
         Encrypted: the book is under a publisher's lock.
@@ -45,12 +49,12 @@ def parse_epub(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
     check_archive(path, filename, limits, doctypes=True)
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return _parse(archive, filename, limits)
+            return _parse(archive, filename, limits, pictures)
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, etree.XMLSyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged EPUB book ({type(e).__name__}: {e})", code="damaged") from e
 
 
-def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> ParsedDocument:
+def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
     package_part = _package_part(archive, filename)
     package = read_xml(archive, package_part)
     folder = posixpath.dirname(package_part)
@@ -67,20 +71,31 @@ def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> Pars
             name = one_line(chapter, 100)
             warnings.append(ParseWarning("damaged", f"chapter {name} is named but not in the book", lost=True))
             continue
+        source = archive.read(chapter)
         try:
-            found = parse_html(MemoryFile(_CLOSED.sub(rb"<\1\2></\1>", archive.read(chapter))), filename, limits)
+            found = parse_html(MemoryFile(_CLOSED.sub(rb"<\1\2></\1>", source)), filename, limits)
         except EmptyDocument:  # a cover or a map: a picture
-            continue
-        if not found.headings and chapter in labels:
-            writer.heading(1, labels[chapter])
-        writer.document(found)
-        warnings += [w for w in found.warnings if w.lost or w.code == "hidden-text"]
+            found = None
+        label = labels.get(chapter, "")
+        texts = [
+            text
+            for part in _images(source, chapter)
+            if part in members and (text := pictures.text(archive.read(part), f"in {one_line(label or chapter, 60)}"))
+        ]
+        pictures.end_part(len(found.text) if found is not None else 0)
+        if label and (texts if found is None else not found.headings):
+            writer.heading(1, label)
+        if found is not None:
+            writer.document(found)
+            warnings += [w for w in found.warnings if w.lost or w.code == "hidden-text"]
+        for text in texts:
+            writer.block(text)
     if not writer.parts:
+        if pictures.reason:
+            raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
         raise EmptyDocument(f"{filename} is an EPUB book without text ({len(chapters)} chapters)")
-    pictures = sum(m.lower().endswith((".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp")) for m in members)
-    if pictures:
-        warnings.append(ParseWarning("pictures", not_read(pictures, "picture")))
-    metadata = _metadata(package)
+    warnings += pictures.warnings()
+    metadata = {**_metadata(package), **pictures.metadata()}
     title = metadata.pop("title", "")
     return ParsedDocument(
         text=writer.text(),
@@ -94,6 +109,17 @@ def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> Pars
         metadata=metadata,
         warnings=tuple(warnings),
     )
+
+
+def _images(source: bytes, chapter: str) -> Iterator[str]:
+    """The parts of the pictures that a chapter shows, each once."""
+    seen: set[str] = set()
+    for match in _IMAGE.finditer(source):
+        href = unquote(match.group(2).decode("utf-8", "replace").split("#")[0])
+        part = posixpath.normpath(posixpath.join(posixpath.dirname(chapter), href))
+        if part not in seen:
+            seen.add(part)
+            yield part
 
 
 def _package_part(archive: zipfile.ZipFile, filename: str) -> str:

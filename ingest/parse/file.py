@@ -128,6 +128,9 @@ def _parse(
     inner: Inner | None,
 ) -> ParsedDocument:
     # Each parser is imported when it is needed: the child starts without any.
+    from ingest.parse.embedded import EmbeddedPictures
+
+    pictures = EmbeddedPictures(limits, ocr, progressed)
     match kind:
         case "pdf":
             from ingest.parse.pdf import parse_pdf
@@ -136,7 +139,7 @@ def _parse(
         case "docx":
             from ingest.parse.docx import parse_docx
 
-            return parse_docx(path, filename, limits)
+            return parse_docx(path, filename, limits, pictures)
         case "html":
             from ingest.parse.html import parse_html
 
@@ -156,7 +159,7 @@ def _parse(
         case "pptx":
             from ingest.parse.pptx import parse_pptx
 
-            return parse_pptx(path, filename, limits)
+            return parse_pptx(path, filename, limits, pictures)
         case "xls":
             from ingest.parse.xls import parse_xls
 
@@ -164,11 +167,11 @@ def _parse(
         case "eml":
             from ingest.parse.eml import parse_eml
 
-            return parse_eml(path, filename, limits, inner)
+            return parse_eml(path, filename, limits, pictures, inner)
         case "msg":
             from ingest.parse.msg import parse_msg
 
-            return parse_msg(path, filename, limits, inner)
+            return parse_msg(path, filename, limits, pictures, inner)
         case "csv":
             from ingest.parse.csv_table import parse_csv
 
@@ -176,11 +179,11 @@ def _parse(
         case "epub":
             from ingest.parse.epub import parse_epub
 
-            return parse_epub(path, filename, limits)
+            return parse_epub(path, filename, limits, pictures)
         case "odt" | "ods" | "odp":
             from ingest.parse.odf import parse_odf
 
-            return parse_odf(kind, path, filename, limits)
+            return parse_odf(kind, path, filename, limits, pictures)
         case "rtf":
             from ingest.parse.rtf import parse_rtf
 

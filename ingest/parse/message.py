@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from core.errors import EmptyDocument, OpenbookError, TooLarge
-from core.wording import not_read
 from ingest.parse.clean import clean, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.html import parse_html
 from ingest.parse.source import MemoryFile
 from ingest.parse.text import check_characters
@@ -58,11 +58,17 @@ class Message:
 
 
 def message_document(
-    message: Message, filename: str, limits: ParseLimits, mime_type: str, inner: Inner | None
+    message: Message,
+    filename: str,
+    limits: ParseLimits,
+    mime_type: str,
+    pictures: EmbeddedPictures,
+    inner: Inner | None,
 ) -> ParsedDocument:
     """The document of a message.
 
     Args:
+        pictures: reads those that are attached.
         inner: reads an attachment; None in a message that is an attachment itself.
 
     Raises:
@@ -78,11 +84,19 @@ def message_document(
             f"{label}: {one_line(message.fields[key], 1000)}" for label, key in _FIELDS if message.fields.get(key)
         )
     )
-    before = len(writer.parts)
+    before, start = len(writer.parts), writer.length
     for body in message.bodies:
         _write_body(writer, body, warnings)
-    read = write_attachments(writer, message.attachments, warnings, inner)
+    own = writer.length - start
+    images = [a for a in message.attachments if a.media_type.startswith("image/")]
+    read = _write_pictures(writer, images, pictures)
+    others = [a for a in message.attachments if not a.media_type.startswith("image/")]
+    read += write_attachments(writer, others, warnings, inner)
+    pictures.end_part(own, bare=1)  # messages are short, and most pictures in them are of signatures
+    warnings += pictures.warnings()
     if len(writer.parts) == before and not subject:
+        if pictures.reason:
+            raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
         raise EmptyDocument(f"{filename} is a message without subject and text")
     metadata: dict[str, Any] = {k: one_line(v, 1000) for k, v in message.fields.items() if v and k != "subject"}
     if message.fields.get("from"):
@@ -92,6 +106,7 @@ def message_document(
     if message.attachments:
         metadata["attachments"] = [one_line(a.name) for a in message.attachments[:MAX_ATTACHMENTS]]
         metadata["attachments_read"] = read
+    metadata.update(pictures.metadata())
     return ParsedDocument(
         text=writer.text(),
         title=subject or title_from_filename(filename),
@@ -116,6 +131,20 @@ def _write_body(writer: TextWriter, body: Body, warnings: list[ParseWarning]) ->
     writer.block(text)
 
 
+def _write_pictures(writer: TextWriter, images: Sequence[Attachment], pictures: EmbeddedPictures) -> int:
+    """Writes the text of each picture that has some under its name; returns how many have."""
+    read = 0
+    for image in images:
+        name = one_line(image.name, 200)
+        if image.data is None:
+            pictures.missing(name)
+        elif text := pictures.text(image.data, name):
+            writer.heading(2, name)
+            writer.block(text)
+            read += 1
+    return read
+
+
 def write_attachments(
     writer: TextWriter,
     attachments: Sequence[Attachment],
@@ -132,22 +161,18 @@ def write_attachments(
         holder: what has the attachments, for messages.
         pages: that the holder itself has: they count against ``max_pages``.
     """
-    pictures = [a for a in attachments if a.media_type.startswith("image/")]
-    others = [a for a in attachments if not a.media_type.startswith("image/")]
-    if pictures:
-        warnings.append(ParseWarning("pictures", f"{not_read(len(pictures), 'picture')}: {_named(pictures)}"))
     if inner is None:
-        if others:
-            message = f"attachments of an attached {holder} were not read: {_named(others)}"
+        if attachments:
+            message = f"attachments of an attached {holder} were not read: {_named(attachments)}"
             warnings.append(ParseWarning("attachments", message, lost=True))
         return 0
-    if len(others) > MAX_ATTACHMENTS:
-        message = f"only the first {MAX_ATTACHMENTS} of {len(others)} attachments were read"
+    if len(attachments) > MAX_ATTACHMENTS:
+        message = f"only the first {MAX_ATTACHMENTS} of {len(attachments)} attachments were read"
         warnings.append(ParseWarning("attachments", message, lost=True))
-    archives = sum(a.data is not None and a.data.startswith(b"PK") for a in others)
+    archives = sum(a.data is not None and a.data.startswith(b"PK") for a in attachments)
     limits = writer.limits
     read = 0
-    for attachment in others[:MAX_ATTACHMENTS]:
+    for attachment in attachments[:MAX_ATTACHMENTS]:
         name = one_line(attachment.name, 200)
         if attachment.data is None:
             warnings.append(ParseWarning("attachments", f"attachment {name} is not in the {holder}", lost=True))

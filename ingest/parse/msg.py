@@ -10,6 +10,7 @@ import oxmsg
 from core.errors import Encrypted, ParseFailed
 from ingest.parse.clean import one_line
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.message import UTF8_MARK, Attachment, Body, Inner, Message, message_document
 from ingest.parse.source import File
@@ -17,7 +18,9 @@ from ingest.parse.source import File
 _RTF_COMPRESSED = 0x1009  # PidTagRtfCompressed, [MS-OXPROPS]
 
 
-def parse_msg(path: File, filename: str, limits: ParseLimits, inner: Inner | None = None) -> ParsedDocument:
+def parse_msg(
+    path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures, inner: Inner | None = None
+) -> ParsedDocument:
     """See ``ingest.parse.file.parse_file`` and ``message_document``.
 
     Raises:
@@ -28,7 +31,7 @@ def parse_msg(path: File, filename: str, limits: ParseLimits, inner: Inner | Non
     except (OSError, KeyError, IndexError, ValueError, AssertionError, LookupError, struct.error) as e:
         message = f"{filename} is a damaged Outlook message ({type(e).__name__}: {one_line(str(e), 200)})"
         raise ParseFailed(message, code="damaged") from e
-    return message_document(found, filename, limits, MIME_TYPES["msg"], inner)
+    return message_document(found, filename, limits, MIME_TYPES["msg"], pictures, inner)
 
 
 def _read(source: Any, filename: str) -> Message:

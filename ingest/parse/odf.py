@@ -1,7 +1,7 @@
 """OpenDocument files (LibreOffice): texts, spreadsheets and presentations.
 
 A cell or a space that says it is repeated a billion times costs nothing: repetitions are counted, not made.
-Left out: deleted text of tracked changes, comments, tables of contents. Pictures are said in a warning.
+Left out: deleted text of tracked changes, comments, tables of contents. The text in pictures is read by OCR.
 Source: OASIS OpenDocument 1.3 part 3.
 """
 
@@ -17,10 +17,11 @@ from typing import Any, Literal
 from lxml import etree
 
 from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge
-from core.wording import not_read, plural
+from core.wording import not_read
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.grid import Row, write_grid
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number
@@ -40,8 +41,10 @@ _FIELDS = {"creator": "author", "initial-creator": "author", "language": "langua
            "keyword": "keywords", "creation-date": "created", "date": "modified"}  # fmt: skip
 
 
-def parse_odf(kind: Literal["odt", "ods", "odp"], path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
-    """See ``ingest.parse.file.parse_file``; sheets are headings, slides are pages."""
+def parse_odf(
+    kind: Literal["odt", "ods", "odp"], path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures
+) -> ParsedDocument:
+    """See ``ingest.parse.file.parse_file``; sheets are headings, slides are pages. ``pictures`` reads theirs."""
     check_archive(path, filename, limits)
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -50,25 +53,15 @@ def parse_odf(kind: Literal["odt", "ods", "odp"], path: File, filename: str, lim
                 message = f"{filename} is an OpenDocument file with a password: remove the password and try again"
                 raise Encrypted(message)
             content, meta = read_xml(archive, "content.xml"), read_xml(archive, "meta.xml")
+            reader = _read(kind, content, archive, TextWriter(filename, limits), pictures)
     except (zipfile.BadZipFile, zlib.error, EOFError, etree.XMLSyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged OpenDocument file ({type(e).__name__}: {e})", code="damaged") from e
-    body = content.find("{*}body") if content is not None else None
-    if body is None or not len(body):
-        raise ParseFailed(f"{filename} is a damaged OpenDocument file: it has no content", code="damaged")
-    reader = _Reader(TextWriter(filename, limits), _hidden_styles(content))
-    match kind:
-        case "odt":
-            reader.blocks(body[0])
-            reader.footnotes()
-        case "ods":
-            reader.sheets(body[0])
-        case "odp":
-            reader.slides(body[0])
     writer = reader.writer
     if len(writer.parts) <= reader.sheet_titles:
-        found = f": {plural(reader.counts['picture'], 'picture')}" if reader.counts["picture"] else ""
-        raise EmptyDocument(f"{filename} is an OpenDocument file without text{found}", code="empty-document")
-    metadata = _metadata(meta)
+        if pictures.reason:
+            raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
+        raise EmptyDocument(f"{filename} is an OpenDocument file without text", code="empty-document")
+    metadata = {**_metadata(meta), **pictures.metadata()}
     title = metadata.pop("title", "")
     first = writer.headings[0].text if writer.headings and kind != "ods" else ""
     return ParsedDocument(
@@ -80,6 +73,29 @@ def parse_odf(kind: Literal["odt", "ods", "odp"], path: File, filename: str, lim
         metadata=metadata,
         warnings=tuple(reader.warnings()),
     )
+
+
+def _read(
+    kind: Literal["odt", "ods", "odp"],
+    content: Any,
+    archive: zipfile.ZipFile,
+    writer: TextWriter,
+    pictures: EmbeddedPictures,
+) -> _Reader:
+    body = content.find("{*}body") if content is not None else None
+    if body is None or not len(body):
+        raise ParseFailed(f"{writer.filename} is a damaged OpenDocument file: it has no content", code="damaged")
+    reader = _Reader(writer, _hidden_styles(content), pictures, archive)
+    match kind:
+        case "odt":
+            reader.blocks(body[0])
+            reader.footnotes()
+        case "ods":
+            reader.sheets(body[0])
+        case "odp":
+            reader.slides(body[0])
+    pictures.end_part(writer.length - reader.of_pictures)
+    return reader
 
 
 def _times(element: Any, name: str) -> int:
@@ -112,6 +128,10 @@ def _hidden_styles(content: Any) -> frozenset[str]:
 class _Reader:
     writer: TextWriter
     hidden_styles: frozenset[str]
+    pictures: EmbeddedPictures
+    archive: zipfile.ZipFile
+    where: str = ""  # names the slide that is being read
+    of_pictures: int = 0  # characters that come from pictures
     counts: Counter[str] = field(default_factory=Counter)
     hidden: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -174,12 +194,22 @@ class _Reader:
             elif name == "table":
                 self._table(child)
             elif name == "image":
-                self.counts["picture"] += 1
+                self._picture(attribute(child, "href"))
             elif name in ("object", "object-ole"):
                 self.counts["embedded object"] += 1
             else:
                 continue
             return  # what follows is a replacement for the first
+
+    def _picture(self, part: str) -> None:
+        try:
+            data = self.archive.read(part.removeprefix("./"))
+        except KeyError:  # linked, not embedded
+            self.pictures.missing(self.where)
+            return
+        text = self.pictures.text(data, self.where)
+        self.writer.block(text)
+        self.of_pictures += len(text)
 
     def _table(self, table: Any) -> None:
         rows = []
@@ -283,7 +313,8 @@ class _Reader:
             message = f"{self.writer.filename} has {len(pages):,} slides, over the limit of {limit:,} pages: split it"
             raise TooLarge(message, code="too-many-pages")
         for number, page in enumerate(pages, 1):
-            start = self.writer.next_start
+            start, before = self.writer.next_start, self.of_pictures
+            self.where = f"on slide {number}"
             if attribute(page, "style-name") in self.hidden_styles:
                 self.hidden.append(f"slide {number}")
             title = next((f for f in page.iter("{*}frame") if attribute(f, "class") == "title"), None)
@@ -296,6 +327,7 @@ class _Reader:
                 texts = [self._text(p).strip() for p in notes.iter("{*}p")]
                 if any(texts):
                     self.writer.block("Notes: " + "\n".join(filter(None, texts)))
+            self.pictures.end_part(self.writer.length - start - (self.of_pictures - before))
             self.writer.page(number, start)
 
     def warnings(self) -> Iterator[ParseWarning]:
@@ -303,7 +335,6 @@ class _Reader:
             yield ParseWarning("hidden-sheets", f"hidden parts were read too: {', '.join(self.hidden[:10])}")
         if self.counts["hidden row"]:
             yield ParseWarning("hidden-cells", f"{self.counts['hidden row']} hidden rows were read too")
-        for what in ("picture", "embedded object"):
-            count = self.counts[what]
-            if count:
-                yield ParseWarning("pictures", not_read(count, what))
+        yield from self.pictures.warnings()
+        if self.counts["embedded object"]:
+            yield ParseWarning("embedded", not_read(self.counts["embedded object"], "embedded object"))

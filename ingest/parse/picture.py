@@ -115,6 +115,16 @@ def frame_image(file: File, number: int, width_px: int) -> Any:
     return shown.resize((width_px, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
+def picture_size(file: File, filename: str) -> tuple[int, int]:
+    """(width, height) in pixels that a picture says it has; nothing of it is unpacked.
+
+    Raises:
+        ParseFailed, TooLarge: as of ``parse_picture``.
+    """
+    with _opened(file, filename) as image:
+        return image.width, image.height
+
+
 @contextmanager
 def _opened(file: File, filename: str) -> Iterator[Any]:
     from PIL import Image, UnidentifiedImageError

@@ -1,7 +1,7 @@
 """PowerPoint presentations: a page per slide with its title, texts, tables, charts' numbers and notes.
 
 Shapes are read from top to bottom, and from left to right where they stand beside each other. Slide numbers and dates
-are left out; typed texts at the foot are said in the metadata. Pictures are counted in a warning.
+are left out; typed texts at the foot are said in the metadata. The text in pictures is read by OCR.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 from lxml import etree
 
 from core.errors import EmptyDocument, ParseFailed, TooLarge
-from core.wording import not_read, plural
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import plain_number
 from ingest.parse.ooxml import attribute, core_properties, local, read_xml, relationships
@@ -35,25 +35,25 @@ _SHAPES = ("sp", "grpSp", "graphicFrame", "pic", "cxnSp", "AlternateContent")
 _WHITE_SPACE = {"tab": "\t", "br": "\n"}
 
 
-def parse_pptx(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
-    """See ``ingest.parse.file.parse_file``; page numbers are those of the slides."""
+def parse_pptx(path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
+    """See ``ingest.parse.file.parse_file``; page numbers are those of the slides. ``pictures`` reads theirs."""
     check_archive(path, filename, limits)
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return _parse(archive, filename, limits)
+            return _parse(archive, filename, limits, pictures)
     except (zipfile.BadZipFile, EOFError, KeyError, etree.XMLSyntaxError) as e:
         message = f"{filename} is a damaged PowerPoint presentation ({type(e).__name__}: {e})"
         raise ParseFailed(message, code="damaged") from e
 
 
-def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> ParsedDocument:
+def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
     slides = _slides(archive, filename)
     if len(slides) > limits.max_pages:
         raise TooLarge(
             f"{filename} has {len(slides):,} slides, over the limit of {limits.max_pages:,} pages: split it",
             code="too-many-pages",
         )
-    deck = _Deck(archive, TextWriter(filename, limits))
+    deck = _Deck(archive, TextWriter(filename, limits), pictures)
     for number, part in enumerate(slides, 1):
         start = deck.writer.next_start
         try:
@@ -62,16 +62,16 @@ def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits) -> Pars
             reason = "the file does not hold it" if isinstance(e, KeyError) else str(e)
             warning = ParseWarning("damaged", f"slide {number} could not be read: {reason}", number, lost=True)
             deck.warnings.append(warning)
+        deck.end_slide(number, start)
         deck.writer.page(number, start)
     writer = deck.writer
     if not writer.parts:
-        if deck.pictures:
-            message = f"{filename} has no text: {plural(len(slides), 'slide')} with {plural(deck.pictures, 'picture')}"
-            raise EmptyDocument(message, code="scanned")
+        if pictures.reason:
+            raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
         if deck.warnings:
             raise ParseFailed(f"{filename} could not be read: {deck.warnings[0].message}", code="damaged")
         raise EmptyDocument(f"{filename} is a presentation without text ({len(slides)} slides)")
-    metadata: dict[str, Any] = core_properties(archive)
+    metadata: dict[str, Any] = {**core_properties(archive), **pictures.metadata()}
     title = metadata.pop("title", "")
     if deck.running:
         metadata["running_heads"] = " · ".join(list(deck.running)[:_MAX_NAMED])
@@ -105,7 +105,8 @@ def _slides(archive: zipfile.ZipFile, filename: str) -> list[str]:
 class _Deck:
     archive: zipfile.ZipFile
     writer: TextWriter
-    pictures: int = 0
+    pictures: EmbeddedPictures
+    images: list[str] = field(default_factory=list)  # parts of the pictures of the slide being read
     hidden: list[int] = field(default_factory=list)
     unread: dict[str, int] = field(default_factory=dict)
     running: dict[str, None] = field(default_factory=dict)
@@ -196,11 +197,31 @@ class _Deck:
             if text:
                 self.running[text] = None
         elif name == "pic":
-            self.pictures += 1
+            self._picture(shape)
         elif name == "graphicFrame":
             self._frame(shape)
         else:
             self.writer.block("\n".join(_paragraphs(shape, bullets=kind in ("body", "obj", "subTitle"))))
+
+    def _picture(self, shape: Any) -> None:
+        for blip in shape.iter("{*}blip"):
+            kind, target = self.related.get(attribute(blip, "embed", namespaced=True), ("", ""))
+            if kind == "image":
+                self.images.append(target)
+
+    def end_slide(self, number: int, start: int) -> None:
+        """Reads the pictures of the slide that began at ``start``, below its texts, which say what they are about."""
+        where = f"on slide {number}"
+        own = max(0, self.writer.length - start)
+        for part in self.images:
+            try:
+                data = self.archive.read(part)
+            except KeyError:
+                self.pictures.missing(where)
+                continue
+            self.writer.block(self.pictures.text(data, where))
+        self.pictures.end_part(own)
+        self.images = []
 
     def _frame(self, frame: Any) -> None:
         table = next(frame.iter("{*}tbl"), None)
@@ -263,8 +284,7 @@ class _Deck:
         if self.hidden:
             numbers = ", ".join(map(str, self.hidden[:_MAX_NAMED])) + (" …" if len(self.hidden) > _MAX_NAMED else "")
             yield ParseWarning("hidden-slides", f"hidden slides were read too: {numbers}")
-        if self.pictures:
-            yield ParseWarning("pictures", not_read(self.pictures, "picture"))
+        yield from self.pictures.warnings()
         for what, count in self.unread.items():
             yield ParseWarning("embedded", f"{count} {what} were not read")
 

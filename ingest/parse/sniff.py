@@ -87,7 +87,7 @@ def _kind(path: File, filename: str, head: bytes) -> Kind:
         return _zip_kind(path, filename)
     if head.startswith(_OLE):
         return _ole_kind(path, filename)
-    picture = _picture_kind(head)
+    picture = picture_kind(head)
     if picture is not None:
         return picture
     if stripped.startswith(b"{\\rtf"):
@@ -107,10 +107,11 @@ def _kind(path: File, filename: str, head: bytes) -> Kind:
 def is_picture(path: File) -> bool:
     """Whether the file is an image of a kind that is read."""
     with path.open("rb") as file:
-        return _picture_kind(file.read(16)) is not None
+        return picture_kind(file.read(16)) is not None
 
 
-def _picture_kind(head: bytes) -> Kind | None:
+def picture_kind(head: bytes) -> Kind | None:
+    """The kind of image that a file is of which these are the first 16 bytes; None if of none that is read."""
     if head.startswith(b"RIFF"):
         return "webp" if head[8:12] == b"WEBP" else None
     return next((kind for signature, kind in _PICTURES if head.startswith(signature)), None)

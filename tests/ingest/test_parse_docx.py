@@ -10,7 +10,6 @@ import pytest
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
-from PIL import Image
 
 from core.errors import EmptyDocument, ParseFailed, TooLarge
 from ingest.parse import ParseLimits, parse_file
@@ -108,18 +107,6 @@ def test_merged_cells_are_said_once(parse):
     table.cell(0, 0).merge(table.cell(1, 0)).text = "Region"
     table.cell(0, 1).text, table.cell(1, 1).text = "North", "South"
     assert parse(source).text.split("\n") == ["| Region | North |", "|-|-|", "|  | South |"]
-
-
-def test_pictures_are_mentioned_and_alone_are_no_text(parse):
-    picture = io.BytesIO()
-    Image.new("RGB", (10, 10)).save(picture, "PNG")
-    source = docx.Document()
-    source.add_picture(picture)
-    with pytest.raises(EmptyDocument, match=r"has no text, and pictures in Word documents are not read \(1 of them\)"):
-        parse(source)
-    source.add_paragraph("A picture.")
-    document = parse(source)
-    assert [w.message for w in document.warnings] == ["1 picture was not read"]
 
 
 def test_running_heads_go_to_the_metadata(parse):
