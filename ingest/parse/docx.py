@@ -21,7 +21,7 @@ from ingest.parse.archive import check_archive
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits
 from ingest.parse.embedded import EmbeddedPictures
-from ingest.parse.html import hidden_warning
+from ingest.parse.hidden import hidden_warning
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters

@@ -8,7 +8,7 @@ outside style sheet or a script is not noticed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from lxml import etree
 from core.errors import EmptyDocument, ParseFailed
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.hidden import hidden_warning
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters, decode
@@ -40,7 +41,6 @@ _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 _MAX_TABLE_CELLS = 200_000
 _MAX_HIDDEN = 1000
-_QUOTED_CHARACTERS = 160
 
 
 def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
@@ -64,16 +64,6 @@ def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
         metadata={"encoding": encoding, **_meta(root)},
         warnings=(*warnings, *hidden_warning(writer.hidden)),
     )
-
-
-def hidden_warning(passages: list[str]) -> Iterable[ParseWarning]:
-    """One warning for all hidden passages, quoting the first, so that a person sees what was hidden from them."""
-    if passages:
-        characters = sum(map(len, passages))
-        quote = one_line(passages[0], _QUOTED_CHARACTERS)
-        yield ParseWarning(
-            "hidden-text", f"hidden text was left out ({characters} characters in {len(passages)} places): “{quote}”"
-        )
 
 
 def _decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ...]]:

@@ -22,12 +22,13 @@ from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import AWAITS_OCR, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.figures import figures
+from ingest.parse.hidden import hidden_warning
 from ingest.parse.pdf_headings import headings_from_lines, headings_from_outline
+from ingest.parse.pdf_hidden import seen_lines
 from ingest.parse.pdf_hyphens import Hyphens
 from ingest.parse.pdf_join import PAGE_SEPARATOR, RawPage, clean_page, join_pages
-from ingest.parse.pdf_lines import join_lines, page_characters, page_lines
+from ingest.parse.pdf_lines import join_lines
 from ingest.parse.pdf_page import render_page, text_boxes
-from ingest.parse.pdf_rtl import has_rtl, reading_order
 from ingest.parse.pdf_tables import find_tables, with_tables
 from ingest.parse.source import File, MemoryFile
 from ingest.parse.text import check_characters
@@ -175,6 +176,8 @@ def _parse(
     if marked:
         metadata["highlights"] = marked[:_MAX_HIGHLIGHTS]
     warnings = [page.problem for page in pages if page.problem] + [w for page in pages for w in page.warnings]
+    hidden = [(passage, page.number) for page in pages for passage in page.hidden]
+    warnings += hidden_warning([passage for passage, _ in hidden], [number for _, number in hidden])
     if document.get_formtype() == pdfium_c.FORMTYPE_XFA_FULL:
         message = "the form is made for Adobe's XFA: fields that it builds while it is open were not read"
         warnings.append(ParseWarning("xfa-form", message, None, True))
@@ -237,15 +240,15 @@ def read_page(document: Any, index: int) -> RawPage:
             number, "", [], ParseWarning("page-damaged", f"page {number} could not be read ({e})", number, True)
         )
     try:
-        text, indexes = page_characters(textpage)
         rotation = pdfium_c.FPDFPage_GetRotation(page)
-        if has_rtl(text):
-            text, indexes = reading_order(text, indexes, lambda i: _left(textpage, i))
-        lines = page_lines(textpage, text, indexes, rotation)
-        raw = RawPage(number, text, with_tables(lines, find_tables(textpage, lines, indexes, rotation)))
+        seen = seen_lines(page, textpage, rotation)
+        tables = find_tables(textpage, seen.lines, seen.indexes, rotation)
+        raw = RawPage(number, seen.text, with_tables(seen.lines, tables), hidden=seen.hidden)
         visible = sum(len(line.text.strip()) for line in raw.lines)
         if visible < _FEW_CHARACTERS:
             _look_for_images(raw, page, visible)
+            if raw.hidden and raw.problem is not None and raw.problem.code == "page-unreadable":
+                raw.problem = None  # it could be read, and was left out
         share = _unmapped_share(textpage)
         if visible and share > 0.1:
             raw.problem = ParseWarning(
@@ -276,11 +279,6 @@ def read_page_text(document: Any, number: int) -> str:
     """The text of one page (1-based) as it is stored, hyphens at line ends judged by this page alone."""
     page = read_page(document, number - 1)
     return clean_page(*join_lines(page.lines, Hyphens([page.text])))[0]
-
-
-def _left(textpage: Any, index: int) -> float | None:
-    rect = pdfium_c.FS_RECTF()
-    return float(rect.left) if pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect) else None
 
 
 def _unmapped_share(textpage: Any) -> float:
@@ -331,7 +329,8 @@ def _refuse_empty(pages: list[RawPage], filename: str) -> None:
             f"{'are images' if len(images) > 1 else 'is an image'}{reason or ' (scanned)'}",
             code="scanned",
         )
-    other = next((page.problem.message for page in pages if page.problem), "its pages are blank")
+    blank = "all of it is hidden" if any(page.hidden for page in pages) else "its pages are blank"
+    other = next((page.problem.message for page in pages if page.problem), blank)
     raise EmptyDocument(f"{filename} has no text: {other}")
 
 

@@ -35,6 +35,7 @@ class RawPage:
     notes: str = ""  # what its form fields and annotations say: stands after its text
     highlights: list[str] = field(default_factory=list)  # what is marked in it, without a comment
     warnings: list[ParseWarning] = field(default_factory=list)  # beside ``problem``
+    hidden: list[str] = field(default_factory=list)  # passages that nobody sees, which are left out
     # Of a page that was read by OCR: where its words lie (offsets in ``text``), its tables and the ranges of ``text``
     # that each stands for, and how sure the reading is, of 100.
     words: list[PlacedWord] = field(default_factory=list)

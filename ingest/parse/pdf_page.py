@@ -49,9 +49,8 @@ def text_boxes(
         textpage = pdf_page.get_textpage()
         try:
             stored = read_page_text(document, page) if page_text is None else page_text
-            return _boxes(
-                textpage, stored, max(0, start), min(end, len(stored)), pdfium_c.FPDFPage_GetRotation(pdf_page)
-            )
+            rotation = pdfium_c.FPDFPage_GetRotation(pdf_page)
+            return _boxes(pdf_page, textpage, stored, max(0, start), min(end, len(stored)), rotation)
         finally:
             textpage.close()
             pdf_page.close()
@@ -117,15 +116,12 @@ def _pixels(page: Any, box: Box, size: tuple[int, int]) -> tuple[float, float, f
     return min(xa, xb) - 1, min(ya, yb) - 1, max(xa, xb) + 1, max(ya, yb) + 1
 
 
-def _boxes(textpage: Any, page_text: str, start: int, end: int, rotation: int) -> list[Box]:
-    from ingest.parse.pdf_lines import page_characters, page_lines
-    from ingest.parse.pdf_rtl import has_rtl, reading_order
+def _boxes(page: Any, textpage: Any, page_text: str, start: int, end: int, rotation: int) -> list[Box]:
+    from ingest.parse.pdf_hidden import seen_lines
     from ingest.parse.pdf_tables import find_tables
 
-    text, indexes = page_characters(textpage)
-    if has_rtl(text):
-        text, indexes = reading_order(text, indexes, lambda i: (_char_box(textpage, i) or (0.0,))[0])
-    lines = page_lines(textpage, text, indexes, rotation)
+    seen = seen_lines(page, textpage, rotation)
+    text, indexes, lines = seen.text, seen.indexes, seen.lines
     tables = find_tables(textpage, lines, indexes, rotation) if "|-" in page_text else []
     ranges = [[(lines[n].start, lines[n].end) for n in table.lines] for table in tables]
     places = table_places(page_text, text, [(t.markdown, t.places, r) for t, r in zip(tables, ranges, strict=True)])

@@ -1,0 +1,299 @@
+"""Text of a PDF page that a person who looks at the page does not see.
+
+Hidden is what is drawn invisibly (render mode 3, or with no colour to speak of), what lies outside of the page, what is
+smaller than a point, and light letters on a ground as light, which is seen on a picture of the page. Not hidden is the text layer of a
+scan, which is invisible by design and lies on its picture. Letters under something that was drawn over them are not noticed.
+
+Pages have thousands of characters, and nearly all have none of this: so ``may_hide`` asks one character in sixteen and the
+lines, which are known, and only a page that gives a reason is gone through, text object by text object.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import pypdfium2.raw as pdfium_c
+
+from ingest.parse.pdf_lines import Line, page_characters, page_lines, turned
+from ingest.parse.pdf_rtl import has_rtl, reading_order
+
+Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top in PDF points
+
+_FILLED_MODES = (
+    pdfium_c.FPDF_TEXTRENDERMODE_FILL,
+    pdfium_c.FPDF_TEXTRENDERMODE_FILL_CLIP,
+)
+_INVISIBLE_MODES = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMODE_CLIP)
+_FAINT = 8  # of 255 of opacity
+_LIGHT = 200  # of 255 of each of red, green and blue: lighter text is looked at
+_TINY = 1.0  # points
+_SAMPLE_EVERY = 16  # characters: an order is longer
+_STRIDE = 64  # characters that are looked ahead for the end of a text object
+_LOOK_DPI = 144
+_INSET = 3  # pixels
+_MAX_LOOK_PIXELS = 4_000_000
+_CONTRAST = (
+    24  # of 255 between the lightest and the darkest of a piece of the page: with less there is nothing to be read
+)
+_MAX_OBJECTS = 5000
+_MAX_DEPTH = 5
+_APART = 4  # characters between two passages; nearer ones are the words of one
+_SCAN = 0.5  # of the page: a picture that covers so much is a scan of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Characters of one text object: ``start`` to ``end`` are pdfium's indexes."""
+
+    start: int
+    end: int
+    item: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLines:
+    """What is seen of a page: ``text`` and ``indexes`` as of ``page_characters``, its lines, and passages that are not seen."""
+
+    text: str
+    indexes: Sequence[int] | None
+    lines: list[Line]
+    hidden: list[str]
+
+
+def seen_lines(page: Any, textpage: Any, rotation: int) -> SeenLines:
+    """Reads the characters and lines of a page, in reading order, without those that are hidden.
+
+    Args:
+        page, textpage: of pdfium.
+        rotation: of the page, in quarter turns clockwise.
+    """
+    text, indexes = page_characters(textpage)
+    if has_rtl(text):
+        text, indexes = reading_order(text, indexes, lambda i: _left(textpage, i))
+    lines = page_lines(textpage, text, indexes, rotation)
+    if not lines or not may_hide(page, textpage, lines, rotation):
+        return SeenLines(text, indexes, lines, [])
+    ranges = hidden_ranges(page, textpage)
+    if not ranges:
+        return SeenLines(text, indexes, lines, [])
+    starts = [start for start, _ in ranges]
+    kept: list[int] = []
+    hidden: list[str] = []
+    last = -_APART - 1
+    for position in range(len(text)):
+        index = position if indexes is None else indexes[position]
+        at = bisect_right(starts, index) - 1
+        if at < 0 or index >= ranges[at][1]:
+            kept.append(position)
+            continue
+        if position - last > _APART:
+            hidden.append("")
+        elif position - last > 1:
+            hidden[-1] += " "
+        hidden[-1] += text[position]
+        last = position
+    seen = "".join(text[position] for position in kept)
+    places = [position if indexes is None else indexes[position] for position in kept]
+    passages = [" ".join(passage.split()) for passage in hidden]
+    return SeenLines(seen, places, page_lines(textpage, seen, places, rotation), [p for p in passages if p])
+
+
+def _left(textpage: Any, index: int) -> float | None:
+    rect = pdfium_c.FS_RECTF()
+    return float(rect.left) if pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect) else None
+
+
+def may_hide(page: Any, textpage: Any, lines: Sequence[Line], rotation: int) -> bool:
+    """Whether there is a reason to look for hidden text on a page with these lines."""
+    left, bottom, right, top = turned(*shown_box(page), rotation)
+    for line in lines:
+        if not line.placed or line.size < 2 * _TINY or line.y1 < bottom or line.y0 > top:
+            return True
+        # The line of a right-to-left script is mirrored, and whether this is one the line does not say.
+        if (line.x1 < left or line.x0 > right) and (-line.x0 < left or -line.x1 > right):
+            return True
+    colour = _Colour()
+    handle, seen = textpage.raw, 0
+    for index in range(0, textpage.count_chars(), _SAMPLE_EVERY):
+        item = pdfium_c.FPDFText_GetTextObject(handle, index)
+        address = _address(item)
+        if address and address != seen:
+            seen = address
+            if _drawn(item, colour) != "seen":
+                return True
+    return False
+
+
+def hidden_ranges(page: Any, textpage: Any) -> list[tuple[int, int]]:
+    """Ranges of pdfium's character indexes that are not seen, in order, apart from each other.
+
+    Args:
+        page, textpage: of pdfium.
+    """
+    unseen: list[_Piece] = []
+    invisible: list[_Piece] = []
+    light: list[_Piece] = []
+    box, colour = shown_box(page), _Colour()
+    seen = False  # whether anything on the page was seen at once
+    for piece in _pieces(textpage):
+        if _is_off_or_tiny(piece, textpage, box):
+            unseen.append(piece)
+            continue
+        match _drawn(piece.item, colour):
+            case "invisible":
+                invisible.append(piece)
+            case "light":
+                light.append(piece)
+            case _:
+                seen = True
+    if invisible:
+        pictures = _pictures(page)
+        # What OCR read of a picture lies on its letters; of a page that is a scan and nothing else that is not asked.
+        layered = light if seen or not _is_scan(box, pictures) else []
+        for piece in invisible:
+            (layered if _lies_on(piece, textpage, pictures) else unseen).append(piece)
+    if light:
+        unseen += _without_contrast(page, textpage, light)
+    return sorted((piece.start, piece.end) for piece in unseen)
+
+
+def _pieces(textpage: Any) -> Iterator[_Piece]:
+    handle, count = textpage.raw, textpage.count_chars()
+    start = 0
+    while start < count:
+        item = pdfium_c.FPDFText_GetTextObject(handle, start)
+        address = _address(item)
+        if not address:  # a space or a line end that pdfium put in
+            start += 1
+            continue
+        end, stride = start + 1, _STRIDE
+        while end < count and stride:
+            ahead = min(end + stride, count) - 1
+            if _address(pdfium_c.FPDFText_GetTextObject(handle, ahead)) == address:
+                end = ahead + 1
+            else:
+                stride //= 2
+        yield _Piece(start, end, item)
+        start = end
+
+
+def _address(pointer: Any) -> int:
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+
+
+class _Colour:
+    """Room for a colour that pdfium writes into."""
+
+    def __init__(self) -> None:
+        self.red, self.green, self.blue, self.alpha = (ctypes.c_uint() for _ in range(4))
+
+
+def _drawn(item: Any, colour: _Colour) -> Literal["seen", "invisible", "light"]:
+    mode = pdfium_c.FPDFTextObj_GetTextRenderMode(item)
+    if mode in _INVISIBLE_MODES:
+        return "invisible"
+    if mode not in _FILLED_MODES:
+        return "seen"  # outlines alone
+    if not pdfium_c.FPDFPageObj_GetFillColor(item, colour.red, colour.green, colour.blue, colour.alpha):
+        return "seen"
+    if colour.alpha.value < _FAINT:
+        return "invisible"
+    return "light" if min(colour.red.value, colour.green.value, colour.blue.value) >= _LIGHT else "seen"
+
+
+def shown_box(page: Any) -> Box:
+    """(left, bottom, right, top) of the part of the page that is shown, before its rotation."""
+    rect = pdfium_c.FS_RECTF()
+    if pdfium_c.FPDF_GetPageBoundingBox(page, rect):
+        return rect.left, rect.bottom, rect.right, rect.top
+    width, height = page.get_size()
+    return 0.0, 0.0, width, height
+
+
+def _is_off_or_tiny(piece: _Piece, textpage: Any, shown: Box) -> bool:
+    box = _box(piece, textpage)
+    if box is None:
+        return False
+    if box[2] < shown[0] or box[0] > shown[2] or box[3] < shown[1] or box[1] > shown[3]:
+        return True
+    # The box of a character is as high as its font, and on a line that runs upwards as wide.
+    return min(box[2] - box[0], box[3] - box[1]) < _TINY and pdfium_c.FPDFText_GetFontSize(textpage, piece.start) > 0
+
+
+def _box(piece: _Piece, textpage: Any) -> Box | None:
+    """Of the first and the last character together."""
+    boxes = []
+    for index in (piece.start, piece.end - 1):
+        rect = pdfium_c.FS_RECTF()
+        if not pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect):
+            return None
+        boxes.append((rect.left, rect.bottom, rect.right, rect.top))
+    (a, b) = boxes
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def _pictures(page: Any) -> list[Box]:
+    """Where its pictures lie; for one within a group of drawings, where the group lies."""
+    return [
+        item.get_bounds()
+        for item in itertools.islice(page.get_objects(max_depth=1), _MAX_OBJECTS)
+        if item.type == pdfium_c.FPDF_PAGEOBJ_IMAGE
+        or (item.type == pdfium_c.FPDF_PAGEOBJ_FORM and _holds_picture(item.raw))
+    ]
+
+
+def _holds_picture(form: Any, depth: int = 0) -> bool:
+    for n in range(min(pdfium_c.FPDFFormObj_CountObjects(form), _MAX_OBJECTS)):
+        inner = pdfium_c.FPDFFormObj_GetObject(form, n)
+        kind = pdfium_c.FPDFPageObj_GetType(inner)
+        if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
+            return True
+        if kind == pdfium_c.FPDF_PAGEOBJ_FORM and depth < _MAX_DEPTH and _holds_picture(inner, depth + 1):
+            return True
+    return False
+
+
+def _lies_on(piece: _Piece, textpage: Any, pictures: Sequence[Box]) -> bool:
+    box = _box(piece, textpage)
+    if box is None:
+        return True
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in pictures)
+
+
+def _is_scan(shown: Box, pictures: Sequence[Box]) -> bool:
+    area = max((shown[2] - shown[0]) * (shown[3] - shown[1]), 1.0)
+    return any((right - left) * (top - bottom) > _SCAN * area for left, bottom, right, top in pictures)
+
+
+def _without_contrast(page: Any, textpage: Any, pieces: Sequence[_Piece]) -> Iterator[_Piece]:
+    """Those of ``pieces`` of which nothing is to be seen on a picture of the page."""
+    width, height = page.get_size()
+    scale = min(_LOOK_DPI / 72, (_MAX_LOOK_PIXELS / max(width * height, 1.0)) ** 0.5)
+    image = page.render(scale=scale, grayscale=True, may_draw_forms=False, draw_annots=False).to_pil().convert("L")
+    for piece in pieces:
+        box = _box(piece, textpage)
+        if box is None:
+            continue
+        (x0, y0), (x1, y1) = (_pixel(page, image.size, x, y) for x, y in ((box[0], box[1]), (box[2], box[3])))
+        left, top, right, bottom = min(x0, x1), min(y0, y1), max(x0, x1) + 1, max(y0, y1) + 1
+        # Not what stands beside it: the boxes of neighbours touch.
+        dx, dy = min(_INSET, (right - left) // 4), min(_INSET, (bottom - top) // 4)
+        left, top, right, bottom = left + dx, top + dy, right - dx, bottom - dy
+        shown = image.crop((max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)))
+        if not shown.width or not shown.height:
+            continue
+        darkest, lightest = shown.getextrema()
+        if lightest - darkest < _CONTRAST:
+            yield piece
+
+
+def _pixel(page: Any, size: tuple[int, int], x: float, y: float) -> tuple[int, int]:
+    px, py = ctypes.c_int(), ctypes.c_int()
+    pdfium_c.FPDF_PageToDevice(page, 0, 0, size[0], size[1], 0, x, y, px, py)
+    return px.value, py.value
