@@ -35,6 +35,7 @@ _V_IMAGE = "{urn:schemas-microsoft-com:vml}imagedata"
 _NOT_SHOWN = frozenset([_W + "del", _W + "moveFrom", _W + "instrText", _MC_FALLBACK, _W + "delText"])
 _TEXT = {_W + "tab": "\t", _W + "br": "\n", _W + "cr": "\n", _W + "noBreakHyphen": "-", _W + "ptab": "\t"}
 _HEADING_STYLE = re.compile(r"heading\s*([1-9])$", re.IGNORECASE)
+_NEARLY_WHITE = re.compile(r"(?:[Ff][0-9A-Fa-f]){3}")  # each of red, green and blue at least 240 of 255
 _TITLE_WITHIN = 500  # a first heading further down is a chapter's, not the document's
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"))
 
@@ -47,7 +48,7 @@ def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: Embedde
             package = docx.Document(file)
     except (PackageNotFoundError, KeyError, ValueError, zipfile.BadZipFile, SyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged Word document ({type(e).__name__}: {e})", code="damaged") from e
-    writer = _Writer(filename, limits, _heading_levels(package), pictures, _images(package))
+    writer = _Writer(filename, limits, _heading_levels(package), pictures, _images(package), _hiding_styles(package))
     writer.blocks(package.element.body)
     writer.notes(package)
     text = "\n\n".join(writer.parts)
@@ -149,6 +150,7 @@ class _Writer:
     heading_levels: dict[str, int]
     pictures: EmbeddedPictures
     image: Callable[[str], bytes | None]  # by the id of its relationship
+    hiding_styles: frozenset[str]
     own: int = 0  # characters that do not come from pictures
     parts: list[str] = field(default_factory=list)
     length: int = 0
@@ -205,7 +207,11 @@ class _Writer:
         for node in element.iter(_A_BLIP, _V_IMAGE):
             relationship = node.get(_R + "embed") or node.get(_R + "id")
             around = [a.tag for a in node.iterancestors()]
-            if not relationship or _MC_FALLBACK in around or any(_is_hidden(r) for r in node.iterancestors(_W + "r")):
+            if (
+                not relationship
+                or _MC_FALLBACK in around
+                or any(_is_hidden(r, self.hiding_styles) for r in node.iterancestors(_W + "r"))
+            ):
                 continue
             data = self.image(relationship)
             if data is None:
@@ -242,7 +248,7 @@ class _Writer:
                     boxes.append(node)
             elif node.tag == _W + "footnoteReference" or node.tag == _W + "endnoteReference":
                 parts.append(f"[^{node.get(_W + 'id')}]")
-            elif node.tag == _W + "r" and _is_hidden(node):
+            elif node.tag == _W + "r" and _is_hidden(node, self.hiding_styles):
                 hidden = "".join(t.text or "" for t in node.iter(_W + "t"))
                 if hidden.strip():
                     self.hidden.append(hidden.strip())
@@ -285,19 +291,51 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
             stack.append(iter(node))
 
 
-def _is_hidden(run: Any) -> bool:
+def _hiding_styles(package: Any) -> frozenset[str]:
+    """The ids of the styles that hide what has them, by themselves or by the style that they are based on."""
+    hiding: set[str] = set()
+    bases: dict[str, str] = {}
+    for style in package.styles.element.iter(_W + "style"):
+        style_id = style.get(_W + "styleId") or ""
+        if _vanishes(style.find(_W + "rPr")):
+            hiding.add(style_id)
+        base = style.find(_W + "basedOn")
+        if base is not None and style.find(f"{_W}rPr/{_W}vanish") is None:
+            bases[style_id] = base.get(_W + "val") or ""
+    for style_id in bases:
+        seen, current = {style_id}, style_id
+        while current not in hiding and current in bases and bases[current] not in seen:
+            current = bases[current]
+            seen.add(current)
+        if current in hiding:
+            hiding.add(style_id)
+    return frozenset(hiding)
+
+
+def _vanishes(properties: Any) -> bool | None:
+    """What run properties say; None if they say nothing of it."""
+    vanish = properties.find(_W + "vanish") if properties is not None else None
+    return None if vanish is None else vanish.get(_W + "val", "true") not in ("0", "false", "off")
+
+
+def _is_hidden(run: Any, hiding_styles: frozenset[str]) -> bool:
     properties = run.find(_W + "rPr")
+    vanishes = _vanishes(properties)
+    if vanishes is None and hiding_styles:
+        paragraph = next(run.iterancestors(_W + "p"), None)
+        own = properties.find(_W + "rStyle") if properties is not None else None
+        inherited = paragraph.find(f"{_W}pPr/{_W}pStyle") if paragraph is not None else None
+        vanishes = any(s is not None and s.get(_W + "val") in hiding_styles for s in (own, inherited))
+    if vanishes:
+        return True
     if properties is None:
         return False
-    vanish = properties.find(_W + "vanish")
-    if vanish is not None and vanish.get(_W + "val", "true") not in ("0", "false"):
-        return True
     size = properties.find(_W + "sz")
     if size is not None and size.get(_W + "val") in ("0", "1", "2"):  # half points
         return True
     color = properties.find(_W + "color")
     shaded = properties.find(_W + "shd") is not None or properties.find(_W + "highlight") is not None
-    if color is None or color.get(_W + "val", "").upper() != "FFFFFF" or shaded:
+    if color is None or not _NEARLY_WHITE.fullmatch(color.get(_W + "val", "")) or shaded:
         return False
     # White letters on a shaded paragraph or table cell are meant to be seen.
     return not any(

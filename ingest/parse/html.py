@@ -8,13 +8,14 @@ outside style sheet or a script is not noticed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lxml import etree
 
 from core.errors import EmptyDocument, ParseFailed
+from core.wording import plural
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.hidden import hidden_warning
@@ -41,6 +42,8 @@ _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 _MAX_TABLE_CELLS = 200_000
 _MAX_HIDDEN = 1000
+_WORDS_OF_A_SENTENCE = 5
+_LONG_ALTERNATIVE = 125  # characters: what screen readers and their guides take for the most
 
 
 def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
@@ -62,8 +65,17 @@ def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
         mime_type="text/html",
         headings=headings,
         metadata={"encoding": encoding, **_meta(root)},
-        warnings=(*warnings, *hidden_warning(writer.hidden)),
+        warnings=(*warnings, *hidden_warning(writer.hidden), *_described(writer.described)),
     )
+
+
+def _described(texts: list[str]) -> Iterable[ParseWarning]:
+    if texts:
+        said = f"{plural(len(texts), 'long description')} of pictures, which a browser does not show"
+        message = (
+            f"{said}, {'was' if len(texts) == 1 else 'were'} read, marked “[Image: …]”: “{one_line(texts[0], 160)}”"
+        )
+        yield ParseWarning("hidden-descriptions", message)
 
 
 def _decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
@@ -163,6 +175,7 @@ class _Writer:
     pending: str = ""  # white space owed before the next word
     headings: list[Heading] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    described: list[str] = field(default_factory=list)  # long texts that stand for pictures
 
     def text(self) -> str:
         return "".join(self.parts)
@@ -185,7 +198,7 @@ class _Writer:
                 elif tag == "br":
                     self._break("\n")
                 elif tag == "img" and node.get("alt"):
-                    self._words(node.get("alt"), False)
+                    self._alternative(node.get("alt"))
                 preformatted += tag == "pre"
                 if tag == "li":
                     self._words("- ", False)
@@ -203,6 +216,16 @@ class _Writer:
                 self._break("\n\n" if tag in _PARAGRAPHS else "\n")
             if node is not root:
                 self._words(node.tail, preformatted > 0)
+
+    def _alternative(self, alt: str) -> None:
+        """Writes what stands for a picture that is not seen: a sentence is marked as that."""
+        words = alt.split()
+        if len(words) < _WORDS_OF_A_SENTENCE:
+            self._words(alt, False)
+            return
+        self._words(f" [Image: {' '.join(words)}]", False)
+        if len(alt) > _LONG_ALTERNATIVE and len(self.described) < _MAX_HIDDEN:
+            self.described.append(" ".join(words))
 
     def _left_out(self, node: Any, tag: str) -> bool:
         """Whether the element writes nothing more: dropped, hidden, or a table that has just been written."""

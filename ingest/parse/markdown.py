@@ -1,4 +1,4 @@
-"""Markdown: the text is kept as it is; headings, title and front matter are noticed.
+"""Markdown: the text is kept as it is but for comments; headings, title and front matter are noticed.
 
 "# not a heading" in a code block is none. The scanner is our own: markdown-it reads 1 MB/s, and headings are all we need.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 
+from core.errors import EmptyDocument
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits
+from ingest.parse.hidden import hidden_warning
 from ingest.parse.source import File
 from ingest.parse.text import read_text
 
@@ -25,11 +27,21 @@ _HTML_BLOCK = re.compile(
     r"head|header|html|iframe|li|main|nav|ol|p|pre|script|section|style|summary|table|tbody|td|tr|ul)(?:[\s/>]|$)",
     re.IGNORECASE,
 )
+# Code first, so that what looks like a comment in it is none: fenced blocks, then spans of backticks within a paragraph.
+_CODE_OR_COMMENT = re.compile(
+    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n(?:.*?\n)??(?: {0,3}(?P=fence)[`~]*[ \t]*$|\Z)|"
+    r"(?<!`)(?P<ticks>`{1,3})(?!`)(?:(?!\n[ \t]*\n)[^`]|(?!(?P=ticks)(?!`))`){1,2000}?(?P=ticks)(?!`)|<!--",
+    re.DOTALL | re.MULTILINE,
+)
+_WORDS_OF_A_COMMENT = 4  # one with fewer is for a program: "toc", "prettier-ignore"
 _INLINE_MARKUP = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)|[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}|\{#[^{}]*\}\s*$|<[^<>]*>")
 
 
 def parse_markdown(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     text, encoding, warnings = read_text(path, filename, limits)
+    text, comments = without_comments(text)
+    if not text.strip():
+        raise EmptyDocument(f"{filename} has no text but comments, which nobody is shown")
     metadata: dict[str, object] = {"encoding": encoding}
     front = _FRONT_MATTER.match(text[:_MAX_FRONT_MATTER])
     body_start = 0
@@ -45,8 +57,36 @@ def parse_markdown(path: File, filename: str, limits: ParseLimits) -> ParsedDocu
         mime_type="text/markdown",
         headings=headings,
         metadata=metadata,
-        warnings=warnings,
+        warnings=(*warnings, *hidden_warning(comments)),
     )
+
+
+def without_comments(text: str) -> tuple[str, list[str]]:
+    """``text`` without its HTML comments, which no reader of the page sees, and those that say something.
+
+    What stands in code is no comment; one that is not closed is left as it is. A line that is a comment goes as a whole.
+    """
+    if "<!--" not in text:
+        return text, []
+    parts: list[str] = []
+    said: list[str] = []
+    last = position = 0
+    while match := _CODE_OR_COMMENT.search(text, position):
+        start, position = match.span()
+        if match.group() != "<!--":
+            continue
+        closed = text.find("-->", position)
+        if closed < 0:
+            break
+        words = text[position:closed].split()
+        position = closed + 3
+        if (not start or text[start - 1] == "\n") and text[position : position + 1] == "\n":
+            position += 1
+        parts.append(text[last:start])
+        last = position
+        if len(words) >= _WORDS_OF_A_COMMENT:
+            said.append(" ".join(words))
+    return "".join([*parts, text[last:]]), said
 
 
 def _title(front_matter: object, headings: tuple[Heading, ...]) -> str:

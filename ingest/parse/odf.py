@@ -23,6 +23,7 @@ from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.grid import Row, write_grid
+from ingest.parse.hidden import marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number
 from ingest.parse.ooxml import attribute, local, read_xml
@@ -265,9 +266,10 @@ class _Reader:
             if not rows:
                 continue
             name = attribute(table, "name", "Sheet")
-            if attribute(table, "style-name") in self.hidden_styles:
+            hidden = attribute(table, "style-name") in self.hidden_styles
+            if hidden:
                 self.hidden.append(one_line(name, 60))
-            self.writer.heading(1, name)
+            self.writer.heading(1, marked(name, "sheet") if hidden else name)
             self.sheet_titles += 1
             write_grid(self.writer, rows)
 
@@ -315,11 +317,12 @@ class _Reader:
         for number, page in enumerate(pages, 1):
             start, before = self.writer.next_start, self.of_pictures
             self.where = f"on slide {number}"
-            if attribute(page, "style-name") in self.hidden_styles:
+            hidden = attribute(page, "style-name") in self.hidden_styles
+            if hidden:
                 self.hidden.append(f"slide {number}")
             title = next((f for f in page.iter("{*}frame") if attribute(f, "class") == "title"), None)
-            if title is not None:
-                self.writer.heading(1, " ".join(self._text(p) for p in title.iter("{*}p")))
+            heading = " ".join(self._text(p) for p in title.iter("{*}p")) if title is not None else ""
+            self.writer.heading(1, marked(heading, "slide") if hidden else heading)
             for element in page:
                 if element is not title and local(element.tag) != "notes":
                     self.blocks([element])

@@ -19,6 +19,7 @@ from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.embedded import EmbeddedPictures
+from ingest.parse.hidden import hidden_warning, marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import plain_number
 from ingest.parse.ooxml import attribute, core_properties, local, read_xml, relationships
@@ -47,13 +48,13 @@ def parse_pptx(path: File, filename: str, limits: ParseLimits, pictures: Embedde
 
 
 def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
-    slides = _slides(archive, filename)
+    slides, size = _slides(archive, filename)
     if len(slides) > limits.max_pages:
         raise TooLarge(
             f"{filename} has {len(slides):,} slides, over the limit of {limits.max_pages:,} pages: split it",
             code="too-many-pages",
         )
-    deck = _Deck(archive, TextWriter(filename, limits), pictures)
+    deck = _Deck(archive, TextWriter(filename, limits), pictures, size=size)
     for number, part in enumerate(slides, 1):
         start = deck.writer.next_start
         try:
@@ -87,8 +88,8 @@ def _parse(archive: zipfile.ZipFile, filename: str, limits: ParseLimits, picture
     )
 
 
-def _slides(archive: zipfile.ZipFile, filename: str) -> list[str]:
-    """The parts of the slides in the order of the presentation."""
+def _slides(archive: zipfile.ZipFile, filename: str) -> tuple[list[str], tuple[int, int]]:
+    """The parts of the slides in the order of the presentation, and the (width, height) of a slide."""
     members = frozenset(archive.namelist())
     part = next((p for kind, p in relationships(archive, "").values() if kind == "officeDocument"), "")
     part = part if part in members else "ppt/presentation.xml"
@@ -98,7 +99,11 @@ def _slides(archive: zipfile.ZipFile, filename: str) -> list[str]:
     related = relationships(archive, part)
     ids = (attribute(e, "id", namespaced=True) for e in root.iterfind("{*}sldIdLst/{*}sldId"))
     slides = [related.get(i, ("", ""))[1] for i in ids]
-    return list(dict.fromkeys(slides))  # no program shows a slide twice; an attack may name one a million times
+    size = root.find("{*}sldSz")
+    said = [size.get(name, "") if size is not None else "" for name in ("cx", "cy")]
+    width, height = (int(v) if v.isdecimal() and len(v) < 12 else 0 for v in said)
+    # No program shows a slide twice; an attack may name one a million times.
+    return list(dict.fromkeys(slides)), (width, height)
 
 
 @dataclass(slots=True)
@@ -108,6 +113,8 @@ class _Deck:
     pictures: EmbeddedPictures
     images: list[str] = field(default_factory=list)  # parts of the pictures of the slide being read
     hidden: list[int] = field(default_factory=list)
+    size: tuple[int, int] = (0, 0)  # of a slide, in EMU; (0, 0) if the file does not say
+    off_slide: list[tuple[str, int]] = field(default_factory=list)  # text that stands beside a slide, and its number
     unread: dict[str, int] = field(default_factory=dict)
     running: dict[str, None] = field(default_factory=dict)
     warnings: list[ParseWarning] = field(default_factory=list)
@@ -118,14 +125,21 @@ class _Deck:
         root = read_xml(self.archive, part)
         if root is None:
             raise KeyError(part)
-        if root.get("show") in ("0", "false"):
+        hidden = root.get("show") in ("0", "false")
+        if hidden:
             self.hidden.append(number)
         self.related = relationships(self.archive, part)
         self.positions = list(self._inherited())
-        shapes = self._ordered(root.find("{*}cSld/{*}spTree"), 0)
+        tree = root.find("{*}cSld/{*}spTree")
+        for shape in tree if tree is not None else ():
+            if _is_off(shape, self.size):
+                if passage := one_line(" ".join(_paragraphs(shape))):
+                    self.off_slide.append((passage, number))
+                tree.remove(shape)
+        shapes = self._ordered(tree, 0)
         titles = [s for s in shapes if _placeholder(s)[0] in _HEADING]
-        for shape in titles[:1]:
-            self.writer.heading(1, " ".join(_paragraphs(shape)))
+        title = " ".join(_paragraphs(titles[0])) if titles else ""
+        self.writer.heading(1, marked(title, "slide") if hidden else title)
         for shape in shapes:
             if shape not in titles[:1]:
                 self._shape(shape)
@@ -284,9 +298,24 @@ class _Deck:
         if self.hidden:
             numbers = ", ".join(map(str, self.hidden[:_MAX_NAMED])) + (" …" if len(self.hidden) > _MAX_NAMED else "")
             yield ParseWarning("hidden-slides", f"hidden slides were read too: {numbers}")
+        yield from hidden_warning([text for text, _ in self.off_slide], [number for _, number in self.off_slide])
         yield from self.pictures.warnings()
         for what, count in self.unread.items():
             yield ParseWarning("embedded", f"{count} {what} were not read")
+
+
+def _is_off(shape: Any, slide: tuple[int, int]) -> bool:
+    """Whether a shape, or a group of shapes, lies beside the slide, where nobody sees it."""
+    position = _position(shape)
+    if position is None or not all(slide):
+        return False
+    top, left = position
+    extent = next((e for e in shape.iterfind("{*}*/{*}xfrm/{*}ext")), None)
+    if extent is None:
+        extent = shape.find("{*}xfrm/{*}ext")
+    said = [extent.get(name, "") if extent is not None else "" for name in ("cx", "cy")]
+    width, height = (int(v) if v.isdecimal() and len(v) < 12 else 0 for v in said)
+    return left >= slide[0] or top >= slide[1] or left + width <= 0 or top + height <= 0
 
 
 def _placeholder(shape: Any) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""reStructuredText: the text is kept as it is; headings and title are noticed.
+"""reStructuredText: the text is kept as it is but for comments; headings and title are noticed.
 
 A line scanner like that for Markdown; the tests hold it against docutils.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 
+from core.errors import EmptyDocument
 from ingest.parse.clean import one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits
+from ingest.parse.hidden import hidden_warning
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.source import File
 from ingest.parse.text import read_text
@@ -19,6 +21,9 @@ _NOT_TITLE = re.compile(
     r"[-*+•‣⁃](?:\s|$)|\.\.(?:\s|$)|__(?:\s|$)|>>>(?:\s|$)|\|(?:\s|$)|:(?![: ])[^:]*(?<! ):(?:\s|$)|"
     r"\+[-=]|=+(?:\s+=+)+\s*$"
 )
+# Not a directive ("name::"), a target, a footnote, a citation, a substitution.
+_COMMENT = re.compile(r"\s*\.\.[ \t]+(?!(?:_|\[|\|)|[\w.+:-]+::(?:\s|$))\S")
+_WORDS_OF_A_COMMENT = 4  # one with fewer is for a program, or a licence's name
 _ROLE = re.compile(r":[\w.+:-]+:`([^`<]*?)(?:\s*<[^`]*>)?`")
 _MARKUP = re.compile(r"`([^`<]+?)\s*<[^`>]*>`__?|(?<!\w)(?:\*\*|``|[*`])(?=\S)|(?<=\S)(?:\*\*|``|[*`])_{0,2}(?!\w)")
 
@@ -26,6 +31,9 @@ _MARKUP = re.compile(r"`([^`<]+?)\s*<[^`>]*>`__?|(?<!\w)(?:\*\*|``|[*`])(?=\S)|(
 def parse_rst(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     """See ``ingest.parse.file.parse_file``."""
     text, encoding, warnings = read_text(path, filename, limits)
+    text, comments = without_comments(text)
+    if not text.strip():
+        raise EmptyDocument(f"{filename} has no text but comments, which nobody is shown")
     headings = find_headings(text)
     return ParsedDocument(
         text=text,
@@ -33,8 +41,35 @@ def parse_rst(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
         mime_type=MIME_TYPES["rst"],
         headings=headings,
         metadata={"encoding": encoding},
-        warnings=warnings,
+        warnings=(*warnings, *hidden_warning(comments)),
     )
+
+
+def without_comments(text: str) -> tuple[str, list[str]]:
+    """``text`` without its comments, which no reader of the page sees, and those that say something.
+
+    A comment is explicit markup ("..") that is nothing else, with the lines below it that are indented further. An empty
+    one is left: it only parts what stands around it.
+    """
+    if ".. " not in text:
+        return text, []
+    kept: list[str] = []
+    said: list[str] = []
+    depth = -1  # of the comment that is open
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        if depth >= 0 and (not line.strip() or indent > depth):
+            said[-1] += f" {line.strip()}" if line.strip() else ""
+            if line.strip():
+                continue
+        elif _COMMENT.match(line):
+            depth = indent
+            said.append(line.strip()[2:].strip())
+            continue
+        else:
+            depth = -1
+        kept.append(line)
+    return "\n".join(kept), [passage for passage in said if len(passage.split()) >= _WORDS_OF_A_COMMENT]
 
 
 def find_headings(text: str) -> tuple[Heading, ...]:

@@ -14,6 +14,7 @@ from core.errors import EmptyDocument, Encrypted, ParseFailed
 from ingest.parse.clean import one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.grid import Row, write_grid
+from ingest.parse.hidden import marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import shown_date, shown_number
 from ingest.parse.source import File
@@ -34,7 +35,7 @@ def parse_xls(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
             continue
         if sheet.visibility:
             hidden.append(one_line(sheet.name, 60))
-        writer.heading(1, sheet.name)
+        writer.heading(1, marked(sheet.name, "sheet") if sheet.visibility else sheet.name)
         titles += 1
         write_grid(writer, rows)
     if len(writer.parts) == titles:

@@ -22,11 +22,12 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelt
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH, from_excel
 
 from core.errors import EmptyDocument, ParseFailed
-from core.wording import not_read
+from core.wording import not_read, plural
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.grid import Row, write_grid
+from ingest.parse.hidden import marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number, shown_date, shown_number
 from ingest.parse.ooxml import attribute, core_properties, forget, local, read_xml, relationships, stream_xml
@@ -69,7 +70,7 @@ def _parse(
         rows = _Sheet(book, part).read()
         comments = list(_comments(archive, part, book.members))
         if rows or comments:
-            writer.heading(1, name)
+            writer.heading(1, name if state == "visible" else marked(name, "sheet"))
             write_grid(writer, rows)
         if comments:
             writer.block("\n".join(comments))
@@ -172,7 +173,7 @@ class _Book:
             yield ParseWarning("formulas-without-values", message, lost=True)
         if said["hidden-sheet"]:
             yield ParseWarning("hidden-sheets", f"hidden sheets were read too: {_named(said['hidden-sheet'])}")
-        hidden = [f"{counts[k]} hidden {k}s" for k in ("row", "column") if counts[k]]
+        hidden = [plural(counts[k], f"hidden {k}") for k in ("row", "column") if counts[k]]
         if hidden:
             yield ParseWarning("hidden-cells", f"{' and '.join(hidden)} were read too")
         if said["chart-sheet"]:

@@ -7,6 +7,7 @@ import zipfile
 
 import docx
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
@@ -88,6 +89,25 @@ def test_hidden_runs_are_left_out_and_said(parse):
     assert [w.code for w in document.warnings] == ["hidden-text"]
     assert "VANISHED" in document.warnings[0].message
     assert "in 3 places" in document.warnings[0].message
+
+
+def test_runs_that_a_style_hides_and_letters_nearly_white_are_left_out_too(parse):
+    source = docx.Document()
+    ghost = source.styles.add_style("Ghost", WD_STYLE_TYPE.CHARACTER)
+    ghost.font.hidden = True
+    heir = source.styles.add_style("Heir", WD_STYLE_TYPE.CHARACTER)
+    heir.base_style = ghost
+    veiled = source.styles.add_style("Veiled", WD_STYLE_TYPE.PARAGRAPH)
+    veiled.font.hidden = True
+    paragraph = source.add_paragraph("Seen. ")
+    paragraph.add_run("GHOST ", style="Ghost")
+    paragraph.add_run("HEIR ", style="Heir")
+    paragraph.add_run("shown all the same. ", style="Heir").font.hidden = False
+    paragraph.add_run("PALE ").font.color.rgb = RGBColor(0xFE, 0xFD, 0xF5)
+    source.add_paragraph("VEILED", style="Veiled")
+    document = parse(source)
+    assert document.text == "Seen. shown all the same."
+    assert "in 4 places" in document.warnings[0].message
 
 
 def test_white_on_a_shaded_cell_is_meant_to_be_seen(parse):

@@ -120,8 +120,21 @@ def test_hidden_slides_are_said_and_icons_are_not(parse_bytes):
     Image.new("RGB", (9, 9)).save(picture, "PNG")
     deck.slides[0].shapes.add_picture(picture, 0, 0)
     document = parse_bytes(saved(deck), "a.pptx")
-    assert "Two" in document.text
+    assert [h.text for h in document.headings] == ["One", "Two (hidden slide)"]
     assert [w.message for w in document.warnings] == ["hidden slides were read too: 2"]
+
+
+def test_shapes_beside_the_slide_are_left_out_and_said(parse_bytes, blank):
+    deck, slide = blank
+    for left, top, text in ((0, 0, "Seen."), (-4_000_000, 0, "LEFT"), (0, deck.slide_height, "BELOW")):
+        slide.shapes.add_textbox(left, top, 3_000_000, 500_000).text_frame.text = text
+    group = slide.shapes.add_group_shape()
+    group.shapes.add_textbox(deck.slide_width + 9, 0, 3_000_000, 500_000).text_frame.text = "IN A GROUP"
+    document = parse_bytes(saved(deck), "a.pptx")
+    assert document.text == "Seen."
+    (warning,) = document.warnings
+    assert (warning.code, warning.page) == ("hidden-text", 1)
+    assert "in 3 places on page 1): “LEFT”" in warning.message
 
 
 def test_a_deck_of_pictures_is_empty_with_the_reason(parse_bytes, blank):

@@ -171,10 +171,10 @@ def test_what_is_hidden_is_read_and_said(parse_bytes):
     secret.sheet_state = "veryHidden"
     secret.append(["password", "1234"])
     document = parse_bytes(saved(book), "a.xlsx")
-    assert "| password | 1234 |" in document.text
+    assert "Secret (hidden sheet)\n\n| password | 1234 |" in document.text
     assert [w.message for w in document.warnings] == [
         "hidden sheets were read too: Secret",
-        "1 hidden rows and 1 hidden columns were read too",
+        "1 hidden row and 1 hidden column were read too",
     ]
     assert not document.partial
 
