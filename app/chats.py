@@ -5,7 +5,8 @@ Every read and write names whose conversation it is; another person's is as if i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,6 +201,14 @@ class Chats:
             Message(role="user" if m.role == "user" else "assistant", content=m.content)
             for m in self.messages(principal, chat_id)
         ]
+
+    def quoting(self, connection: Connection, doc_id: str) -> Iterator[Any]:
+        """The JSON of every answer, whosesoever, in which a document is named."""
+        for message_id in connection.scalars(select(messages.c.message_id)).all():
+            query = select(messages.c.answer).where(messages.c.message_id == message_id)
+            found = connection.execute(query).scalar_one()
+            if found is not None and doc_id in json.dumps(found):
+                yield found
 
     def rewrite(
         self,

@@ -113,6 +113,7 @@ class Purged(TypedDict):
     """What was changed where, and where the document may still be."""
 
     purged: str
+    deleted_before: bool
     chats: int
     messages: int
     traces: int

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, ForeignKey, String, Table, Text, select
@@ -65,6 +66,13 @@ class Traces:
                 connection.execute(traces.update().where(traces.c.run_id == run_id).values(**values))
                 changed += 1
         return touched, changed
+
+    def quoting(self, connection: Connection, doc_id: str) -> Iterator[Any]:
+        """The JSON of every trace, whosesoever, in which a document is named."""
+        for run_id in connection.scalars(select(traces.c.run_id)).all():
+            found = connection.execute(select(traces.c.trace).where(traces.c.run_id == run_id)).scalar_one()
+            if doc_id in json.dumps(found):
+                yield found
 
     def get(self, principal: Principal, run_id: str) -> dict[str, Any]:
         """The JSON of the trace. Raises NotFound, also for another person's run."""

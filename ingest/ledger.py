@@ -362,6 +362,12 @@ class Ledger:
         query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")), jobs.c.sha256 != "")
         return set(connection.execute(query).scalars())
 
+    def named(self, connection: Connection, doc_id: str) -> tuple[str, str, str] | None:
+        """(collection, uri, sha256) under which a document was last taken in, whosesoever; None if no job knows it."""
+        query = select(jobs.c.collection, jobs.c.uri, jobs.c.sha256).where(jobs.c.doc_id == doc_id)
+        found = connection.execute(query.order_by(jobs.c.job_number.desc()).limit(1)).first()
+        return None if found is None else (str(found.collection), str(found.uri), str(found.sha256))
+
     def forget_document(self, connection: Connection, collection: str, uri: str) -> int:
         """Deletes every job of one name, also one at work (what it makes is not wanted any more); returns how many."""
         gone = connection.execute(delete(jobs).where(jobs.c.collection == collection, jobs.c.uri == uri))

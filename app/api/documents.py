@@ -116,7 +116,8 @@ async def delete_document(
     """Deletes a document from every search at once; quotes of it in past chats remain.
 
     With `purge=true` they do not: it is taken out of everybody's chats and traces and out of the files themselves, and
-    the answer (200) says what was changed and where it may still be.
+    the answer (200) says what was changed and where it may still be. A document that was deleted before can be purged, too:
+    what kept runs were shown of it is looked for.
     """
 
     engine = services.engine

@@ -8,6 +8,7 @@ import typer
 
 from app.cli.common import AsJson, Collection, DataDir, connected, print_json
 from app.replies import Document
+from core.ids import document_id
 
 app = typer.Typer(no_args_is_help=True, help="List and delete documents.", rich_markup_mode=None)
 
@@ -71,17 +72,23 @@ def near(
 
 @app.command("delete")
 def delete(
-    doc_id: Annotated[str, typer.Argument(help="The document's id, from `openbook documents list`.")],
+    doc_id: Annotated[
+        str, typer.Argument(help="The document's id, from `openbook documents list`; or its name, with --collection.")
+    ],
+    collection: Annotated[str | None, typer.Option("--collection", "-c", help="In which it has that name.")] = None,
     purge: Annotated[
         bool, typer.Option("--purge", help="Also take it out of chats and traces, and out of the files themselves.")
     ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Delete a document. Quotes of it in past chats remain, unless it is purged.
+    """Delete a document. Quotes of it in past chats remain, unless it is purged, which can be done later, too.
 
     Example: openbook documents delete d0123456789abcdef0123456789abcdef
+    Example: openbook documents delete report.pdf --collection filings --purge
     """
+    if collection is not None:
+        doc_id = document_id(collection, doc_id)
     with connected(data_dir) as client:
         if purge:
             done = client.purge_document(doc_id)
@@ -89,11 +96,14 @@ def delete(
                 print_json(done)
                 return
             print(
-                f"purged {doc_id}: changed {done['messages']} messages, {done['traces']} traces and {done['chats']} "
+                f"purged {doc_id}{', which was deleted before' if done['deleted_before'] else ''}: changed {done['messages']} messages, {done['traces']} traces and {done['chats']} "
                 f"chat titles; its original was {done['original']}"
             )
             for place in done["remains"]:
                 print(f"it may still be in {place}")
             return
         client.delete_document(doc_id)
-    print_json({"deleted": doc_id}) if as_json else print(f"deleted {doc_id}")
+    if as_json:
+        print_json({"deleted": doc_id})
+        return
+    print(f"deleted {doc_id}; what chats quote of it stays: to take that out, too, say it again with --purge")

@@ -17,17 +17,22 @@ from app.chats import Chats
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
 from app.traces import Traces
-from app.upkeep.scrub import Scrub
+from app.upkeep.scrub import Scrub, own_words
 from core.database import Database, compact
+from core.errors import NotFound
 from core.protocols import Tokenizer
 from core.types import Principal
 from ingest.ledger import Ledger
+from retrieval.access import require_role
 from retrieval.engine import SearchEngine
 from retrieval.files import fsync_path, storage_errors
 from retrieval.generations import Generations
+from retrieval.reading import no_document
+from retrieval.records import Change
 from retrieval.store import Store
 
 PENDING_FILE = "purge.pending"
+_UNSHOWN = "what people wrote of it that no kept run was shown: its text is gone, and was not there to be compared with"
 # A run that was answering while the document was purged ends within this time.
 _REMEMBERED_S = 3600.0
 
@@ -37,6 +42,7 @@ class Purged:
     """What was changed where, and where the document may still be."""
 
     doc_id: str
+    deleted_before: bool  # then what kept runs were shown of it is what was looked for
     chats: int
     messages: int
     traces: int
@@ -88,15 +94,21 @@ def purge(
 ) -> Purged:
     """Deletes a document for good. On return it is in no file of the data directory, but for what ``remains`` says.
 
+    One that was deleted before, or an earlier text of one that was replaced, is not there to be compared with: in its place
+    stands what kept runs and answers quote of it, which is all of it that they were shown.
+
     Raises:
-        NotFound, Forbidden: as for deleting.
+        NotFound, Forbidden: as for deleting; of a document that was deleted before, as of its collection.
         StorageFailed: it is deleted, but the disk failed before its bytes were overwritten; the next start goes on.
     """
-    document = store.get_document(principal, doc_id)
+    subject = _subject(principal, doc_id, database, store, ledger)
+    with database.read() as connection:
+        kept = [*traces.quoting(connection, doc_id), *chats.quoting(connection, doc_id)]
+    quoted = list(dict.fromkeys(pair for value in kept for pair in own_words(value, doc_id)))
     scrub = Scrub(
         doc_id,
-        document.text,
-        (document.title, document.uri),
+        "\n".join([subject.text, *(text for key, text in quoted if key != "title")]),
+        (subject.title, subject.uri, *(text for key, text in quoted if key == "title")),
         _Peculiar(store, doc_id, engine.encoder.tokenizer),
     )
     pending = data_dir / PENDING_FILE
@@ -104,27 +116,69 @@ def purge(
         pending.touch()
         fsync_path(data_dir)
     recent.add(scrub)
+    change: Change | None = None
     with database.write() as connection:
         # First of all, for it asks who may; what is unique to the document is then what no other has.
-        change = store.delete_document(connection, principal, doc_id)
+        if subject.is_there:
+            change = store.delete_document(connection, principal, doc_id)
+        else:
+            require_role(connection, principal, subject.collection, ("owner", "editor"))
         runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches)
         n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs)
         eval_sets.forget_document(connection, doc_id, scrub.clean)
         eval_runs.forget_answers(connection)
-        n_jobs = ledger.forget_document(connection, document.collection, document.uri)
-    engine.publish(change)
+        n_jobs = ledger.forget_document(connection, subject.collection, subject.uri)
+    if change is not None:
+        engine.publish(change)
     engine.forget_removed()
     compact(database)
     with storage_errors("end the purge"):
         pending.unlink(missing_ok=True)
     return Purged(
         doc_id=doc_id,
+        deleted_before=not subject.is_there,
         chats=n_chats,
         messages=n_messages,
         traces=n_traces,
         jobs=n_jobs,
-        original=_original(store, document.sha256),
-        remains=_remains(data_dir),
+        original=_original(store, subject.sha256),
+        remains=_remains(data_dir) if subject.is_there else (_UNSHOWN, *_remains(data_dir)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """What is to be purged; of a document that was deleted before, as far as a job of it says."""
+
+    collection: str
+    uri: str
+    sha256: str
+    title: str = ""
+    text: str = ""
+    is_there: bool
+
+
+def _subject(principal: Principal, doc_id: str, database: Database, store: Store, ledger: Ledger) -> _Subject:
+    try:
+        found = store.get_document(principal, doc_id)
+    except NotFound:
+        with database.read() as connection:
+            named = ledger.named(connection, doc_id)
+            if named is None:
+                raise
+            collection, uri, sha256 = named
+            try:
+                require_role(connection, principal, collection, ("owner", "editor"))
+            except NotFound:  # of a collection of somebody else's one does not learn that there was such a document
+                raise no_document(doc_id) from None
+        return _Subject(collection=collection, uri=uri, sha256=sha256, is_there=False)
+    return _Subject(
+        collection=found.collection,
+        uri=found.uri,
+        sha256=found.sha256,
+        title=found.title,
+        text=found.text,
+        is_there=True,
     )
 
 
@@ -174,6 +228,7 @@ def purged_json(done: Purged) -> Mapping[str, Any]:
     remains: Sequence[str] = list(done.remains)
     return {
         "purged": done.doc_id,
+        "deleted_before": done.deleted_before,
         "chats": done.chats,
         "messages": done.messages,
         "traces": done.traces,

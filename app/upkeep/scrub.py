@@ -13,7 +13,7 @@ It knows the shapes of answers and traces (``app.shapes``) and nothing of where 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.chats import PURGED
@@ -28,6 +28,18 @@ _OWN_WORDS = ("quote", "text", "title", "heading_path", "snippet", "content")
 _STEP_WORDS = ("thought", "observation", "error")
 
 IsPeculiar = Callable[[str], bool]
+
+
+def own_words(value: Any, doc_id: str) -> Iterator[tuple[str, str]]:
+    """(key, text) of what an answer or a trace, as JSON, quotes of a document: passages, quotations, titles."""
+    if isinstance(value, Mapping):
+        if value.get("doc_id") == doc_id:
+            yield from ((key, value[key]) for key in _OWN_WORDS if isinstance(value.get(key), str) and value[key])
+        for inner in value.values():
+            yield from own_words(inner, doc_id)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from own_words(inner, doc_id)
 
 
 class Scrub:

@@ -12,7 +12,7 @@ from app.upkeep.purge import PENDING_FILE
 from app.upkeep.scrub import MARKER, Scrub
 from tests.app.test_api import settle
 from tests.support.commands import json_of, openbook
-from tests.support.servers import openbook_server
+from tests.support.servers import RunningServer, openbook_server
 
 CANARY = "Zwirbelkanarie-7731"
 SECRET = f"# The plan of {CANARY}\n\nThe secret codename of the harbour project is {CANARY} and nobody may say so.\n"
@@ -103,6 +103,29 @@ def test_the_bytes_of_a_purged_document_stay_if_another_document_has_them(client
 def test_a_purge_of_nothing_is_not_found(client: Client) -> None:
     with pytest.raises(ApiError, match="no document"):
         client.purge_document("d" + "0" * 32)
+
+
+def test_a_document_that_was_deleted_before_can_still_be_purged(server: RunningServer, client: Client) -> None:
+    secret = SECRET.replace(CANARY, "Quinceberry-8842")
+    client.create_collection("purge-late")
+    name = "plan of the Quinceberry-8842.md"
+    files = [(name, io.BytesIO(secret.encode())), ("bread.md", io.BytesIO(OTHER.encode()))]
+    doc_id = str(settle(client, client.upload("purge-late", files))[0]["doc_id"])
+    chat = client.create_chat(["purge-late"])["chat_id"]
+    asked(client, chat, "What is the secret codename of the harbour project?")
+    asked(client, chat, "How long does a loaf of sourdough bake?")
+    said = openbook("documents", "delete", doc_id, data_dir=server.data_dir)
+    assert "say it again with --purge" in said.stdout
+    assert "Quinceberry-8842" in str(client.chat(chat))
+    command = ("documents", "delete", name, "--collection", "purge-late", "--purge", "--json")
+    done = json_of(openbook(*command, data_dir=server.data_dir))
+    assert done["purged"] == doc_id and done["deleted_before"] is True
+    assert done["messages"] >= 1 and done["traces"] >= 1 and done["jobs"] == 1
+    assert "no kept run was shown" in done["remains"][0]
+    assert places_of(server.data_dir, "Quinceberry-8842") == []
+    assert "45 minutes" in client.chat(chat)["messages"][3]["content"]
+    with pytest.raises(ApiError, match="no document"):
+        client.purge_document(doc_id)
 
 
 def scrub(text: str = SECRET, peculiar: tuple[str, ...] = (CANARY.lower(),)) -> Scrub:
