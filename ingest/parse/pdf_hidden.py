@@ -4,17 +4,17 @@ Hidden is what is drawn invisibly (render mode 3, or with no colour to speak of)
 smaller than a point, and light letters on a ground as light, which is seen on a picture of the page. Not hidden is the text layer of a
 scan, which is invisible by design and lies on its picture. Letters under something that was drawn over them are not noticed.
 
-Pages have thousands of characters, and nearly all have none of this: so ``may_hide`` asks one character in sixteen and the
+Pages have thousands of characters, and nearly all have none of this: so ``may_hide`` asks one character in 24 and the
 lines, which are known, and only a page that gives a reason is gone through, text object by text object.
 """
 
 from __future__ import annotations
 
 import ctypes
-import itertools
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import pypdfium2.raw as pdfium_c
@@ -32,7 +32,7 @@ _INVISIBLE_MODES = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRE
 _FAINT = 8  # of 255 of opacity
 _LIGHT = 200  # of 255 of each of red, green and blue: lighter text is looked at
 _TINY = 1.0  # points
-_SAMPLE_EVERY = 16  # characters: an order is longer
+_SAMPLE_EVERY = 24  # characters: an order is longer
 _STRIDE = 64  # characters that are looked ahead for the end of a text object
 _LOOK_DPI = 144
 _INSET = 3  # pixels
@@ -43,6 +43,7 @@ _CONTRAST = (
 _MAX_OBJECTS = 5000
 _MAX_DEPTH = 5
 _APART = 4  # characters between two passages; nearer ones are the words of one
+_LEAST_LETTERS = 3  # of a passage
 _SCAN = 0.5  # of the page: a picture that covers so much is a scan of it
 
 
@@ -81,26 +82,39 @@ def seen_lines(page: Any, textpage: Any, rotation: int) -> SeenLines:
     ranges = hidden_ranges(page, textpage)
     if not ranges:
         return SeenLines(text, indexes, lines, [])
+    hidden, passages = _passages(text, indexes, ranges)
+    if not hidden:
+        return SeenLines(text, indexes, lines, [])
+    kept = [position for position in range(len(text)) if position not in hidden]
+    seen = "".join(text[position] for position in kept)
+    places = [position if indexes is None else indexes[position] for position in kept]
+    return SeenLines(seen, places, page_lines(textpage, seen, places, rotation), passages)
+
+
+def _passages(
+    text: str, indexes: Sequence[int] | None, ranges: Sequence[tuple[int, int]]
+) -> tuple[set[int], list[str]]:
+    """The places in ``text`` of what lies in ``ranges`` (of pdfium's indexes), and what stands there, in passages.
+
+    What has hardly a letter is none: a white bullet, a full stop that is drawn small.
+    """
     starts = [start for start, _ in ranges]
-    kept: list[int] = []
-    hidden: list[str] = []
-    last = -_APART - 1
+    groups: list[list[int]] = []
     for position in range(len(text)):
         index = position if indexes is None else indexes[position]
         at = bisect_right(starts, index) - 1
-        if at < 0 or index >= ranges[at][1]:
-            kept.append(position)
-            continue
-        if position - last > _APART:
-            hidden.append("")
-        elif position - last > 1:
-            hidden[-1] += " "
-        hidden[-1] += text[position]
-        last = position
-    seen = "".join(text[position] for position in kept)
-    places = [position if indexes is None else indexes[position] for position in kept]
-    passages = [" ".join(passage.split()) for passage in hidden]
-    return SeenLines(seen, places, page_lines(textpage, seen, places, rotation), [p for p in passages if p])
+        if at >= 0 and index < ranges[at][1]:
+            if not groups or position - groups[-1][-1] > _APART:
+                groups.append([])
+            groups[-1].append(position)
+    told = [g for g in groups if sum(text[p].isalnum() for p in g) >= _LEAST_LETTERS]
+    passages = []
+    for group in told:
+        pieces = [text[group[0]]]
+        for before, position in pairwise(group):
+            pieces.append(text[position] if position == before + 1 else f" {text[position]}")
+        passages.append(" ".join("".join(pieces).split()))
+    return {position for group in told for position in group}, passages
 
 
 def _left(textpage: Any, index: int) -> float | None:
@@ -117,16 +131,26 @@ def may_hide(page: Any, textpage: Any, lines: Sequence[Line], rotation: int) -> 
         # The line of a right-to-left script is mirrored, and whether this is one the line does not say.
         if (line.x1 < left or line.x0 > right) and (-line.x0 < left or -line.x1 > right):
             return True
+    kinds = _sampled(textpage)
+    if kinds == {"invisible"}:  # a scan with a text layer, most likely
+        return not _is_scan(shown_box(page), _pictures(page))
+    return not kinds <= {"seen"}
+
+
+def _sampled(textpage: Any) -> set[str]:
+    """How characters here and there are drawn; it stops where that differs."""
     colour = _Colour()
-    handle, seen = textpage.raw, 0
+    handle, last = textpage.raw, 0
+    kinds: set[str] = set()
     for index in range(0, textpage.count_chars(), _SAMPLE_EVERY):
         item = pdfium_c.FPDFText_GetTextObject(handle, index)
         address = _address(item)
-        if address and address != seen:
-            seen = address
-            if _drawn(item, colour) != "seen":
-                return True
-    return False
+        if address and address != last:
+            last = address
+            kinds.add(_drawn(item, colour))
+            if kinds not in ({"seen"}, {"invisible"}):
+                break
+    return kinds
 
 
 def hidden_ranges(page: Any, textpage: Any) -> list[tuple[int, int]]:
@@ -239,12 +263,16 @@ def _box(piece: _Piece, textpage: Any) -> Box | None:
 
 def _pictures(page: Any) -> list[Box]:
     """Where its pictures lie; for one within a group of drawings, where the group lies."""
-    return [
-        item.get_bounds()
-        for item in itertools.islice(page.get_objects(max_depth=1), _MAX_OBJECTS)
-        if item.type == pdfium_c.FPDF_PAGEOBJ_IMAGE
-        or (item.type == pdfium_c.FPDF_PAGEOBJ_FORM and _holds_picture(item.raw))
-    ]
+    found: list[Box] = []
+    handle = page.raw
+    for n in range(min(pdfium_c.FPDFPage_CountObjects(handle), _MAX_OBJECTS)):
+        item = pdfium_c.FPDFPage_GetObject(handle, n)
+        kind = pdfium_c.FPDFPageObj_GetType(item)
+        if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE or (kind == pdfium_c.FPDF_PAGEOBJ_FORM and _holds_picture(item)):
+            left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+            if pdfium_c.FPDFPageObj_GetBounds(item, left, bottom, right, top):
+                found.append((left.value, bottom.value, right.value, top.value))
+    return found
 
 
 def _holds_picture(form: Any, depth: int = 0) -> bool:
