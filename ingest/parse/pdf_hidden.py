@@ -31,6 +31,8 @@ _FILLED_MODES = (
 _INVISIBLE_MODES = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMODE_CLIP)
 _FAINT = 8  # of 255 of opacity
 _LIGHT = 200  # of 255 of each of red, green and blue: lighter text is looked at
+_DARK = 150  # of 255 of one of them: light letters are read on it
+_OPAQUE = 200  # of 255
 _TINY = 1.0  # points
 _SAMPLE_EVERY = 24  # characters: an order is longer
 _STRIDE = 64  # characters that are looked ahead for the end of a text object
@@ -42,6 +44,7 @@ _CONTRAST = (
 )
 _MAX_OBJECTS = 5000
 _MAX_DEPTH = 5
+_MAX_COMPARED = 200  # pieces, each with every area of the page
 _APART = 4  # characters between two passages; nearer ones are the words of one
 _LEAST_LETTERS = 3  # of a passage
 _SCAN = 0.5  # of the page: a picture that covers so much is a scan of it
@@ -182,7 +185,8 @@ def hidden_ranges(page: Any, textpage: Any) -> list[tuple[int, int]]:
         for piece in invisible:
             (layered if _lies_on(piece, textpage, pictures) else unseen).append(piece)
     if light:
-        unseen += _without_contrast(page, textpage, light)
+        doubtful = [p for p, dark in zip(light, _on_dark(page, textpage, light), strict=True) if not dark]
+        unseen += _without_contrast(page, textpage, doubtful) if doubtful else ()
     return sorted((piece.start, piece.end) for piece in unseen)
 
 
@@ -269,9 +273,9 @@ def _pictures(page: Any) -> list[Box]:
         item = pdfium_c.FPDFPage_GetObject(handle, n)
         kind = pdfium_c.FPDFPageObj_GetType(item)
         if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE or (kind == pdfium_c.FPDF_PAGEOBJ_FORM and _holds_picture(item)):
-            left, bottom, right, top = (ctypes.c_float() for _ in range(4))
-            if pdfium_c.FPDFPageObj_GetBounds(item, left, bottom, right, top):
-                found.append((left.value, bottom.value, right.value, top.value))
+            bounds = _bounds(item)
+            if bounds is not None:
+                found.append(bounds)
     return found
 
 
@@ -291,12 +295,47 @@ def _lies_on(piece: _Piece, textpage: Any, pictures: Sequence[Box]) -> bool:
     if box is None:
         return True
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in pictures)
+    return any(_holds(picture, x, y) for picture in pictures)
 
 
 def _is_scan(shown: Box, pictures: Sequence[Box]) -> bool:
     area = max((shown[2] - shown[0]) * (shown[3] - shown[1]), 1.0)
     return any((right - left) * (top - bottom) > _SCAN * area for left, bottom, right, top in pictures)
+
+
+def _on_dark(page: Any, textpage: Any, pieces: Sequence[_Piece]) -> list[bool]:
+    """For each piece whether the last area that was filled below it is dark, as of a table's head: so that is seen without
+    a picture of the page, which takes longer than all else."""
+    boxes = [_box(piece, textpage) for piece in pieces]
+    dark = [False] * len(pieces)
+    if len(pieces) > _MAX_COMPARED:
+        return dark
+    handle, colour = page.raw, _Colour()
+    for n in range(min(pdfium_c.FPDFPage_CountObjects(handle), _MAX_OBJECTS)):
+        item = pdfium_c.FPDFPage_GetObject(handle, n)
+        if pdfium_c.FPDFPageObj_GetType(item) != pdfium_c.FPDF_PAGEOBJ_PATH:
+            continue
+        bounds, mode, stroke = _bounds(item), ctypes.c_int(), ctypes.c_int()
+        if bounds is None or not pdfium_c.FPDFPath_GetDrawMode(item, mode, stroke) or not mode.value:
+            continue
+        if not pdfium_c.FPDFPageObj_GetFillColor(item, colour.red, colour.green, colour.blue, colour.alpha):
+            continue
+        is_dark = colour.alpha.value > _OPAQUE and min(colour.red.value, colour.green.value, colour.blue.value) < _DARK
+        for i, box in enumerate(boxes):
+            if box is not None and _holds(bounds, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2):
+                dark[i] = is_dark
+    return dark
+
+
+def _bounds(item: Any) -> Box | None:
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    if not pdfium_c.FPDFPageObj_GetBounds(item, left, bottom, right, top):
+        return None
+    return left.value, bottom.value, right.value, top.value
+
+
+def _holds(box: Box, x: float, y: float) -> bool:
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def _without_contrast(page: Any, textpage: Any, pieces: Sequence[_Piece]) -> Iterator[_Piece]:
