@@ -10,6 +10,7 @@ of hybrid search, and both are built anew in the background. ``status()`` says s
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,8 @@ from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
 from retrieval.token_rows import tokens_of
 from retrieval.vector_spaces import DenseKind, VectorSpaces
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE = 16  # documents that the indexes are given without a chance for others
 _PATIENCE_S = 0.002  # between two looks whether the searches of before have ended
@@ -257,7 +260,16 @@ class SearchEngine:
         """
         ids, documents = [found_id(hit) for hit in hits], list({hit.chunk.doc_id for hit in hits})
         with self.store.database.read() as connection:
-            return tokens_of(connection, packed_revision(encoder), encoder.dim, ids, documents)
+            found = tokens_of(connection, packed_revision(encoder), encoder.dim, ids, documents)
+        if found.damaged:
+            logger.error(
+                "stored token vectors of %d documents (%s, …) are damaged: they are read from the text now and made anew",
+                len(found.damaged),
+                min(found.damaged),
+            )
+            self.tokens.mistrust(found.damaged)
+            self._reader.wake()
+        return found.of_chunks
 
     def retriever(
         self,

@@ -54,6 +54,11 @@ def pack(vectors: Vectors) -> Packed:
     return packed
 
 
+def packed_width(dim: int) -> int:
+    """Bytes of one vector."""
+    return -(-dim // 2)
+
+
 def unpack(packed: Packed, dim: int) -> Vectors:
     """(n, dim), turned: to be compared with what ``turn`` gives."""
     return _levels(packed, dim) * _step(dim)
