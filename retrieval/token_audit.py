@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 
 from core.findings import Finding
 from core.wording import plural
-from retrieval.tables import chunks, collections, documents, token_vectors, vectors
+from retrieval.tables import chunks, collections, documents, token_vectors
 from retrieval.token_rows import is_sound
 
 _BATCH = 512  # rows of some 13 kB
@@ -30,8 +30,8 @@ def audit_tokens(connection: Connection) -> tuple[int, list[Finding]]:
         How many passages have token vectors, and what is wrong, one finding per document.
     """
     n = int(connection.execute(select(func.count()).select_from(token_vectors)).scalar_one())
-    missing = dict.fromkeys(connection.scalars(_missing()), "none at all")
-    damaged = {row.row_id: _what_is_wrong(row, dim) for row, dim in _unsound(connection)}
+    missing = dict.fromkeys(connection.scalars(_missing()), "none are there")
+    damaged = dict.fromkeys(_unsound(connection), "other bytes than were written")
     found = _findings(connection, {**missing, **damaged}, "missing or damaged", MAKE_AGAIN)
     stray = dict.fromkeys(connection.scalars(_stray()), "kept though its collection keeps none")
     return n, found + _findings(connection, stray, "unwanted", TAKE_OUT)
@@ -41,8 +41,7 @@ def drop_wrong_tokens(connection: Connection, doc_id: str) -> None:
     """Takes out what ``audit_tokens`` finds wrong with a document, its copies included."""
     mine = documents.c.doc_id == doc_id
     numbers = select(documents.c.doc_number).where(mine)
-    rows = [row.row_id for row, _ in _unsound(connection, numbers)]
-    rows += connection.scalars(_stray().where(mine))
+    rows = [*_unsound(connection, numbers), *connection.scalars(_stray().where(mine))]
     for start in range(0, len(rows), _BATCH):
         connection.execute(delete(token_vectors).where(token_vectors.c.row_id.in_(rows[start : start + _BATCH])))
     connection.execute(update(documents).where(mine).values(token_revision=None))
@@ -72,9 +71,8 @@ def _stray() -> Select[Any]:
     )
 
 
-def _unsound(connection: Connection, of_documents: Select[Any] | None = None) -> Iterator[tuple[Row[Any], int | None]]:
-    """Rows of ``token_vectors`` that are not what was written, with the dimension that they should have, if that is known."""
-    dims = _dimensions(connection)
+def _unsound(connection: Connection, of_documents: Select[Any] | None = None) -> Iterator[int]:
+    """Rows of ``token_vectors`` that are not what was written."""
     last = -1
     while True:
         query = select(token_vectors).where(token_vectors.c.row_id > last)
@@ -82,28 +80,10 @@ def _unsound(connection: Connection, of_documents: Select[Any] | None = None) ->
             inside = select(chunks.c.row_id).where(chunks.c.doc_number.in_(of_documents))
             query = query.where(token_vectors.c.row_id.in_(inside))
         batch = connection.execute(query.order_by(token_vectors.c.row_id).limit(_BATCH)).all()
-        for row in batch:
-            dim = next((d for encoder, d in dims.items() if row.revision.startswith(f"{encoder}-packed-")), None)
-            if not is_sound(row, dim):
-                yield row, dim
+        yield from (row.row_id for row in batch if not is_sound(row))
         if len(batch) < _BATCH:
             return
         last = batch[-1].row_id
-
-
-def _dimensions(connection: Connection) -> dict[str, int]:
-    """Encoder revision → its dimension, by any one of its vectors: those are checked by themselves."""
-    query = select(vectors.c.encoder_revision, func.max(func.length(vectors.c.vector))).group_by(
-        vectors.c.encoder_revision
-    )
-    return {revision: int(size) // 4 for revision, size in connection.execute(query)}
-
-
-def _what_is_wrong(row: Row[Any], dim: int | None) -> str:
-    if not row.packed:
-        return "empty"
-    of = "" if dim is None else f", {len(row.packed):,} bytes for {dim} dimensions"
-    return f"other bytes than were written{of}"
 
 
 def _findings(connection: Connection, wrong: dict[int, str], how: str, fix: str) -> list[Finding]:

@@ -48,15 +48,25 @@ def put_tokens(connection: Connection, revision: str, of_rows: Iterable[tuple[in
         connection.execute(insert(token_vectors), values)
 
 
+def keep_tokens(connection: Connection, revision: str, of_rows: Mapping[int, Packed]) -> None:
+    """``put_tokens`` of those rows that are still there and searched, in collections that keep token vectors."""
+    query = (
+        select(chunks.c.row_id)
+        .join(documents, documents.c.doc_number == chunks.c.doc_number)
+        .join(collections, collections.c.collection_id == documents.c.collection_id)
+        .where(chunks.c.row_id.in_(list(of_rows)), collections.c.tokens.is_(True), documents.c.edition_id.is_(None))
+    )
+    put_tokens(connection, revision, [(row, of_rows[row]) for row in connection.scalars(query)])
+
+
 def checksum(row_id: int, revision: str, packed: bytes) -> int:
     """CRC-32 of what is stored and of whose it is, so that bytes that came to another row are not taken for its own."""
     return zlib.crc32(packed, zlib.crc32(f"{row_id} {revision}".encode()))
 
 
-def is_sound(row: Row[Any], dim: int | None) -> bool:
-    """Whether a row of ``token_vectors`` has what was written of it, and it can be vectors of ``dim``; None: of any."""
-    whole = len(row.packed) > 0 and (dim is None or len(row.packed) % packed_width(dim) == 0)
-    return whole and row.checksum == checksum(row.row_id, row.revision, row.packed)
+def is_sound(row: Row[Any]) -> bool:
+    """Whether a row of ``token_vectors`` has what was written of it."""
+    return len(row.packed) > 0 and bool(row.checksum == checksum(row.row_id, row.revision, row.packed))
 
 
 def note_tokens(connection: Connection, doc_number: int, revision: str | None) -> None:
@@ -133,17 +143,17 @@ def tokens_of(
     found: dict[str, Packed] = {}
     damaged = set()
     for row in connection.execute(query):
-        if is_sound(row, dim):
-            found[row.chunk_id] = _as_packed(row.packed, dim)
-        else:
+        if not is_sound(row):
             damaged.add(row.doc_id)
+        elif len(row.packed) % packed_width(dim) == 0:
+            found[row.chunk_id] = _as_packed(row.packed, dim)
     return FoundTokens(of_chunks=found, damaged=frozenset(damaged))
 
 
 def tokens_of_rows(connection: Connection, revision: str, dim: int, rows: Sequence[int]) -> dict[int, Packed]:
     """Row → its token vectors, of those that have sound ones of this revision; for the service's own use."""
     query = select(token_vectors).where(token_vectors.c.row_id.in_(list(rows)), token_vectors.c.revision == revision)
-    return {row.row_id: _as_packed(row.packed, dim) for row in connection.execute(query) if is_sound(row, dim)}
+    return {row.row_id: _as_packed(row.packed, dim) for row in connection.execute(query) if is_sound(row)}
 
 
 def mistrust(connection: Connection, doc_ids: Iterable[str]) -> None:

@@ -64,6 +64,11 @@ def unpack(packed: Packed, dim: int) -> Vectors:
     return _levels(packed, dim) * _step(dim)
 
 
+def unpack_pooled(packed: Packed, dim: int) -> Vectors:
+    """(n, dim): the pooled vectors themselves, as near as four bits are. A turn is its own inverse: its matrix is symmetric."""
+    return turn(unpack(packed, dim))
+
+
 def turn(vectors: Vectors) -> Vectors:
     """(n, dim) by a fixed orthogonal matrix: Hadamard blocks of the largest power of two that divides dim."""
     dim = vectors.shape[1]
