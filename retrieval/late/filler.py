@@ -1,4 +1,4 @@
-"""Token vectors for passages that were stored without: read in the background, a few at a time, into the store.
+"""Stored token vectors of what was found, and the background work of making those that are not there, a few passages at a time.
 
 Most passages have theirs from the pass that made their vectors (``ingest.pipeline``). What is left for this thread was stored
 before there were token vectors, or by another encoder, or before its collection was to keep any, or is damaged. Of a
@@ -7,14 +7,18 @@ document only the passages are read that have none, or none that can be believed
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from core.database import Database
 from core.errors import RunCancelled, StorageFailed
 from core.protocols import Encoder
+from core.types import Hit
+from retrieval.late.packed import Packed
 from retrieval.late.reading import packed_revision, read_packed
 from retrieval.projection import read_chunks
+from retrieval.search_record import found_id
 from retrieval.token_rows import (
     count_tokens,
     is_searched,
@@ -22,8 +26,11 @@ from retrieval.token_rows import (
     next_without,
     note_tokens,
     put_tokens,
+    tokens_of,
     tokens_of_rows,
 )
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE = 16  # passages between which the thread can be stopped and searches get their turn
 
@@ -48,11 +55,22 @@ class TokenFiller:
         """Something was published, or a collection changed its mind. The caller wakes the thread."""
         self._asked.set()
 
-    def mistrust(self, doc_ids: Iterable[str]) -> None:
-        """Documents of which a search met damaged token vectors: all of theirs are looked at. The caller wakes the thread."""
-        with self._lock:
-            self._mistrusted.update(doc_ids)
-        self._asked.set()
+    def kept(self, encoder: Encoder, hits: Sequence[Hit]) -> Mapping[str, Packed]:
+        """What is stored of passages, by ``found_id``, of those that this encoder made; damaged ones are made anew soon.
+
+        For hits that the person has been given: it does not ask again who may read them.
+        """
+        ids, doc_ids = [found_id(hit) for hit in hits], list({hit.chunk.doc_id for hit in hits})
+        with self._database.read() as connection:
+            found = tokens_of(connection, packed_revision(encoder), encoder.dim, ids, doc_ids)
+        if found.damaged:
+            logger.error(
+                "stored token vectors of %d documents (%s, …) are damaged: they are read from the text now and made anew",
+                len(found.damaged),
+                min(found.damaged),
+            )
+            self._mistrust(found.damaged)
+        return found.of_chunks
 
     def counts(self) -> tuple[int, int]:
         """Searched passages that have token vectors, and those that should and have none yet."""
@@ -99,6 +117,11 @@ class TokenFiller:
         self.filled += 1
         return True
 
+    def _mistrust(self, doc_ids: Iterable[str]) -> None:
+        with self._lock:
+            self._mistrusted.update(doc_ids)
+        self._asked.set()
+
     def _note_mistrusted(self) -> None:
         with self._lock:
             doc_ids, self._mistrusted = self._mistrusted, set()
@@ -108,5 +131,5 @@ class TokenFiller:
             with self._database.write() as connection:
                 mistrust(connection, doc_ids)
         except StorageFailed:
-            self.mistrust(doc_ids)
+            self._mistrust(doc_ids)
             raise
