@@ -35,7 +35,7 @@ def draw_search_choices(collection: replies.Collection) -> None:
             "Search word by word",
             f"Offers “Word by word” beside “Words” and “Meaning”: finds by the token vectors alone. Memory and disk about 7 kB a passage: "
             f"{_here(collection, INDEX_BYTES)}. The index is made in the background; a search takes about 100 ms. "
-            "The usual search, “Both”, is as good on what was measured, so this is for trying out and for comparing.",
+            "The usual search, “Both”, did no worse where both were measured, so this is for trying out and for comparing.",
         )
         look.muted("Variety and what is nearly the same are chosen with each search, under “Narrow and spread”.")
 
