@@ -80,13 +80,15 @@ def build_encoder(settings: Settings, progress: Callable[[str], object] | None =
                     code="bad-settings",
                 )
             from retrieval.encoders.openvino import OpenVinoEncoder
+            from retrieval.encoders.remembering import RememberingEncoder
 
-            return OpenVinoEncoder(
+            packaged = OpenVinoEncoder(
                 model_cache_dir(),
                 precision=settings.encoder_precision,
                 threads=settings.encoder_threads,
                 progress=progress,
             )
+            return RememberingEncoder(packaged)
         case "sentence-transformers":
             from models.packaged import MINILM, verify
             from retrieval.encoders.sentence_transformers import SentenceTransformersEncoder

@@ -1,7 +1,7 @@
 """What vector search costs against the number of vectors: time, memory and building, as a table and a drawing.
 
-    python -m bench.vector_sizes [--sizes 10000 50000 100000 1000000] [--hnsw-to 100000]
-        [--out docs/bench/vector_sizes.md] [--plot docs/images/vector-sizes.svg]
+    openbook bench vector_sizes -- [--sizes 10000 50000 100000 1000000] [--hnsw-to 100000]
+        [--out docs/bench/vector-sizes.md] [--plot docs/images/vector-sizes.svg]
 
 Vectors are invented, as in ``bench.retrieval``. One query at a time on one thread, k = 10. Building a graph of a million vectors takes
 the better part of an hour, so graphs are built up to ``--hnsw-to``.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from retrieval.dense.hnsw import HnswIndex
 faiss: Any = _typed_faiss
 
 K = 10
+LINE = 15  # pixels from one name to the next
 STEP = 50_000  # vectors invented at once
 COLOURS = {"FAISS flat fp32": "#8a8f98", "exact": "#2563eb", "exact, 1 % allowed": "#7c3aed", "HNSW": "#d97706"}
 
@@ -58,18 +60,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     load = os.getloadavg()[0]
     faiss.omp_set_num_threads(1)
     queries = invented_vectors(arguments.queries, 1)
-    points = [p for n in sorted(arguments.sizes) for p in measure(n, queries, arguments.hnsw_to)]
-    text = (
-        f"# Vector search against size\n\n`python -m bench.vector_sizes`, {os.cpu_count()} cores, load average at the start"
-        f" {load:.1f}; {len(queries)} queries one at a time on one thread, k = {K}. Memory is what the index holds; cpu is processor"
-        f" time, which other work on the machine disturbs least.\n\n{table(points)}\n"
-    )
+    command = f"openbook bench vector_sizes -- --sizes {' '.join(map(str, sorted(arguments.sizes)))} --hnsw-to {arguments.hnsw_to}"
+    points: list[Point] = []
+    text = ""
+    for n in sorted(arguments.sizes):
+        points += measure(n, queries, arguments.hnsw_to)
+        text = (
+            f"# Vector search against size\n\n`{command}`, {os.cpu_count()} cores, load average at the start {load:.1f};"
+            f" {len(queries)} queries one at a time on one thread, k = {K}. Memory is what the index holds (the process had"
+            f" {_peak_mb():,.0f} MB at most); cpu is processor time, which other work on the machine disturbs least. Graphs are"
+            f" built up to {arguments.hnsw_to:,} vectors.\n\n{_image(arguments.out, arguments.plot)}{table(points)}\n"
+        )
+        # After every size: a run that is stopped keeps what it has measured.
+        for path, content in ((arguments.out, text), (arguments.plot, drawing(points))):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content, "utf-8")
     print(text)
-    for path, content in ((arguments.out, text), (arguments.plot, drawing(points))):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, "utf-8")
     return 0
+
+
+def _image(out: Path | None, plot: Path | None) -> str:
+    """The drawing, as the table's file names it."""
+    if out is None or plot is None:
+        return ""
+    return f"![Time per query against the number of vectors]({Path(os.path.relpath(plot, out.parent)).as_posix()})\n\n"
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(n: int, queries: Vectors, hnsw_to: int) -> Iterator[Point]:
@@ -174,6 +193,7 @@ def drawing(points: Sequence[Point]) -> str:
         parts.append(f'<line x1="{x(n):.1f}" x2="{x(n):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#f3f4f6"/>')
         parts.append(f'<text x="{x(n):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{_short(n)}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">vectors</text>')
+    ends: list[tuple[float, float, str]] = []
     for name, colour in COLOURS.items():
         line = [(x(p.n), y(p.cpu)) for p in points if p.name == name]
         if not line:
@@ -181,8 +201,19 @@ def drawing(points: Sequence[Point]) -> str:
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in line)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3.5" fill="{colour}"/>' for a, b in line]
-        parts.append(f'<text x="{line[-1][0] + 8:.1f}" y="{line[-1][1] + 4:.1f}" fill="{colour}">{name}</text>')
+        ends.append((line[-1][0] + 8, line[-1][1] + 4, name))
+    for at_x, at_y, name in _apart(ends):
+        parts.append(f'<text x="{at_x:.1f}" y="{at_y:.1f}" fill="{COLOURS[name]}">{name}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _apart(ends: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Names at the ends of lines that end side by side, one below the other."""
+    placed: list[tuple[float, float, str]] = []
+    for at_x, at_y, name in sorted(ends):
+        above = [y for x, y, _ in placed if x == at_x]
+        placed.append((at_x, max(at_y, max(above, default=0.0) + LINE), name))
+    return placed
 
 
 def _scale(low: float, high: float, first: float, last: float) -> Callable[[float], float]:

@@ -82,6 +82,16 @@ class JointEncoder(Encoder, Protocol):
         ...
 
 
+class QueryJointEncoder(JointEncoder, Protocol):
+    """One that reads questions as it reads passages, so that a question's two kinds of vectors come from one pass, too."""
+
+    def load(self) -> None: ...
+
+    def encode_query_both(self, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
+        """``encode_queries`` and ``encode_tokens`` of the same texts, to the last bit, in the time of one."""
+        ...
+
+
 class SparseIndex(Protocol):
     """A term index. ``search`` returns (row, score), best first, ties by smaller row.
 

@@ -157,7 +157,7 @@ def build_adhoc(
     texts = [c.text for c in chunks]
     packed: Sequence[Packed] = ()
     vectors: Vectors | None = None
-    if tokens and 0 < len(texts) <= _TOKENS_OF:
+    if (tokens or ranking.name == "late") and 0 < len(texts) <= _TOKENS_OF:
         vectors, packed = both_cached(encoder, texts, cache_dir, report)
 
     dense_index: AutoIndex | None = None
@@ -172,7 +172,7 @@ def build_adhoc(
             graph.build(dense_index.parts())
             dense_index.adopt(graph)
 
-    late_index = late_index_cached(encoder, texts, cache_dir, report) if ranking.name == "late" else None
+    late_index = late_index_cached(encoder, texts, cache_dir, report, packed) if ranking.name == "late" else None
     return AdhocRetriever(
         name=name,
         chunks=chunks,
@@ -184,7 +184,7 @@ def build_adhoc(
         dense=dense_index,
         encoder=encoder,
         late=late_index,
-        tokens=packed,
+        tokens=packed if tokens else (),
     )
 
 

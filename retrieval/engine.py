@@ -1,8 +1,6 @@
 """Search over everything in the store: opens the indexes, keeps them in step with the database, makes retrievers.
 
-The database is the truth and the indexes follow it. ``publish`` reads what was committed since the newest visible
-change, gives it to every index, and only then moves the catalogue on: from that moment every search sees all of it.
-What a search may still be looking at is taken out of the indexes only after that search has ended.
+The database is the truth and the indexes follow it (``retrieval.following``).
 
 A damaged or missing index never stops the engine: vectors are searched exactly from the database, terms are left out
 of hybrid search, and both are built anew in the background. ``status()`` says so.
@@ -11,13 +9,11 @@ of hybrid search, and both are built anew in the background. ``status()`` says s
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from sqlalchemy import Connection
 
 from core.errors import IndexDamaged, NotReady
@@ -29,28 +25,24 @@ from retrieval.access import readable_collections
 from retrieval.background import Background
 from retrieval.catalogue import Catalogue, Snapshot
 from retrieval.did_you_mean import Correction, did_you_mean
+from retrieval.following import Following
 from retrieval.generations import Generations
 from retrieval.graph import GraphKeeper
 from retrieval.hybrid import EngineRetriever
+from retrieval.index_check import wrong_files, wrong_rows
 from retrieval.late.filler import TokenFiller
 from retrieval.late.keeper import LateKeeper
 from retrieval.late.packed import Packed
-from retrieval.late.reading import packed_revision
 from retrieval.memory_terms import MemoryTerms
-from retrieval.prepared import Prepared
-from retrieval.projection import DocumentRuns, current_change, read_chunks, read_documents, read_removals
+from retrieval.projection import current_change, read_documents
 from retrieval.query_cache import SearchState
 from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change, IndexStatus
-from retrieval.search_record import SearchRecord, found_id
+from retrieval.search_record import SearchRecord
 from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
-from retrieval.token_rows import tokens_of
 from retrieval.vector_spaces import DenseKind, VectorSpaces
-
-_AT_ONCE = 16  # documents that the indexes are given without a chance for others
-_PATIENCE_S = 0.002  # between two looks whether the searches of before have ended
 
 
 class SearchEngine:
@@ -76,17 +68,25 @@ class SearchEngine:
         self._terms = TermKeeper(store.database, self._generations, self._write, options.boosts)
         self._on_disk = settings.sparse == "tantivy"
         self._memory = MemoryTerms(options)
-        self._leaving: list[tuple[int, range]] = []  # (change, rows): hidden, not yet out of the indexes
-        self._prepared = Prepared()
+        self._following = Following(
+            store, self._catalogue, self._spaces, self._terms, self._memory, self.late, self._write, self._wake_all
+        )
         self._opened = self._swept = False
         self._building_terms = False
         self._renew_terms = False  # half of what the index counts is gone, and counts until it is built anew
         self._building = threading.Lock()  # one builder of terms at a time
         # Quick steps that hold the lock must not wait for long ones, which give way to searches.
-        self._keeper = Background("index-keeper", [self._follow_step, self._leave_step, self._sweep_step])
+        self._keeper = Background("index-keeper", [self.catch_up, self._leave_step, self._sweep_step])
         self._builder = Background("index-builder", [self._terms_step, self._graph_step], nice=True)
         # By itself: reading passages token by token may take hours, and the others must not wait for it.
-        self._reader = Background("token-reader", [self._tokens_step, self._late_step], nice=True)
+        self._reader = Background(
+            "token-reader",
+            [
+                lambda: self.tokens.step(self._reader.stopping),
+                lambda: self.late.step(self._reader.stopping),
+            ],
+            nice=True,
+        )
 
     @property
     def encoder(self) -> Encoder:
@@ -171,41 +171,8 @@ class SearchEngine:
         self._builder.wake()
 
     def catch_up(self) -> bool:
-        """Makes everything that is committed visible at once; False if it was."""
-        while True:
-            with self.store.database.read() as connection:
-                if current_change(connection) <= self._catalogue.change:
-                    return False
-            with self._write, self.store.database.read() as connection:
-                followed = self._follow(connection)
-            if followed is not None:
-                return followed
-            time.sleep(_PATIENCE_S)
-
-    def _follow(self, connection: Connection) -> bool | None:
-        """Moves the indexes and the catalogue on to what ``connection`` sees. The caller holds the write lock.
-
-        Returns:
-            Whether there was anything; None to be asked again, without the lock: passages come back that a search
-            under way still sees as they were before they went.
-        """
-        visible, target = self._catalogue.change, current_change(connection)
-        if target <= visible:
-            return False
-        added = read_documents(connection, visible)
-        if not self._catalogue.may_apply(added):
-            return None
-        removed = read_removals(connection, visible)
-        self._take_in(connection, self._prepared.lacking(added, self._indexes()))
-        if len(added):
-            self._commit()
-        self._prepared.forget(added)
-        self._catalogue.apply(target, added, removed)
-        self._leaving += [(number, range(first, first + n)) for number, first, n in removed]
-        self._keeper.wake()
-        self._builder.wake()
-        self.follow_late()
-        return True
+        """Makes everything that is committed visible at once, published or not; False if it was."""
+        return self._following.catch_up()
 
     def prepare(self, edition_id: int) -> None:
         """Gives the indexes all that an edition has, found by nobody yet, so that switching to it takes but a moment.
@@ -213,34 +180,16 @@ class SearchEngine:
         Raises:
             StorageFailed: the database could not be read.
         """
-        with self.store.database.read() as connection:
-            runs = read_documents(connection, edition_id=edition_id)
-        for start in range(0, len(runs), _AT_ONCE):
-            with self._write, self.store.database.read() as connection:
-                some = self._prepared.lacking(runs.only(slice(start, start + _AT_ONCE)), self._indexes())
-                self._take_in(connection, some)
-                self._prepared.add(some, self._indexes())
-        with self._write:
-            self._commit()
+        self._following.prepare(edition_id)
 
     def unprepare(self) -> None:
         """Lets go of what was prepared and was not switched to."""
-        with self._write:
-            self._leaving += [(self._catalogue.change, rows) for rows in self._prepared.drain()]
+        self._following.unprepare()
+
+    def _wake_all(self) -> None:
         self._keeper.wake()
-
-    def _indexes(self) -> list[object]:
-        return [self._terms.index, *self._spaces.indexes(), *self._memory.indexes()]
-
-    def _take_in(self, connection: Connection, added: DocumentRuns) -> None:
-        self._spaces.take_in(connection, list(zip(added.first_row.tolist(), added.n_rows.tolist(), strict=True)))
-        for batch in read_chunks(connection, added.doc_number.tolist()):
-            self._terms.add(batch)
-            self._memory.add(batch)
-
-    def _commit(self) -> None:
-        self._terms.commit()
-        self._memory.commit()
+        self._builder.wake()
+        self.follow_late()
 
     def follow_late(self) -> None:
         """Passages came, or a collection asks for late interaction, or no more: that is looked at in the background."""
@@ -255,9 +204,7 @@ class SearchEngine:
 
         For hits that the person has been given: it does not ask again who may read them.
         """
-        ids, documents = [found_id(hit) for hit in hits], list({hit.chunk.doc_id for hit in hits})
-        with self.store.database.read() as connection:
-            return tokens_of(connection, packed_revision(encoder), encoder.dim, ids, documents)
+        return self.tokens.kept(encoder, hits)
 
     def retriever(
         self,
@@ -299,19 +246,9 @@ class SearchEngine:
         """One moment to search in, at once: the database may be a change ahead of it."""
         return self._catalogue.snapshot()
 
-    @contextmanager
-    def snapshot_with_database(self) -> Iterator[tuple[Snapshot, Connection]]:
+    def snapshot_with_database(self) -> AbstractContextManager[tuple[Snapshot, Connection]]:
         """One moment to search in, and a transaction that sees the same moment; waits for a change under way."""
-        with ExitStack() as held:
-            while True:
-                self.catch_up()
-                with self._write:  # so that nobody moves the catalogue past what the transaction sees
-                    connection = held.enter_context(self.store.database.read())
-                    if self._follow(connection) is not None:
-                        snapshot = held.enter_context(self._catalogue.snapshot())
-                        break
-                held.close()
-            yield snapshot, connection
+        return self._following.with_database()
 
     def sparse_index(self, kind: SparseKind, *, needed: bool = True) -> SparseIndex | None:
         """The term index of this kind. One that is not the settings' is made at its first use, in memory.
@@ -400,7 +337,7 @@ class SearchEngine:
     def status(self) -> IndexStatus:
         newest = self._catalogue.newest()
         rows = len(newest.alive())
-        hidden = sum(map(len, self._prepared.rows))
+        hidden = sum(map(len, self._following.prepared_rows()))
         building = [("terms", self._building_terms or self._renew_terms), ("vectors", self._graph.building)]
         building.append(("tokens", self.late.building or self.tokens.busy))
         token_rows, token_lacking = self.tokens.counts()
@@ -423,58 +360,24 @@ class SearchEngine:
 
     def audit(self) -> list[Finding]:
         """What is wrong with the indexes in service: checksums, and whether they hold exactly the visible rows."""
-        found = []
-
-        def wrong(subject: str, message: str) -> None:
-            fix = "stop the server and run `openbook repair`, or restart it: it is built anew"
-            found.append(Finding(code="index-damaged", subject=subject, message=message, fix=fix))
-
         with self._write:
-            alive = self._catalogue.newest().alive()
-            leaving = {row for rows in (*(r for _, r in self._leaving), *self._prepared.rows) for row in rows}
-            try:
-                self._terms.check_files()
-                named = self._generations.current("dense", self.encoder.revision)
-                for manifest in (named, self._generations.current("late", self.late.revision)):
-                    if manifest is not None:
-                        self._generations.verify(manifest)
-            except IndexDamaged as e:
-                wrong("indexes", e.message)
-            held = {"terms": self._terms.index.rows() if self._terms.index is not None else None}
-            held["vectors"], held["tokens"] = self._spaces.rows(), self.late.rows()
-            for name, rows in held.items():
-                if rows is None:
-                    continue
-                extra = [row for row in np.setdiff1d(rows, alive).tolist() if row not in leaving]
-                lacking = np.setdiff1d(alive, rows) if name == "terms" else ()  # stale vectors are left out on purpose
-                if len(extra) or len(lacking):
-                    wrong(name, f"the index of {name} lacks {len(lacking):,} passages and has {len(extra):,} too many")
-        return found
+            terms = self._terms.index.rows() if self._terms.index is not None else None
+            held = {"terms": terms, "vectors": self._spaces.rows(), "tokens": self.late.rows()}
+            alive, hidden = self._catalogue.newest().alive(), self._following.hidden_rows()
+            # Stale vectors are left out on purpose, and token vectors are read in the background.
+            rows = wrong_rows(held, alive, hidden, complete=("terms",))
+            files = wrong_files(self._terms, self._generations, self.encoder.revision, self.late.revision)
+            return files + rows
 
     # ------------------------------------------------------------ in the background
 
-    def _follow_step(self) -> bool:
-        """Whatever was committed without ``publish``, for example while the engine opened."""
-        return self.catch_up()
-
     def _leave_step(self) -> bool:
-        """Takes removed rows out of the indexes once no search can still be looking at them."""
+        """Takes removed rows out of the indexes, and notes down how far the terms have come."""
         with self._write:
-            oldest = self._catalogue.oldest_in_use()
-            # One that came back meanwhile, with an earlier edition of its collection, stays.
-            back = {row for rows in self._prepared.rows for row in rows}  # or is about to come back
-            gone = [r for number, rows in self._leaving if number <= oldest for r in self._catalogue.dead(rows)]
-            gone = [row for row in gone if row not in back]
-            self._leaving = [(number, rows) for number, rows in self._leaving if number > oldest]
-            if gone:
-                self._terms.remove(gone)
-                self._spaces.remove(gone)
-                self._memory.remove(gone)
-                self.late.remove(gone)
+            gone = self._following.let_go()
             if self._terms.index is None or not self._terms.moved:
-                return bool(gone)
-            covered = self._leaving[0][0] - 1 if self._leaving else self._catalogue.change
-            if not self._terms.cover(covered, len(self._catalogue.newest().alive())):
+                return gone
+            if not self._terms.cover(self._following.covered_change(), len(self._catalogue.newest().alive())):
                 self._builder.wake()  # nobody else would have it built anew
             return True
 
@@ -492,16 +395,10 @@ class SearchEngine:
         return True
 
     def _terms_due(self) -> bool:
-        return self._renew_terms and not self._leaving
+        return self._renew_terms and not self._following.leaving
 
     def _graph_step(self) -> bool:
         return self._graph.step(self._catalogue.change, self._builder.stopping)
-
-    def _tokens_step(self) -> bool:
-        return self.tokens.step(self._reader.stopping)
-
-    def _late_step(self) -> bool:
-        return self.late.step(self._reader.stopping)
 
     def _sweep_step(self) -> bool:
         """Once: originals that a crash left behind."""

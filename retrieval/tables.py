@@ -195,6 +195,7 @@ token_vectors = Table(
     Column("row_id", Integer, ForeignKey("chunks.row_id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("revision", String, nullable=False),  # of the encoder, and of the form
     Column("packed", LargeBinary, nullable=False),  # see ``retrieval.late.packed``
+    Column("checksum", BigInteger),  # see ``retrieval.token_rows.checksum``
 )
 
 changes = Table(

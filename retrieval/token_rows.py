@@ -2,21 +2,24 @@
 
 They hang on ``chunks`` as vectors do, so that what is deleted or replaced takes them along. A document names the
 revision of those that all its passages have (``token_revision``), so that what is lacking is found without looking
-at them. Functions on the caller's transaction; how vectors are made and packed is ``retrieval.late``.
+at them. Any bytes can be token vectors, so each row has a checksum, and bytes without theirs are never compared: they are as good as not there.
+Functions on the caller's transaction; how vectors are made and packed is ``retrieval.late``.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from core.errors import InvalidRequest
 from core.types import Principal
 from retrieval.access import require_role
-from retrieval.late.packed import Packed
+from retrieval.late.packed import Packed, packed_width
 from retrieval.tables import chunks, collections, documents, token_vectors
 
 
@@ -36,14 +39,38 @@ def insert_tokens(connection: Connection, doc_number: int, first_row: int, token
 
 def put_tokens(connection: Connection, revision: str, of_rows: Iterable[tuple[int, Packed]]) -> None:
     """Stores those of some rows, in place of what they have."""
-    values = [{"row_id": row, "revision": revision, "packed": packed.tobytes()} for row, packed in of_rows]
+    values = [
+        {"row_id": row, "revision": revision, "packed": data, "checksum": checksum(row, revision, data)}
+        for row, data in ((row, packed.tobytes()) for row, packed in of_rows)
+    ]
     if values:
         connection.execute(delete(token_vectors).where(token_vectors.c.row_id.in_([v["row_id"] for v in values])))
         connection.execute(insert(token_vectors), values)
 
 
-def note_tokens(connection: Connection, doc_number: int, revision: str) -> None:
-    """All passages of a document have token vectors of this revision."""
+def keep_tokens(connection: Connection, revision: str, of_rows: Mapping[int, Packed]) -> None:
+    """``put_tokens`` of those rows that are still there and searched, in collections that keep token vectors."""
+    query = (
+        select(chunks.c.row_id)
+        .join(documents, documents.c.doc_number == chunks.c.doc_number)
+        .join(collections, collections.c.collection_id == documents.c.collection_id)
+        .where(chunks.c.row_id.in_(list(of_rows)), collections.c.tokens.is_(True), documents.c.edition_id.is_(None))
+    )
+    put_tokens(connection, revision, [(row, of_rows[row]) for row in connection.scalars(query)])
+
+
+def checksum(row_id: int, revision: str, packed: bytes) -> int:
+    """CRC-32 of what is stored and of whose it is, so that bytes that came to another row are not taken for its own."""
+    return zlib.crc32(packed, zlib.crc32(f"{row_id} {revision}".encode()))
+
+
+def is_sound(row: Row[Any]) -> bool:
+    """Whether a row of ``token_vectors`` has what was written of it."""
+    return len(row.packed) > 0 and bool(row.checksum == checksum(row.row_id, row.revision, row.packed))
+
+
+def note_tokens(connection: Connection, doc_number: int, revision: str | None) -> None:
+    """All passages of a document have token vectors of this revision; None: that is not known."""
     connection.execute(update(documents).where(documents.c.doc_number == doc_number).values(token_revision=revision))
 
 
@@ -84,17 +111,25 @@ def count_tokens(connection: Connection, revision: str) -> tuple[int, int]:
     return int(kept), int(lacking)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTokens:
+    """``of_chunks``: chunk → its token vectors. ``damaged``: ids of documents of which some could not be believed."""
+
+    of_chunks: Mapping[str, Packed]
+    damaged: frozenset[str]
+
+
 def tokens_of(
     connection: Connection, revision: str, dim: int, chunk_ids: Sequence[str], doc_ids: Sequence[str]
-) -> Mapping[str, Packed]:
-    """Chunk → its token vectors, of those that have any of this revision. For passages that the person has been let see.
+) -> FoundTokens:
+    """What passages have of this revision. For passages that the person has been let see.
 
     Args:
         dim: of the encoder.
         doc_ids: of the chunks' documents, by which they are looked up.
     """
     query = (
-        select(chunks.c.chunk_id, token_vectors.c.packed)
+        select(chunks.c.chunk_id, documents.c.doc_id, token_vectors)
         .select_from(documents)
         .join(chunks, chunks.c.doc_number == documents.c.doc_number)
         .join(token_vectors, token_vectors.c.row_id == chunks.c.row_id)
@@ -105,12 +140,30 @@ def tokens_of(
             token_vectors.c.revision == revision,
         )
     )
-    width = -(-dim // 2)
-    return {
-        row.chunk_id: np.frombuffer(row.packed, np.uint8).reshape(-1, width)
-        for row in connection.execute(query)
-        if len(row.packed) % width == 0  # another length is a damaged row: it is read as if there were none
-    }
+    found: dict[str, Packed] = {}
+    damaged = set()
+    for row in connection.execute(query):
+        if not is_sound(row):
+            damaged.add(row.doc_id)
+        elif len(row.packed) % packed_width(dim) == 0:
+            found[row.chunk_id] = _as_packed(row.packed, dim)
+    return FoundTokens(of_chunks=found, damaged=frozenset(damaged))
+
+
+def tokens_of_rows(connection: Connection, revision: str, dim: int, rows: Sequence[int]) -> dict[int, Packed]:
+    """Row → its token vectors, of those that have sound ones of this revision; for the service's own use."""
+    query = select(token_vectors).where(token_vectors.c.row_id.in_(list(rows)), token_vectors.c.revision == revision)
+    return {row.row_id: _as_packed(row.packed, dim) for row in connection.execute(query) if is_sound(row)}
+
+
+def mistrust(connection: Connection, doc_ids: Iterable[str]) -> None:
+    """Has all passages of searched documents looked at, and what is not sound made anew, in the background."""
+    mine = documents.c.doc_id.in_(list(doc_ids)), documents.c.edition_id.is_(None)
+    connection.execute(update(documents).where(*mine).values(token_revision=None))
+
+
+def _as_packed(packed: bytes, dim: int) -> Packed:
+    return np.frombuffer(packed, np.uint8).reshape(-1, packed_width(dim))
 
 
 def set_tokens(connection: Connection, principal: Principal, name: str, tokens: bool) -> None:

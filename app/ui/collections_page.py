@@ -17,6 +17,7 @@ from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
 from app.ui.preview import draw_preview
 from app.ui.remaking import go_back, make_anew
+from app.ui.search_choices import draw_search_choices
 from app.ui.state import client, limits, notice, take_notice
 from core.errors import OpenbookError
 from core.wording import plural
@@ -153,6 +154,7 @@ def _one(collection: replies.Collection) -> None:
     _fetcher(name)
     draw_preview(collection, chunkers)
     draw_jobs(name)
+    draw_search_choices(collection)
     draw_calibration(name)
     draw_documents(name)
 

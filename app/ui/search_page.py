@@ -16,6 +16,7 @@ from app.ui.state import client
 
 RETRIEVERS: Mapping[str, str] = {"hybrid": "Both", "bm25": "Words", "dense": "Meaning", "late": "Word by word"}
 K = (5, 10, 20, 50)
+VARIETY: Mapping[float, str] = {1.0: "the best first", 0.7: "a little", 0.5: "much"}  # λ of maximal marginal relevance
 
 
 @guarded
@@ -41,7 +42,7 @@ def search_page() -> None:
             st.form_submit_button("Search", type="primary", icon=":material/search:")
         with st.expander("Narrow and spread", icon=":material/tune:"):
             filters = choose_filters(list(chosen) or names)
-            k, most, once = _how_many()
+            k, most, once, variety = _how_many()
     if not (query or "").strip():
         look.muted("The passages come back as they were ranked, with the rank and score that each stage gave them.")
         return
@@ -53,6 +54,7 @@ def search_page() -> None:
         explain=True,
         collapse_duplicates=once or None,
         max_per_document=most,
+        mmr_lambda=variety if variety < 1 else None,
         filters=filters or None,
     )
     hits = reply["hits"]
@@ -69,7 +71,7 @@ def search_page() -> None:
     waterfall.near_misses(reply)
 
 
-def _how_many() -> tuple[int, int | None, bool]:
+def _how_many() -> tuple[int, int | None, bool, float]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         k = st.selectbox("Passages", K, index=1, key="search-k")
         most = st.selectbox(
@@ -78,12 +80,20 @@ def _how_many() -> tuple[int, int | None, bool]:
             format_func=lambda n: "any number" if n is None else f"{n} at most",
             key="search-most",
         )
+        variety = st.selectbox(
+            "Variety",
+            list(VARIETY),
+            format_func=lambda amount: VARIETY[amount],
+            key="search-variety",
+            help="Passages much like a better one move down, so that others come up. Much variety brings in passages that "
+            "answer less well. Costs a few milliseconds.",
+        )
     once = st.checkbox(
         "Say the same only once",
         key="search-collapse",
         help="Leaves out passages that a better one has said, of a document that is nearly the same.",
     )
-    return k, most, once
+    return k, most, once, variety
 
 
 def _search_for(query: str) -> None:

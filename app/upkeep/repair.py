@@ -26,6 +26,7 @@ from retrieval.editions import abandon
 from retrieval.files import sha256_of
 from retrieval.generations import Generations
 from retrieval.mend import drop_copy, encode_again, mark_damaged
+from retrieval.token_audit import drop_wrong_tokens
 
 BuildEncoder = Callable[[], Encoder]
 
@@ -109,6 +110,9 @@ def _mend_one(here: Opened, finding: Finding, encoder: BuildEncoder, done: Repai
             with here.database.write() as connection:
                 made = encode_again(connection, finding.subject, encoder(), _text_of(encoder()))
             return made or _read_again(here, finding, done)
+        case "tokens-damaged":
+            with here.database.write() as connection:
+                drop_wrong_tokens(connection, finding.subject)
         case "copy-damaged":
             with here.database.write() as connection:
                 drop_copy(connection, int(finding.subject))

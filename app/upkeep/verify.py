@@ -19,6 +19,7 @@ from retrieval.engine import SearchEngine
 from retrieval.generations import Generations
 from retrieval.index_audit import audit_indexes
 from retrieval.store import Store
+from retrieval.token_audit import audit_tokens
 
 Report = Callable[[float, str], None]
 
@@ -92,6 +93,9 @@ def _read_all(
     found.findings += wrong
     report(0.7, "vectors")
     found.checked["vectors"], wrong = audit_vectors(connection)
+    found.findings += wrong
+    report(0.8, "token vectors")
+    found.checked["token vectors"], wrong = audit_tokens(connection)
     found.findings += wrong
     report(0.9, "jobs and indexes")
     collections = collection_names(connection)

@@ -118,6 +118,10 @@ class OpenVinoEncoder:
                 tokens[i] = _normalised(of_text[: len(inputs[i])])
         return _normalised(vectors), tokens
 
+    def encode_query_both(self, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
+        """``encode_queries`` and ``encode_tokens`` from one pass: the model has no query prompt."""
+        return self.encode_both(texts)
+
     def _encode(self, texts: Sequence[str]) -> Vectors:
         loaded = self._load()
         inputs = loaded.inputs(texts)

@@ -1,4 +1,6 @@
-"""An index over texts that nobody stores, kept between runs: reading a corpus token by token takes minutes.
+"""An index over texts that nobody stores, kept between runs: taking in a corpus token by token takes minutes.
+
+It is given what the store would give, packed (``retrieval.late.packed``), so that what is measured is what is searched.
 
 A cache only, as ``retrieval.vector_cache``: it can be deleted at any time, and a file that is damaged is made anew.
 """
@@ -19,8 +21,8 @@ from retrieval.late import files
 from retrieval.late.codec import sample_size, train
 from retrieval.late.compressed import CompressedLateIndex
 from retrieval.late.exact import FEW, ExactLateIndex
-from retrieval.late.pooling import POOLING, pool_neighbours
-from retrieval.late.reading import read_passages
+from retrieval.late.packed import Packed, unpack_pooled
+from retrieval.late.reading import read_packed, token_dim
 from retrieval.vector_cache import cache_key, read_arrays, write_arrays
 
 logger = logging.getLogger(__name__)
@@ -33,16 +35,25 @@ def late_index_cached(
     texts: Sequence[str],
     folder: Path,
     report: Callable[[int, int], None] = lambda done, total: None,
+    packed: Sequence[Packed] = (),
 ) -> CompressedLateIndex | ExactLateIndex | None:
     """Row i is text i; None where there are no texts.
 
     Args:
-        report: told (texts read, all texts).
+        report: told (texts taken in, all texts).
+        packed: token vectors of all texts, where they are there already; else they are read.
     """
     if not texts:
         return None
+
+    dim = token_dim(encoder)
+
+    def tokens_of(places: Sequence[int]) -> list[Vectors]:
+        some = [packed[i] for i in places] if packed else read_packed(encoder, [texts[i] for i in places])
+        return [unpack_pooled(of_text, dim) for of_text in some]
+
     if len(texts) < FEW:
-        tokens = read_passages(encoder, texts)
+        tokens = tokens_of(range(len(texts)))
         few = ExactLateIndex(tokens[0].shape[1])
         few.add(np.arange(len(texts), dtype=np.int64), tokens)
         report(len(texts), len(texts))
@@ -55,7 +66,7 @@ def late_index_cached(
             return found
         except (OSError, SafetensorError, KeyError, ValueError, OpenbookError) as e:
             logger.warning("the cached token vectors %s are not used and are made anew: %s", path, e)
-    index = build_late_index(encoder, texts, report)
+    index = build_late_index(len(texts), tokens_of, report)
     try:
         write_arrays(path, files.to_arrays(index))
     except StorageFailed as e:
@@ -64,23 +75,28 @@ def late_index_cached(
 
 
 def build_late_index(
-    encoder: Encoder, texts: Sequence[str], report: Callable[[int, int], None] = lambda done, total: None
+    n: int,
+    tokens_of: Callable[[Sequence[int]], list[Vectors]],
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> CompressedLateIndex:
-    """Reads some of the texts to train a codec, then all of them. At least one text."""
-    order = np.random.default_rng(len(texts)).permutation(len(texts))
+    """Trains a codec on some of ``n`` ≥ 1 texts, then takes in all.
+
+    Args:
+        tokens_of: places → the pooled token vectors of the texts there.
+    """
+    order = np.random.default_rng(n).permutation(n).tolist()
     sample: list[Vectors] = []
     n_tokens = 0
-    for start in range(0, len(order), _AT_ONCE):
-        for vectors in read_passages(encoder, [texts[i] for i in order[start : start + _AT_ONCE]]):
-            pooled = pool_neighbours(vectors, POOLING)
-            sample.append(pooled.astype(np.float16))
-            n_tokens += len(pooled)
-        if n_tokens >= sample_size(round(n_tokens / len(sample) * len(texts))):
+    for start in range(0, n, _AT_ONCE):
+        for vectors in tokens_of(order[start : start + _AT_ONCE]):
+            sample.append(vectors.astype(np.float16))
+            n_tokens += len(vectors)
+        if n_tokens >= sample_size(round(n_tokens / len(sample) * n)):
             break
-    expected = round(n_tokens / len(sample) * len(texts))
-    index = CompressedLateIndex(train(np.concatenate(sample).astype(np.float32), n_tokens=expected), POOLING)
-    for start in range(0, len(texts), _AT_ONCE):
-        some = texts[start : start + _AT_ONCE]
-        index.add(np.arange(start, start + len(some), dtype=np.int64), read_passages(encoder, some))
-        report(start + len(some), len(texts))
+    expected = round(n_tokens / len(sample) * n)
+    index = CompressedLateIndex(train(np.concatenate(sample).astype(np.float32), n_tokens=expected))
+    for start in range(0, n, _AT_ONCE):
+        places = range(start, min(n, start + _AT_ONCE))
+        index.add(np.array(places, dtype=np.int64), tokens_of(places))
+        report(places.stop, n)
     return index

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from core.errors import OpenbookError, StorageFailed
 from core.protocols import Encoder, JointEncoder
 from core.types import Vectors
-from retrieval.late.packed import VERSION, Packed, pack
+from retrieval.late.packed import VERSION, Packed, pack, packed_width
 from retrieval.late.reading import read_both, read_packed
 from retrieval.vector_cache import WORTH_KEEPING, cache_key, read_arrays, write_arrays
 
@@ -65,8 +65,8 @@ def _read(path: Path, n: int, dim: int) -> tuple[Vectors, list[Packed]] | None:
     try:
         arrays = read_arrays(path)
         vectors, packed, counts = (arrays[name] for name in ("vectors", "packed", "counts"))
-        width = -(-dim // 2)
-        if vectors.shape != (n, dim) or counts.shape != (n,) or packed.shape != (int(counts.sum()), width):
+        expected = (int(counts.sum()), packed_width(dim))
+        if vectors.shape != (n, dim) or counts.shape != (n,) or packed.shape != expected:
             raise OpenbookError(f"it holds {vectors.shape}, {counts.shape} and {packed.shape}")
     except (OSError, KeyError, ValueError, SafetensorError, OpenbookError) as e:
         logger.warning("the cached token vectors %s are not used and are made anew: %s", path, e)

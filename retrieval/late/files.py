@@ -19,7 +19,7 @@ from retrieval.files import move_into_place, storage_errors
 from retrieval.late.codec import Bits, Codec
 from retrieval.late.compressed import CompressedLateIndex
 
-VERSION = 1  # of what is in the file, and of how tokens are read and compressed
+VERSION = 2  # of what is in the file, and of how tokens are read and compressed; 2: from packed ones, pooled before
 
 _Arrays = Mapping[str, NDArray[Any]]
 

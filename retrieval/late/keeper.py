@@ -1,8 +1,8 @@
 """The index of token vectors in service: loaded if its bytes are sound, kept up with, built anew when it has outgrown its codec.
 
-Reading a text token by token takes a hundred times as long as adding a vector, so none of it happens where documents are
-published or searched: one thread of its own reads what collections that ask for it have and the index lacks. Until
-it has, a search says so. A generation is a file and a manifest row with its SHA-256, written in this order; what was
+Token vectors come from the store (``retrieval.late.stored``); reading a text for them takes a hundred times as long as adding a
+vector, and compressing them is no small matter either, so none of it happens where documents are published or searched: one
+thread of its own takes in what collections that ask for it have and the index lacks. Until it has, a search says so. A generation is a file and a manifest row with its SHA-256, written in this order; what was
 added since is read again at the next start. Few passages are not compressed, nor written down.
 """
 
@@ -28,8 +28,7 @@ from retrieval.late import files
 from retrieval.late.codec import MAX_CENTROIDS, sample_size, train
 from retrieval.late.compressed import CompressedLateIndex
 from retrieval.late.exact import FEW, ExactLateIndex
-from retrieval.late.pooling import POOLING, pool_neighbours
-from retrieval.late.reading import read_passages
+from retrieval.late.stored import StoredTokens
 from retrieval.projection import read_chunks, read_documents
 from retrieval.ranking import TokenSpace
 
@@ -56,6 +55,7 @@ class LateKeeper:
 
     def __init__(self, encoder: Encoder, database: Database, generations: Generations, catalogue: Catalogue) -> None:
         self._encoder = encoder
+        self._stored = StoredTokens(encoder, database)
         self._database = database
         self._generations = generations
         self._catalogue = catalogue
@@ -190,7 +190,7 @@ class LateKeeper:
         self.building = moved
         try:
             if self._index is None and len(wanted) < FEW:
-                self._index = ExactLateIndex(self._dim())
+                self._index = ExactLateIndex(self._stored.dim)
             if self._index is None or self._outgrown(self._index, len(wanted)):
                 self._build(wanted, cancelled)
             else:
@@ -216,10 +216,6 @@ class LateKeeper:
         self._generations.discard(names)
         return had
 
-    def _dim(self) -> int:
-        """Of token vectors, which need not be that of the encoder's other vectors."""
-        return int(self._encoder.encode_tokens(["a"])[0].shape[1])
-
     @staticmethod
     def _outgrown(index: CompressedLateIndex | ExactLateIndex, n_wanted: int) -> bool:
         if isinstance(index, ExactLateIndex):
@@ -236,7 +232,7 @@ class LateKeeper:
         """A codec from some of the passages, then all of them; what is in service meanwhile keeps up as well."""
         sample, per_passage = self._sample(wanted, cancelled)
         codec = train(sample, n_tokens=round(per_passage * len(wanted)))
-        fresh = CompressedLateIndex(codec, POOLING)
+        fresh = CompressedLateIndex(codec)
         old, self._index = self._index, self._index or fresh
         while True:
             self._read_into(fresh, wanted[~fresh.holds(wanted)], cancelled, old)
@@ -257,7 +253,7 @@ class LateKeeper:
         old: CompressedLateIndex | ExactLateIndex | None = None,
     ) -> None:
         for some, chunks in self._passages(rows):
-            tokens = self._tokens(chunks, cancelled)
+            tokens = self._tokens(some, chunks, cancelled)
             index.add(some, tokens)
             if old is not None:
                 new = ~old.holds(some)
@@ -272,20 +268,19 @@ class LateKeeper:
         parts: list[Vectors] = []
         n_passages = n_tokens = 0
         shuffled = np.random.default_rng(len(wanted)).permutation(wanted)
-        for _, chunks in self._passages(shuffled, in_order=False, most=_FROM_ONE_DOCUMENT):
-            for vectors in self._tokens(chunks, cancelled):
-                pooled = pool_neighbours(vectors, POOLING)
-                parts.append(pooled.astype(np.float16))
-                n_tokens += len(pooled)
+        for some, chunks in self._passages(shuffled, in_order=False, most=_FROM_ONE_DOCUMENT):
+            for vectors in self._tokens(some, chunks, cancelled):
+                parts.append(vectors.astype(np.float16))
+                n_tokens += len(vectors)
                 n_passages += 1
             if n_tokens >= sample_size(round(n_tokens / n_passages * len(wanted))):
                 break
         return np.concatenate(parts).astype(np.float32), n_tokens / max(1, n_passages)
 
-    def _tokens(self, chunks: list[Chunk], cancelled: Callable[[], bool]) -> list[Vectors]:
+    def _tokens(self, rows: NDArray[np.int64], chunks: list[Chunk], cancelled: Callable[[], bool]) -> list[Vectors]:
         if cancelled():
-            raise RunCancelled("reading passages token by token was stopped")
-        return read_passages(self._encoder, [c.text for c in chunks])
+            raise RunCancelled("taking in passages token by token was stopped")
+        return self._stored.of(rows.tolist(), [c.text for c in chunks])
 
     def _passages(
         self, rows: NDArray[np.int64], *, in_order: bool = True, most: int | None = None

@@ -54,9 +54,19 @@ def pack(vectors: Vectors) -> Packed:
     return packed
 
 
+def packed_width(dim: int) -> int:
+    """Bytes of one vector."""
+    return -(-dim // 2)
+
+
 def unpack(packed: Packed, dim: int) -> Vectors:
     """(n, dim), turned: to be compared with what ``turn`` gives."""
     return _levels(packed, dim) * _step(dim)
+
+
+def unpack_pooled(packed: Packed, dim: int) -> Vectors:
+    """(n, dim): the pooled vectors themselves, as near as four bits are. A turn is its own inverse: its matrix is symmetric."""
+    return turn(unpack(packed, dim))
 
 
 def turn(vectors: Vectors) -> Vectors:

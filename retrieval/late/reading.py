@@ -60,6 +60,11 @@ def packed_revision(encoder: Encoder) -> str:
     return f"{encoder.revision}-packed-{VERSION}"
 
 
+def token_dim(encoder: Encoder) -> int:
+    """Of its token vectors."""
+    return int(encoder.encode_tokens(["a"])[0].shape[1])
+
+
 def inner_vectors(encoder: Encoder, text: str, vectors: Vectors) -> Vectors:
     """Those of ``encode_tokens`` of a text that are word pieces of it."""
     inner = without_specials(vectors, encoder.tokenizer.spans(text))

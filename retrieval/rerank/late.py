@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -13,6 +11,7 @@ import numpy as np
 from core.errors import InvalidRequest, NotReady
 from core.protocols import Encoder
 from core.types import Hit
+from retrieval.array_memory import ArrayMemory
 from retrieval.late.packed import Packed, mean_max_sims
 from retrieval.late.reading import packed_revision, read_packed, read_query
 from retrieval.rerank.order import UNREAD, Scores, check_rerank, ordered, passage_text
@@ -54,7 +53,7 @@ class LateInteractionReranker:
             raise InvalidRequest(f"cache_bytes={cache_bytes}: use 0 or more")
         self._encoder = encoder
         self._kept = kept
-        self._cache = _TokenCache(cache_bytes)
+        self._cache = ArrayMemory[tuple[str, str]](cache_bytes)
         self._most_unread: int | None = None
 
     def within(self, unread_tokens: int) -> LateInteractionReranker:
@@ -97,7 +96,7 @@ class LateInteractionReranker:
                 continue
             cached = self._cache.get((revision, text))
             if cached is not None:
-                found[key] = cached
+                (found[key],) = cached
             else:
                 unread.setdefault(text, []).append(key)
         self._check(list(unread), len(hits))
@@ -116,29 +115,3 @@ class LateInteractionReranker:
                 f"word pieces would take longer than a search may (rerank_unread_tokens = {self._most_unread:,})",
                 code=UNREAD,
             )
-
-
-class _TokenCache:
-    """What was used last stays, within a number of bytes. Thread-safe."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._used = 0
-        self._kept: OrderedDict[tuple[str, str], Packed] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, str]) -> Packed | None:
-        with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
-                self._kept.move_to_end(key)
-            return found
-
-    def put(self, key: tuple[str, str], packed: Packed) -> None:
-        with self._lock:
-            old = self._kept.pop(key, None)
-            self._used += packed.nbytes - (old.nbytes if old is not None else 0)
-            self._kept[key] = packed
-            while self._used > self._limit:
-                _, gone = self._kept.popitem(last=False)
-                self._used -= gone.nbytes

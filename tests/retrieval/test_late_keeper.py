@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core.errors import Conflict, Forbidden, NotFound, NotReady
 from core.types import Principal, Where
 from retrieval.collection_rows import set_late
 from retrieval.explain import explain
 from retrieval.late import keeper as keepers
+from retrieval.late.packed import mean_max_sims
+from retrieval.late.reading import read_packed, read_query
 from retrieval.search_record import SearchRecord
-from retrieval.tables import index_manifests
+from retrieval.tables import index_manifests, token_vectors
+from retrieval.token_rows import set_tokens
 from tests.support.hash_encoder import HashEncoder
 from tests.support.library import LOCAL, library
 
@@ -193,12 +196,14 @@ def test_what_was_deleted_while_nobody_looked_is_not_in_the_loaded_index(tmp_pat
         assert lib.engine.audit() == []
 
 
-def test_few_passages_are_compared_as_they_are_and_many_are_compressed(tmp_path, monkeypatch):
+def test_few_passages_are_compared_as_they_are_stored_and_many_are_compressed(tmp_path, monkeypatch):
     monkeypatch.setattr(keepers, "FEW", 20)
     with library(tmp_path) as lib:
         fill(lib, n=4)  # 4 documents of 25 words: 4 passages each
         hit = late(lib, "unique2", 1)[0]
-        assert hit.title == "a2" and hit.score == pytest.approx(1.0, abs=1e-6)
+        packed = read_packed(lib.encoder, [hit.chunk.text])
+        wanted = mean_max_sims(read_query(lib.encoder, "unique2"), packed)[0]
+        assert hit.title == "a2" and hit.score == pytest.approx(wanted, abs=1e-6)
         assert manifest(lib) is None
         lib.put_many("a", {f"more{i}": sentence(100 + i) for i in range(4)})
         assert lib.engine.settle()
@@ -254,3 +259,63 @@ def test_what_explains_it_speaks_of_late_interaction_alone(tmp_path):
         assert [stage.name for stage in explained.stages] == ["late"]
         assert {miss.code for miss in explained.near_misses} == {"rank"}
         assert all(not why.terms and not why.fused for why in explained.explanations)
+
+
+def n_stored(lib):
+    with lib.database.read() as connection:
+        return connection.execute(select(func.count()).select_from(token_vectors)).scalar_one()
+
+
+def test_passages_whose_token_vectors_are_stored_are_not_read_again(tmp_path):
+    with library(tmp_path) as lib:
+        lib.create("a", tokens=True)
+        lib.put_many("a", {f"a{i}": sentence(i) for i in range(12)})
+        assert lib.engine.settle()
+        before = lib.encoder.encoded
+        ask_for_late(lib, "a")
+        assert lib.engine.settle()
+        assert lib.encoder.encoded - before == 1  # one word, for the dimension
+        assert lib.engine.status().late_rows == n_stored(lib) == 48
+        wanted = [(h.title, h.chunk.start, h.score) for h in late(lib, "unique7 word3", 20)]
+    with library(tmp_path / "other") as lib:  # read, not stored: the same passages at the same scores
+        fill(lib)
+        assert [(h.title, h.chunk.start, h.score) for h in late(lib, "unique7 word3", 20)] == wanted
+        assert n_stored(lib) == 0
+
+
+def test_what_had_to_be_read_is_stored_where_the_collection_keeps_it(tmp_path):
+    with library(tmp_path) as lib:
+        fill(lib, n=4)
+        assert n_stored(lib) == 0  # this one keeps none
+        lib.engine.tokens.step = lambda cancelled: False  # so that it is late interaction that comes first
+        lib.create("b", tokens=True)
+        ask_for_late(lib, "b")
+        lib.put_many("b", {f"b{i}": sentence(50 + i) for i in range(4)})
+        assert lib.engine.settle()
+        assert n_stored(lib) == 16
+        del lib.engine.tokens.step
+        before = lib.encoder.encoded
+        lib.engine.follow_late()
+        assert lib.engine.settle()
+        assert lib.encoder.encoded == before
+        assert lib.engine.status().token_lacking == 0
+        with lib.database.write() as connection:
+            set_tokens(connection, LOCAL, "b", False)
+        assert late(lib, "unique52")[0].title == "b2"  # the index has its own
+
+
+def test_an_index_of_damaged_token_vectors_is_never_built(tmp_path):
+    with library(tmp_path) as lib:
+        lib.create("a", tokens=True)
+        lib.put_many("a", {f"a{i}": sentence(i) for i in range(12)})
+        assert lib.engine.settle()
+        ask_for_late(lib, "a")
+        assert lib.engine.settle()
+        wanted = [(h.title, h.score) for h in late(lib, "unique7", 20)]
+        ask_for_late(lib, "a", False)
+        assert lib.engine.settle()
+        with lib.database.write() as connection:
+            connection.execute(token_vectors.update().where(token_vectors.c.row_id < 20).values(packed=bytes(24)))
+        ask_for_late(lib, "a")
+        assert lib.engine.settle()
+        assert [(h.title, h.score) for h in late(lib, "unique7", 20)] == wanted

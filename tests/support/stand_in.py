@@ -46,6 +46,8 @@ class State:
     finished: list[str] = field(default_factory=list)
     chunkers: list[str | None] = field(default_factory=list)  # as each upload asked for
     pii: dict[str, str] = field(default_factory=dict)
+    word_by_word: dict[str, dict[str, bool]] = field(default_factory=dict)  # "tokens" and "late" of each collection
+    searched: list[dict[str, Any]] = field(default_factory=list)  # what searches said
     pipelines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # now, and before
     counter: int = 0
 
@@ -106,7 +108,8 @@ def make_app(state: State) -> FastAPI:
         return {"collections": [
             {"name": n, "documents": len(documents(n)), "chunks": 40 * len(documents(n)), "created_at": at,
              "pii": state.pii.get(n, "off"), "pipeline": (state.pipelines.get(n) or [None])[0],
-             "previous": (state.pipelines.get(n) or [None, None])[1]}
+             "previous": (state.pipelines.get(n) or [None, None])[1],
+             "with_tokens": 30, **{"tokens": True, "late": False, **state.word_by_word.get(n, {})}}
             for n, at in state.collections.items()
         ]}  # fmt: skip
 
@@ -236,8 +239,10 @@ def make_app(state: State) -> FastAPI:
 
     @app.patch("/v1/collections/{c}")
     def change(c: str, body: dict[str, Any]) -> Any:
-        state.pii[c] = body["pii"]
-        return {"name": c, "pii": body["pii"], "unlike": len(documents(c))}
+        state.pii[c] = body.get("pii", state.pii.get(c, "off"))
+        kept = state.word_by_word.setdefault(c, {})
+        kept |= {field: value for field, value in body.items() if field in ("tokens", "late")}
+        return {"name": c, "pii": state.pii[c], "unlike": len(documents(c)), **kept}
 
     @app.delete("/v1/documents/{d}", status_code=204)
     def drop_document(d: str) -> None:
@@ -272,6 +277,7 @@ def make_app(state: State) -> FastAPI:
 
     @app.post("/v1/search")
     def search(body: dict[str, Any]) -> Any:
+        state.searched.append(body)
         meant = (
             {"query": "net sales", "terms": [{"from": "saels", "to": "sales"}]} if "saels" in body["query"] else None
         )

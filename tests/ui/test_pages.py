@@ -194,6 +194,34 @@ def test_what_is_done_about_personal_data_is_chosen_and_says_what_it_does_not_re
     assert at.selectbox(key="pii-reports-redact").value == "redact"
 
 
+def test_what_is_kept_word_by_word_is_switched_with_its_cost_said(filled: httpx.Client, state: State) -> None:
+    from app.ui.collections_page import collections_page
+
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    at.run()
+    said = shown(at)
+    assert "On disk about 13 kB a passage: less than 1 MB here" in said and "Memory and disk about 7 kB" in said
+    assert "10 passages without them yet: they are read in the background" in said
+    at.toggle(key="tokens-reports-True").set_value(False).run()
+    assert state.word_by_word == {"reports": {"tokens": False}}
+    assert at.toggle(key="tokens-reports-False").value is False and "without them yet" not in shown(at)
+    at.toggle(key="late-reports-False").set_value(True).run()
+    assert state.word_by_word == {"reports": {"tokens": False, "late": True}}
+
+
+def test_variety_is_chosen_with_a_search(filled: httpx.Client, state: State) -> None:
+    from app.ui.search_page import search_page
+
+    at = page(search_page).run()
+    at.text_input(key="search-query").set_value("revenue")
+    at.button[0].click().run()
+    at.selectbox(key="search-variety").set_value(0.5)
+    at.button[0].click().run()
+    assert not at.exception
+    assert [body.get("mmr_lambda") for body in state.searched] == [None, 0.5]
+
+
 def remaking(form: str) -> AppTest:
     """A dialog of the collection's menu by itself, with the job list below it."""
     return AppTest.from_string(
