@@ -106,7 +106,7 @@ def table(
             f"## Claims changed by rule ({n_made:,})",
             "",
             "These were trained on with a twentieth of a set's weight, so that this table is not held out. It shows what the "
-            "verifier does not see: one content word or qualifier changed in a sentence that otherwise stands there.",
+            "verifier does not see: one thing changed in a sentence that otherwise stands there.",
             "",
             "| kind | claims | truly supported | called supported |",
             "|---|---|---|---|",

@@ -41,7 +41,9 @@ _GREETING = re.compile(
 )
 _BY_ORDER = 0.5  # share of the claim's terms that an order must have for it to be told as the claim's only source
 _SHOWN = 100  # characters of an order that are told
-HARD = frozenset(["number", "date", "quote"])  # missing, they cannot be supported however well the rest is covered
+HARD = frozenset(
+    ["number", "date", "quote", "qualifier", "unlike"]
+)  # missing, they cannot be supported however well the rest is covered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
