@@ -213,7 +213,8 @@ def change(sentence: str, kind: str, text: str, pool: Sequence[str], rng: random
             own = list(dict.fromkeys(names(sentence)))
             for a, b in itertools.pairwise(own):
                 between = sentence[sentence.find(a) + len(a) : sentence.find(b)]
-                if 1 <= len(between.split()) <= 4 and not _ALIKE.search(between):
+                verb = all(w.isalpha() and w.islower() for w in between.split())
+                if verb and 1 <= len(between.split()) <= 4 and not _ALIKE.search(between):
                     return sentence.replace(a, "\0", 1).replace(b, a, 1).replace("\0", b, 1)
             return None
     return None

@@ -149,7 +149,8 @@ def model_card_of(report: str, command: str) -> str:
             "## What it does not do",
             "",
             "- It infers little: what follows only by reasoning looks unsupported to it.",
-            "- It does not see one ordinary word changed in a sentence that otherwise stands in the text, nor roles exchanged.",
+            "- Of one word changed in a sentence that otherwise stands in the text it sees what the table above says, and of roles exchanged the
+  plain cases.",
             "- It was judged on English. Other languages are as good as the encoder's vocabulary lets them be.",
             "- Its probability holds where half of the sentences are supported.",
             "",

@@ -111,7 +111,7 @@ def conclude(score: float, findings: Sequence[Finding], at: Thresholds, *, why: 
 
 
 def clauses(findings: Sequence[Finding]) -> str:
-    return "; ".join(f.detail for f in findings[:3])
+    return "; ".join(dict.fromkeys(f.detail for f in findings[:3]))
 
 
 def is_claim(text: str) -> bool:

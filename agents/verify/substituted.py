@@ -21,6 +21,7 @@ from core.text import Span, fold, word_spans
 
 _ALONG = 0.7  # share of the claim's words that stand in the sentence, in its order
 _CLOSELY = 0.8  # … for a word that is put in or left out to be told
+_ALL = 0.9  # share of the claim's content words that the sentence must have for their order to be compared
 _LONGEST = 4  # words in the place of at most so many
 _MOST_WORDS = 120  # of either; longer ones are not sentences
 _SHORT = 3  # words; a longer piece that was left out is another clause
@@ -35,9 +36,10 @@ _STRONG = frozenset(
 )
 # Left out, they leave a claim that is stronger than the passage.
 _HEDGES = frozenset(
-    "may might could allegedly reportedly supposedly possibly perhaps probably unlikely rumored".split()
-)  # noqa: SIM905
+    """may might could allegedly reportedly supposedly possibly perhaps probably unlikely rumored rumoured""".split()  # noqa: SIM905
+)
 _FACES = frozenset("i he she it they we you who this that these those his her its their one yes no well".split())  # noqa: SIM905
+_PASSIVE = frozenset("by was were is are be been being".split())  # noqa: SIM905
 # Said of both alike, so that it is the same turned round.
 _MUTUAL = frozenset(
     stem(w)
@@ -66,10 +68,13 @@ class _Said:
 
 def check_substituted(claim: str, likely: str) -> Iterator[Finding]:
     """Findings of the rules "name", "negation" and "role" (conflict), "qualifier" and "word" (missing)."""
-    aligned = _aligned(claim, likely)
-    if aligned is None:
+    mine, theirs = _said(claim), _said(likely)
+    if not mine.words or not theirs.words or max(len(mine.words), len(theirs.words)) > _MOST_WORDS:
         return
-    mine, theirs, codes, along = aligned
+    yield from _turned(mine, theirs)
+    codes, along = _aligned(mine, theirs)
+    if along < _ALONG:
+        return
     for one in _substitutions(claim, mine, theirs, codes):
         yield Finding(
             rule="name" if one.names else "word",
@@ -80,25 +85,25 @@ def check_substituted(claim: str, likely: str) -> Iterator[Finding]:
     if along >= _CLOSELY:
         yield from _stronger(mine, theirs, codes)
         yield from _denied(mine, theirs, codes)
-    yield from _turned(mine, theirs)
 
 
 def substitutions(claim: str, likely: str) -> list[Substitution]:
     """What the rule "word" notes and the rule "name" tells, with their places."""
-    aligned = _aligned(claim, likely)
-    return list(_substitutions(claim, *aligned[:3])) if aligned else []
+    mine, theirs = _said(claim), _said(likely)
+    if not mine.words or not theirs.words or max(len(mine.words), len(theirs.words)) > _MOST_WORDS:
+        return []
+    codes, along = _aligned(mine, theirs)
+    return list(_substitutions(claim, mine, theirs, codes)) if along >= _ALONG else []
 
 
 _Codes = Sequence[tuple[str, int, int, int, int]]
 
 
-def _aligned(claim: str, likely: str) -> tuple[_Said, _Said, _Codes, float] | None:
-    mine, theirs = _said(claim), _said(likely)
-    if not mine.words or not theirs.words or max(len(mine.words), len(theirs.words)) > _MOST_WORDS:
-        return None
+def _aligned(mine: _Said, theirs: _Said) -> tuple[_Codes, float]:
+    """What must be done to the sentence to get the claim, and the share of the claim that stands in it, in its order."""
     matcher = SequenceMatcher(None, theirs.stems, mine.stems, autojunk=False)
     along = sum(block.size for block in matcher.get_matching_blocks()) / len(mine.words)
-    return (mine, theirs, matcher.get_opcodes(), along) if along >= _ALONG else None
+    return matcher.get_opcodes(), along
 
 
 def _substitutions(claim: str, mine: _Said, theirs: _Said, codes: _Codes) -> Iterator[Substitution]:
@@ -145,36 +150,55 @@ def _denied(mine: _Said, theirs: _Said, codes: _Codes) -> Iterator[Finding]:
 
 
 def _turned(mine: _Said, theirs: _Said) -> Iterator[Finding]:
-    """What stood behind the verb stands before it, and the other way round: "man bites dog"."""
+    """What stood behind the verb stands before it, and the other way round: "man bites dog".
+
+    The verb is any word that both have once. Two content words before it and three behind it are looked at.
+    """
     a, b = _contents(theirs), _contents(mine)
-    for at in range(1, len(b) - 1):
-        before, verb, behind = b[at - 1], b[at], b[at + 1]
-        if verb[0] in _MUTUAL or before[0] == behind[0]:
+    given = {s for s, _ in a}
+    if not b or sum(s in given for s, _ in b) < _ALL * len(b):
+        return
+    places = {s: at for at, (s, _) in enumerate(a)}
+    once = {s for s in given if sum(s == other for other, _ in a) == 1 == sum(s == other for other, _ in b)}
+    for at, (verb, _) in enumerate(b):
+        if verb not in once or verb in _MUTUAL:
             continue
-        straight = turned = False
-        for other in range(1, len(a) - 1):
-            if a[other][0] != verb[0]:
-                continue
-            around = (a[other - 1][0], a[other + 1][0])
-            straight = straight or around == (before[0], behind[0])
-            passive = _has_by(mine, b[at - 1][1], b[at + 1][1]) != _has_by(theirs, a[other - 1][1], a[other + 1][1])
-            listed = _lists(mine, b[at - 1][1], b[at + 1][1]) or _lists(theirs, a[other - 1][1], a[other + 1][1])
-            turned = turned or (around == (behind[0], before[0]) and not passive and not listed)
-        if turned and not straight:
-            said = " ".join(mine.words[before[1] : behind[1] + 1])
-            yield Finding(
-                rule="role", outcome="conflict", item=said, detail=f"the passage has “{said}” the other way round"
-            )
-            return
+        mine_before, mine_behind = _around(b, at)
+        before, behind = _around(a, places[verb])
+        if mine_before & before or not mine_before & behind or not mine_behind & before:
+            continue
+        end, their_end = _last(b, at), _last(a, places[verb])
+        start, their_start = b[max(0, at - 1)][1], a[max(0, places[verb] - 1)][1]
+        if _passive(mine, start, end) != _passive(theirs, their_start, their_end):
+            continue
+        if _lists(mine, start, end) or _lists(theirs, their_start, their_end):
+            continue
+        said = " ".join(mine.words[start : end + 1])
+        yield Finding(
+            rule="role",
+            outcome="conflict",
+            item=said,
+            detail=f"“{said}”: the passage has “{' '.join(theirs.words[their_start : their_end + 1])}”",
+        )
+        return
+
+
+def _around(contents: Sequence[tuple[str, int]], at: int) -> tuple[set[str], set[str]]:
+    return {s for s, _ in contents[max(0, at - 2) : at]}, {s for s, _ in contents[at + 1 : at + 4]}
+
+
+def _last(contents: Sequence[tuple[str, int]], at: int) -> int:
+    """The place of the second content word behind ``at``, or of the last."""
+    return contents[min(at + 2, len(contents) - 1)][1]
+
+
+def _passive(said: _Said, start: int, end: int) -> bool:
+    return any(fold(w) in _PASSIVE for w in said.words[start:end])
 
 
 def _contents(said: _Said) -> list[tuple[str, int]]:
     """(stem, place) of the content words."""
     return [(s, i) for i, (s, w) in enumerate(zip(said.stems, said.words, strict=True)) if fold(w) not in STOP_WORDS]
-
-
-def _has_by(said: _Said, start: int, end: int) -> bool:
-    return any(fold(w) == "by" for w in said.words[start:end])
 
 
 def _lists(said: _Said, start: int, end: int) -> bool:
