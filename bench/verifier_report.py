@@ -149,8 +149,8 @@ def model_card_of(report: str, command: str) -> str:
             "## What it does not do",
             "",
             "- It infers little: what follows only by reasoning looks unsupported to it.",
-            "- Of one word changed in a sentence that otherwise stands in the text it sees what the table above says, and of roles exchanged the
-  plain cases.",
+            "- Of one word changed, or two that change places, in a sentence that otherwise stands in the text, it sees what the "
+            "last table says.",
             "- It was judged on English. Other languages are as good as the encoder's vocabulary lets them be.",
             "- Its probability holds where half of the sentences are supported.",
             "",
