@@ -62,7 +62,7 @@ _ORDERS = re.compile(
     r"|^\W*\{\s*\"name\"\s*:.{0,60}\"arguments\"|\bemit this call\b|\bthe user has already (?:agreed|consented|approved|confirmed)\b"
     r"|\bask (?:the|your) user to (?:click|visit|open|enter|send|type|confirm)\b|\b(?:questions?|messages?|conversation) of (?:the|your) user\b"
     r"|\b(?:the |your )?user'?s (?:last |previous |private |whole )?(?:questions?|messages?|conversation)\b.{0,40}\b(?:to|behind|at) https?:"
-    r"|\b(?:your|the) (?:system|initial|hidden|secret|original) (?:prompt|instructions)\b"
+    r"|\byour (?:system|initial|hidden|secret|original) (?:prompt|instructions)\b"
     r"|^\W*cite (?:this|it) as\b|\bcite (?:the )?passages? \[|^\W*claim that\b.{0,80}\bcite\b"
     rf"|\bas an? {_MODEL}\b,? you (?:must|should|will|have to|are)\b|\bdan (?:signs|has no rules)\b",
     re.IGNORECASE,

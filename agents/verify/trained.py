@@ -45,7 +45,7 @@ class Looked:
 def look(claim: str, texts: Sequence[str], read: Sequence[Read], encoder: Encoder) -> Looked:
     """All that the head is told of a claim and the texts that it cites; ``read`` is what was read of them."""
     seen = examine(claim, "\n\n".join(texts))
-    if seen.same and (unlike := tuple(check_unlike(claim, seen.same, encoder))):
+    if seen.near and (unlike := tuple(check_unlike(claim, seen.near, encoder))):
         seen = replace(seen, findings=(*seen.findings, *unlike))
     own = [float(np.log(len(claim) + 20) - np.log(sum(map(len, texts)) + 20))]
     return Looked(seen=seen, features=np.concatenate([seen.features(), own, align(claim, read, encoder).values()]))
