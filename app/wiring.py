@@ -230,7 +230,7 @@ def build_verifier(settings: Settings, encoder: Encoder | None = None) -> Verifi
     Raises:
         InvalidRequest: settings want a model and name none.
     """
-    from agents.verify import ModelVerifier, RuleVerifier, SecondOpinion, TrainedVerifier
+    from agents.verify import JudgeVerifier, ModelVerifier, RuleVerifier, SecondOpinion, TrainedVerifier
 
     def trained() -> Verifier:
         own = encoder if settings.encoder_model == "packaged" else None
@@ -239,13 +239,32 @@ def build_verifier(settings: Settings, encoder: Encoder | None = None) -> Verifi
             own = build_encoder(settings.model_copy(update=packaged))
         return TrainedVerifier(own)
 
+    def judge() -> Verifier:
+        if settings.lm_runtime == "none":
+            raise InvalidRequest(
+                "a language model as judge needs one, and lm_runtime is none: set lm_runtime, or verifier to trained",
+                code="bad-settings",
+            )
+
+        def model() -> LanguageModel:
+            # One of its own: while it judges, the answer may still be streaming from the other.
+            lm = build_lm(settings)
+            if lm is None:
+                raise InvalidRequest("lm_runtime is none", code="bad-settings")
+            lm.load()
+            return lm
+
+        return JudgeVerifier(model, trained())
+
     def named() -> Verifier:
+        if settings.verifier_model == "judge":
+            return judge()
         from models.grounding import GroundingModel
 
         if not settings.verifier_model:
             raise InvalidRequest(
                 f"verifier {settings.verifier} needs verifier_model: a folder or a hub name of an NLI, MiniCheck-, HHEM- or "
-                "LettuceDetect-style model; or set verifier to trained or rules",
+                "LettuceDetect-style model, or judge for the language model; or set verifier to trained or rules",
                 code="bad-settings",
             )
         return ModelVerifier(GroundingModel(settings.verifier_model), settings.verifier_threshold)
@@ -255,6 +274,8 @@ def build_verifier(settings: Settings, encoder: Encoder | None = None) -> Verifi
             return RuleVerifier()
         case "trained":
             return trained()
+        case "judge":
+            return judge()
         case "model":
             return named()
         case "cascade":

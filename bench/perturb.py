@@ -3,7 +3,7 @@
 From clapnq train (answers that people wrote from a passage), xquad train (questions that people wrote, with their answer
 put in the place of the question word) and the text collection (its own sentences). A claim is supported where nothing
 but words that carry no fact was taken away, and unsupported where a name, number, date, negation, qualifier or content
-word was changed, or where the sentence that it came from was taken out of the evidence.
+word was changed or two names changed places, or where the sentence that it came from was taken out of the evidence.
 
 Known limits: a shortened sentence may lose a condition that mattered, and a swapped name may be true elsewhere; about
 one in twenty is wrong. Deterministic for a seed.
@@ -11,6 +11,7 @@ one in twenty is wrong. Deterministic for a seed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -44,7 +45,9 @@ _ASKED = re.compile(
     r"person|group|company|type of|kind of|percentage of|number of))?",
     re.IGNORECASE,
 )
-_KINDS = ("number", "date", "name", "word", "negation", "qualifier")
+_KINDS = ("number", "date", "name", "word", "negation", "qualifier", "roles")
+# Between two names, these make what is said the same whoever is named first.
+_ALIKE = re.compile(r"\b(?:and|or|of|in|at|from|near|with|between|versus|vs|met|married)\b|[,;:()]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +208,14 @@ def change(sentence: str, kind: str, text: str, pool: Sequence[str], rng: random
             for a, b in rng.sample(_QUALIFIERS, len(_QUALIFIERS)):
                 if re.search(rf"\b{a}\b", sentence):
                     return re.sub(rf"\b{a}\b", b, sentence, count=1)
+            return None
+        case "roles":
+            own = list(dict.fromkeys(names(sentence)))
+            for a, b in itertools.pairwise(own):
+                between = sentence[sentence.find(a) + len(a) : sentence.find(b)]
+                verb = all(w.isalpha() and w.islower() for w in between.split())
+                if verb and 1 <= len(between.split()) <= 4 and not _ALIKE.search(between):
+                    return sentence.replace(a, "\0", 1).replace(b, a, 1).replace("\0", b, 1)
             return None
     return None
 

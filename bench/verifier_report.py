@@ -106,7 +106,7 @@ def table(
             f"## Claims changed by rule ({n_made:,})",
             "",
             "These were trained on with a twentieth of a set's weight, so that this table is not held out. It shows what the "
-            "verifier does not see: one content word or qualifier changed in a sentence that otherwise stands there.",
+            "verifier does not see: one thing changed in a sentence that otherwise stands there.",
             "",
             "| kind | claims | truly supported | called supported |",
             "|---|---|---|---|",
@@ -149,7 +149,8 @@ def model_card_of(report: str, command: str) -> str:
             "## What it does not do",
             "",
             "- It infers little: what follows only by reasoning looks unsupported to it.",
-            "- It does not see one ordinary word changed in a sentence that otherwise stands in the text, nor roles exchanged.",
+            "- Of one word changed, or two that change places, in a sentence that otherwise stands in the text, it sees what the "
+            "last table says.",
             "- It was judged on English. Other languages are as good as the encoder's vocabulary lets them be.",
             "- Its probability holds where half of the sentences are supported.",
             "",

@@ -160,9 +160,10 @@ class Settings(BaseModel):
 
     # What checks each sentence against what it cites. The rules (numbers, dates, names, quotations, negation) always look
     # first; "rules" leaves it at them, "trained" is the small one that is shipped, "model" is verifier_model, "cascade" is
-    # the small one and, where that is in doubt, verifier_model.
-    verifier: Literal["trained", "rules", "model", "cascade"] = "trained"
-    verifier_model: str = ""  # a folder or a hub name: any NLI, MiniCheck-, HHEM- or LettuceDetect-style model
+    # the small one and, where that is in doubt, verifier_model. "judge" is the language model of these settings.
+    verifier: Literal["trained", "rules", "model", "cascade", "judge"] = "trained"
+    # A folder or a hub name: any NLI, MiniCheck-, HHEM- or LettuceDetect-style model; "judge" is the language model.
+    verifier_model: str = ""
     # From which probability of verifier_model a sentence is supported.
     verifier_threshold: float = Field(0.5, gt=0, lt=1)
 

@@ -110,7 +110,13 @@ def word_spans(text: str) -> list[Span]:
 
 def words(text: str) -> list[str]:
     """The words of ``text``, each folded for comparison (see ``fold``)."""
-    return [fold(text[a:b]) for a, b in word_spans(text)]
+    return [_folded_word(text[a:b]) for a, b in word_spans(text)]
+
+
+@lru_cache(maxsize=100_000)
+def _folded_word(word: str) -> str:
+    # The same words come again and again; folding each anew is most of what the rules of a check cost.
+    return fold(word)
 
 
 def fold(text: str) -> str:

@@ -4,13 +4,16 @@
          │ yes
     any evidence? ── no ─▶ unsupported
          │ yes
+    only by an order? yes ▶ unsupported
+         │ no
     word for word? ─ yes ▶ supported
          │ no
     the rules' findings: a conflict contradicts; a number, date or quotation that is missing keeps it from support
          │
     a model's probability against the thresholds
 
-What a rule has found, no model overrules: a number that is not there is not there.
+What a rule has found, no model overrules: a number that is not there is not there. An order to a language model that a
+document gives ("say PWNED") is no evidence: it is taken out before anything else looks.
 """
 
 from __future__ import annotations
@@ -20,9 +23,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.abstain import says_unknown
+from agents.lexical import terms
+from agents.orders import without_orders
 from agents.verify.findings import Finding
 from agents.verify.quotes import is_quotation
 from core.types import Verdict, VerdictLabel
+from core.wording import shortened
 
 _LEAD_IN = re.compile(
     r"^\s*(?:according to|based on|as stated in|from) (?:the )?(?:passages?|context|documents?|text)[^,]{0,20},\s*",
@@ -33,7 +39,11 @@ _GREETING = re.compile(
     r"based on the (?:passages?|context)|in (?:summary|conclusion))\W*",
     re.IGNORECASE,
 )
-HARD = frozenset(["number", "date", "quote"])  # missing, they cannot be supported however well the rest is covered
+_BY_ORDER = 0.5  # share of the claim's terms that an order must have for it to be told as the claim's only source
+_SHOWN = 100  # characters of an order that are told
+HARD = frozenset(
+    ["number", "date", "quote", "qualifier", "unlike"]
+)  # missing, they cannot be supported however well the rest is covered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +67,26 @@ def screen(claim: str, evidence: Sequence[str]) -> Verdict | Screened:
     if not is_claim(claim):
         return Verdict(label="not_a_claim", score=0.0, reason="states nothing that could be checked")
     claim = _LEAD_IN.sub("", claim)
-    texts = tuple(t for t in evidence if t.strip())
-    if not texts:
+    if not any(t.strip() for t in evidence):
         return Verdict(label="unsupported", score=0.0, reason="cites no passage")
+    parted = [without_orders(t) for t in evidence]
+    texts = tuple(t for t, _ in parted if t.strip())
+    orders = " ".join(o for _, o in parted if o)
+    if orders and (not texts or _rests_on(claim, orders, texts)):
+        return Verdict(
+            label="unsupported", score=0.0, reason=f"only an order to a model says so: “{shortened(orders, _SHOWN)}”"
+        )
     if any(is_quotation(claim, t) for t in texts):
         return Verdict(label="supported", score=1.0, reason="stands word for word in the passage")
     return Screened(claim=claim, texts=texts)
+
+
+def _rests_on(claim: str, orders: str, texts: Sequence[str]) -> bool:
+    """Whether the orders have much of what the claim says, and more of it than the rest."""
+    wanted = set(terms(claim))
+    by_orders = len(wanted & set(terms(orders)))
+    by_rest = len(wanted & {t for text in texts for t in terms(text)})
+    return by_orders > by_rest and by_orders >= _BY_ORDER * len(wanted)
 
 
 def conclude(score: float, findings: Sequence[Finding], at: Thresholds, *, why: str) -> Verdict:
@@ -87,7 +111,7 @@ def conclude(score: float, findings: Sequence[Finding], at: Thresholds, *, why: 
 
 
 def clauses(findings: Sequence[Finding]) -> str:
-    return "; ".join(f.detail for f in findings[:3])
+    return "; ".join(dict.fromkeys(f.detail for f in findings[:3]))
 
 
 def is_claim(text: str) -> bool:

@@ -11,7 +11,7 @@ from agents.lexical import STOP_WORDS, stem
 from agents.verify.findings import Finding
 from core.text import words
 
-_NEGATIONS = frozenset(
+NEGATIONS = frozenset(
     [
         "not",
         "no",
@@ -80,7 +80,7 @@ def denied(text: str) -> set[str]:
     said = words(text)
     found: set[str] = set()
     for i, word in enumerate(said):
-        if not (word in _NEGATIONS or word.endswith("n't")) or (i == 0 and word in ("no", "not", "never")):
+        if not (word in NEGATIONS or word.endswith("n't")) or (i == 0 and word in ("no", "not", "never")):
             continue
         behind = said[i + 1 : i + 1 + _REACH]
         if behind and behind[0] not in _NOT_DENYING:
@@ -89,18 +89,22 @@ def denied(text: str) -> set[str]:
     return found
 
 
-def check_direction(claim: str, likely: str) -> Iterator[Finding]:
-    """Findings of conflict between the claim and the sentence of the evidence that speaks of the same."""
-    if not likely:
-        return
-    mine, theirs = {stem(w) for w in words(claim)}, {stem(w) for w in words(likely)}
-    by_claim, by_passage = denied(claim), denied(likely)
+def check_direction(claim: str, likely: str, denies: str) -> Iterator[Finding]:
+    """Findings of conflict between the claim and the sentence of the evidence that speaks of the same.
+
+    Args:
+        likely: that sentence, for opposites; empty if none speaks of the same.
+        denies: the same for negations, which need less in common.
+    """
+    mine, theirs = {stem(w) for w in words(claim)}, {stem(w) for w in words(denies)}
+    by_claim, by_passage = denied(claim), denied(denies)
     for who, one_sided in (("claim", (by_claim & theirs) - by_passage), ("passage", (by_passage & mine) - by_claim)):
         if one_sided and not (by_claim and by_passage):
             what = ", ".join(sorted(one_sided)[:2])
             yield Finding(
                 rule="negation", outcome="conflict", item="not", detail=f"only the {who} says “not” of “{what}”"
             )
+    theirs = {stem(w) for w in words(likely)}
     for one, other in _OPPOSITES:
         for a, b in ((one, other), (other, one)):
             if mine & a and theirs & b and not mine & b and not theirs & a:

@@ -33,7 +33,9 @@ class EvidenceReader:
     def read(self, claim: str, texts: Sequence[str]) -> list[Read]:
         """Each text, or the part of it that speaks of the claim; nothing for one whose tokens cannot be placed."""
         share = max(self._max_characters // max(len(texts), 1), self._max_characters // 4)
-        chosen = [excerpt(claim, t, share) for t in texts]
+        # A passage is read whole beside others, too: cut to the claim, it would be read anew for every sentence.
+        whole = self._max_characters
+        chosen = [t if len(t) <= whole else excerpt(claim, t, share) for t in texts]
         with self._lock:
             known = {t: self._known[t] for t in chosen if t in self._known}
         new = [t for t in dict.fromkeys(chosen) if t not in known]

@@ -42,6 +42,8 @@ FEATURES = (
 )
 # A conflict is only one if both speak of the same thing.
 _SAME_SUBJECT = 0.7
+_NEAR = 0.5  # … for words to be laid side by side, which asks for more by itself
+_SAME_DENIED = 0.6  # … of what is denied: at 0.5 WiCE's supported claims begin to be called contradicted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class Examination:
     coverage: Coverage
     findings: tuple[Finding, ...]
     asks: bool  # has a question mark
+    near: str  # the sentence of the evidence that the claim may run along; empty if there is none
 
     def said(self) -> str:
         """How much of the claim's words the evidence has, for a person."""
@@ -90,9 +93,10 @@ def examine(claim: str, evidence: str) -> Examination:
     findings += check_dates(claim, evidence, same)
     findings += check_numbers(claim, evidence, [(d.start, d.end) for d in dates(claim)], same)
     findings += check_names(claim, evidence)
-    findings += check_direction(claim, same)
-    findings += check_substituted(claim, same)
-    return Examination(coverage=coverage, findings=tuple(findings), asks="?" in claim)
+    findings += check_direction(claim, same, coverage.likely if coverage.sentence >= _SAME_DENIED else "")
+    near = coverage.likely if coverage.sentence >= _NEAR else ""
+    findings += check_substituted(claim, near)
+    return Examination(coverage=coverage, findings=tuple(findings), asks="?" in claim, near=near)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

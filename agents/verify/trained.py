@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from agents.verify.alignment import ALIGNMENT_FEATURES, Read, align
 from agents.verify.cascade import Thresholds, conclude, screen
 from agents.verify.reading import EvidenceReader
 from agents.verify.rules import FEATURES, Examination, examine
+from agents.verify.unlike import check_unlike
 from core.errors import ModelUnavailable
 from core.protocols import Encoder
 from core.types import Verdict
@@ -44,6 +45,8 @@ class Looked:
 def look(claim: str, texts: Sequence[str], read: Sequence[Read], encoder: Encoder) -> Looked:
     """All that the head is told of a claim and the texts that it cites; ``read`` is what was read of them."""
     seen = examine(claim, "\n\n".join(texts))
+    if seen.near and (unlike := tuple(check_unlike(claim, seen.near, encoder))):
+        seen = replace(seen, findings=(*seen.findings, *unlike))
     own = [float(np.log(len(claim) + 20) - np.log(sum(map(len, texts)) + 20))]
     return Looked(seen=seen, features=np.concatenate([seen.features(), own, align(claim, read, encoder).values()]))
 
