@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import ParamSpec
 
 from agents import context
 from agents.abstain import I_DO_NOT_KNOW, abstention_reason
@@ -22,7 +23,7 @@ from agents.run import Provenance, Recorder, check_question, cut_short, describe
 from agents.saying import Said, fits, listen
 from agents.tools.library import Library
 from core.errors import LimitReached, TooLarge
-from core.events import Event, RunDone, TokenSaid
+from core.events import Event, RunDone, StepTaken, TokenSaid
 from core.offload import Offload
 from core.protocols import LanguageModel, Retriever, Verifier
 from core.types import (
@@ -31,12 +32,12 @@ from core.types import (
     Limits,
     Message,
     SamplingParams,
-    StepKind,
     ToolCall,
     ToolSpec,
-    Usage,
     Where,
 )
+
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ class Desk:
         self.question = ""
         self.hits: list[Hit] = []
         self.mark = context.mark_for(recorder.run_id)
+        self.step = _emitting(recorder.step, emit)  # Recorder.step, said at once; returns the step's index
         self._retriever = kit.retriever
         self._searched = False
         self._ended = False
@@ -182,32 +184,6 @@ class Desk:
 
     # ------------------------------------------------------------ saying
 
-    def step(
-        self,
-        kind: StepKind,
-        *,
-        thought: str = "",
-        tool_call: ToolCall | None = None,
-        observation: str = "",
-        error: str = "",
-        usage: Usage | None = None,
-        started_s: float | None = None,
-        parent_index: int | None = None,
-    ) -> int:
-        """Records a step; returns its index."""
-        event = self.recorder.step(
-            kind,
-            thought=thought,
-            tool_call=tool_call,
-            observation=observation,
-            error=error,
-            usage=usage,
-            started_s=started_s,
-            parent_index=parent_index,
-        )
-        self.emit(event)
-        return event.step.index
-
     async def read(self, question: str, hits: Sequence[Hit]) -> None:
         """Ends the run with an answer written from ``hits``; without any it says that nothing was found."""
         if not hits:
@@ -252,6 +228,15 @@ class Desk:
             async for event in source:
                 self._ended = self._ended or isinstance(event, RunDone)
                 self.emit(event)
+
+
+def _emitting(record: Callable[_P, StepTaken], emit: Callable[[Event], None]) -> Callable[_P, int]:
+    def step(*args: _P.args, **kwargs: _P.kwargs) -> int:
+        event = record(*args, **kwargs)
+        emit(event)
+        return event.step.index
+
+    return step
 
 
 Loop = Callable[[Desk, str, Sequence[Message]], Awaitable[None]]

@@ -20,11 +20,12 @@ from importlib import resources
 
 from agents.abstain import I_DO_NOT_KNOW
 from agents.desk import AtDesk, Desk, Kit
+from agents.looping import Circles
 from agents.saying import fits
 from agents.tools.calculating import CalculatorTool
 from agents.tools.reading import LookupTool, OutlineTool, Reading, ReadTool, SearchTool
 from agents.tools.table import TableTool
-from agents.tools.toolbox import REPEATS, Toolbox
+from agents.tools.toolbox import Toolbox
 from core.errors import LimitReached, RetryModel
 from core.protocols import Tool
 from core.types import Message, ToolCall, ToolResult, ToolSpec
@@ -110,7 +111,7 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
     reading = Reading(desk)
     toolbox = Toolbox([SearchTool(reading), LookupTool(reading)], desk.budget)
     attempt = Attempt()
-    before, same = ("", ""), 0
+    circles = Circles()
     try:
         for i in range(1, turns + 1):
             desk.budget.take_step()
@@ -131,9 +132,7 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
             if done is not None:
                 attempt.answer = done
                 return attempt
-            this = (_lowered(action), observation)
-            before, same = this, same + 1 if this == before else 1
-            if same == REPEATS:  # invalid actions, too
+            if circles.note(action, observation):  # invalid actions, too
                 return attempt.going_in_circles()
     except LimitReached as e:
         return attempt.cut_off(e.message)

@@ -41,7 +41,7 @@ async def listen(
     text, calls, usage, logprobs = "", [], Usage(), []
     finish: FinishReason = "stop"
     pieces = 0
-    async with aclosing(budget.stream(lm.stream(messages, tools, params))) as events:
+    async with aclosing(budget.ask(lm, messages, params, tools)) as events:
         async for event in events:
             match event:
                 case TextDelta(text=piece, logprob=logprob):

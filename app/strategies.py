@@ -293,4 +293,7 @@ def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:
         max_tokens=(settings.max_answer_tokens if single else settings.max_loop_tokens) + side_tokens,
         max_seconds=settings.max_seconds,
         max_tool_calls=settings.max_tool_calls,
+        max_cost=settings.max_cost or None,
+        prompt_price=settings.lm_prompt_price,
+        completion_price=settings.lm_completion_price,
     )

@@ -61,6 +61,9 @@ class Settings(BaseModel):
     lm_context_tokens: int = Field(0, ge=0)  # 0: what the model says of itself
     lm_timeout_s: float = Field(120.0, gt=0)
     lm_queue: int = Field(16, ge=1)  # requests that may wait for the model
+    # What a million tokens cost, read and said, in any one currency.
+    lm_prompt_price: float = Field(0.0, ge=0)
+    lm_completion_price: float = Field(0.0, ge=0)
     lm_script: str = ""  # runtime "scripted": path of the script
 
     # Ingestion.
@@ -152,6 +155,7 @@ class Settings(BaseModel):
     max_loop_steps: int = Field(32, ge=1)
     max_loop_tokens: int = Field(8192, ge=1)
     max_tool_calls: int = Field(32, ge=0)
+    max_cost: float = Field(0.0, ge=0)  # of one run, in the currency of the prices; 0: no bound
     samples: int = Field(10, ge=1, le=64)  # of strategy "self-consistency"
     cot_examples: bool = False  # strategy "cot": after worked examples, not "let's think step by step"
     max_seconds: float = Field(120.0, gt=0)

@@ -328,12 +328,19 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The hard bounds of one run."""
+    """The hard bounds of one run. Prices are per million tokens, in any one currency."""
 
     max_steps: int = 7
     max_tokens: int = 4096  # completion tokens over the whole run
     max_seconds: float = 120.0
     max_tool_calls: int = 32
+    max_cost: float | None = None  # in the currency of the prices; None: no bound
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+
+    def cost(self, usage: Usage) -> float:
+        """What so many tokens cost."""
+        return (usage.prompt_tokens * self.prompt_price + usage.completion_tokens * self.completion_price) / 1e6
 
 
 # ---------------------------------------------------------------- evaluation

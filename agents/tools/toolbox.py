@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.limits import Budget
+from agents.looping import Circles
 from core.errors import InvalidRequest, NotFound, ToolFailed
 from core.protocols import Tool
 from core.types import ToolCall, ToolResult, ToolSpec
 
 MAX_RESULT_CHARACTERS = 6_000
-REPEATS = 3  # identical calls in a row with the identical result, after which a loop is going in circles
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict,
 }  # fmt: skip
@@ -28,8 +28,7 @@ class Toolbox:
     def __init__(self, tools: Sequence[Tool], budget: Budget) -> None:
         self._tools = {t.spec.name: t for t in tools}
         self._budget = budget
-        self._before = ""
-        self._same = 0
+        self._circles = Circles()
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -38,7 +37,7 @@ class Toolbox:
     @property
     def in_circles(self) -> bool:
         """Whether the last calls were all the same, and so were their results."""
-        return self._same >= REPEATS
+        return self._circles.in_circles
 
     async def call(self, call: ToolCall) -> ToolResult:
         """The result, or an error that tells the model what would be right.
@@ -50,9 +49,8 @@ class Toolbox:
         result = await self._answer(call)
         if len(result.content) > MAX_RESULT_CHARACTERS:
             result = _with(call, result.content[: MAX_RESULT_CHARACTERS - 1] + "…", error=result.error)
-        this = f"{call.name}\0{json.dumps(dict(call.arguments), sort_keys=True, default=str)}\0{result.content}"
-        self._same = self._same + 1 if this == self._before else 1
-        self._before = this
+        arguments = json.dumps(dict(call.arguments), sort_keys=True, default=str)
+        self._circles.note(f"{call.name} {arguments}", result.content)
         return result
 
     async def _answer(self, call: ToolCall) -> ToolResult:
