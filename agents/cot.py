@@ -15,11 +15,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 from agents import context
 from agents.abstain import is_abstention
 from agents.desk import AtDesk, Desk, Kit
+from agents.prompts import Prompts
 from agents.saying import fits
 from core.errors import LimitReached
 from core.text import fold
@@ -51,10 +51,9 @@ class Chain:
     logprob: float | None = None
 
 
-def load_examples() -> tuple[Example, ...]:
-    """The shipped examples."""
-    found = json.loads(resources.files("agents.prompts").joinpath(EXAMPLES).read_text("utf-8"))
-    return tuple(Example(**e) for e in found)
+def load_examples(prompts: Prompts) -> tuple[Example, ...]:
+    """The worked examples of ``prompts``."""
+    return tuple(Example(**e) for e in json.loads(prompts.source(EXAMPLES)))
 
 
 def cot(kit: Kit, *, examples: Sequence[Example] = ()) -> AtDesk:
@@ -69,7 +68,7 @@ def cot(kit: Kit, *, examples: Sequence[Example] = ()) -> AtDesk:
         desk.step("plan", thought=chain.reasoning, usage=chain.usage, started_s=began)
         await desk.cite(chain.answer)
 
-    return AtDesk("cot", loop, kit, (PROMPT,))
+    return AtDesk("cot", loop, kit, (PROMPT, EXAMPLES) if examples else (PROMPT,))
 
 
 def self_consistency(
@@ -106,7 +105,7 @@ def self_consistency(
         desk.step("plan", thought=f"{len(chains)} of {n} samples voted: {counted}.")
         await desk.cite(winner.answer, limit=limit)
 
-    return AtDesk("self-consistency", loop, kit, (PROMPT,))
+    return AtDesk("self-consistency", loop, kit, (PROMPT, EXAMPLES) if examples else (PROMPT,))
 
 
 async def think(

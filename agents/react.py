@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 
 from agents.abstain import I_DO_NOT_KNOW
 from agents.desk import AtDesk, Desk, Kit
@@ -32,8 +31,8 @@ from core.types import Message, ToolCall, ToolResult, ToolSpec
 
 TURNS = 7
 SYSTEM, USER, NATIVE = "react_system.j2", "react_user.j2", "react_native.j2"
-PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2")
-_EXAMPLES = "react_examples.txt"
+EXAMPLES = "react_examples.txt"
+PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2", EXAMPLES)
 _TURN_TOKENS = 160
 _ACTION = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
 _NAMES = ("search", "lookup", "finish")
@@ -103,7 +102,7 @@ async def conclude(desk: Desk, attempt: Attempt) -> None:
 async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = TURNS) -> Attempt:
     """One attempt in the text form. A limit ends it; what was found until then stays at the desk."""
     prompts = desk.kit.prompts
-    examples = _examples()
+    examples = _examples(prompts.source(EXAMPLES))
     system = prompts.render(SYSTEM, examples=examples)
     user = prompts.render(USER, question=desk.question, reflections=reflections)
     if not fits(desk.kit.lm, _messages(system, user), desk.kit.lm.context_tokens // 2):
@@ -189,8 +188,7 @@ def _messages(system: str, user: str) -> list[Message]:
     return [Message(role="system", content=system), Message(role="user", content=user)]
 
 
-def _examples() -> list[str]:
-    text = resources.files("agents.prompts").joinpath(_EXAMPLES).read_text("utf-8")
+def _examples(text: str) -> list[str]:
     return [example.strip() for example in text.split("\n\n") if example.strip()]
 
 

@@ -30,9 +30,11 @@ def build_loop(name: str, kit: Kit, settings: Settings) -> AtDesk:
         case "full-context":
             return full_context(kit)
         case "cot":
-            return cot(kit, examples=load_examples() if settings.cot_examples else ())
+            return cot(kit, examples=load_examples(kit.prompts) if settings.cot_examples else ())
         case "self-consistency":
-            return self_consistency(kit, n=settings.samples, examples=load_examples() if settings.cot_examples else ())
+            return self_consistency(
+                kit, n=settings.samples, examples=load_examples(kit.prompts) if settings.cot_examples else ()
+            )
         case "multihop":
             return multihop(kit)
         case "self-rag":

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agents.prompts import Prompts
 from agents.taping import ReplayedLM, Tape, TapedExpandingRetriever, TapedLibrary, TapedVerifier
 from app.dates import document_dates
 from app.library import StoreLibrary
@@ -136,6 +137,7 @@ def _parts(
         query_options=QueryOptions(**inputs["options"]),
         threshold=inputs["threshold"],
         dates=document_dates(services.store, principal),
+        prompts=Prompts(inputs.get("prompts")),
         library=TapedLibrary(StoreLibrary(services.store) if live else None, tape, replaying=True),
     )
 

@@ -13,6 +13,7 @@ from agents.closed_book import ClosedBookStrategy
 from agents.desk import Kit
 from agents.extract import ExtractStrategy
 from agents.nested import with_fallback
+from agents.prompts import Prompts
 from agents.rag import RagStrategy
 from agents.run import Provenance
 from agents.sources import DatesOf, no_dates
@@ -21,6 +22,7 @@ from agents.tools.library import Library, NoLibrary
 from app.dates import document_dates
 from app.library import StoreLibrary
 from app.loops import build_loop, route_plans
+from app.prompt_files import prompts_of
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
 from app.services import Services
@@ -187,10 +189,12 @@ def build_strategy(
         threshold=threshold,
         dates=document_dates(services.store, principal),
         library=TapedLibrary(StoreLibrary(services.store), tape),
+        prompts=prompts_of(services.settings.data_dir, collections),
     )
     inputs = {
         "settings": services.settings.recorded(),
         "threshold": threshold,
+        "prompts": dict(parts.prompts.overrides),
         "options": dataclasses.asdict(options),
         "encoder": services.encoder.revision,
         "lm": None
@@ -221,6 +225,7 @@ class Parts:
     library: Library = field(default_factory=NoLibrary)
     threshold: float | None = None  # None: as the settings say
     dates: DatesOf = no_dates
+    prompts: Prompts = field(default_factory=Prompts)
 
 
 def assemble(name: str, parts: Parts) -> Strategy:
@@ -239,18 +244,25 @@ def assemble(name: str, parts: Parts) -> Strategy:
             k=settings.k,
             query_side=side,
             lm=parts.lm,
+            prompts=parts.prompts,
             dates=parts.dates,
             provenance=provenance,
         )
     if parts.lm is None:
         raise ModelUnavailable(f"strategy {name!r} needs a language model, and there is none")
     if name == "closed-book":
-        return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)
+        return ClosedBookStrategy(
+            lm=parts.lm,
+            prompts=parts.prompts,
+            max_answer_tokens=settings.max_answer_tokens,
+            provenance=provenance,
+        )
     reader = RagStrategy(
         retriever=parts.retriever,
         lm=parts.lm,
         verifier=parts.verifier,
         offload=parts.offload,
+        prompts=parts.prompts,
         k=settings.passages_to_read,
         max_answer_tokens=settings.max_answer_tokens,
         query_side=side,
@@ -267,6 +279,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
         verifier=parts.verifier,
         offload=parts.offload,
         reader=reader,
+        prompts=parts.prompts,
         k=settings.passages_to_read,
         max_answer_tokens=settings.max_answer_tokens,
         query_side=side,

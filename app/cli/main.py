@@ -17,6 +17,7 @@ from app.cli import (
     ingest,
     jobs,
     mcp,
+    prompts,
     redteam,
     reindex,
     search,
@@ -59,6 +60,7 @@ app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(prompts.app, name="prompts")
 app.add_typer(trace.app, name="trace")
 
 

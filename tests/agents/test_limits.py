@@ -94,7 +94,7 @@ def test_requests_side_by_side_together_cost_no_more_than_the_run_may() -> None:
             return 0
 
     async def three() -> list[int]:
-        return await asyncio.gather(one(), one(), one())
+        return list(await asyncio.gather(one(), one(), one()))
 
     said = asyncio.run(three())
     assert sum(said) > 0
