@@ -25,7 +25,7 @@ from agents.tools.library import Library
 from core.errors import LimitReached, TooLarge
 from core.events import Event, RunDone, StepTaken, TokenSaid
 from core.offload import Offload
-from core.protocols import LanguageModel, Retriever, Verifier
+from core.protocols import LanguageModel, Retriever, Verifier, constrains
 from core.types import (
     Answer,
     Hit,
@@ -114,8 +114,12 @@ class Desk:
         temperature: float = 0.0,
         seed: int | None = None,
         tools: Sequence[ToolSpec] = (),
+        regex: str = "",
     ) -> Said:
         """What the model says; a string is one message of the user. No step is counted: a loop counts its own turns.
+
+        Args:
+            regex: what the model writes by, where it can; the caller checks, since not every model can.
 
         Raises:
             LimitReached: tokens or seconds are used up, or the prompt no longer fits, code "limit-context".
@@ -131,7 +135,11 @@ class Desk:
             )
         room = self.kit.lm.context_tokens - self.kit.lm.count_tokens(messages)
         params = SamplingParams(
-            temperature=temperature, max_tokens=max(1, min(wanted, room)), stop=tuple(stop), seed=seed
+            temperature=temperature,
+            max_tokens=max(1, min(wanted, room)),
+            stop=tuple(stop),
+            seed=seed,
+            regex=regex if constrains(self.kit.lm) else "",
         )
         # Set aside while it is said, so that several that speak at once cannot say more than the run may.
         spent = 0

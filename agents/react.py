@@ -2,7 +2,8 @@
 
 As text, exactly as the authors' HotpotQA code does it: the prompt grows by "Thought i: … Action i: … Observation i: …"; the
 model is asked with "Thought i:" at its end, greedily, and stopped at "\\nObservation i:"; what has no "\\nAction i: " in
-it is asked again once for the action alone, stopped at the end of the line; seven turns at most, then finish[].
+it is asked again once for the action alone, stopped at the end of the line, by a grammar where the runtime has one; seven turns at
+most, then finish[].
 
 With a language model that calls tools natively the same loop uses its tool calls: an assistant's turn is thought and action,
 a tool's message is the observation, and ``finish`` is a tool like the others.
@@ -33,8 +34,10 @@ TURNS = 7
 SYSTEM, USER, NATIVE = "react_system.j2", "react_user.j2", "react_native.j2"
 EXAMPLES = "react_examples.txt"
 PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2", EXAMPLES)
-_TURN_TOKENS = 160
+TURN_TOKENS = 160
 _ACTION = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
+# Of an action that is asked for alone: one of the three, with at most sixteen words.
+ACTION_FORM = r" ?(search|lookup|finish)\[[^ \]\n]+( [^ \]\n]+){0,15}\]"
 _NAMES = ("search", "lookup", "finish")
 _ARGUMENT = {"search": "query", "lookup": "string"}
 _KEPT_TOOL_CHARACTERS = 240  # of a tool's result that had to make room
@@ -102,7 +105,7 @@ async def conclude(desk: Desk, attempt: Attempt) -> None:
 async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = TURNS) -> Attempt:
     """One attempt in the text form. A limit ends it; what was found until then stays at the desk."""
     prompts = desk.kit.prompts
-    examples = _examples(prompts.source(EXAMPLES))
+    examples = shown_examples(prompts.source(EXAMPLES))
     system = prompts.render(SYSTEM, examples=examples)
     user = prompts.render(USER, question=desk.question, reflections=reflections)
     if not fits(desk.kit.lm, _messages(system, user), desk.kit.lm.context_tokens // 2):
@@ -143,14 +146,17 @@ async def _turn(desk: Desk, system: str, user: str, i: int) -> tuple[str, str, s
     """Thought and action of turn i, and what was wrong with how they were said."""
     prompt = user.rstrip("\n")
     said = await desk.ask(
-        _messages(system, f"{prompt}\nThought {i}:"), stop=(f"\nObservation {i}:",), max_tokens=_TURN_TOKENS
+        _messages(system, f"{prompt}\nThought {i}:"), stop=(f"\nObservation {i}:",), max_tokens=TURN_TOKENS
     )
     parts = said.text.strip().split(f"\nAction {i}: ")
     if len(parts) == 2:
         return parts[0].removeprefix(f"Thought {i}:").strip(), parts[1].strip(), ""
     thought = said.text.strip().split("\n")[0].removeprefix(f"Thought {i}:").strip()
     again = await desk.ask(
-        _messages(system, f"{prompt}\nThought {i}: {thought}\nAction {i}:"), stop=("\n",), max_tokens=_TURN_TOKENS
+        _messages(system, f"{prompt}\nThought {i}: {thought}\nAction {i}:"),
+        stop=("\n",),
+        max_tokens=TURN_TOKENS,
+        regex=ACTION_FORM,
     )
     return thought, again.text.strip(), "no action was written; asked again for the action alone"
 
@@ -172,6 +178,12 @@ async def act(toolbox: Toolbox, action: str, i: int) -> tuple[str, str | None, s
     return observation, None, observation if result.error else ""
 
 
+def is_action(written: str) -> bool:
+    """Whether it is one of the three, as the loop reads it."""
+    m = _ACTION.fullmatch(_lowered(written))
+    return m is not None and m[1] in _NAMES
+
+
 def _lowered(action: str) -> str:
     return action[:1].lower() + action[1:]
 
@@ -188,7 +200,8 @@ def _messages(system: str, user: str) -> list[Message]:
     return [Message(role="system", content=system), Message(role="user", content=user)]
 
 
-def _examples(text: str) -> list[str]:
+def shown_examples(text: str) -> list[str]:
+    """The worked examples of a file, which blank lines part."""
     return [example.strip() for example in text.split("\n\n") if example.strip()]
 
 

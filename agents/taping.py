@@ -130,7 +130,7 @@ class ReplayedLM:
     """A LanguageModel that answers from a tape; what is not on it goes to ``live``, if there is one.
 
     Args:
-        known: what the recording says of the model: name, context_tokens, native_tools.
+        known: what the recording says of the model: name, context_tokens, native_tools, constrained.
         max_seconds: of the recorded run, for the words of its limit.
     """
 
@@ -151,6 +151,10 @@ class ReplayedLM:
     @property
     def native_tools(self) -> bool:
         return bool(self._known["native_tools"])
+
+    @property
+    def constrained(self) -> bool:
+        return bool(self._known.get("constrained"))
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         request = {"of": _digest(messages_json(messages))}

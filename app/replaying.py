@@ -125,7 +125,7 @@ def _parts(
     lm = queue.for_user(principal.user_id) if queue is not None else None
     known = inputs["lm"]
     if known is None and lm is not None:
-        known = {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": False}
+        known = {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": False, "constrained": False}
     return Parts(
         settings=_settings(services, inputs),
         retriever=TapedExpandingRetriever(retriever_for(services) if live else None, tape, replaying=True),

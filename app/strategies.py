@@ -28,7 +28,7 @@ from app.retrievers import retriever_for
 from app.services import Services
 from core.errors import InvalidRequest, ModelUnavailable
 from core.offload import Offload
-from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier, calls_tools
+from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier, calls_tools, constrains
 from core.settings import Settings
 from core.types import Limits, Principal
 
@@ -199,7 +199,12 @@ def build_strategy(
         "encoder": services.encoder.revision,
         "lm": None
         if lm is None
-        else {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": calls_tools(lm)},
+        else {
+            "name": lm.name,
+            "context_tokens": lm.context_tokens,
+            "native_tools": calls_tools(lm),
+            "constrained": constrains(lm),
+        },
     }
     return TapedStrategy(assemble(name, parts), tape, inputs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.protocols import LanguageModel, calls_tools
+from core.protocols import LanguageModel, calls_tools, constrains
 from core.types import Message
 
 
@@ -25,6 +25,10 @@ class AroundLM:
     @property
     def native_tools(self) -> bool:
         return calls_tools(self._lm)
+
+    @property
+    def constrained(self) -> bool:
+        return constrains(self._lm)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return self._lm.count_tokens(messages)

@@ -176,7 +176,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
-    """``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
+    """``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off.
+
+    ``regex``: the whole answer is of this form, where the runtime can see to it (``core.protocols.constrains``); others
+    leave it unheeded, and an answer may be cut off before its end, so whoever asks checks what comes. What Python and xgrammar
+    read alike: literals, classes, groups, ``|?+*``; counted repetitions of a class take seconds to compile.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -185,6 +190,7 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     repetition_penalty: float = 1.0
+    regex: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openvino_genai
+
 from core.errors import ModelUnavailable, OpenbookError
 from core.types import Message
 from lm.chat import PLAIN_STOPS, defuse, plain_prompt, room_for_answer
@@ -143,6 +145,8 @@ class Engine:
         config.max_new_tokens = max_tokens
         config.repetition_penalty = params["repetition_penalty"]
         config.do_sample = params["temperature"] > 0
+        if params["regex"]:
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(regex=params["regex"])
         if config.do_sample:
             config.temperature = params["temperature"]
             config.top_p = params["top_p"]
