@@ -10,7 +10,6 @@ Where a collection is asked, its best passages stand before the question, marked
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from agents import context
 from agents.abstain import is_abstention
 from agents.desk import AtDesk, Desk, Kit
 from agents.prompts import Prompts
-from agents.saying import fits
+from agents.saying import fits, together
 from core.errors import LimitReached
 from core.text import fold
 from core.types import Hit, Message, Usage
@@ -61,7 +60,7 @@ def cot(kit: Kit, *, examples: Sequence[Example] = ()) -> AtDesk:
 
     async def loop(desk: Desk, question: str, history: Sequence[Message]) -> None:
         await desk.open(question, history)
-        found = await _passages(desk)
+        found = await passages_for(desk)
         desk.budget.take_step()
         began = desk.recorder.now_s()
         chain = await think(desk, found, examples)
@@ -78,7 +77,7 @@ def self_consistency(
 
     async def loop(desk: Desk, question: str, history: Sequence[Message]) -> None:
         await desk.open(question, history)
-        found = await _passages(desk)
+        found = await passages_for(desk)
         desk.budget.take_step()
         began = desk.recorder.now_s()
         chains: list[Chain] = []
@@ -95,9 +94,7 @@ def self_consistency(
             desk.step("expand", thought=thought, usage=chain.usage, started_s=began)
             chains.append(chain)
 
-        async with asyncio.TaskGroup() as group:
-            for seed in range(n):
-                group.create_task(sample(seed))
+        await together(sample(seed) for seed in range(n))
         if not chains:
             raise LimitReached(limit or "no sample was made")
         winner, votes = vote(chains)
@@ -174,8 +171,8 @@ def normalised(answer: str) -> str:
     return " ".join(text.split())
 
 
-async def _passages(desk: Desk) -> list[str]:
-    """What stands before the question: as many of the best passages as leave half of the context free."""
+async def passages_for(desk: Desk) -> list[str]:
+    """Searches; what stands before the question: as many of the best passages as leave half of the context free."""
     desk.budget.take_step()
     shown: list[str] = []
     found: list[Hit] = await desk.search(desk.question)

@@ -275,7 +275,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
         dates=parts.dates,
         provenance=provenance,
     )
-    if name == "rag":
+    if name == "rag" and settings.best_of == 1:
         return reader
     kit = Kit(
         lm=parts.lm,
@@ -296,7 +296,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
         return auto(kit, routes, route_plans(kit.lm, settings))
     loop = build_loop(name, kit, settings)
     # Where the answer of so small a model fails the check, the documents are quoted instead.
-    return with_fallback(kit, loop, extract) if settings.packaged_lm and name != "full-context" else loop
+    return with_fallback(kit, loop, extract) if settings.packaged_lm and name not in ("full-context", "rag") else loop
 
 
 def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:
@@ -305,7 +305,7 @@ def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:
     Args:
         side_tokens: what may be said on the way to the search; it is not taken from what the answer may have.
     """
-    single = name in ("extract", "rag", "closed-book", "full-context")
+    single = name in ("extract", "closed-book", "full-context") or (name == "rag" and settings.best_of == 1)
     return Limits(
         max_steps=settings.max_steps if single else settings.max_loop_steps,
         max_tokens=(settings.max_answer_tokens if single else settings.max_loop_tokens) + side_tokens,

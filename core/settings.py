@@ -157,6 +157,8 @@ class Settings(BaseModel):
     max_tool_calls: int = Field(32, ge=0)
     max_cost: float = Field(0.0, ge=0)  # of one run, in the currency of the prices; 0: no bound
     samples: int = Field(10, ge=1, le=64)  # of strategy "self-consistency"
+    # Answers of strategies "rag" and "cot" that the verifier chooses from; the first is the greedy one. 1: no choice.
+    best_of: int = Field(1, ge=1, le=16)
     cot_examples: bool = False  # strategy "cot": after worked examples, not "let's think step by step"
     max_seconds: float = Field(120.0, gt=0)
 
