@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from agents import context
 from agents.abstain import is_abstention
-from agents.cot import PROMPT as COT_PROMPT
 from agents.cot import EXAMPLES, TEMPERATURE, Example, passages_for, think
+from agents.cot import PROMPT as COT_PROMPT
 from agents.desk import AtDesk, Desk, Kit
 from agents.saying import fits, together
 from agents.self_rag import written_from

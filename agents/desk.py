@@ -22,6 +22,7 @@ from agents.rag import RagStrategy
 from agents.run import Provenance, Recorder, check_question, cut_short, describe_hits, run_to_end
 from agents.saying import Said, fits, listen
 from agents.tools.library import Library
+from agents.tools.outside import Nothing, Outside, OutsideTools, Person
 from core.errors import LimitReached, TooLarge
 from core.events import Event, RunDone, StepTaken, TokenSaid
 from core.offload import Offload
@@ -54,6 +55,8 @@ class Kit:
         k: passages of one search.
         max_answer_tokens: of one thing that the model says, within the run's limits.
         query_side: what becomes of the question before it is searched.
+        outside: tools of others, for loops that call tools.
+        person: who is asked about calls with outside effect; None: nobody, and none is made.
     """
 
     lm: LanguageModel
@@ -67,6 +70,8 @@ class Kit:
     max_answer_tokens: int = 512
     query_side: QuerySide = field(default_factory=lambda: QuerySide(rewrite="lm"))
     provenance: Provenance = field(default_factory=Provenance)
+    outside: Outside = field(default_factory=Nothing)
+    person: Person | None = None
 
 
 class Desk:
@@ -83,6 +88,7 @@ class Desk:
         self.asked = ""
         self.question = ""
         self.hits: list[Hit] = []
+        self.outside = OutsideTools(Nothing(), "")
         self.mark = context.mark_for(recorder.run_id)
         self.step = _emitting(recorder.step, emit)  # Recorder.step, said at once; returns the step's index
         self._retriever = kit.retriever
@@ -257,9 +263,11 @@ class AtDesk:
 
     Args:
         prompts: the files that the loop uses, for the trace's hash.
+        calls_outside: whether it calls the tools of others, which are listed before it begins.
     """
 
-    def __init__(self, name: str, loop: Loop, kit: Kit, prompts: Sequence[str]) -> None:
+    def __init__(self, name: str, loop: Loop, kit: Kit, prompts: Sequence[str], *, calls_outside: bool = False) -> None:
+        self._outside = kit.outside if calls_outside else Nothing()
         self.name = name
         self._loop = loop
         self._kit = kit
@@ -280,7 +288,12 @@ class AtDesk:
         async def work(emit: Callable[[Event], None]) -> None:
             desk = Desk(self._kit, recorder, Budget(limits), where, emit)
             try:
-                await self._loop(desk, question, history)
+                async with self._outside.open() as session:
+                    desk.outside = OutsideTools(session, question)
+                    await desk.budget.bounded(desk.outside.listed())
+                    for problem in session.problems:
+                        desk.step("plan", error=problem)
+                    await self._loop(desk, question, history)
             except LimitReached as e:
                 desk.cut_short(e)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -125,6 +125,15 @@ class Budget:
                 code="limit-cost",
             )
         return payable
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The clock stands while a person is waited for, who has a bound of their own."""
+        began = self._clock()
+        try:
+            yield
+        finally:
+            self._began += self._clock() - began
 
     def left(self) -> Limits:
         """What a run within this one may still use."""

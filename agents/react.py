@@ -24,6 +24,8 @@ from agents.looping import Circles
 from agents.saying import fits
 from agents.tools.calculating import CalculatorTool
 from agents.tools.reading import LookupTool, OutlineTool, Reading, ReadTool, SearchTool
+from agents.tools.simulating import PROMPT as SIMULATE
+from agents.tools.simulating import consent_of
 from agents.tools.table import TableTool
 from agents.tools.toolbox import Toolbox
 from core.errors import LimitReached, RetryModel
@@ -88,7 +90,7 @@ def react(kit: Kit, *, native: bool = False, turns: int = TURNS) -> AtDesk:
         attempt = await (by_tool_calls if native else by_text)(desk, turns=turns)
         await conclude(desk, attempt)
 
-    return AtDesk("react", loop, kit, PROMPTS)
+    return AtDesk("react", loop, kit, (*PROMPTS, SIMULATE) if native else PROMPTS, calls_outside=native)
 
 
 async def conclude(desk: Desk, attempt: Attempt) -> None:
@@ -225,17 +227,18 @@ async def by_tool_calls(
     desk: Desk, *, reflections: Sequence[str] = (), turns: int = TURNS, question: str = ""
 ) -> Attempt:
     """One attempt with the model's own tool calls. A turn may call several tools; an answer in plain words finishes."""
-    toolbox = Toolbox(tools_of(desk), desk.budget)
-    specs = (*toolbox.specs, FINISH)
+    attempt = Attempt()
+    toolbox = Toolbox(tools_of(desk), desk.budget, desk.outside, consent_of(desk, lambda: attempt.transcript))
     asked = question or desk.question
     system = desk.kit.prompts.render(NATIVE, reflections=reflections)
     messages = [Message(role="system", content=system), Message(role="user", content=asked)]
-    attempt = Attempt()
     try:
         for i in range(1, turns + 1):
             desk.budget.take_step()
             began = desk.recorder.now_s()
             make_room(desk, messages)
+            await toolbox.renew()
+            specs = (*toolbox.specs, FINISH)
             try:
                 said = await desk.ask(messages, tools=specs)
             except RetryModel as e:

@@ -58,7 +58,7 @@ def reflexion(kit: Kit, *, native: bool = False, trials: int = TRIALS) -> AtDesk
                 best[1].limit = ""
             await conclude(desk, best[1])
 
-    return AtDesk("reflexion", loop, kit, (PROMPT, *PROMPTS))
+    return AtDesk("reflexion", loop, kit, (PROMPT, *PROMPTS), calls_outside=native)
 
 
 def evaluate(desk: Desk, attempt: Attempt) -> Evaluation:

@@ -57,7 +57,7 @@ def research(kit: Kit, *, turns: int = TURNS) -> AtDesk:
             return
         await _report(desk, findings, "; ".join(dict.fromkeys(limits)))
 
-    return AtDesk("research", loop, kit, (PLAN, REPORT, NATIVE, context.SYSTEM))
+    return AtDesk("research", loop, kit, (PLAN, REPORT, NATIVE, context.SYSTEM), calls_outside=True)
 
 
 async def _plan(desk: Desk) -> list[str]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json = Mapping[str, Any]
-Kind = Literal["model", "count", "search", "document", "verdict"]
+Kind = Literal["model", "count", "search", "document", "verdict", "tools", "tool", "consent"]
 
 
 class Tape:

@@ -167,6 +167,19 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A call with outside effect that waits for a person's yes. ``predicted`` is what the model expects of it, and ``worth``, in
+    [0, 1], how much that would help; ``others`` are (arguments, predicted, worth) of what it was preferred to."""
+
+    approval_id: str
+    call: ToolCall
+    description: str
+    predicted: str
+    worth: float
+    others: tuple[tuple[Mapping[str, Any], str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     role: Literal["system", "user", "assistant", "tool"]
     content: str
@@ -304,7 +317,7 @@ class Step:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """One call of a run to what is outside of its strategy, as JSON. ``kind``: "model", "count", "search", "document" or
-    "verdict"."""
+    "verdict"; "tools", "tool" and "consent" of tools of others."""
 
     kind: str
     request: Mapping[str, Any]
