@@ -15,6 +15,7 @@ from typing import Any
 
 from agents.prompts import Prompts
 from agents.taping import ReplayedLM, Tape, TapedExpandingRetriever, TapedLibrary, TapedVerifier
+from agents.taping_tools import TapedOutside, TapedPerson
 from app.dates import document_dates
 from app.library import StoreLibrary
 from app.query_sides import QueryOptions
@@ -137,6 +138,8 @@ def _parts(
         query_options=QueryOptions(**inputs["options"]),
         threshold=inputs["threshold"],
         dates=document_dates(services.store, principal),
+        outside=TapedOutside(None, tape, replaying=True),
+        person=TapedPerson(services.approvals, tape, replaying=True),
         prompts=Prompts(inputs.get("prompts")),
         library=TapedLibrary(StoreLibrary(services.store) if live else None, tape, replaying=True),
     )

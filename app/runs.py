@@ -175,6 +175,10 @@ class Runs:
             raise NotFound(f"no run {run_id!r} is in progress", code="unknown-run")
         run.cancel()
 
+    def of(self, principal: Principal) -> list[Run]:
+        """This person's, oldest first."""
+        return [run for run in self._running.values() if run.principal.user_id == principal.user_id]
+
     async def close(self) -> None:
         """Cancels what is running and waits for it to be kept."""
         runs = list(self._running.values())

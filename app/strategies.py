@@ -18,10 +18,13 @@ from agents.rag import RagStrategy
 from agents.run import Provenance
 from agents.sources import DatesOf, no_dates
 from agents.taping import Tape, TapedLibrary, TapedLM, TapedStrategy, TapedVerifier, taped_retriever
+from agents.taping_tools import TapedOutside, TapedPerson
 from agents.tools.library import Library, NoLibrary
+from agents.tools.outside import Nothing, Outside, Person
 from app.dates import document_dates
 from app.library import StoreLibrary
 from app.loops import build_loop, route_plans
+from app.mcp_tools import McpOutside
 from app.prompt_files import prompts_of
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
@@ -190,6 +193,8 @@ def build_strategy(
         dates=document_dates(services.store, principal),
         library=TapedLibrary(StoreLibrary(services.store), tape),
         prompts=prompts_of(services.settings.data_dir, collections),
+        outside=TapedOutside(McpOutside(services.settings.mcp_servers), tape),
+        person=TapedPerson(services.approvals, tape),
     )
     inputs = {
         "settings": services.settings.recorded(),
@@ -231,6 +236,8 @@ class Parts:
     threshold: float | None = None  # None: as the settings say
     dates: DatesOf = no_dates
     prompts: Prompts = field(default_factory=Prompts)
+    outside: Outside = field(default_factory=Nothing)
+    person: Person | None = None
 
 
 def assemble(name: str, parts: Parts) -> Strategy:
@@ -285,6 +292,8 @@ def assemble(name: str, parts: Parts) -> Strategy:
         offload=parts.offload,
         reader=reader,
         prompts=parts.prompts,
+        outside=parts.outside,
+        person=parts.person,
         k=settings.passages_to_read,
         max_answer_tokens=settings.max_answer_tokens,
         query_side=side,

@@ -20,6 +20,7 @@ from app.cli import (
     prompts,
     redteam,
     reindex,
+    runs,
     search,
     serve,
     trace,
@@ -61,6 +62,7 @@ app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(runs.app, name="runs")
 app.add_typer(trace.app, name="trace")
 
 
