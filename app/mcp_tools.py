@@ -213,10 +213,6 @@ def misfits(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
         ]
     except (SchemaError, Unresolvable) as e:
         raise ToolFailed(f"the tool's schema cannot be used: {shortened(_words(e), 200)}") from e
-    except Exception as e:
-        if isinstance(e.__cause__, Unresolvable):  # jsonschema wraps it in a private class
-            raise ToolFailed("the tool's schema refers to what is not in it, and nothing is fetched") from e
-        raise
     return "; ".join(problems[:_MOST_PROBLEMS])
 
 
