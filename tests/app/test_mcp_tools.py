@@ -104,7 +104,7 @@ def test_arguments_are_checked_by_the_whole_schema_and_nothing_is_fetched_for_it
     nested = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer", "minimum": 1}}}}
     assert misfits(nested, {"a": [1, 2]}) == ""
     assert misfits(nested, {"a": [1, 0]}) == "a.1: 0 is less than the minimum of 1"
-    with pytest.raises(ToolFailed, match="Unresolvable: http://127.0.0.1:9"):
+    with pytest.raises(ToolFailed, match="Unresolvable"):
         misfits({"properties": {"a": {"$ref": "http://127.0.0.1:9/schema.json"}}}, {"a": 1})
     with pytest.raises(ToolFailed, match="schema cannot be used"):
         misfits({"type": "thing"}, {})
