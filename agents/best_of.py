@@ -90,7 +90,7 @@ async def _best(desk: Desk, draft: Draft, n: int, temperature: float) -> None:
         except LimitReached as e:
             limit = e.message
             return None
-        return await desk.kit.offload(_judged, desk, said)
+        return await desk.kit.offload(judged, desk, said)
 
     made = await together(one(number) for number in range(n))
     candidates = [c for c in made if c is not None]
@@ -98,14 +98,18 @@ async def _best(desk: Desk, draft: Draft, n: int, temperature: float) -> None:
         raise LimitReached(limit or "no answer was made")
     for c in candidates:
         desk.step("expand", thought=f"Worth {c.worth:.2f} ({c.score:.2f}): {c.text}", usage=c.usage, started_s=began)
-    best = max(
-        range(len(candidates)), key=lambda i: (candidates[i].worth, candidates[i].score)
-    )  # the earliest of equals
+    best = best_of(candidates)
     desk.step("plan", thought=f"Answer {best + 1} of {len(candidates)} is taken: its passages support it best.")
     await desk.cite(candidates[best].text, limit=limit)
 
 
-def _judged(desk: Desk, said: Candidate) -> Candidate:
+def best_of(candidates: Sequence[Candidate]) -> int:
+    """The index of the one that is given: the earliest of equals."""
+    return max(range(len(candidates)), key=lambda i: (candidates[i].worth, candidates[i].score))
+
+
+def judged(desk: Desk, said: Candidate) -> Candidate:
+    """A candidate with its worth. Calls the verifier."""
     if not said.text:
         return said
     if is_abstention(said.text):
