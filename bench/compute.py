@@ -48,10 +48,10 @@ from eval.metrics.squad import best_over_golds, exact_match, f1
 from retrieval.adhoc import build_adhoc
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-SAMPLES = (1, 2, 4, 8)
-DEPTHS = (16, 64, 192)
+SAMPLES = (1, 2, 4)
+DEPTHS = (16, 48, 96)
 WIDTHS = (1, 2, 4)
-SAMPLE_TOKENS = 128  # of the reasoning of one sample, of one written answer
+SAMPLE_TOKENS = 96  # of the reasoning of one sample, of one written answer
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 Json = dict[str, Any]
 
@@ -62,10 +62,16 @@ class _NoPassages:
         return []
 
 
+def drawn(of: int, n: int, seed: int) -> list[int]:
+    """The first ``n`` of a shuffle: more questions are the same ones and others."""
+    order = list(range(of))
+    random.Random(seed).shuffle(order)
+    return order[:n]
+
+
 def gsm8k(n: int, seed: int) -> list[Sample]:
     lines = (DATA / "gsm8k" / "train-1000.jsonl").read_text("utf-8").splitlines()
-    drawn = random.Random(seed).sample(range(len(lines)), n)
-    rows = [(i, json.loads(lines[i])) for i in sorted(drawn)]
+    rows = [(i, json.loads(lines[i])) for i in drawn(len(lines), n, seed)]
     return [
         Sample(id=f"g{i}", question=r["question"], answers=(r["answer"].split("####")[1].strip(),)) for i, r in rows
     ]
@@ -73,7 +79,7 @@ def gsm8k(n: int, seed: int) -> list[Sample]:
 
 def clapnq(n: int, seed: int) -> list[Sample]:
     answerable = [s for s in load_qa(DATA / "clapnq" / "dev.jsonl").samples if s.answerable]
-    return random.Random(seed).sample(answerable, n)
+    return [answerable[i] for i in drawn(len(answerable), n, seed)]
 
 
 def same_number(answer: str, golds: Sequence[str]) -> float:
@@ -125,6 +131,9 @@ class Asking:
         )
         deep = []
         for depth in DEPTHS:
+            if depth == SAMPLE_TOKENS:  # the greedy sample is that one
+                deep.append(chains[0])
+                continue
             shallow = self.desk(sample, depth)
             shallow.mark, shallow.hits = desk.mark, list(desk.hits)
             deep.append(await think(shallow, passages))
@@ -180,6 +189,8 @@ def interval(scores: Sequence[float]) -> tuple[float, float, float]:
         middle = (m + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * (m * (1 - m) / n + z * z / (4 * n * n)) ** 0.5
         return m, max(0.0, middle - half), min(1.0, middle + half)
+    if n < 2:
+        return m, 0.0, 1.0
     half = float(student.ppf(0.975, n - 1)) * stdev(scores) / n**0.5
     return m, max(0.0, m - half), min(1.0, m + half)
 
@@ -214,7 +225,7 @@ async def ask_all(samples: Sequence[Sample], asking: Asking, kept: Path, *, widt
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.compute", description=__doc__)
-    parser.add_argument("--questions", type=int, default=40, help="of each data set")
+    parser.add_argument("--questions", type=int, default=12, help="of each data set")
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--kept", type=Path, default=Path("compute"), help="folder of what was said")
     parser.add_argument("--plot", type=Path, help="an SVG file")
