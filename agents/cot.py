@@ -80,21 +80,20 @@ def self_consistency(
         found = await passages_for(desk)
         desk.budget.take_step()
         began = desk.recorder.now_s()
-        chains: list[Chain] = []
         limit = ""
 
-        async def sample(seed: int) -> None:
+        async def sample(seed: int) -> Chain | None:
             nonlocal limit
             try:
                 chain = await think(desk, found, examples, temperature=temperature, seed=seed)
             except LimitReached as e:
                 limit = e.message  # the chains that are done still vote
-                return
+                return None
             thought = f"{chain.reasoning}\nAnswer: {chain.answer}"
             desk.step("expand", thought=thought, usage=chain.usage, started_s=began)
-            chains.append(chain)
+            return chain
 
-        await together(sample(seed) for seed in range(n))
+        chains = [c for c in await together(sample(seed) for seed in range(n)) if c is not None]
         if not chains:
             raise LimitReached(limit or "no sample was made")
         winner, votes = vote(chains)
