@@ -29,8 +29,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import openvino_genai
-
 from core.errors import ModelUnavailable, OpenbookError
 from core.types import Message
 from lm.chat import PLAIN_STOPS, defuse, plain_prompt, room_for_answer
@@ -146,6 +144,8 @@ class Engine:
         config.repetition_penalty = params["repetition_penalty"]
         config.do_sample = params["temperature"] > 0
         if params["regex"]:
+            import openvino_genai  # loaded by now, with the pipeline
+
             config.structured_output_config = openvino_genai.StructuredOutputConfig(regex=params["regex"])
         if config.do_sample:
             config.temperature = params["temperature"]
