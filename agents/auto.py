@@ -19,6 +19,7 @@ from typing import Literal
 
 from agents.desk import AtDesk, Desk, Kit
 from agents.nested import Nested, holds
+from agents.prompts import prompt_names
 from agents.run import check_question
 from agents.tools.calculator import calculate
 from core.errors import LimitReached, OpenbookError, ToolFailed
@@ -129,7 +130,7 @@ def auto(kit: Kit, routes: Mapping[str, Callable[[], Strategy]], plans: Mapping[
             raise OpenbookError(f"strategy {best.strategy.name!r} ended without an answer")
         desk.finish(answer, best.stop_reason)
 
-    return AtDesk("auto", loop, kit, ())
+    return AtDesk("auto", loop, kit, prompt_names())
 
 
 def _judged(inner: Nested, route: Route) -> tuple[bool, str]:

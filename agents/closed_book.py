@@ -76,8 +76,8 @@ class ClosedBookStrategy:
         began = recorder.now_s()
         try:
             budget.take_step()
-            stream = self._lm.stream(self._messages(asked, history), (), self._params(budget))
-            async with aclosing(budget.stream(stream)) as events:
+            said_by_model = budget.ask(self._lm, self._messages(asked, history), self._params(budget))
+            async with aclosing(said_by_model) as events:
                 async for event in events:
                     match event:
                         case TextDelta(text=text):

@@ -10,17 +10,16 @@ Where a collection is asked, its best passages stand before the question, marked
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 from agents import context
 from agents.abstain import is_abstention
 from agents.desk import AtDesk, Desk, Kit
-from agents.saying import fits
+from agents.prompts import Prompts
+from agents.saying import fits, together
 from core.errors import LimitReached
 from core.text import fold
 from core.types import Hit, Message, Usage
@@ -51,10 +50,9 @@ class Chain:
     logprob: float | None = None
 
 
-def load_examples() -> tuple[Example, ...]:
-    """The shipped examples."""
-    found = json.loads(resources.files("agents.prompts").joinpath(EXAMPLES).read_text("utf-8"))
-    return tuple(Example(**e) for e in found)
+def load_examples(prompts: Prompts) -> tuple[Example, ...]:
+    """The worked examples of ``prompts``."""
+    return tuple(Example(**e) for e in json.loads(prompts.source(EXAMPLES)))
 
 
 def cot(kit: Kit, *, examples: Sequence[Example] = ()) -> AtDesk:
@@ -62,14 +60,14 @@ def cot(kit: Kit, *, examples: Sequence[Example] = ()) -> AtDesk:
 
     async def loop(desk: Desk, question: str, history: Sequence[Message]) -> None:
         await desk.open(question, history)
-        found = await _passages(desk)
+        found = await passages_for(desk)
         desk.budget.take_step()
         began = desk.recorder.now_s()
         chain = await think(desk, found, examples)
         desk.step("plan", thought=chain.reasoning, usage=chain.usage, started_s=began)
         await desk.cite(chain.answer)
 
-    return AtDesk("cot", loop, kit, (PROMPT,))
+    return AtDesk("cot", loop, kit, (PROMPT, EXAMPLES) if examples else (PROMPT,))
 
 
 def self_consistency(
@@ -79,26 +77,23 @@ def self_consistency(
 
     async def loop(desk: Desk, question: str, history: Sequence[Message]) -> None:
         await desk.open(question, history)
-        found = await _passages(desk)
+        found = await passages_for(desk)
         desk.budget.take_step()
         began = desk.recorder.now_s()
-        chains: list[Chain] = []
         limit = ""
 
-        async def sample(seed: int) -> None:
+        async def sample(seed: int) -> Chain | None:
             nonlocal limit
             try:
                 chain = await think(desk, found, examples, temperature=temperature, seed=seed)
             except LimitReached as e:
                 limit = e.message  # the chains that are done still vote
-                return
+                return None
             thought = f"{chain.reasoning}\nAnswer: {chain.answer}"
             desk.step("expand", thought=thought, usage=chain.usage, started_s=began)
-            chains.append(chain)
+            return chain
 
-        async with asyncio.TaskGroup() as group:
-            for seed in range(n):
-                group.create_task(sample(seed))
+        chains = [c for c in await together(sample(seed) for seed in range(n)) if c is not None]
         if not chains:
             raise LimitReached(limit or "no sample was made")
         winner, votes = vote(chains)
@@ -106,7 +101,7 @@ def self_consistency(
         desk.step("plan", thought=f"{len(chains)} of {n} samples voted: {counted}.")
         await desk.cite(winner.answer, limit=limit)
 
-    return AtDesk("self-consistency", loop, kit, (PROMPT,))
+    return AtDesk("self-consistency", loop, kit, (PROMPT, EXAMPLES) if examples else (PROMPT,))
 
 
 async def think(
@@ -175,8 +170,8 @@ def normalised(answer: str) -> str:
     return " ".join(text.split())
 
 
-async def _passages(desk: Desk) -> list[str]:
-    """What stands before the question: as many of the best passages as leave half of the context free."""
+async def passages_for(desk: Desk) -> list[str]:
+    """Searches; what stands before the question: as many of the best passages as leave half of the context free."""
     desk.budget.take_step()
     shown: list[str] = []
     found: list[Hit] = await desk.search(desk.question)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import ParamSpec
 
 from agents import context
 from agents.abstain import I_DO_NOT_KNOW, abstention_reason
@@ -21,22 +22,23 @@ from agents.rag import RagStrategy
 from agents.run import Provenance, Recorder, check_question, cut_short, describe_hits, run_to_end
 from agents.saying import Said, fits, listen
 from agents.tools.library import Library
+from agents.tools.outside import Nothing, Outside, OutsideTools, Person
 from core.errors import LimitReached, TooLarge
-from core.events import Event, RunDone, TokenSaid
+from core.events import Event, RunDone, StepTaken, TokenSaid
 from core.offload import Offload
-from core.protocols import LanguageModel, Retriever, Verifier
+from core.protocols import LanguageModel, Retriever, Verifier, constrains
 from core.types import (
     Answer,
     Hit,
     Limits,
     Message,
     SamplingParams,
-    StepKind,
     ToolCall,
     ToolSpec,
-    Usage,
     Where,
 )
+
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class Kit:
         k: passages of one search.
         max_answer_tokens: of one thing that the model says, within the run's limits.
         query_side: what becomes of the question before it is searched.
+        outside: tools of others, for loops that call tools.
+        person: who is asked about calls with outside effect; None: nobody, and none is made.
     """
 
     lm: LanguageModel
@@ -66,6 +70,8 @@ class Kit:
     max_answer_tokens: int = 512
     query_side: QuerySide = field(default_factory=lambda: QuerySide(rewrite="lm"))
     provenance: Provenance = field(default_factory=Provenance)
+    outside: Outside = field(default_factory=Nothing)
+    person: Person | None = None
 
 
 class Desk:
@@ -82,7 +88,9 @@ class Desk:
         self.asked = ""
         self.question = ""
         self.hits: list[Hit] = []
+        self.outside = OutsideTools(Nothing(), "")
         self.mark = context.mark_for(recorder.run_id)
+        self.step = _emitting(recorder.step, emit)  # Recorder.step, said at once; returns the step's index
         self._retriever = kit.retriever
         self._searched = False
         self._ended = False
@@ -112,8 +120,12 @@ class Desk:
         temperature: float = 0.0,
         seed: int | None = None,
         tools: Sequence[ToolSpec] = (),
+        regex: str = "",
     ) -> Said:
         """What the model says; a string is one message of the user. No step is counted: a loop counts its own turns.
+
+        Args:
+            regex: what the model writes by, where it can; the caller checks, since not every model can.
 
         Raises:
             LimitReached: tokens or seconds are used up, or the prompt no longer fits, code "limit-context".
@@ -129,7 +141,11 @@ class Desk:
             )
         room = self.kit.lm.context_tokens - self.kit.lm.count_tokens(messages)
         params = SamplingParams(
-            temperature=temperature, max_tokens=max(1, min(wanted, room)), stop=tuple(stop), seed=seed
+            temperature=temperature,
+            max_tokens=max(1, min(wanted, room)),
+            stop=tuple(stop),
+            seed=seed,
+            regex=regex if constrains(self.kit.lm) else "",
         )
         # Set aside while it is said, so that several that speak at once cannot say more than the run may.
         spent = 0
@@ -182,32 +198,6 @@ class Desk:
 
     # ------------------------------------------------------------ saying
 
-    def step(
-        self,
-        kind: StepKind,
-        *,
-        thought: str = "",
-        tool_call: ToolCall | None = None,
-        observation: str = "",
-        error: str = "",
-        usage: Usage | None = None,
-        started_s: float | None = None,
-        parent_index: int | None = None,
-    ) -> int:
-        """Records a step; returns its index."""
-        event = self.recorder.step(
-            kind,
-            thought=thought,
-            tool_call=tool_call,
-            observation=observation,
-            error=error,
-            usage=usage,
-            started_s=started_s,
-            parent_index=parent_index,
-        )
-        self.emit(event)
-        return event.step.index
-
     async def read(self, question: str, hits: Sequence[Hit]) -> None:
         """Ends the run with an answer written from ``hits``; without any it says that nothing was found."""
         if not hits:
@@ -254,6 +244,15 @@ class Desk:
                 self.emit(event)
 
 
+def _emitting(record: Callable[_P, StepTaken], emit: Callable[[Event], None]) -> Callable[_P, int]:
+    def step(*args: _P.args, **kwargs: _P.kwargs) -> int:
+        event = record(*args, **kwargs)
+        emit(event)
+        return event.step.index
+
+    return step
+
+
 Loop = Callable[[Desk, str, Sequence[Message]], Awaitable[None]]
 
 
@@ -264,9 +263,11 @@ class AtDesk:
 
     Args:
         prompts: the files that the loop uses, for the trace's hash.
+        calls_outside: whether it calls the tools of others, which are listed before it begins.
     """
 
-    def __init__(self, name: str, loop: Loop, kit: Kit, prompts: Sequence[str]) -> None:
+    def __init__(self, name: str, loop: Loop, kit: Kit, prompts: Sequence[str], *, calls_outside: bool = False) -> None:
+        self._outside = kit.outside if calls_outside else Nothing()
         self.name = name
         self._loop = loop
         self._kit = kit
@@ -287,7 +288,12 @@ class AtDesk:
         async def work(emit: Callable[[Event], None]) -> None:
             desk = Desk(self._kit, recorder, Budget(limits), where, emit)
             try:
-                await self._loop(desk, question, history)
+                async with self._outside.open() as session:
+                    desk.outside = OutsideTools(session, question)
+                    await desk.budget.bounded(desk.outside.listed())
+                    for problem in session.problems:
+                        desk.step("plan", error=problem)
+                    await self._loop(desk, question, history)
             except LimitReached as e:
                 desk.cut_short(e)
 

@@ -1,4 +1,4 @@
-"""The one place where the bounds of a run are checked: steps, tokens, seconds, tool calls.
+"""The one place where the bounds of a run are checked: steps, tokens, seconds, tool calls, cost.
 
 A limit is not a failure. The strategy that meets ``LimitReached`` gives what it has so far and says which limit it met.
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from typing import TypeVar, cast
 
 from core.errors import LimitReached
-from core.types import Limits
+from core.events import LMDone, LMEvent, TextDelta
+from core.protocols import LanguageModel
+from core.types import Limits, Message, SamplingParams, ToolSpec, Usage
 
 T = TypeVar("T")
 
@@ -32,6 +35,7 @@ class Budget:
         self.steps = 0
         self.tokens = 0
         self.tool_calls = 0
+        self.cost = 0.0
 
     @property
     def elapsed_s(self) -> float:
@@ -76,9 +80,67 @@ class Budget:
             self.spend_tokens(1)
         return min(wanted, self.tokens_left)
 
+    async def ask(
+        self, lm: LanguageModel, messages: Sequence[Message], params: SamplingParams, tools: Sequence[ToolSpec] = ()
+    ) -> AsyncGenerator[LMEvent, None]:
+        """What ``lm`` says, within the run's seconds and its cost; tokens are the caller's to count.
+
+        Where the run has a cost limit, the answer is no longer than what is left can pay, and that much is set aside while
+        it is said, so that several that speak at once cannot cost more than the run may.
+
+        Raises:
+            LimitReached: the seconds are used up, or the prompt alone costs more than is left, code "limit-cost".
+        """
+        bounded = self.limits.max_cost is not None
+        prompt = lm.count_tokens(messages) if bounded else 0
+        if bounded:
+            params = replace(params, max_tokens=self._payable(prompt, params.max_tokens))
+        aside = self.limits.cost(Usage(prompt_tokens=prompt, completion_tokens=params.max_tokens)) if bounded else 0.0
+        self.cost += aside
+        usage: Usage | None = None
+        pieces = 0
+        try:
+            async with aclosing(self.stream(lm.stream(messages, tools, params))) as events:
+                async for event in events:
+                    match event:
+                        case TextDelta():
+                            pieces += 1
+                        case LMDone(usage=said):
+                            usage = said
+                    yield event
+        finally:  # of an answer that was cut off, what was heard of it
+            self.cost += self.limits.cost(usage or Usage(prompt_tokens=prompt, completion_tokens=pieces)) - aside
+
+    def _payable(self, prompt_tokens: int, wanted: int) -> int:
+        """How many of ``wanted`` completion tokens can be paid for after the prompt; raises LimitReached if none can."""
+        if self.limits.max_cost is None:
+            return wanted
+        left = self.limits.max_cost - self.cost - self.limits.cost(Usage(prompt_tokens=prompt_tokens))
+        one = self.limits.cost(Usage(completion_tokens=1))
+        payable = wanted if left >= wanted * one else int(left / one) if one else 0
+        if left < 0 or payable < 1:
+            raise LimitReached(
+                f"stopped after a cost of {self.cost:.4g}: the next request would pass {self.limits.max_cost:g}, the limit "
+                "of a run",
+                code="limit-cost",
+            )
+        return payable
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The clock stands while a person is waited for, who has a bound of their own."""
+        began = self._clock()
+        try:
+            yield
+        finally:
+            self._began += self._clock() - began
+
     def left(self) -> Limits:
         """What a run within this one may still use."""
-        return Limits(
+        cost = self.limits.max_cost
+        return replace(
+            self.limits,
+            max_cost=None if cost is None else max(0.0, cost - self.cost),
             max_steps=max(0, self.limits.max_steps - self.steps),
             max_tokens=self.tokens_left,
             max_seconds=max(0.0, self.seconds_left),

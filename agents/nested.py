@@ -65,6 +65,7 @@ class Nested:
             duration_s=now.duration_s - before.duration_s,
         )
         self._budget.tokens += new.completion_tokens
+        self._budget.cost += self._budget.limits.cost(new)
         self._emit(self._recorder.count(new))
         return now
 
@@ -88,7 +89,11 @@ def with_fallback(kit: Kit, inner: AtDesk, spare: Callable[[], Strategy]) -> AtD
             desk.step(
                 "reflect", thought=f"The model's answer failed its check: {why}. Looking for a sentence to quote."
             )
-            second = Nested(spare(), desk.recorder, Budget(Limits(max_seconds=desk.budget.seconds_left)), desk.emit)
+            left, fresh = desk.budget.left(), Limits()
+            room = replace(
+                left, max_steps=fresh.max_steps, max_tokens=fresh.max_tokens
+            )  # a quote costs next to nothing
+            second = Nested(spare(), desk.recorder, Budget(room), desk.emit)
             await second.run(question, history, desk.where)
             if second.answer is not None and not second.answer.abstained:
                 second.say()

@@ -255,8 +255,7 @@ class RagStrategy:
             temperature=self._temperature, max_tokens=min(self._max_answer_tokens, budget.tokens_left)
         )
         usage = Usage()
-        stream = self._lm.stream(shown.messages, (), params)
-        async with aclosing(budget.stream(stream)) as events:
+        async with aclosing(budget.ask(self._lm, shown.messages, params)) as events:
             async for event in events:
                 match event:
                     case TextDelta(text=text):

@@ -2,7 +2,8 @@
 
 As text, exactly as the authors' HotpotQA code does it: the prompt grows by "Thought i: … Action i: … Observation i: …"; the
 model is asked with "Thought i:" at its end, greedily, and stopped at "\\nObservation i:"; what has no "\\nAction i: " in
-it is asked again once for the action alone, stopped at the end of the line; seven turns at most, then finish[].
+it is asked again once for the action alone, stopped at the end of the line, by a grammar where the runtime has one; seven turns at
+most, then finish[].
 
 With a language model that calls tools natively the same loop uses its tool calls: an assistant's turn is thought and action,
 a tool's message is the observation, and ``finish`` is a tool like the others.
@@ -16,25 +17,29 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 
 from agents.abstain import I_DO_NOT_KNOW
 from agents.desk import AtDesk, Desk, Kit
+from agents.looping import Circles
 from agents.saying import fits
 from agents.tools.calculating import CalculatorTool
 from agents.tools.reading import LookupTool, OutlineTool, Reading, ReadTool, SearchTool
+from agents.tools.simulating import PROMPT as SIMULATE
+from agents.tools.simulating import consent_of
 from agents.tools.table import TableTool
-from agents.tools.toolbox import REPEATS, Toolbox
+from agents.tools.toolbox import Toolbox
 from core.errors import LimitReached, RetryModel
 from core.protocols import Tool
 from core.types import Message, ToolCall, ToolResult, ToolSpec
 
 TURNS = 7
 SYSTEM, USER, NATIVE = "react_system.j2", "react_user.j2", "react_native.j2"
-PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2")
-_EXAMPLES = "react_examples.txt"
-_TURN_TOKENS = 160
+EXAMPLES = "react_examples.txt"
+PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2", EXAMPLES)
+TURN_TOKENS = 160
 _ACTION = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
+# Of an action that is asked for alone: one of the three, with at most sixteen words.
+ACTION_FORM = r" ?(search|lookup|finish)\[[^ \]\n]+( [^ \]\n]+){0,15}\]"
 _NAMES = ("search", "lookup", "finish")
 _ARGUMENT = {"search": "query", "lookup": "string"}
 _KEPT_TOOL_CHARACTERS = 240  # of a tool's result that had to make room
@@ -85,7 +90,7 @@ def react(kit: Kit, *, native: bool = False, turns: int = TURNS) -> AtDesk:
         attempt = await (by_tool_calls if native else by_text)(desk, turns=turns)
         await conclude(desk, attempt)
 
-    return AtDesk("react", loop, kit, PROMPTS)
+    return AtDesk("react", loop, kit, (*PROMPTS, SIMULATE) if native else PROMPTS, calls_outside=native)
 
 
 async def conclude(desk: Desk, attempt: Attempt) -> None:
@@ -102,7 +107,7 @@ async def conclude(desk: Desk, attempt: Attempt) -> None:
 async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = TURNS) -> Attempt:
     """One attempt in the text form. A limit ends it; what was found until then stays at the desk."""
     prompts = desk.kit.prompts
-    examples = _examples()
+    examples = shown_examples(prompts.source(EXAMPLES))
     system = prompts.render(SYSTEM, examples=examples)
     user = prompts.render(USER, question=desk.question, reflections=reflections)
     if not fits(desk.kit.lm, _messages(system, user), desk.kit.lm.context_tokens // 2):
@@ -110,7 +115,7 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
     reading = Reading(desk)
     toolbox = Toolbox([SearchTool(reading), LookupTool(reading)], desk.budget)
     attempt = Attempt()
-    before, same = ("", ""), 0
+    circles = Circles()
     try:
         for i in range(1, turns + 1):
             desk.budget.take_step()
@@ -131,9 +136,7 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
             if done is not None:
                 attempt.answer = done
                 return attempt
-            this = (_lowered(action), observation)
-            before, same = this, same + 1 if this == before else 1
-            if same == REPEATS:  # invalid actions, too
+            if circles.note(action, observation):  # invalid actions, too
                 return attempt.going_in_circles()
     except LimitReached as e:
         return attempt.cut_off(e.message)
@@ -145,14 +148,17 @@ async def _turn(desk: Desk, system: str, user: str, i: int) -> tuple[str, str, s
     """Thought and action of turn i, and what was wrong with how they were said."""
     prompt = user.rstrip("\n")
     said = await desk.ask(
-        _messages(system, f"{prompt}\nThought {i}:"), stop=(f"\nObservation {i}:",), max_tokens=_TURN_TOKENS
+        _messages(system, f"{prompt}\nThought {i}:"), stop=(f"\nObservation {i}:",), max_tokens=TURN_TOKENS
     )
     parts = said.text.strip().split(f"\nAction {i}: ")
     if len(parts) == 2:
         return parts[0].removeprefix(f"Thought {i}:").strip(), parts[1].strip(), ""
     thought = said.text.strip().split("\n")[0].removeprefix(f"Thought {i}:").strip()
     again = await desk.ask(
-        _messages(system, f"{prompt}\nThought {i}: {thought}\nAction {i}:"), stop=("\n",), max_tokens=_TURN_TOKENS
+        _messages(system, f"{prompt}\nThought {i}: {thought}\nAction {i}:"),
+        stop=("\n",),
+        max_tokens=TURN_TOKENS,
+        regex=ACTION_FORM,
     )
     return thought, again.text.strip(), "no action was written; asked again for the action alone"
 
@@ -174,6 +180,12 @@ async def act(toolbox: Toolbox, action: str, i: int) -> tuple[str, str | None, s
     return observation, None, observation if result.error else ""
 
 
+def is_action(written: str) -> bool:
+    """Whether it is one of the three, as the loop reads it."""
+    m = _ACTION.fullmatch(_lowered(written))
+    return m is not None and m[1] in _NAMES
+
+
 def _lowered(action: str) -> str:
     return action[:1].lower() + action[1:]
 
@@ -190,8 +202,8 @@ def _messages(system: str, user: str) -> list[Message]:
     return [Message(role="system", content=system), Message(role="user", content=user)]
 
 
-def _examples() -> list[str]:
-    text = resources.files("agents.prompts").joinpath(_EXAMPLES).read_text("utf-8")
+def shown_examples(text: str) -> list[str]:
+    """The worked examples of a file, which blank lines part."""
     return [example.strip() for example in text.split("\n\n") if example.strip()]
 
 
@@ -215,17 +227,18 @@ async def by_tool_calls(
     desk: Desk, *, reflections: Sequence[str] = (), turns: int = TURNS, question: str = ""
 ) -> Attempt:
     """One attempt with the model's own tool calls. A turn may call several tools; an answer in plain words finishes."""
-    toolbox = Toolbox(tools_of(desk), desk.budget)
-    specs = (*toolbox.specs, FINISH)
+    attempt = Attempt()
+    toolbox = Toolbox(tools_of(desk), desk.budget, desk.outside, consent_of(desk, lambda: attempt.transcript))
     asked = question or desk.question
     system = desk.kit.prompts.render(NATIVE, reflections=reflections)
     messages = [Message(role="system", content=system), Message(role="user", content=asked)]
-    attempt = Attempt()
     try:
         for i in range(1, turns + 1):
             desk.budget.take_step()
             began = desk.recorder.now_s()
             make_room(desk, messages)
+            await toolbox.renew()
+            specs = (*toolbox.specs, FINISH)
             try:
                 said = await desk.ask(messages, tools=specs)
             except RetryModel as e:

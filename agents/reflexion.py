@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.abstain import is_abstention
-from agents.cite import MARKER
 from agents.desk import AtDesk, Desk, Kit
-from agents.evidence import evidence_text
 from agents.react import PROMPTS, Attempt, by_text, by_tool_calls, conclude, unknown
+from agents.support import support_of
 from core.errors import LimitReached
-from core.text import sentence_spans
-from core.types import Hit, Message
+from core.types import Message
 
 PROMPT = "reflect.j2"
 TRIALS, KEPT = 3, 3
@@ -60,7 +58,7 @@ def reflexion(kit: Kit, *, native: bool = False, trials: int = TRIALS) -> AtDesk
                 best[1].limit = ""
             await conclude(desk, best[1])
 
-    return AtDesk("reflexion", loop, kit, (PROMPT, *PROMPTS))
+    return AtDesk("reflexion", loop, kit, (PROMPT, *PROMPTS), calls_outside=native)
 
 
 def evaluate(desk: Desk, attempt: Attempt) -> Evaluation:
@@ -71,11 +69,10 @@ def evaluate(desk: Desk, attempt: Attempt) -> Evaluation:
         return Evaluation(
             passed=False, score=0.1, feedback="It ended with “I don't know”, though more could be searched."
         )
-    verdicts = [_best_verdict(desk, attempt.answer[a:b], desk.hits) for a, b in sentence_spans(attempt.answer)]
-    claims = [v for v in verdicts if v[0] != "not_a_claim"]
-    supported = sum(label == "supported" for label, _ in claims)
+    claims = support_of(attempt.answer, desk.hits, desk.kit.verifier)
+    supported = sum(c.verdict.label == "supported" for c in claims)
     share = supported / len(claims) if claims else 0.0
-    problems = [f"“{text}” is {label} by the passages" for label, text in claims if label != "supported"]
+    problems = [f"“{c.text}” is {c.verdict.label} by the passages" for c in claims if c.verdict.label != "supported"]
     if not claims:
         problems.append("the answer states nothing that could be checked")
     if attempt.errors:
@@ -84,20 +81,6 @@ def evaluate(desk: Desk, attempt: Attempt) -> Evaluation:
         said = "; ".join(problems)
         return Evaluation(passed=False, score=0.2 + 0.7 * share, feedback=f"The answer does not hold: {said}.")
     return Evaluation(passed=True, score=1.0, feedback="Every sentence of the answer is supported.")
-
-
-def _best_verdict(desk: Desk, sentence: str, hits: Sequence[Hit]) -> tuple[str, str]:
-    """The most favourable verdict that any passage gives a sentence, and the sentence without its markers."""
-    sentence = " ".join(MARKER.sub(" ", sentence).split())
-    rank = {"supported": 3, "partial": 2, "contradicted": 1, "unsupported": 0}
-    best = "unsupported"
-    for hit in hits:
-        verdict = desk.kit.verifier.check(sentence, [evidence_text(hit)])
-        if verdict.label == "not_a_claim":
-            return verdict.label, sentence
-        if rank.get(verdict.label, 0) > rank[best]:
-            best = verdict.label
-    return best, sentence
 
 
 async def _reflect(desk: Desk, attempt: Attempt, evaluation: Evaluation, before: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ checked against the passages alone, so a note that no passage supports cannot pa
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from agents.cite import MARKER, numbers_in
 from agents.decompose import read_parts
 from agents.desk import AtDesk, Desk, Kit
 from agents.react import NATIVE, Attempt, by_tool_calls
-from agents.saying import fits
+from agents.saying import fits, together
 from core.errors import LimitReached
 from core.types import Hit, Message
 
@@ -51,16 +50,14 @@ def research(kit: Kit, *, turns: int = TURNS) -> AtDesk:
             findings.append(Finding(question=part, text=text))
             desk.step("plan", thought=f"Looked into: {part}\n{text}", started_s=began)
 
-        async with asyncio.TaskGroup() as group:
-            for part in parts:
-                group.create_task(look_into(part))
+        await together(look_into(part) for part in parts)
         findings.sort(key=lambda f: parts.index(f.question))
         if not desk.hits:
             desk.do_not_know("Nothing was found for any part of it.", limit="; ".join(dict.fromkeys(limits)))
             return
         await _report(desk, findings, "; ".join(dict.fromkeys(limits)))
 
-    return AtDesk("research", loop, kit, (PLAN, REPORT, NATIVE, context.SYSTEM))
+    return AtDesk("research", loop, kit, (PLAN, REPORT, NATIVE, context.SYSTEM), calls_outside=True)
 
 
 async def _plan(desk: Desk) -> list[str]:

@@ -1,16 +1,20 @@
-"""One short thing that the language model is asked on the way to an answer, whole rather than streamed."""
+"""One short thing that the language model is asked on the way to an answer, whole rather than streamed; or several at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from agents.limits import Budget
 from agents.looping import is_looping
 from core.events import LMDone, TextDelta, ToolCallMade
 from core.protocols import LanguageModel
 from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec, Usage
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ async def listen(
     text, calls, usage, logprobs = "", [], Usage(), []
     finish: FinishReason = "stop"
     pieces = 0
-    async with aclosing(budget.stream(lm.stream(messages, tools, params))) as events:
+    async with aclosing(budget.ask(lm, messages, params, tools)) as events:
         async for event in events:
             match event:
                 case TextDelta(text=piece, logprob=logprob):
@@ -71,3 +75,14 @@ async def say(
 def fits(lm: LanguageModel, messages: Sequence[Message], max_tokens: int) -> bool:
     """Whether the model can read ``messages`` and still say so much."""
     return lm.count_tokens(messages) + max_tokens <= lm.context_tokens
+
+
+async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each comes to, in order. Where one fails the others are cancelled and waited for, and its error is raised: nothing
+    goes on speaking behind a run that has ended."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except ExceptionGroup as e:
+        raise e.exceptions[0] from None
+    return [task.result() for task in tasks]

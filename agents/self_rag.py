@@ -101,7 +101,7 @@ async def _rounds(desk: Desk, rounds: int) -> _Round | None:
 async def _judge(desk: Desk, ask: str, label: str, hits: Sequence[Hit] = (), *, answer: str = "", default: str) -> str:
     """One of the words that were asked for; ``default`` where the model says none of them."""
     began = desk.recorder.now_s()
-    said = await desk.ask(_prompt(desk, ask, hits, answer=answer), max_tokens=_WORD_TOKENS)
+    said = await desk.ask(_prompt(desk, ask, hits, answer=answer), max_tokens=_WORD_TOKENS, regex=_FORMS[ask])
     found = re.search(_WORDS[ask], said.text.casefold())
     verdict = found.group() if found else default
     about = f" {desk.shown(hits[0])[:80]}" if ask == "relevant" else ""
@@ -110,6 +110,8 @@ async def _judge(desk: Desk, ask: str, label: str, hits: Sequence[Hit] = (), *, 
     return verdict
 
 
+# What a judgement is written by, where the runtime has grammars; where not, the word is looked for.
+_FORMS = {"retrieve": "yes|no", "relevant": "yes|no", "supported": "fully|partially|no", "useful": "[1-5]"}
 _WORDS = {
     "retrieve": r"\b(?:yes|no)\b",
     "relevant": r"\b(?:yes|no)\b",

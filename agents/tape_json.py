@@ -20,8 +20,15 @@ def request_json(messages: Sequence[Message], tools: Sequence[ToolSpec], params:
     return {
         "messages": messages_json(messages),
         "tools": [t.name for t in tools],
-        "params": {**dataclasses.asdict(params), "stop": list(params.stop)},
+        "params": _params_json(params),
     }
+
+
+def _params_json(params: SamplingParams) -> Json:
+    found = {**dataclasses.asdict(params), "stop": list(params.stop)}
+    if not params.regex:
+        del found["regex"]  # as recordings have it that are older than grammars
+    return found
 
 
 def messages_json(messages: Sequence[Message]) -> list[Json]:

@@ -13,7 +13,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agents.tape_json import (
@@ -27,16 +27,17 @@ from agents.tape_json import (
     verdict_json,
 )
 from agents.tools.library import Library
+from core.around import AroundLM
 from core.errors import LimitReached, OpenbookError, error_of
 from core.events import Event, LMDone, LMEvent, RunDone, RunFailed, TextDelta, ToolCallMade
-from core.protocols import ExpandingRetriever, LanguageModel, Retriever, Strategy, Verifier, calls_tools
+from core.protocols import ExpandingRetriever, LanguageModel, Retriever, Strategy, Verifier
 from core.types import Hit, Limits, Message, Recorded, SamplingParams, ToolSpec, Usage, Verdict, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json = Mapping[str, Any]
-Kind = Literal["model", "count", "search", "document", "verdict"]
+Kind = Literal["model", "count", "search", "document", "verdict", "tools", "tool", "consent"]
 
 
 class Tape:
@@ -87,28 +88,16 @@ def _digest(value: Any) -> str:
 # ------------------------------------------------------------ language model
 
 
-class TapedLM:
+class TapedLM(AroundLM):
     """A LanguageModel that records ``lm``."""
 
     def __init__(self, lm: LanguageModel, tape: Tape) -> None:
-        self._lm = lm
+        super().__init__(lm)
         self._tape = tape
-
-    @property
-    def name(self) -> str:
-        return self._lm.name
-
-    @property
-    def context_tokens(self) -> int:
-        return self._lm.context_tokens
-
-    @property
-    def native_tools(self) -> bool:
-        return calls_tools(self._lm)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         began = self._tape.now_s()
-        n = self._lm.count_tokens(messages)
+        n = super().count_tokens(messages)
         self._tape.add("count", {"of": _digest(messages_json(messages))}, {"n": n}, began)
         return n
 
@@ -141,7 +130,7 @@ class ReplayedLM:
     """A LanguageModel that answers from a tape; what is not on it goes to ``live``, if there is one.
 
     Args:
-        known: what the recording says of the model: name, context_tokens, native_tools.
+        known: what the recording says of the model: name, context_tokens, native_tools, constrained.
         max_seconds: of the recorded run, for the words of its limit.
     """
 
@@ -162,6 +151,10 @@ class ReplayedLM:
     @property
     def native_tools(self) -> bool:
         return bool(self._known["native_tools"])
+
+    @property
+    def constrained(self) -> bool:
+        return bool(self._known.get("constrained"))
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         request = {"of": _digest(messages_json(messages))}
@@ -315,12 +308,7 @@ class TapedStrategy:
         inputs = {
             **self._inputs,
             "history": [[m.role, m.content] for m in history],
-            "limits": {
-                "max_steps": limits.max_steps,
-                "max_tokens": limits.max_tokens,
-                "max_seconds": limits.max_seconds,
-                "max_tool_calls": limits.max_tool_calls,
-            },
+            "limits": asdict(limits),
             "collections": list(where.collections),
             "filters": {field: list(values) for field, values in where.filters.items()},
         }

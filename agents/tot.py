@@ -6,12 +6,12 @@ plan, and a plan with an answer. What is kept is in the trace as steps of kind "
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 
 from agents.abstain import is_abstention
 from agents.desk import AtDesk, Desk, Kit
+from agents.saying import together
 from agents.tree import Tree, votes_value
 from core.types import Message
 
@@ -41,7 +41,7 @@ def tot(kit: Kit, *, plans: int = PLANS, answers: int = ANSWERS, keep: int = KEE
             said = [
                 desk.ask(prompt, max_tokens=_VOTE_TOKENS, temperature=_VOTE_TEMPERATURE, seed=seed) for seed in range(n)
             ]
-            return [s.text for s in await asyncio.gather(*said)]
+            return [s.text for s in await together(said)]
 
         def seen(step: int, state: str, value: float, kept: bool) -> None:
             plan, answer = split(state)

@@ -109,6 +109,15 @@ class QuestionCalls(Line):
     def cancel_run(self, run_id: str) -> None:
         self._send("POST", f"/v1/runs/{seg(run_id)}/cancel")
 
+    def runs(self) -> list[dict[str, Any]]:
+        """Those in progress; "pending" is what each waits for."""
+        return list(self._json("GET", "/v1/runs")["runs"])
+
+    def approve_run(self, run_id: str, *, yes: bool, approval_id: str | None = None) -> dict[str, Any]:
+        """Says yes or no to what a run would do; returns what it was."""
+        body = {"yes": yes, "approval_id": approval_id}
+        return dict(self._json("POST", f"/v1/runs/{seg(run_id)}/approve", json=body))
+
     # ---------------------------------------------------------------- traces
 
     def trace(self, run_id: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from agents.auto import Kind
+from agents.best_of import best_of_cot, best_of_rag
 from agents.cot import cot, load_examples, self_consistency
 from agents.desk import AtDesk, Kit
 from agents.full_context import full_context
@@ -29,10 +30,18 @@ def build_loop(name: str, kit: Kit, settings: Settings) -> AtDesk:
     match name:
         case "full-context":
             return full_context(kit)
+        case "rag":
+            return best_of_rag(kit, settings.best_of)
+        case "cot" if settings.best_of > 1:
+            return best_of_cot(
+                kit, settings.best_of, examples=load_examples(kit.prompts) if settings.cot_examples else ()
+            )
         case "cot":
-            return cot(kit, examples=load_examples() if settings.cot_examples else ())
+            return cot(kit, examples=load_examples(kit.prompts) if settings.cot_examples else ())
         case "self-consistency":
-            return self_consistency(kit, n=settings.samples, examples=load_examples() if settings.cot_examples else ())
+            return self_consistency(
+                kit, n=settings.samples, examples=load_examples(kit.prompts) if settings.cot_examples else ()
+            )
         case "multihop":
             return multihop(kit)
         case "self-rag":

@@ -3,14 +3,15 @@ of the wiring."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from agents.gate import AnswerPolicy
 from agents.limits import Budget
-from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide, Rewriting, SearchPlan
 from agents.run import Provenance, Recorder
+from app.prompt_files import prompts_of
 from app.services import Services
 from core.errors import ModelUnavailable
 from core.events import StepTaken
@@ -50,7 +51,7 @@ def query_side(settings: Settings, *, writes: bool, options: QueryOptions = AS_S
 
 
 async def planned_search(
-    services: Services, principal: Principal, query: str, options: QueryOptions
+    services: Services, principal: Principal, query: str, options: QueryOptions, collections: Sequence[str] = ()
 ) -> tuple[SearchPlan | None, list[str]]:
     """What a bare search looks for beside its query, if anything, and in words what was done to the query.
 
@@ -65,7 +66,7 @@ async def planned_search(
     if services.models.lm is None:
         raise ModelUnavailable("hyde and decompose need a language model, and none is loaded: leave them out")
     lm = services.models.lm.for_user(principal.user_id)
-    plan = QueryPlan(query, side, lm, Prompts())
+    plan = QueryPlan(query, side, lm, prompts_of(settings.data_dir, collections))
     recorder = Recorder(run_id=new_id("r"), strategy="search", question=query, provenance=Provenance())
     limits = Limits(max_steps=settings.max_steps, max_tokens=side.tokens, max_seconds=settings.max_seconds)
     said = [e.step.thought async for e in plan.steps(recorder, (), Budget(limits)) if isinstance(e, StepTaken)]

@@ -13,21 +13,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agents.prompts import Prompts
 from agents.taping import ReplayedLM, Tape, TapedExpandingRetriever, TapedLibrary, TapedVerifier
+from agents.taping_tools import TapedOutside, TapedPerson
 from app.dates import document_dates
 from app.library import StoreLibrary
 from app.query_sides import QueryOptions
 from app.retrievers import retriever_for
+from app.runs import end_of
 from app.services import Services
 from app.shapes import trace_json
 from app.strategies import Parts, assemble
 from app.trace_diff import differences, with_times_of
 from core.errors import InvalidRequest, OpenbookError
-from core.events import RunDone, RunFailed
+from core.events import RunFailed
 from core.settings import Settings
 from core.types import Limits, Message, Principal, Recorded, Where
 
 Json = dict[str, Any]
+LEAST_SECONDS = 60.0  # that a replay may take, however short the run had to be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ async def replay(services: Services, principal: Principal, recorded: Mapping[str
     stream = strategy.run(
         changes.question or recorded["question"],
         history=[Message(role=role, content=content) for role, content in inputs["history"]],
-        limits=replace(limits, max_seconds=max(limits.max_seconds, 60.0)) if limits.max_seconds else limits,
+        limits=_with_time(limits),
         where=Where(
             principal=principal,
             collections=tuple(inputs["collections"]),
@@ -73,12 +77,7 @@ async def replay(services: Services, principal: Principal, recorded: Mapping[str
         ),
         run_id=recorded["run_id"],
     )
-    outcome: RunDone | RunFailed | None = None
-    async for event in stream:
-        if isinstance(event, RunDone | RunFailed):
-            outcome = event
-    if outcome is None:
-        raise OpenbookError(f"the replay of {recorded['run_id']} ended without an end")
+    outcome = await end_of(stream)
     found = _plain(trace_json(outcome.trace))
     found |= {"inputs": recorded["inputs"], "calls": recorded["calls"]}
     found |= {"settings_hash": recorded["settings_hash"]}  # of paths, too, which are this place's
@@ -92,6 +91,11 @@ async def replay(services: Services, principal: Principal, recorded: Mapping[str
         "error": outcome.message if isinstance(outcome, RunFailed) else "",
         "trace": found,
     }
+
+
+def _with_time(limits: Limits) -> Limits:
+    """The run's limits, with time enough to read the recording: what ended by the clock is recorded as having ended."""
+    return replace(limits, max_seconds=max(limits.max_seconds, LEAST_SECONDS)) if limits.max_seconds else limits
 
 
 def _changed(calls: list[Recorded], said: Mapping[int, str]) -> list[Recorded]:
@@ -122,7 +126,7 @@ def _parts(
     lm = queue.for_user(principal.user_id) if queue is not None else None
     known = inputs["lm"]
     if known is None and lm is not None:
-        known = {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": False}
+        known = {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": False, "constrained": False}
     return Parts(
         settings=_settings(services, inputs),
         retriever=TapedExpandingRetriever(retriever_for(services) if live else None, tape, replaying=True),
@@ -134,6 +138,9 @@ def _parts(
         query_options=QueryOptions(**inputs["options"]),
         threshold=inputs["threshold"],
         dates=document_dates(services.store, principal),
+        outside=TapedOutside(None, tape, replaying=True),
+        person=TapedPerson(services.approvals, tape, replaying=True),
+        prompts=Prompts(inputs.get("prompts")),
         library=TapedLibrary(StoreLibrary(services.store) if live else None, tape, replaying=True),
     )
 

@@ -21,23 +21,28 @@ logger = logging.getLogger(__name__)
 Hook = Callable[["Run"], Awaitable[None]]
 
 
-async def outcome_of(events: AsyncIterator[Event]) -> RunDone:
-    """The end of a run that nobody watches.
-
-    Raises:
-        OpenbookError: the run failed, with its code, or stopped without an end.
-    """
+async def end_of(events: AsyncIterator[Event]) -> RunDone | RunFailed:
+    """How a run that nobody watches ended. Raises OpenbookError if it stopped without an end."""
     outcome: RunDone | RunFailed | None = None
     async for event in events:  # to the last: what comes after the outcome is the strategy's own tidying up
         if isinstance(event, RunDone | RunFailed):
             outcome = event
-    match outcome:
-        case RunDone():
-            return outcome
+    if outcome is None:
+        raise OpenbookError("the run ended without an answer")
+    return outcome
+
+
+async def outcome_of(events: AsyncIterator[Event]) -> RunDone:
+    """The answer of a run that nobody watches.
+
+    Raises:
+        OpenbookError: the run failed, with its code, or stopped without an end.
+    """
+    match await end_of(events):
+        case RunDone() as done:
+            return done
         case RunFailed(code=code, message=message):
             raise OpenbookError(message, code=code)
-        case None:
-            raise OpenbookError("the run ended without an answer")
 
 
 class Run:
@@ -169,6 +174,10 @@ class Runs:
         if run is None or run.principal.user_id != principal.user_id:
             raise NotFound(f"no run {run_id!r} is in progress", code="unknown-run")
         run.cancel()
+
+    def of(self, principal: Principal) -> list[Run]:
+        """This person's, oldest first."""
+        return [run for run in self._running.values() if run.principal.user_id == principal.user_id]
 
     async def close(self) -> None:
         """Cancels what is running and waits for it to be kept."""

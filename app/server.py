@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.api.main import create_app
+from app.approvals import Approvals
 from app.calibrations import Calibrations
 from app.chats import Chats
 from app.datadir import DataDirLock, ServerAddress, announce_server, withdraw_server
@@ -87,6 +88,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         worker_token=secrets.token_urlsafe(32),
         searching=Searching(settings),
         names=build_names(settings),
+        approvals=Approvals(settings.approval_s),
     )
     try:
         yield services

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from app.approvals import Approvals
 from app.calibrations import Calibrations
 from app.chats import Chats
 from app.eval_runs import EvalRuns
@@ -86,6 +87,7 @@ class Services:
     sandbox: Sandbox  # draws pages; a PDF that breaks the renderer breaks only this child
     worker_token: str
     searching: Searching
+    approvals: Approvals
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
     languages: LanguageGuesser = field(default_factory=LanguageGuesser)

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.chats import Chat, ChatMessage
 from core.events import (
+    ApprovalWanted,
     CitationMade,
     Event,
     RunDone,
@@ -19,7 +20,7 @@ from core.events import (
     TokenSaid,
     UsageCounted,
 )
-from core.types import Answer, Chunk, Citation, Conflict, Hit, Metadata, PageSpan, Sentence, Trace, Usage
+from core.types import Answer, Chunk, Citation, Conflict, Hit, Metadata, PageSpan, Proposal, Sentence, Trace, Usage
 from retrieval.did_you_mean import Correction
 
 Json = dict[str, Any]
@@ -138,6 +139,18 @@ def answer_json(answer: Answer, trace: Trace) -> Json:
     }
 
 
+def proposal_json(proposal: Proposal) -> Json:
+    return {
+        "approval_id": proposal.approval_id,
+        "tool": proposal.call.name,
+        "arguments": dict(proposal.call.arguments),
+        "description": proposal.description,
+        "predicted": proposal.predicted,
+        "worth": proposal.worth,
+        "others": [{"arguments": dict(a), "predicted": p, "worth": w} for a, p, w in proposal.others],
+    }
+
+
 def trace_json(trace: Trace) -> Json:
     found = dataclasses.asdict(dataclasses.replace(trace, answer=None))
     found["answer"] = answer_json(trace.answer, trace) if trace.answer else None
@@ -149,6 +162,8 @@ def event_json(event: Event) -> tuple[str, Json]:
     match event:
         case RunStarted():
             return "run", {"run_id": event.run_id, "strategy": event.strategy, "question": event.question}
+        case ApprovalWanted():
+            return "approval", {"run_id": event.run_id, "seconds": event.seconds, **proposal_json(event.proposal)}
         case StepTaken():
             return "step", dataclasses.asdict(event.step)
         case TokenSaid():

@@ -13,20 +13,25 @@ from agents.closed_book import ClosedBookStrategy
 from agents.desk import Kit
 from agents.extract import ExtractStrategy
 from agents.nested import with_fallback
+from agents.prompts import Prompts
 from agents.rag import RagStrategy
 from agents.run import Provenance
 from agents.sources import DatesOf, no_dates
 from agents.taping import Tape, TapedLibrary, TapedLM, TapedStrategy, TapedVerifier, taped_retriever
+from agents.taping_tools import TapedOutside, TapedPerson
 from agents.tools.library import Library, NoLibrary
+from agents.tools.outside import Nothing, Outside, Person
 from app.dates import document_dates
 from app.library import StoreLibrary
 from app.loops import build_loop, route_plans
+from app.mcp_tools import McpOutside
+from app.prompt_files import prompts_of
 from app.query_sides import AS_SET, QueryOptions, query_side
 from app.retrievers import retriever_for
 from app.services import Services
 from core.errors import InvalidRequest, ModelUnavailable
 from core.offload import Offload
-from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier, calls_tools
+from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier, calls_tools, constrains
 from core.settings import Settings
 from core.types import Limits, Principal
 
@@ -187,15 +192,24 @@ def build_strategy(
         threshold=threshold,
         dates=document_dates(services.store, principal),
         library=TapedLibrary(StoreLibrary(services.store), tape),
+        prompts=prompts_of(services.settings.data_dir, collections),
+        outside=TapedOutside(McpOutside(services.settings.mcp_servers), tape),
+        person=TapedPerson(services.approvals, tape),
     )
     inputs = {
         "settings": services.settings.recorded(),
         "threshold": threshold,
+        "prompts": dict(parts.prompts.overrides),
         "options": dataclasses.asdict(options),
         "encoder": services.encoder.revision,
         "lm": None
         if lm is None
-        else {"name": lm.name, "context_tokens": lm.context_tokens, "native_tools": calls_tools(lm)},
+        else {
+            "name": lm.name,
+            "context_tokens": lm.context_tokens,
+            "native_tools": calls_tools(lm),
+            "constrained": constrains(lm),
+        },
     }
     return TapedStrategy(assemble(name, parts), tape, inputs)
 
@@ -221,6 +235,9 @@ class Parts:
     library: Library = field(default_factory=NoLibrary)
     threshold: float | None = None  # None: as the settings say
     dates: DatesOf = no_dates
+    prompts: Prompts = field(default_factory=Prompts)
+    outside: Outside = field(default_factory=Nothing)
+    person: Person | None = None
 
 
 def assemble(name: str, parts: Parts) -> Strategy:
@@ -239,18 +256,25 @@ def assemble(name: str, parts: Parts) -> Strategy:
             k=settings.k,
             query_side=side,
             lm=parts.lm,
+            prompts=parts.prompts,
             dates=parts.dates,
             provenance=provenance,
         )
     if parts.lm is None:
         raise ModelUnavailable(f"strategy {name!r} needs a language model, and there is none")
     if name == "closed-book":
-        return ClosedBookStrategy(lm=parts.lm, max_answer_tokens=settings.max_answer_tokens, provenance=provenance)
+        return ClosedBookStrategy(
+            lm=parts.lm,
+            prompts=parts.prompts,
+            max_answer_tokens=settings.max_answer_tokens,
+            provenance=provenance,
+        )
     reader = RagStrategy(
         retriever=parts.retriever,
         lm=parts.lm,
         verifier=parts.verifier,
         offload=parts.offload,
+        prompts=parts.prompts,
         k=settings.passages_to_read,
         max_answer_tokens=settings.max_answer_tokens,
         query_side=side,
@@ -258,7 +282,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
         dates=parts.dates,
         provenance=provenance,
     )
-    if name == "rag":
+    if name == "rag" and settings.best_of == 1:
         return reader
     kit = Kit(
         lm=parts.lm,
@@ -267,6 +291,9 @@ def assemble(name: str, parts: Parts) -> Strategy:
         verifier=parts.verifier,
         offload=parts.offload,
         reader=reader,
+        prompts=parts.prompts,
+        outside=parts.outside,
+        person=parts.person,
         k=settings.passages_to_read,
         max_answer_tokens=settings.max_answer_tokens,
         query_side=side,
@@ -278,7 +305,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
         return auto(kit, routes, route_plans(kit.lm, settings))
     loop = build_loop(name, kit, settings)
     # Where the answer of so small a model fails the check, the documents are quoted instead.
-    return with_fallback(kit, loop, extract) if settings.packaged_lm and name != "full-context" else loop
+    return with_fallback(kit, loop, extract) if settings.packaged_lm and name not in ("full-context", "rag") else loop
 
 
 def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:
@@ -287,10 +314,13 @@ def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:
     Args:
         side_tokens: what may be said on the way to the search; it is not taken from what the answer may have.
     """
-    single = name in ("extract", "rag", "closed-book", "full-context")
+    single = name in ("extract", "closed-book", "full-context") or (name == "rag" and settings.best_of == 1)
     return Limits(
         max_steps=settings.max_steps if single else settings.max_loop_steps,
         max_tokens=(settings.max_answer_tokens if single else settings.max_loop_tokens) + side_tokens,
         max_seconds=settings.max_seconds,
         max_tool_calls=settings.max_tool_calls,
+        max_cost=settings.max_cost or None,
+        prompt_price=settings.lm_prompt_price,
+        completion_price=settings.lm_completion_price,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from core.types import Answer, Citation, FinishReason, Sentence, Step, ToolCall, Trace, Usage
+from core.types import Answer, Citation, FinishReason, Proposal, Sentence, Step, ToolCall, Trace, Usage
 
 # ---------------------------------------------------------------- language model
 
@@ -84,6 +84,21 @@ class RunFailed:  # SSE "error"; always last of a run that broke
     kind: str = ""  # the code of the error's class, where ``code`` is a more particular one; see core.errors
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalWanted:  # SSE "approval": the run waits for a person, at most so many seconds
+    run_id: str
+    proposal: Proposal
+    seconds: float
+
+
 Event: TypeAlias = (
-    RunStarted | StepTaken | TokenSaid | SentenceChecked | CitationMade | UsageCounted | RunDone | RunFailed
+    RunStarted
+    | ApprovalWanted
+    | StepTaken
+    | TokenSaid
+    | SentenceChecked
+    | CitationMade
+    | UsageCounted
+    | RunDone
+    | RunFailed
 )

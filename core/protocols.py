@@ -191,6 +191,19 @@ def calls_tools(lm: LanguageModel) -> bool:
     return isinstance(lm, CallsTools) and lm.native_tools
 
 
+@runtime_checkable
+class Constrains(Protocol):
+    """A language model that says whether it heeds ``SamplingParams.regex``."""
+
+    @property
+    def constrained(self) -> bool: ...
+
+
+def constrains(lm: LanguageModel) -> bool:
+    """Whether ``lm`` writes by a grammar; one that does not say does not."""
+    return isinstance(lm, Constrains) and lm.constrained
+
+
 class Tool(Protocol):
     @property
     def spec(self) -> ToolSpec: ...

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import InvalidRequest
 
@@ -30,7 +31,42 @@ LISTS = frozenset({"allowed_hosts", "phone_regions", "url_allow"})
 
 
 # Where something is and who may come in: no part of what an answer follows from.
-_OF_THE_PLACE = {"data_dir", "host", "port", "ui_port", "allowed_hosts", "url_allow", "lm_api_key", "lm_base_url"}
+_OF_THE_PLACE = {
+    "data_dir",
+    "host",
+    "port",
+    "ui_port",
+    "allowed_hosts",
+    "url_allow",
+    "lm_api_key",
+    "lm_base_url",
+    "mcp_servers",
+}
+
+
+# Settings that are tables, which a variable has as JSON.
+TABLES = frozenset({"mcp_servers"})
+
+
+class McpServer(BaseModel):
+    """A server whose tools a run may use: a command that speaks over its standard input, or an address."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: tuple[str, ...] = ()
+    url: str = Field("", pattern=r"^(https?://\S+)?$")
+    env: dict[str, str] = {}  # of the command, beside PATH, HOME and the like
+    headers: dict[str, str] = {}  # of the address
+    tools: tuple[str, ...] = ()  # only these; none: all
+    timeout_s: float = Field(30.0, gt=0)
+    # Whether tools that say they only read, but reach into the world, may be called without a person's yes.
+    open_world: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> McpServer:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give either command (a list) or url")
+        return self
 
 
 class Settings(BaseModel):
@@ -61,6 +97,9 @@ class Settings(BaseModel):
     lm_context_tokens: int = Field(0, ge=0)  # 0: what the model says of itself
     lm_timeout_s: float = Field(120.0, gt=0)
     lm_queue: int = Field(16, ge=1)  # requests that may wait for the model
+    # What a million tokens cost, read and said, in any one currency.
+    lm_prompt_price: float = Field(0.0, ge=0)
+    lm_completion_price: float = Field(0.0, ge=0)
     lm_script: str = ""  # runtime "scripted": path of the script
 
     # Ingestion.
@@ -154,9 +193,16 @@ class Settings(BaseModel):
     max_loop_steps: int = Field(32, ge=1)
     max_loop_tokens: int = Field(8192, ge=1)
     max_tool_calls: int = Field(32, ge=0)
+    max_cost: float = Field(0.0, ge=0)  # of one run, in the currency of the prices; 0: no bound
     samples: int = Field(10, ge=1, le=64)  # of strategy "self-consistency"
+    # Answers of strategies "rag" and "cot" that the verifier chooses from; the first is the greedy one. 1: no choice.
+    best_of: int = Field(1, ge=1, le=16)
     cot_examples: bool = False  # strategy "cot": after worked examples, not "let's think step by step"
     max_seconds: float = Field(120.0, gt=0)
+
+    # Servers of tools (MCP) for strategies that call tools; a call with outside effect waits so long for a person's yes.
+    mcp_servers: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,19}$")], McpServer] = {}
+    approval_s: float = Field(300.0, gt=0, le=3600)
 
     # What checks each sentence against what it cites. The rules (numbers, dates, names, quotations, negation) always look
     # first; "rules" leaves it at them, "trained" is the small one that is shipped, "model" is verifier_model, "cascade" is
@@ -221,6 +267,9 @@ def load_settings(
             name = key.removeprefix(ENV_PREFIX).lower()
             if name in NOT_SETTINGS or name.startswith("test_"):
                 continue
+            if name in TABLES:
+                values[name] = _table(key, value)
+                continue
             values[name] = [v.strip() for v in value.split(",") if v.strip()] if name in LISTS else value
     values.update({k: v for k, v in (overrides or {}).items() if v is not None})
     try:
@@ -229,12 +278,21 @@ def load_settings(
         raise InvalidRequest(_explain(e), code="bad-settings") from e
 
 
+def _table(key: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError as e:
+        raise InvalidRequest(f"{key} is no JSON object: {e}", code="bad-settings") from e
+
+
 def as_environment(settings: Settings) -> dict[str, str]:
     """The same settings as OPENBOOK_* variables, for a child process."""
     env = {}
     for name, value in settings.model_dump(mode="json").items():
         if isinstance(value, list):
             value = ",".join(value)
+        if isinstance(value, dict):
+            value = json.dumps(value) if value else ""
         if value is not None and value != "":
             env[ENV_PREFIX + name.upper()] = str(value)
     return env

@@ -167,6 +167,19 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A call with outside effect that waits for a person's yes. ``predicted`` is what the model expects of it, and ``worth``, in
+    [0, 1], how much that would help; ``others`` are (arguments, predicted, worth) of what it was preferred to."""
+
+    approval_id: str
+    call: ToolCall
+    description: str
+    predicted: str
+    worth: float
+    others: tuple[tuple[Mapping[str, Any], str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     role: Literal["system", "user", "assistant", "tool"]
     content: str
@@ -176,7 +189,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
-    """``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
+    """``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off.
+
+    ``regex``: the whole answer is of this form, where the runtime can see to it (``core.protocols.constrains``); others
+    leave it unheeded, and an answer may be cut off before its end, so whoever asks checks what comes. What Python and xgrammar
+    read alike: literals, classes, groups, ``|?+*``; counted repetitions of a class take seconds to compile.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -185,6 +203,7 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     repetition_penalty: float = 1.0
+    regex: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +317,7 @@ class Step:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """One call of a run to what is outside of its strategy, as JSON. ``kind``: "model", "count", "search", "document" or
-    "verdict"."""
+    "verdict"; "tools", "tool" and "consent" of tools of others."""
 
     kind: str
     request: Mapping[str, Any]
@@ -328,12 +347,19 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The hard bounds of one run."""
+    """The hard bounds of one run. Prices are per million tokens, in any one currency."""
 
     max_steps: int = 7
     max_tokens: int = 4096  # completion tokens over the whole run
     max_seconds: float = 120.0
     max_tool_calls: int = 32
+    max_cost: float | None = None  # in the currency of the prices; None: no bound
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+
+    def cost(self, usage: Usage) -> float:
+        """What so many tokens cost."""
+        return (usage.prompt_tokens * self.prompt_price + usage.completion_tokens * self.completion_price) / 1e6
 
 
 # ---------------------------------------------------------------- evaluation

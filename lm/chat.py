@@ -51,6 +51,10 @@ def check_request(messages: Sequence[Message], params: SamplingParams) -> None:
     for name, value, good, valid in bounds:
         if not good:
             raise InvalidRequest(f"{name} is {value}: it must be {valid}", code="bad-sampling")
+    try:
+        re.compile(params.regex)
+    except re.error as e:
+        raise InvalidRequest(f"regex {params.regex!r} cannot be read: {e}", code="bad-sampling") from e
 
 
 def refuse_tools(tools: Sequence[ToolSpec], model: str) -> None:

@@ -11,7 +11,7 @@ import json
 import queue
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class OpenVinoLM:
         self._threads = threads
         self._lock = threading.Lock()
         self._child: Child | None = None
+        self._grammar_failed = False
         self._loading = _Loading()
 
     @functools.cached_property
@@ -78,6 +79,11 @@ class OpenVinoLM:
         if said is None and self._context_tokens is None:
             raise ModelUnavailable(f"{self._model} does not say how many tokens it holds: set lm_context_tokens")
         return min(n for n in (said, self._context_tokens, self._kv_tokens) if n is not None)
+
+    @property
+    def constrained(self) -> bool:
+        """Whether answers are written by ``SamplingParams.regex``: until the process has died of one."""
+        return not self._grammar_failed
 
     @property
     def has_chat_template(self) -> bool | None:
@@ -137,6 +143,8 @@ class OpenVinoLM:
     ) -> AsyncGenerator[LMEvent, None]:
         refuse_tools(tools, self.name)
         check_request(messages, params)
+        if self._grammar_failed:
+            params = replace(params, regex="")
         channel: Channel[Mapping[str, Any]] = Channel()
         child = self._started()
         number = child.ask({"op": "generate", "messages": _as_dicts(messages), "params": asdict(params)}, channel.put)
@@ -157,6 +165,8 @@ class OpenVinoLM:
                         yield LMDone(finish_reason=message["finish_reason"], usage=usage)
                     case _:
                         ended = True
+                        # A form that the engine cannot compile breaks its every step: the next process gets none.
+                        self._grammar_failed = self._grammar_failed or bool(params.regex and message["event"] == "gone")
                         raise self._error(message)
         finally:
             if not ended:

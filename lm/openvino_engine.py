@@ -143,6 +143,10 @@ class Engine:
         config.max_new_tokens = max_tokens
         config.repetition_penalty = params["repetition_penalty"]
         config.do_sample = params["temperature"] > 0
+        if params["regex"]:
+            import openvino_genai  # loaded by now, with the pipeline
+
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(regex=params["regex"])
         if config.do_sample:
             config.temperature = params["temperature"]
             config.top_p = params["top_p"]

@@ -75,12 +75,19 @@ def build_pipeline(model: Path, cache_dir: Path | None, kv_tokens: int, threads:
         report("loading the model", 0.3)
         return load(model)
     report("checking the model", 0.1)
-    kept = cache_dir / f"lm-{_sha256(model)[:16]}-{openvino_genai.get_version().split('-')[0]}"
+    kept = kept_model(model, cache_dir)
     if _intact(kept):
         report("loading the model", 0.3)
         return load(kept)
     report("converting the model, once", 0.3)
     return _convert(model, kept, load)
+
+
+def kept_model(model: Path, cache_dir: Path) -> Path:
+    """Where the converted copy of a GGUF file lies, once it was loaded."""
+    import openvino_genai
+
+    return cache_dir / f"lm-{_sha256(model)[:16]}-{openvino_genai.get_version().split('-')[0]}"
 
 
 def _convert(model: Path, kept: Path, load: Callable[..., Any]) -> Any:

@@ -16,9 +16,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from core.around import AroundLM
 from core.errors import Busy, InvalidRequest
 from core.events import LMEvent
-from core.protocols import LanguageModel, calls_tools
+from core.protocols import LanguageModel
 from core.types import LOCAL_USER_ID, Message, SamplingParams, ToolSpec
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class QueueStatus:
     max_waiting: int
 
 
-class LMQueue:
+class LMQueue(AroundLM):
     """A LanguageModel that lets only so many requests through to ``lm``.
 
     ``for_user`` gives the same queue as seen by one person; the queue itself speaks for the local user.
@@ -47,27 +48,12 @@ class LMQueue:
     def __init__(self, lm: LanguageModel, *, max_waiting: int, max_running: int = 1) -> None:
         if max_waiting < 0 or max_running < 1:
             raise InvalidRequest(f"a queue of {max_waiting} waiting and {max_running} running: use ≥ 0 and ≥ 1")
-        self._lm = lm
+        super().__init__(lm)
         self._max_waiting = max_waiting
         self._max_running = max_running
         self._running = 0
         self._turns: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # users in the order of their turn
         self._mean_s = _FIRST_GUESS_S
-
-    @property
-    def name(self) -> str:
-        return self._lm.name
-
-    @property
-    def context_tokens(self) -> int:
-        return self._lm.context_tokens
-
-    @property
-    def native_tools(self) -> bool:
-        return calls_tools(self._lm)
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        return self._lm.count_tokens(messages)
 
     def status(self) -> QueueStatus:
         waiting = sum(map(len, self._turns.values()))
@@ -144,27 +130,13 @@ class LMQueue:
                 del self._turns[user_id]
 
 
-class _UserView:
+class _UserView(AroundLM):
     """One person's view of a queue."""
 
     def __init__(self, queue: LMQueue, user_id: str) -> None:
+        super().__init__(queue)
         self._queue = queue
         self._user_id = user_id
-
-    @property
-    def name(self) -> str:
-        return self._queue.name
-
-    @property
-    def context_tokens(self) -> int:
-        return self._queue.context_tokens
-
-    @property
-    def native_tools(self) -> bool:
-        return self._queue.native_tools
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        return self._queue.count_tokens(messages)
 
     def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: SamplingParams

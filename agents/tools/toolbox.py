@@ -1,7 +1,7 @@
 """The tools of one run: fixed before anything is read, called by name, bounded, and every wrong call answered usefully.
 
 A model that calls what there is not, or with arguments that do not fit, is told what there is. A tool with an effect
-outside is never run here: it would need a person's yes.
+outside is run only after a person's yes to this very call.
 """
 
 from __future__ import annotations
@@ -11,34 +11,56 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.limits import Budget
+from agents.looping import Circles
+from agents.tools.outside import Consent, OutsideTools
 from core.errors import InvalidRequest, NotFound, ToolFailed
 from core.protocols import Tool
 from core.types import ToolCall, ToolResult, ToolSpec
 
 MAX_RESULT_CHARACTERS = 6_000
-REPEATS = 3  # identical calls in a row with the identical result, after which a loop is going in circles
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict,
 }  # fmt: skip
 
 
 class Toolbox:
-    """Calls tools within ``budget``. What it holds cannot change after it was made."""
+    """Calls tools within ``budget``. Which it holds cannot grow after it was made.
 
-    def __init__(self, tools: Sequence[Tool], budget: Budget) -> None:
-        self._tools = {t.spec.name: t for t in tools}
+    Args:
+        outside: tools of others; they yield to ``tools`` of the same name.
+        consent: asks a person about a call with outside effect; without it there is none.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        budget: Budget,
+        outside: OutsideTools | None = None,
+        consent: Consent | None = None,
+    ) -> None:
+        self._own = {t.spec.name: t for t in tools}
+        self._outside = outside
+        self._consent = consent
         self._budget = budget
-        self._before = ""
-        self._same = 0
+        self._circles = Circles()
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
-        return tuple(t.spec for t in self._tools.values())
+        return tuple(t.spec for t in self._all().values())
+
+    async def renew(self) -> None:
+        """Takes over what changed of the tools of others since the last turn."""
+        if self._outside is not None:
+            await self._budget.bounded(self._outside.renewed())
+
+    def _all(self) -> Mapping[str, Tool]:
+        others = {} if self._outside is None else {t.spec.name: t for t in self._outside.tools()}
+        return {**others, **self._own}
 
     @property
     def in_circles(self) -> bool:
         """Whether the last calls were all the same, and so were their results."""
-        return self._same >= REPEATS
+        return self._circles.in_circles
 
     async def call(self, call: ToolCall) -> ToolResult:
         """The result, or an error that tells the model what would be right.
@@ -50,19 +72,24 @@ class Toolbox:
         result = await self._answer(call)
         if len(result.content) > MAX_RESULT_CHARACTERS:
             result = _with(call, result.content[: MAX_RESULT_CHARACTERS - 1] + "…", error=result.error)
-        this = f"{call.name}\0{json.dumps(dict(call.arguments), sort_keys=True, default=str)}\0{result.content}"
-        self._same = self._same + 1 if this == self._before else 1
-        self._before = this
+        arguments = json.dumps(dict(call.arguments), sort_keys=True, default=str)
+        self._circles.note(f"{call.name} {arguments}", result.content)
         return result
 
     async def _answer(self, call: ToolCall) -> ToolResult:
-        tool = self._tools.get(call.name)
+        known = self._all()
+        tool = known.get(call.name)
         if tool is None:
-            return _with(call, f"there is no tool {call.name!r}: there are {', '.join(self._tools)}", error=True)
-        if tool.spec.outside_effect:
-            return _with(call, f"{call.name} has an effect outside and needs a person's yes: not done", error=True)
+            return _with(call, f"there is no tool {call.name!r}: there are {', '.join(known)}", error=True)
         if wrong := wrong_arguments(tool.spec, call.arguments):
             return _with(call, wrong, error=True)
+        if tool.spec.outside_effect:
+            if self._consent is None:
+                return _with(call, f"{call.name} has an effect outside and needs a person's yes: not done", error=True)
+            decision = await self._consent(tool.spec, call)
+            if not decision.yes:
+                return _with(call, f"{call.name} was not done: {decision.why}", error=True)
+            call = decision.call
         try:
             result = await self._budget.bounded(tool(call.arguments))
         except (ToolFailed, InvalidRequest, NotFound) as e:

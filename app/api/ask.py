@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -18,7 +19,7 @@ from app.query_sides import QueryOptions
 from app.runs import Hook, Run
 from app.services import Services
 from app.shapes import answer_json, event_json, trace_json
-from core.errors import error_of
+from core.errors import InvalidRequest, error_of
 from core.events import RunDone, RunFailed
 from core.types import Limits, Message, Principal
 
@@ -41,9 +42,18 @@ class RunLimits(BaseModel):
     max_tokens: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, gt=0)
     max_tool_calls: int | None = Field(None, ge=0)
+    max_cost: float | None = Field(None, gt=0)
 
     def within(self, bounds: Limits) -> Limits:
-        return Limits(
+        if self.max_cost is not None and not (bounds.prompt_price or bounds.completion_price):
+            raise InvalidRequest(
+                "max_cost needs a price: set lm_prompt_price and lm_completion_price, per million tokens",
+                code="no-price",
+            )
+        costs = [c for c in (self.max_cost, bounds.max_cost) if c is not None]
+        return replace(
+            bounds,
+            max_cost=min(costs) if costs else None,
             max_steps=min(self.max_steps or bounds.max_steps, bounds.max_steps),
             max_tokens=min(self.max_tokens or bounds.max_tokens, bounds.max_tokens),
             max_seconds=min(self.max_seconds or bounds.max_seconds, bounds.max_seconds),

@@ -78,7 +78,7 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
         explain=body.explain,
     )
     options = QueryOptions(hyde=body.hyde, decompose=body.decompose)
-    plan, said = await planned_search(services, principal, body.query, options)
+    plan, said = await planned_search(services, principal, body.query, options, body.collections)
     found, cached = await services.offload(
         services.searching.search,
         services.engine,

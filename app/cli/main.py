@@ -17,8 +17,10 @@ from app.cli import (
     ingest,
     jobs,
     mcp,
+    prompts,
     redteam,
     reindex,
+    runs,
     search,
     serve,
     trace,
@@ -59,6 +61,8 @@ app.add_typer(eval_app, name="eval")
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(prompts.app, name="prompts")
+app.add_typer(runs.app, name="runs")
 app.add_typer(trace.app, name="trace")
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from core.types import Limits, Usage
 from core.wording import shortened
 
 
@@ -16,7 +17,9 @@ def lines_of(trace: Mapping[str, Any]) -> Iterator[str]:
     model = ((trace.get("inputs") or {}).get("lm") or {}).get("name", "")
     asked = [c for c in trace.get("calls", ()) if c["kind"] == "model"]
     if asked:
-        yield f"model: {model}, asked {len(asked)} times, {trace['usage']['completion_tokens']} tokens said"
+        cost = Limits(**trace["inputs"]["limits"]).cost(Usage(**trace["usage"]))
+        paid = f", cost {cost:.4g}" if cost else ""
+        yield f"model: {model}, asked {len(asked)} times, {trace['usage']['completion_tokens']} tokens said{paid}"
     for step in trace["steps"]:
         call = step.get("tool_call")
         action = f" {call['name']}({shortened(json.dumps(call['arguments'], ensure_ascii=False), 80)})" if call else ""

@@ -12,6 +12,7 @@ from streamlit.runtime.scriptrunner import StopException
 from app import replies
 from app.ui import look
 from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_html
+from app.ui.approval_view import draw_approval
 from app.ui.boundary import explain, guarded
 from app.ui.composer import Scope, draw_composer
 from app.ui.history import draw_history
@@ -178,14 +179,19 @@ def _ask_again(live: LiveAnswer) -> None:
 
 def _follow(live: LiveAnswer, *, with_stop: bool) -> Snapshot:
     """Draws the answer as it grows, until it has ended. A stop of the script stops the run; a rerun does not."""
-    place, below = st.empty(), st.empty()
+    place, question, below = st.empty(), st.empty(), st.empty()
     if with_stop:
         below.button("Stop", icon=":material/stop:", key="stop-live", on_click=live.stop)
+    questions, drawn = question.container(), 0
     scope = st.session_state.get("scope")
     verbatim = isinstance(scope, Scope) and scope.strategy in VERBATIM
     now = live.now
     try:
         while now.state == "running":
+            for asked in now.asked[drawn:]:  # each once: a word on one reruns the script
+                with questions:
+                    draw_approval(asked, live.say)
+                drawn += 1
             place.html(streaming_html(now, time.monotonic() - live.started, verbatim=verbatim))
             time.sleep(TICK_S / 2)  # at most some eight draws a second, however fast the tokens come
             now = live.wait(now.version, TICK_S / 2)
@@ -193,6 +199,7 @@ def _follow(live: LiveAnswer, *, with_stop: bool) -> Snapshot:
         live.stop()
         raise
     place.empty()
+    question.empty()
     below.empty()
     if now.state == "stopped":
         with place.container():

@@ -37,6 +37,7 @@ class Snapshot:
     steps: tuple[dict[str, Any], ...] = ()
     answer: replies.Answer | None = None
     error: str = ""
+    asked: tuple[dict[str, Any], ...] = ()  # what the run waits for a yes to, oldest first
 
 
 class LiveAnswer:
@@ -89,6 +90,16 @@ class LiveAnswer:
         if stream is not None:
             stream.close()
 
+    def say(self, approval_id: str, yes: bool) -> None:
+        """The person's word on what the run waits to do; one that comes too late changes nothing."""
+        with self._changed:
+            run_id = self._now.run_id
+            self._set(asked=tuple(a for a in self._now.asked if a["approval_id"] != approval_id))
+        try:
+            self._client.approve_run(run_id, yes=yes, approval_id=approval_id)
+        except OpenbookError as e:
+            log.info("run %s no longer waits for %s: %s", run_id, approval_id, e)
+
     def _read(self) -> None:
         try:
             stream = self._open()
@@ -117,6 +128,8 @@ class LiveAnswer:
         match name:
             case "run":
                 self._set(run_id=data["run_id"])
+            case "approval":
+                self._set(asked=(*now.asked, data))
             case "step":
                 self._set(steps=(*now.steps, data))
             case "token":

@@ -8,6 +8,7 @@ import pytest
 
 from agents.cot import Chain, cot, load_examples, normalised, self_consistency, vote
 from agents.full_context import full_context
+from agents.prompts import Prompts
 from core.events import StepTaken
 from core.offload import Offload
 from core.protocols import Strategy
@@ -54,11 +55,11 @@ def test_zero_shot_asks_twice_with_the_papers_words(offload: Offload) -> None:
 
 def test_few_shot_asks_once_after_examples(offload: Offload) -> None:
     lm = ScriptedLM([f"{THOUGHT} Therefore, the answer is Maria Keller."])
-    strategy = cot(kit_of(PassageRetriever([ORCHARD]), lm, offload), examples=load_examples())
+    strategy = cot(kit_of(PassageRetriever([ORCHARD]), lm, offload), examples=load_examples(Prompts()))
     answer = answer_of(asyncio.run(collect(strategy, QUESTION)))
     assert len(lm.asked) == 1
     prompt = lm.asked[0].messages[0].content
-    assert prompt.count("\nQ: ") + prompt.startswith("Q: ") == 1 + len(load_examples())
+    assert prompt.count("\nQ: ") + prompt.startswith("Q: ") == 1 + len(load_examples(Prompts()))
     assert prompt.endswith(f"Q: {QUESTION}\nA:")
     assert answer.text == "Maria Keller. [1]"
     assert answer.sentences[0].verdict == "supported"

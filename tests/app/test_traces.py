@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.prompts import Prompts
 from app.client import ApiError, Client
 from app.trace_diff import differences
 from app.waiting import wait_for_lm
@@ -32,8 +33,12 @@ STRATEGIES = ("extract", "rag", "full-context", "cot", "self-consistency", "mult
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterator[Client]:
-    folder = tmp_path_factory.mktemp("traced")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("traced")
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path, model_cache: Path) -> Iterator[Client]:
     script = folder / "script.json"
     script.write_text(json.dumps(SCRIPT), "utf-8")
     report = folder / "report.md"
@@ -114,3 +119,20 @@ def test_a_trace_is_exported_as_lines_and_as_spans(client: Client) -> None:
     names = {a["key"] for a in chat["attributes"]}
     assert {"gen_ai.request.model", "llm.model_name", "openinference.span.kind", "gen_ai.usage.output_tokens"} <= names
     assert all(int(s["startTimeUnixNano"]) <= int(s["endTimeUnixNano"]) for s in spans)
+
+
+def test_a_collections_own_prompt_is_used_hashed_and_replayed_when_it_is_gone(client: Client, folder: Path) -> None:
+    before = client.trace(asked(client, "cot"))
+    own = folder / "data" / "prompts" / "orchard" / "cot.j2"
+    own.parent.mkdir(parents=True)
+    own.write_text(Prompts().source("cot.j2").replace("Q: {{ question }}", "My question: {{ question }}"), "utf-8")
+    run_id = asked(client, "cot")
+    trace = client.trace(run_id)
+    model = [c for c in trace["calls"] if c["kind"] == "model"]
+    assert "My question: Who planted" in model[0]["request"]["messages"][0]["content"]
+    assert trace["prompt_hash"] != before["prompt_hash"]
+    own.write_text("{{ questoin }}", "utf-8")
+    with pytest.raises(ApiError, match="questoin"):
+        asked(client, "cot")
+    own.unlink()
+    assert client.replay(run_id, {})["identical"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from typing import Any, TypeVar, cast
@@ -12,7 +13,7 @@ import pytest
 
 from core.errors import InvalidRequest, OpenbookError, TooLarge
 from core.events import LMDone, LMEvent, TextDelta, ToolCallMade
-from core.protocols import LanguageModel
+from core.protocols import LanguageModel, constrains
 from core.types import Completion, Message, SamplingParams
 from lm.complete import complete
 
@@ -75,6 +76,13 @@ class LanguageModelSuite:
         assert all(deltas)
         assert len(deltas) > 3, "it does not stream"
         assert "".join(deltas) == self.ask(lm).text
+
+    def test_an_answer_is_of_the_form_that_was_asked_for_where_the_runtime_says_so(self, lm: LanguageModel) -> None:
+        form = r"(yes|no), (lakes|rivers|seas)"
+        said = self.ask(lm, "Lakes, rivers or seas?", regex=form, max_tokens=24)
+        assert said.finish_reason in ("stop", "length")
+        if constrains(lm):
+            assert re.fullmatch(form, said.text)
 
     def test_the_answer_has_at_most_max_tokens(self, lm: LanguageModel) -> None:
         short = self.ask(lm, max_tokens=5)
