@@ -55,6 +55,22 @@ class EvalCalls(Line):
         body = {"set_id": set_id, "configurations": [dict(c) for c in configurations], "which": which, "split": split}
         return self._json("POST", "/v1/evals", json=body)
 
+    def start_grid(
+        self, set_id: str, grid: Mapping[str, Any], *, which: str = "approved", split: str = "all"
+    ) -> dict[str, Any]:
+        """Every combination of ``retrievers``, ``fusions``, ``rerank`` and ``chunkers``, or of ``strategies``."""
+        body = {"set_id": set_id, "grid": dict(grid), "which": which, "split": split}
+        return self._json("POST", "/v1/evals", json=body)
+
+    def leaderboard(self, eval_id: str, metric: str | None = None) -> dict[str, Any]:
+        """The configurations of an evaluation, best first."""
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/leaderboard", params=given(metric=metric))
+
+    def set_leaderboard(self, set_id: str, *, kind: str = "retrieval", metric: str | None = None) -> dict[str, Any]:
+        """All that was measured on a set and still holds, best first."""
+        params = given(kind=kind, metric=metric)
+        return self._json("GET", f"/v1/evals/sets/{seg(set_id)}/leaderboard", params=params)
+
     def evals(self, set_id: str | None = None) -> list[dict[str, Any]]:
         return cast("list[dict[str, Any]]", self._json("GET", "/v1/evals", params=given(set=set_id))["evals"])
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.eval_leaderboard import board_of_set
 from app.question_making import imported_questions, questions_of
 from app.services import Services
 from core.types import Principal
@@ -94,6 +95,18 @@ async def list_sets(
 async def get_set(set_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     """With its questions, in order."""
     return await services.offload(_whole, services, principal, set_id)
+
+
+@router.get("/{set_id}/leaderboard")
+async def get_leaderboard(
+    set_id: str,
+    services: ServicesHere,
+    principal: PrincipalHere,
+    kind: Annotated[Literal["retrieval", "qa"], Query()] = "retrieval",
+    metric: Annotated[str | None, Query()] = None,
+) -> dict[str, Any]:
+    """All that was measured on this set, by whichever evaluation, with the documents and settings of now."""
+    return await services.offload(board_of_set, services, principal, set_id, kind, metric)
 
 
 @router.post("/{set_id}/decide")

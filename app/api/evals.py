@@ -13,6 +13,8 @@ from starlette.responses import HTMLResponse, Response
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
 from app.eval_configs import Configuration
+from app.eval_grid import grid
+from app.eval_leaderboard import board_of
 from app.eval_results import compare, read_result
 from app.eval_runs import FINAL, EvalRun
 from app.services import Services
@@ -23,7 +25,7 @@ from eval.html_report import html_report
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"])
 
-MAX_CONFIGURATIONS = 12
+MAX_CONFIGURATIONS = 64
 _POLL_S = 0.5
 
 
@@ -39,11 +41,24 @@ class Choice(BaseModel):
     strategy: str | None = Field(None, description="answer with it, and judge the answers; null: judge the search")
 
 
+class Grid(BaseModel):
+    """Every combination; null in a list is "as the collection and the settings say"."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    retrievers: list[Literal["bm25", "tfidf", "dense", "late", "hybrid"] | None] = [None]
+    fusions: list[Literal["convex", "rrf"] | None] = [None]
+    rerank: list[bool] = [False]
+    chunkers: list[Literal["fixed", "sentence", "semantic", "parent-child"] | None] = [None]
+    strategies: list[str] = Field([], description="a grid of answering; leave out the others")
+
+
 class Start(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     set_id: str
-    configurations: list[Choice] = Field(min_length=1, max_length=MAX_CONFIGURATIONS)
+    configurations: list[Choice] = Field([], max_length=MAX_CONFIGURATIONS)
+    grid: Grid | None = Field(None, description="in place of configurations")
     which: Literal["approved", "not rejected"] = Field("approved", description="the questions that are asked")
     split: Literal["all", "dev", "test"] = "all"
 
@@ -51,7 +66,17 @@ class Start(BaseModel):
 @router.post("", status_code=202)
 async def start(body: Start, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     """Begins an evaluation. What was measured before, of the same questions and documents, is not measured again."""
-    configurations = [Configuration(**choice.model_dump()) for choice in body.configurations]
+    if bool(body.configurations) == (body.grid is not None):
+        raise InvalidRequest("give either configurations or a grid of them", code="usage")
+    if body.grid is not None:
+        configurations = grid(**body.grid.model_dump())
+    else:
+        configurations = [Configuration(**choice.model_dump()) for choice in body.configurations]
+    if len(configurations) > MAX_CONFIGURATIONS:
+        raise InvalidRequest(
+            f"{len(configurations)} configurations: {MAX_CONFIGURATIONS} are measured at once, so make two grids",
+            code="usage",
+        )
     for configuration in configurations:
         configuration.check()
     if len(set(configurations)) < len(configurations):
@@ -145,6 +170,19 @@ async def get_comparison(
     return await services.offload(read)
 
 
+@router.get("/{eval_id}/leaderboard")
+async def get_leaderboard(
+    eval_id: str, services: ServicesHere, principal: PrincipalHere, metric: Annotated[str | None, Query()] = None
+) -> dict[str, Any]:
+    """Its configurations best first, which of them the data tell from the best, and who is on the Pareto front of quality
+    against seconds. By the first metric where none is named."""
+
+    def read() -> dict[str, Any]:
+        return board_of(read_result(services.eval_runs, services.eval_sets, principal, eval_id).measured, metric)
+
+    return await services.offload(read)
+
+
 @router.get("/{eval_id}/report")
 async def get_report(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
     """One self-contained HTML page, with every configuration against the first."""
@@ -152,7 +190,8 @@ async def get_report(eval_id: str, services: ServicesHere, principal: PrincipalH
     def read() -> str:
         result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
         others = [i for i, m in enumerate(result.measured) if i and m.rows and result.measured[0].rows]
-        return html_report(result.to_json(), [compare(result, 0, i).to_json() for i in others])
+        compared = [compare(result, 0, i).to_json() for i in others]
+        return html_report(result.to_json(), compared, board_of(result.measured))
 
     # Nothing in it is to run or to be fetched, whatever a document or a question says.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

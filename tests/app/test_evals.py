@@ -128,6 +128,27 @@ def test_chunkers_are_compared_by_spans(client: Client, questions: dict[str, Any
     assert all(c["passages"] > 0 and c["metrics"]["recall@10"]["mean"] > 0.5 for c in found)
 
 
+def test_a_grid_has_a_leaderboard_and_shares_what_was_measured(client: Client, questions: dict[str, Any]) -> None:
+    begun = client.start_grid(
+        questions["set_id"], {"retrievers": ["bm25", "dense"], "rerank": [False, True]}, which="not rejected"
+    )
+    run = ended(client, begun["eval_id"])
+    assert run["state"] == "done" and len(run["configurations"]) == 4, run
+    board = client.leaderboard(run["eval_id"])
+    means = [p["mean"] for p in board["places"]]
+    assert means == sorted(means, reverse=True) and len(means) == 4
+    assert any(p["on_front"] for p in board["places"]) and board["pareto_svg"]["dark"].startswith("<svg")
+    again = ended(
+        client, client.start_eval(questions["set_id"], [{"retriever": "dense"}], which="not rejected")["eval_id"]
+    )
+    assert again["reused"] == again["done"] == run["n_questions"]
+    everything = client.set_leaderboard(questions["set_id"], metric="mrr@10")
+    assert {p["label"] for p in everything["places"]} >= {"bm25", "dense", "bm25, reranked"}
+    assert "Leaderboard by ndcg@10" in client.eval_report(run["eval_id"])
+    with pytest.raises(ApiError, match="unknown metric"):
+        client.leaderboard(run["eval_id"], "nonsense")
+
+
 def test_answers_are_judged_with_the_unanswerable_among_them(client: Client, questions: dict[str, Any]) -> None:
     few = [q["question_id"] for kind in (True, False) for q in questions["questions"] if q["answerable"] is kind]
     client.decide_questions(questions["set_id"], None, few)
