@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _WIDER = 5  # children looked at per parent that is wanted
 _LOOKED_AT = 40_000  # characters, to tell a collection's language
-VERSION = 1  # of how results are measured: a change makes old ones unequal
+VERSION = 2  # of how results are measured: a change makes old ones unequal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,8 @@ def _summary(measured: Measured) -> dict[str, Any]:
         "metrics": {name: _mean(rows, name) for name in measured.metrics},
         "recall_curve": _recall_curve(rows) if measured.configuration.kind == "retrieval" else None,
         "seconds_per_question": fmean(row["seconds"] for row in rows) if rows else None,
+        "seconds_per_question_p95": float(np.percentile([row["seconds"] for row in rows], 95)) if rows else None,
+        "tokens_per_question": fmean(sum(row.get("tokens", (0, 0))) for row in rows) if rows else None,
         "characters_read": fmean(read) if read else None,
         **measured.facts,
     }

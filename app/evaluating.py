@@ -25,6 +25,7 @@ from core.events import RunDone, RunFailed
 from core.ids import new_id
 from core.types import Principal, Sample, Where
 from eval.datasets import QaDataset
+from eval.metrics.context import context_precision
 from eval.qa_scores import Outcome, score_outcomes
 from eval.spans import FoundSpan, holds, span_metrics
 
@@ -266,11 +267,23 @@ def _answered(services: Services, strategy: str, question: KeptQuestion, outcome
         answerable=question.answerable,
     )
     data = QaDataset(name="", samples=(sample,), sha256="")
-    scored = score_outcomes(data, [outcome], services.verifier, strategy=strategy, mode="collection")
+    scored = score_outcomes(
+        data, [outcome], services.verifier, strategy=strategy, mode="collection", encoder=services.encoder
+    )
     answer = outcome.answer
+    metrics = dict(scored.per_query[sample.id])
+    if answer is not None and answer.hits and question.gold and question.answerable:  # the spans are known here
+        read = [FoundSpan(doc_id=h.chunk.doc_id, start=h.chunk.start, end=h.chunk.end) for h in answer.hits]
+        held = sum(any(holds(r, g) for r in read) for g in question.gold)
+        metrics |= {
+            "context_precision": context_precision([any(holds(r, g) for g in question.gold) for r in read]),
+            "context_recall": held / len(question.gold),
+        }
     return {
-        "metrics": dict(scored.per_query[sample.id]),
+        "metrics": metrics,
         "seconds": outcome.seconds,
+        "tokens": [outcome.usage.prompt_tokens, outcome.usage.completion_tokens],
+        "confidence": answer.confidence if answer is not None else None,
         "answer": answer.text if answer is not None else "",
         "abstained": outcome.abstained,
         "error": outcome.error,

@@ -217,6 +217,7 @@ def _answered(
                 settings_hash=settings.digest(),
                 needs_contexts=strategy != StrategyChoice.closed_book,
                 concurrency=concurrency,
+                encoder=wiring.build_encoder(settings),
                 progress=progress,
             )
 
