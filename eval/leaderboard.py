@@ -54,7 +54,7 @@ def leaderboard(contenders: Sequence[Contender], metric: str, *, seed: int = 0) 
     """
     if not contenders:
         return []
-    common = sorted(set.intersection(*(set(c.values) for c in contenders)))
+    common = [q for q in contenders[0].values if all(q in c.values for c in contenders)]
     if not common:
         return []
     values = np.array([[c.values[q] for q in common] for c in contenders])  # (n_contenders, n)

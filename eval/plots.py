@@ -161,7 +161,7 @@ def waterfall(steps: Sequence[tuple[str, float]]) -> str:
     top = max((value for _, value in steps), default=1.0) or 1.0
 
     def x(value: float) -> float:
-        return left + value / top * (WIDTH - left - 70)
+        return left + value / top * (WIDTH - left - 110)
 
     drawn = []
     for i, (label, value) in enumerate(steps):
@@ -174,7 +174,7 @@ def waterfall(steps: Sequence[tuple[str, float]]) -> str:
             f'<rect x="{x(low):.1f}" y="{y}" width="{max(1.0, x(high) - x(low)):.1f}" height="18" fill="{colour}"/>'
         )
         gain = f"{value:.3f}" if not i else f"{value:.3f} ({value - before:+.3f})"
-        drawn.append(f'<text x="{min(x(high) + 6, WIDTH - 96):.1f}" y="{y + 14}">{gain}</text>')
+        drawn.append(f'<text x="{x(high) + 6:.1f}" y="{y + 14}">{gain}</text>')
     for i, (_, value) in enumerate(steps[:-1]):
         y = 8 + i * row
         drawn.append(f'<path d="M{x(value):.1f} {y}V{y + row + 18}" stroke="var(--ink)" stroke-dasharray="2 3"/>')

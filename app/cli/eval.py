@@ -13,6 +13,7 @@ from app import wiring
 from app.cli.ask import StrategyChoice
 from app.cli.common import AsJson, DataDir, connected, print_json, told
 from app.cli.eval_gate import gate
+from app.cli.eval_grid import grid
 from app.cli.eval_questions import leaderboard, questions, run
 from app.cli.eval_toolcalls import toolcalls
 from app.cli.search import DenseOption, RerankOption, RetrieverOption, SparseOption
@@ -35,6 +36,7 @@ eval_app.command("toolcalls")(toolcalls)
 eval_app.command("gate")(gate)
 eval_app.command("questions")(questions)
 eval_app.command("run")(run)
+eval_app.command("grid")(grid)
 eval_app.command("leaderboard")(leaderboard)
 
 
