@@ -16,7 +16,6 @@ from app.ui.state import client
 POLL_S = 1.0
 PAGE = 10
 MOVING = ("queued", "running")
-_STATES = {"queued": "waits", "running": "runs", "done": "done", "failed": "failed", "cancelled": "cancelled"}
 
 
 def draw_runs(set_id: str) -> None:
@@ -48,8 +47,11 @@ def draw_runs(set_id: str) -> None:
 
 
 def _label(run: dict[str, Any]) -> str:
-    names = " against ".join(c["label"] for c in run["configurations"])
-    return f"{names} · {run['n_questions']:,} questions · {_STATES[run['state']]}"
+    # Whether it runs or is done is not said: a label that changes would leave the old one standing.
+    names = [c["label"] for c in run["configurations"]]
+    ways = " against ".join(names) if len(names) <= 2 else f"{len(names)} ways, {names[0]} to {names[-1]}"
+    broke = f" · {run['state']}" if run["state"] in ("failed", "cancelled") else ""
+    return f"{ways} · {run['n_questions']:,} questions{broke} · {run['created_at'][11:16]}"
 
 
 @st.fragment(run_every=POLL_S)
