@@ -71,6 +71,22 @@ class EvalCalls(Line):
         params = given(kind=kind, metric=metric)
         return self._json("GET", f"/v1/evals/sets/{seg(set_id)}/leaderboard", params=params)
 
+    def feedback_set(self, collection: str, *, name: str = "") -> dict[str, Any]:
+        """A set of the questions whose answers got a thumb, for a person to look at."""
+        return self._json("POST", "/v1/evals/sets/from-feedback", json={"collection": collection, "name": name})
+
+    def ballot(self, eval_id: str) -> dict[str, Any]:
+        """Two answers without names; ``ballot`` is None when there is nothing left to vote on."""
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/ballot")
+
+    def vote(self, eval_id: str, ballot: str, choice: str) -> dict[str, Any]:
+        """``choice`` is left, right or tie."""
+        return self._json("POST", f"/v1/evals/{seg(eval_id)}/votes", json={"ballot": ballot, "choice": choice})
+
+    def votes(self, eval_id: str) -> dict[str, Any]:
+        """Strengths from the votes, with intervals."""
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/votes")
+
     def evals(self, set_id: str | None = None) -> list[dict[str, Any]]:
         return cast("list[dict[str, Any]]", self._json("GET", "/v1/evals", params=given(set=set_id))["evals"])
 

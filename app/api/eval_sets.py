@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.eval_configs import all_documents
 from app.eval_leaderboard import board_of_set
 from app.question_making import imported_questions, questions_of
 from app.services import Services
+from core.errors import InvalidRequest
 from core.types import Principal
 from eval.mapped import read_table
 
@@ -42,6 +44,13 @@ class ImportSet(BaseModel):
         description="question, answers, document → column; null: nothing is kept, and the columns are said",
         examples=[{"question": "Question", "answers": "Answer", "document": "File"}],
     )
+
+
+class FeedbackSet(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    collection: str
+    name: str = Field("", max_length=200)
 
 
 class Decision(BaseModel):
@@ -77,6 +86,24 @@ async def import_(body: ImportSet, services: ServicesHere, principal: PrincipalH
         questions, problems = imported_questions(services, principal, body.collection, table, body.mapping)
         origin = {"made": "from a table", "mapping": body.mapping, "left_out": len(problems), "problems": problems[:20]}
         made = services.eval_sets.add(principal, body.collection, body.name, questions, origin)
+        return _whole(services, principal, made.set_id)
+
+    return await services.offload(work)
+
+
+@router.post("/from-feedback", status_code=201)
+async def from_feedback(body: FeedbackSet, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Makes a set of the questions whose answers you gave a thumb in the chat, each once. Nobody has approved them yet."""
+
+    def work() -> dict[str, Any]:
+        infos = all_documents(services, principal, body.collection)
+        questions = services.feedback.candidates(principal, body.collection, infos)
+        if not questions:
+            raise InvalidRequest(
+                f"no answer from {body.collection!r} has a thumb of yours: give some in the chat", code="no-questions"
+            )
+        name = body.name or f"{body.collection}, from thumbs"
+        made = services.eval_sets.add(principal, body.collection, name, questions, {"made": "from thumbs"})
         return _whole(services, principal, made.set_id)
 
     return await services.offload(work)

@@ -63,6 +63,13 @@ class Start(BaseModel):
     split: Literal["all", "dev", "test"] = "all"
 
 
+class CastVote(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    ballot: str
+    choice: Literal["left", "right", "tie"]
+
+
 @router.post("", status_code=202)
 async def start(body: Start, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     """Begins an evaluation. What was measured before, of the same questions and documents, is not measured again."""
@@ -179,6 +186,40 @@ async def get_leaderboard(
 
     def read() -> dict[str, Any]:
         return board_of(read_result(services.eval_runs, services.eval_sets, principal, eval_id).measured, metric)
+
+    return await services.offload(read)
+
+
+@router.get("/{eval_id}/ballot")
+async def get_ballot(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Two answers to one question, in random order and without names; `ballot` null when all that differ were voted on."""
+
+    def read() -> dict[str, Any]:
+        result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
+        return services.eval_votes.next(principal, result) or {"ballot": None}
+
+    return await services.offload(read)
+
+
+@router.post("/{eval_id}/votes", status_code=201)
+async def cast_vote(eval_id: str, body: CastVote, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Counts once per person, question and pair."""
+
+    def work() -> dict[str, Any]:
+        result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
+        services.eval_votes.vote(principal, result, body.ballot, body.choice)
+        return {"n_votes": services.eval_votes.standing(principal, result)["n_votes"]}
+
+    return await services.offload(work)
+
+
+@router.get("/{eval_id}/votes")
+async def get_votes(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Bradley–Terry strengths from the votes: the chance to be preferred to an average opponent, with 95 % intervals."""
+
+    def read() -> dict[str, Any]:
+        result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
+        return services.eval_votes.standing(principal, result)
 
     return await services.offload(read)
 

@@ -10,6 +10,7 @@ from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.eval_questions_view import span_text
+from app.ui.eval_votes_view import draw_votes
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.state import client
 
@@ -93,6 +94,9 @@ def _result(eval_id: str) -> None:
     )
     if a != b:
         _questions(result, a, b)
+    if len(measured) > 1 and result["configurations"][0]["kind"] == "qa":
+        with st.expander("Vote blind", icon=":material/how_to_vote:"):
+            draw_votes(eval_id)
 
 
 def _pair(result: dict[str, Any], measured: list[int]) -> tuple[int, int]:

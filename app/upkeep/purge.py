@@ -16,6 +16,7 @@ from typing import Any
 from app.chats import Chats
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
+from app.feedback import clean_reasons
 from app.traces import Traces
 from app.upkeep.scrub import Scrub
 from core.database import Database, compact
@@ -109,6 +110,7 @@ def purge(
         change = store.delete_document(connection, principal, doc_id)
         runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches)
         n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs)
+        clean_reasons(connection, scrub.text)
         eval_sets.forget_document(connection, doc_id, scrub.clean)
         eval_runs.forget_answers(connection)
         n_jobs = ledger.forget_document(connection, document.collection, document.uri)

@@ -158,8 +158,34 @@ def test_answers_are_judged_with_the_unanswerable_among_them(client: Client, que
     assert done["state"] == "done", done
     result = client.eval_result(run["eval_id"])
     (only,) = result["configurations"]
-    assert {"em", "f1", "contains", "answered"} <= set(only["metrics"])
+    assert {"em", "f1", "contains", "answered", "rouge_l", "bertscore", "context_recall"} <= set(only["metrics"])
+    with pytest.raises(ApiError, match="no ballot"):
+        client.vote(run["eval_id"], "nothing:0:1", "left")
+    assert client.ballot(run["eval_id"])["ballot"] is None and client.votes(run["eval_id"])["n_votes"] == 0
     assert any(q["kind"] == "unanswerable" for q in result["questions"])
+
+
+def test_thumbs_count_once_and_become_questions_that_a_person_reviews(client: Client, towns: str) -> None:
+    chat = client.create_chat([towns], strategy="extract")["chat_id"]
+    asked = "Who built the bridge of Alby?"
+    with client.chat_stream(chat, asked) as stream:
+        for _ in stream:
+            pass
+    with pytest.raises(ApiError, match="give some in the chat"):
+        client.feedback_set(towns)
+    question, answer = client.chat(chat)["messages"]
+    client.give_feedback(chat, answer["message_id"], False, "too long")
+    client.give_feedback(chat, answer["message_id"], True, "right")
+    assert client.chat(chat)["messages"][1]["feedback"] == {"good": True, "reason": "right"}
+    with pytest.raises(ApiError, match="thumbs are for answers"):
+        client.give_feedback(chat, question["message_id"], True)
+    made = client.feedback_set(towns)
+    (only,) = made["questions"]
+    assert (only["question"], only["kind"], only["approved"]) == (asked, "liked", None)
+    assert only["gold"] and "Odo Harrow" in client.document_text(only["gold"][0]["doc_id"])
+    client.take_feedback_back(chat, answer["message_id"])
+    assert client.chat(chat)["messages"][1]["feedback"] is None
+    client.delete_question_set(made["set_id"])
 
 
 def test_events_resume_and_end_with_the_run(server: RunningServer, client: Client, questions: dict[str, Any]) -> None:
