@@ -75,6 +75,10 @@ class EvalCalls(Line):
         """A set of the questions whose answers got a thumb, for a person to look at."""
         return self._json("POST", "/v1/evals/sets/from-feedback", json={"collection": collection, "name": name})
 
+    def contamination(self, set_id: str) -> dict[str, Any]:
+        """Which questions of a set stand in its collection."""
+        return self._json("GET", f"/v1/evals/sets/{seg(set_id)}/contamination")
+
     def ballot(self, eval_id: str) -> dict[str, Any]:
         """Two answers without names; ``ballot`` is None when there is nothing left to vote on."""
         return self._json("GET", f"/v1/evals/{seg(eval_id)}/ballot")

@@ -26,9 +26,12 @@ code { font-size: .8rem; overflow-wrap: anywhere } .said { padding: .6rem .9rem;
 
 
 def html_report(
-    result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], board: Mapping[str, Any] | None = None
+    result: Mapping[str, Any],
+    comparisons: Sequence[Mapping[str, Any]],
+    board: Mapping[str, Any] | None = None,
+    seen: Mapping[str, Any] | None = None,
 ) -> str:
-    """The page; ``board`` is the leaderboard of its configurations."""
+    """The page; ``board`` is the leaderboard of its configurations, ``seen`` what questions share with the collection."""
     configurations = result["configurations"]
     labels = [c["label"] for c in configurations]
     of = result["set"]
@@ -52,7 +55,13 @@ def html_report(
         parts += [f"<h2>From one to the next, by {escape(metric)}</h2>", waterfall(steps)]
     for comparison in comparisons:
         parts.append(_comparison(comparison))
-    parts += ["<h2>Questions</h2>", _questions(result), "<h2>How it was measured</h2>", _origin(result, comparisons)]
+    parts += [
+        "<h2>Questions</h2>",
+        _questions(result),
+        _seen(seen),
+        "<h2>How it was measured</h2>",
+        _origin(result, comparisons),
+    ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -141,6 +150,17 @@ def _questions(result: Mapping[str, Any]) -> str:
     return (
         f'<details><summary>{escape(metric)} of each question</summary><div class="scroll"><table><tr>{head}</tr>'
         f"{''.join(rows)}</table></div></details>"
+    )
+
+
+def _seen(seen: Mapping[str, Any] | None) -> str:
+    if seen is None:
+        return ""
+    return "".join(
+        f'<p class="mute">{s["contaminated"]:,} of {seen["n_questions"]:,} questions share half or more of their runs of '
+        f"{seen['n']} words with the collection, word for word; {seen['n_short']:,} are too short to tell. Searching by words "
+        "finds such questions easily.</p>"
+        for s in seen["sources"]
     )
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.eval_configs import all_documents
+from app.eval_contamination import contamination_of_set
 from app.eval_leaderboard import board_of_set
 from app.question_making import imported_questions, questions_of
 from app.services import Services
@@ -134,6 +135,12 @@ async def get_leaderboard(
 ) -> dict[str, Any]:
     """All that was measured on this set, by whichever evaluation, with the documents and settings of now."""
     return await services.offload(board_of_set, services, principal, set_id, kind, metric)
+
+
+@router.get("/{set_id}/contamination")
+async def get_contamination(set_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Which questions of the set stand, by half of their runs of 8 words, in the collection that they are asked of."""
+    return await services.offload(contamination_of_set, services, principal, set_id)
 
 
 @router.post("/{set_id}/decide")

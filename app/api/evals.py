@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
 from app.eval_configs import Configuration
+from app.eval_contamination import contamination_of_set
 from app.eval_grid import grid
 from app.eval_leaderboard import board_of
 from app.eval_results import compare, read_result
@@ -232,7 +233,8 @@ async def get_report(eval_id: str, services: ServicesHere, principal: PrincipalH
         result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
         others = [i for i, m in enumerate(result.measured) if i and m.rows and result.measured[0].rows]
         compared = [compare(result, 0, i).to_json() for i in others]
-        return html_report(result.to_json(), compared, board_of(result.measured))
+        seen = contamination_of_set(services, principal, result.run.set_id)
+        return html_report(result.to_json(), compared, board_of(result.measured), seen)
 
     # Nothing in it is to run or to be fetched, whatever a document or a question says.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

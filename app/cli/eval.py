@@ -12,6 +12,7 @@ import typer
 from app import wiring
 from app.cli.ask import StrategyChoice
 from app.cli.common import AsJson, DataDir, connected, print_json, told
+from app.cli.eval_contamination import contamination
 from app.cli.eval_gate import gate
 from app.cli.eval_grid import grid
 from app.cli.eval_questions import leaderboard, questions, run
@@ -36,6 +37,7 @@ eval_app.command("toolcalls")(toolcalls)
 eval_app.command("gate")(gate)
 eval_app.command("questions")(questions)
 eval_app.command("run")(run)
+eval_app.command("contamination")(contamination)
 eval_app.command("grid")(grid)
 eval_app.command("leaderboard")(leaderboard)
 

@@ -11,7 +11,7 @@ from app.eval_configs import Configuration
 from app.eval_results import EvalResult, Measured
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
-from app.eval_votes import EvalVotes
+from app.eval_votes import Choice, EvalVotes
 from app.people import local_principal
 from app.wiring import MIGRATIONS
 from core.database import Database, migrate, open_database
@@ -59,9 +59,9 @@ def test_a_reader_who_prefers_one_is_understood_wherever_it_stands(database: Dat
     sides = set()
     while (ballot := votes.next(ME, of)) is not None:
         assert "strategy" not in str(ballot) and ballot["n_all"] == 7  # answers that are the same are no choice
-        side = "left" if ballot["left"] == "good answer" else "right"
+        side: Choice = "left" if ballot["left"] == "good answer" else "right"
         sides.add(side)
-        votes.vote(ME, of, ballot["ballot"], "right" if side == "left" else "left")
+        votes.vote(ME, of, ballot["ballot"], "tie")
         votes.vote(ME, of, ballot["ballot"], side)  # in place of the first
     assert sides == {"left", "right"}
     standing = votes.standing(ME, of)
