@@ -17,6 +17,7 @@ from core.types import Principal
 from core.wording import plural
 from eval.compare import Comparison, compare_runs
 from eval.saved import SavedRun
+from eval.slices import Question, slices
 from eval.statistics import bootstrap_means, percentile_interval
 
 Rows = Mapping[str, Mapping[str, Any]]  # question_id → row
@@ -48,6 +49,7 @@ class EvalResult:
             **self.run.to_json(),
             "set": self.of.to_json(),
             "configurations": [_summary(m) for m in self.measured],
+            "slices": _slices(self),
             "questions": [
                 {
                     **{k: v for k, v in q.to_json().items() if k not in ("approved",)},
@@ -101,6 +103,28 @@ def _saved(result: EvalResult, index: int) -> SavedRun:
         data_sha256=result.run.questions_sha256,
         per_query={question_id: row["metrics"] for question_id, row in measured.rows.items()},
     )
+
+
+def _slices(result: EvalResult) -> list[dict[str, Any]]:
+    """Means of the first metric by kind, length, document, and words that the passage has."""
+    metrics = [m.metrics[0] for m in result.measured if m.metrics]
+    if not metrics or len(metrics) < len(result.measured):
+        return []
+    values = [
+        {q: row["metrics"][metrics[0]] for q, row in m.rows.items() if row["metrics"].get(metrics[0]) is not None}
+        for m in result.measured
+    ]
+    first = result.measured[0].rows
+    questions = {
+        q.question_id: Question(
+            kind=q.kind,
+            document=q.gold[0].title if q.gold else "",
+            text=q.question,
+            overlap=first.get(q.question_id, {}).get("overlap"),
+        )
+        for q in result.questions
+    }
+    return [{**s, "metric": metrics[0]} for s in slices(questions, values)]
 
 
 def _summary(measured: Measured) -> dict[str, Any]:

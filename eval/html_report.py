@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from eval.plots import curves, legend, mean_text, pareto, waterfall, whiskers
+from eval.plots import curves, legend, mean_text, pareto, plane, reliability, waterfall, whiskers
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --mute: #5c6675; --line: #d5dae2; --paper: #fff; }
@@ -53,6 +53,9 @@ def html_report(
     if (metric := _first(configurations)) and len(configurations) > 1:
         steps = [(c["label"], c["metrics"][metric]["mean"]) for c in configurations]
         parts += [f"<h2>From one to the next, by {escape(metric)}</h2>", waterfall(steps)]
+    if result.get("slices"):
+        parts += ["<h2>By slice</h2>", _slices(result["slices"], labels)]
+    parts += _sureness(result)
     for comparison in comparisons:
         parts.append(_comparison(comparison))
     parts += [
@@ -153,6 +156,49 @@ def _questions(result: Mapping[str, Any]) -> str:
     )
 
 
+def _slices(found: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+    head = "".join(f"<th>{escape(t)}</th>" for t in (found[0]["metric"], "", "questions", *labels))
+    rows = "".join(
+        f"<tr><td>{escape(s['by'])}</td><td>{escape(s['name'].lstrip('123 '))}</td><td>{s['n']}</td>"
+        f"{''.join(f'<td>{m:.3f}</td>' for m in s['means'])}</tr>"
+        for s in found
+    )
+    return f'<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _sureness(result: Mapping[str, Any]) -> list[str]:
+    """Risk–coverage and reliability of configurations that say how sure they are and can be wrong."""
+    risks, sure, labels = [], [], []
+    for i, c in enumerate(result["configurations"]):
+        rows = [q["results"][i] for q in result["questions"] if q["results"][i]]
+        judged = [
+            (float(r["confidence"]), bool(r["metrics"]["wrong"]))
+            for r in rows
+            if r.get("confidence") is not None and r["metrics"].get("wrong") is not None and not r.get("abstained")
+        ]
+        if len(judged) < 10:
+            continue
+        judged.sort(reverse=True)
+        wrong = 0
+        points = []
+        for n, (_, bad) in enumerate(judged, start=1):
+            wrong += bad
+            points.append((n / len(rows), wrong / n))
+        risks.append(points)
+        sure.append(reliability([s for s, _ in judged], [not bad for _, bad in judged]))
+        labels.append(c["label"])
+    if not risks:
+        return []
+    return [
+        "<h2>Wrong among the surest answers (risk and coverage)</h2>",
+        plane(risks, "share of the questions that is answered", "risk over coverage"),
+        legend(labels),
+        "<h2>Right at each confidence (reliability)</h2>",
+        plane(sure, "confidence", "share that is right over confidence", diagonal=True),
+        legend(labels),
+    ]
+
+
 def _seen(seen: Mapping[str, Any] | None) -> str:
     if seen is None:
         return ""
@@ -171,7 +217,7 @@ def _origin(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]])
         ("SHA-256 of the questions", result["questions_sha256"]),
         ("evaluation", result["eval_id"]),
     ]
-    chosen = ("retriever", "fusion", "rerank", "chunker", "strategy", "passages", "index_seconds")
+    chosen = ("retriever", "fusion", "rerank", "chunker", "strategy", "stress", "passages", "index_seconds")
     for c in result["configurations"]:
         said = ", ".join(f"{k} {c[k]}" for k in chosen if c.get(k) not in (None, False))
         rows.append((c["label"], f"{said}; {c['key']}"))

@@ -18,7 +18,6 @@ from typing import Literal, TypeAlias
 
 from core.errors import InvalidRequest
 from core.text import word_spans
-from core.types import Sample
 from eval.datasets import QaDataset
 
 Stress: TypeAlias = Literal["typos", "paraphrase"]
@@ -37,7 +36,7 @@ _SYNONYMS = (
     ("reduce", "lower"), ("reduces", "lowers"), ("illness", "disease"), ("doctor", "physician"), ("during", "in the course of"),
     ("because of", "due to"), ("about", "regarding"), ("quick", "fast"), ("sales", "revenue"), ("costs", "expenses"),
 )  # fmt: skip
-_OTHER = {a: b for a, b in _SYNONYMS} | {b: a for a, b in _SYNONYMS}
+_OTHER = dict(_SYNONYMS) | {b: a for a, b in _SYNONYMS}
 _WORD = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, _OTHER), key=len, reverse=True)) + r")\b", re.IGNORECASE)
 _FRAMES = (
     (re.compile(r"^who (.+?)\?*$", re.IGNORECASE), r"Name the person or group that \1."),
@@ -72,7 +71,11 @@ def with_typos(question: str, seed: int = 0) -> str:
     chosen = chance.sample(spans, max(1, round(_MISTYPED * len(spans))))
     text = question
     for start, end in sorted(chosen, reverse=True):
-        text = text[:start] + _mistyped(question[start:end], chance) + text[end:]
+        word = question[start:end]
+        typed = word
+        while typed == word:  # two letters that are the same, swapped
+            typed = _mistyped(word, chance)
+        text = text[:start] + typed + text[end:]
     return text
 
 

@@ -40,6 +40,7 @@ class Choice(BaseModel):
         None, description="cut the stored texts anew, in memory; null: search the collection as it is"
     )
     strategy: str | None = Field(None, description="answer with it, and judge the answers; null: judge the search")
+    stress: Literal["typos", "paraphrase"] | None = Field(None, description="ask the questions worse")
 
 
 class Grid(BaseModel):
@@ -52,6 +53,7 @@ class Grid(BaseModel):
     rerank: list[bool] = [False]
     chunkers: list[Literal["fixed", "sentence", "semantic", "parent-child"] | None] = [None]
     strategies: list[str] = Field([], description="a grid of answering; leave out the others")
+    stress: list[Literal["typos", "paraphrase"] | None] = [None]
 
 
 class Start(BaseModel):

@@ -123,6 +123,12 @@ def qa(
     pool: Annotated[bool, typer.Option("--pool", help="Answer from all lines' contexts together.")] = False,
     strategy: Annotated[StrategyChoice | None, typer.Option("--strategy", "-s", help="How answers are made.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions under way at once.")] = 1,
+    distractors: Annotated[
+        int, typer.Option("--distractors", min=0, help="Passages of other questions beside each one's own.")
+    ] = 0,
+    counter: Annotated[
+        bool, typer.Option("--counterfactual", help="Put another answer in the contexts, which is then the right one.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -139,8 +145,15 @@ def qa(
     from eval.datasets import load_qa
     from eval.qa import InCollection, OwnContexts, Pooled, check_mode
     from eval.report import qa_report
+    from eval.stress import counterfactual, with_distractors
 
     data = load_qa(dataset)
+    if (counter or distractors) and collection is not None:
+        raise typer.BadParameter("--distractors and --counterfactual change contexts: leave out --collection")
+    if counter:
+        data = counterfactual(data)
+    if distractors:
+        data = with_distractors(data, distractors)
     mode: QaMode = OwnContexts()
     if collection is not None:
         mode = InCollection(name=collection)

@@ -64,7 +64,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--grid",
-            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, or strategy: every combination. May be repeated.",
+            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, stress, or strategy. May be repeated.",
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Ask what nobody has approved, too.")] = False,
@@ -122,6 +122,7 @@ _AXES = {
     "rerank": "rerank",
     "chunker": "chunkers",
     "strategy": "strategies",
+    "stress": "stress",
 }
 
 

@@ -19,6 +19,7 @@ RETRIEVER_WORDS = {
 }
 AS_IT_IS = "as they are"
 CHUNKERS = (AS_IT_IS, "fixed", "sentence", "semantic", "parent-child")
+_STRESS = {"as they are": None, "with typos": "typos", "paraphrased": "paraphrase"}
 _FUSIONS = ("convex", "rrf")
 _SEARCH, _ANSWER = "How passages are found", "How answers are given"
 _TWO, _MANY = "Two ways", "Many (a grid)"
@@ -87,12 +88,14 @@ def _grid(searches: bool) -> dict[str, list[Any]]:
         "Passages", CHUNKERS, default=[AS_IT_IS], format_func=_passages_text, key="eval-grid-chunkers"
     )
     rerank = st.multiselect("Reranked", ("no", "yes"), default=["no"], key="eval-grid-rerank")
+    stress = st.multiselect("Questions", _STRESS, default=["as they are"], key="eval-grid-stress")
     look.muted("Every combination is measured. What was measured before is not measured again.")
     return {
         "retrievers": retrievers or [None],
         "fusions": fusions or [None],
         "chunkers": [_chunker(c) for c in chunkers] or [None],
         "rerank": [r == "yes" for r in rerank] or [False],
+        "stress": [_STRESS[s] for s in stress] or [None],
     }
 
 

@@ -7,14 +7,23 @@ import pytest
 from core.errors import InvalidRequest
 from eval.contamination import contamination
 
-LONG = "which of the two old bridges over the river was built by master odo harrow in that year"  # 18 words, 11 runs of 8
+LONG = (
+    "which of the two old bridges over the river was built by master odo harrow in that year"  # 18 words, 11 runs of 8
+)
 
 
 def test_a_question_that_was_copied_is_found_and_one_that_shares_words_is_not() -> None:
     found = contamination(
-        {"copied": LONG, "own": "how many silver coins does the keeper of the gate take from those who cross in winter"},
         {
-            "train": [("t1", "nothing"), ("t2", f"Q: {LONG.upper()}?!"), ("t3", "the keeper of the gate and the river")],
+            "copied": LONG,
+            "own": "how many silver coins does the keeper of the gate take from those who cross in winter",
+        },
+        {
+            "train": [
+                ("t1", "nothing"),
+                ("t2", f"Q: {LONG.upper()}?!"),
+                ("t3", "the keeper of the gate and the river"),
+            ],
             "other": [("o", "the two old bridges")],
         },
     )
@@ -32,7 +41,8 @@ def test_half_of_the_runs_may_come_from_several_texts() -> None:
 
 def test_a_question_shorter_than_a_run_counts_whole_and_a_very_short_one_cannot_be_told() -> None:
     found = contamination(
-        {"short": "who built the old bridge", "tiny": "what is x"}, {"s": [("a", "Who built the old bridge? What is x?")]}
+        {"short": "who built the old bridge", "tiny": "what is x"},
+        {"s": [("a", "Who built the old bridge? What is x?")]},
     )
     assert found.n_short == 1 and [o.question_id for o in found.found] == ["short"]
     with pytest.raises(InvalidRequest):
