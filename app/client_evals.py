@@ -55,6 +55,42 @@ class EvalCalls(Line):
         body = {"set_id": set_id, "configurations": [dict(c) for c in configurations], "which": which, "split": split}
         return self._json("POST", "/v1/evals", json=body)
 
+    def start_grid(
+        self, set_id: str, grid: Mapping[str, Any], *, which: str = "approved", split: str = "all"
+    ) -> dict[str, Any]:
+        """Every combination of ``retrievers``, ``fusions``, ``rerank`` and ``chunkers``, or of ``strategies``."""
+        body = {"set_id": set_id, "grid": dict(grid), "which": which, "split": split}
+        return self._json("POST", "/v1/evals", json=body)
+
+    def leaderboard(self, eval_id: str, metric: str | None = None) -> dict[str, Any]:
+        """The configurations of an evaluation, best first."""
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/leaderboard", params=given(metric=metric))
+
+    def set_leaderboard(self, set_id: str, *, kind: str = "retrieval", metric: str | None = None) -> dict[str, Any]:
+        """All that was measured on a set and still holds, best first."""
+        params = given(kind=kind, metric=metric)
+        return self._json("GET", f"/v1/evals/sets/{seg(set_id)}/leaderboard", params=params)
+
+    def feedback_set(self, collection: str, *, name: str = "") -> dict[str, Any]:
+        """A set of the questions whose answers got a thumb, for a person to look at."""
+        return self._json("POST", "/v1/evals/sets/from-feedback", json={"collection": collection, "name": name})
+
+    def contamination(self, set_id: str) -> dict[str, Any]:
+        """Which questions of a set stand in its collection."""
+        return self._json("GET", f"/v1/evals/sets/{seg(set_id)}/contamination")
+
+    def ballot(self, eval_id: str) -> dict[str, Any]:
+        """Two answers without names; ``ballot`` is None when there is nothing left to vote on."""
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/ballot")
+
+    def vote(self, eval_id: str, ballot: str, choice: str) -> dict[str, Any]:
+        """``choice`` is left, right or tie."""
+        return self._json("POST", f"/v1/evals/{seg(eval_id)}/votes", json={"ballot": ballot, "choice": choice})
+
+    def votes(self, eval_id: str) -> dict[str, Any]:
+        """Strengths from the votes, with intervals."""
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/votes")
+
     def evals(self, set_id: str | None = None) -> list[dict[str, Any]]:
         return cast("list[dict[str, Any]]", self._json("GET", "/v1/evals", params=given(set=set_id))["evals"])
 

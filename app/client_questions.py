@@ -161,6 +161,14 @@ class QuestionCalls(Line):
         body = given(title=title, collections=None if collections is None else list(collections), strategy=strategy)
         return cast(replies.Chat, self._json("PATCH", f"/v1/chats/{seg(chat_id)}", json=body))
 
+    def give_feedback(self, chat_id: str, message_id: str, good: bool, reason: str = "") -> dict[str, Any]:
+        """A thumb on an answer; another one takes its place."""
+        url = f"/v1/chats/{seg(chat_id)}/messages/{seg(message_id)}/feedback"
+        return self._json("PUT", url, json={"good": good, "reason": reason})
+
+    def take_feedback_back(self, chat_id: str, message_id: str) -> None:
+        self._send("DELETE", f"/v1/chats/{seg(chat_id)}/messages/{seg(message_id)}/feedback")
+
     def delete_chat(self, chat_id: str) -> None:
         self._send("DELETE", f"/v1/chats/{seg(chat_id)}")
 

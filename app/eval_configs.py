@@ -14,6 +14,7 @@ from core.errors import InvalidRequest
 from core.protocols import Retriever
 from core.types import Chunk, Hit, Principal, Where
 from eval.spans import DEPTH, FoundSpan
+from eval.stress import Stress, stressed
 from ingest.chunk.choose import ChunkerName, cut
 from ingest.language import LanguageGuesser
 from ingest.pipeline import chunk_budget
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _WIDER = 5  # children looked at per parent that is wanted
 _LOOKED_AT = 40_000  # characters, to tell a collection's language
-VERSION = 1  # of how results are measured: a change makes old ones unequal
+VERSION = 2  # of how results are measured: a change makes old ones unequal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Configuration:
     rerank: bool = False
     chunker: ChunkerName | None = None
     strategy: str | None = None
+    stress: Stress | None = None  # the questions are asked worse
 
     @property
     def kind(self) -> Literal["retrieval", "qa"]:
@@ -51,12 +53,17 @@ class Configuration:
 
     def label(self) -> str:
         """ "bm25", "hybrid rrf, reranked, parent-child", "answers by extract"."""
+        stress = [f"with {self.stress}" if self.stress == "typos" else "paraphrased"] if self.stress else []
         if self.strategy is not None:
-            return f"answers by {self.strategy}"
+            return ", ".join([f"answers by {self.strategy}", *stress])
         parts = [" ".join(p for p in (self.retriever or "as set", self.fusion) if p)]
         parts += ["reranked"] if self.rerank else []
         parts += [self.chunker] if self.chunker else []
-        return ", ".join(parts)
+        return ", ".join(parts + stress)
+
+    def asked(self, question: str) -> str:
+        """The question as this configuration asks it."""
+        return question if self.stress is None else stressed(question, self.stress)
 
     def check(self) -> None:
         """Raises InvalidRequest for what does not go together."""

@@ -17,6 +17,7 @@ from core.types import Principal
 from core.wording import plural
 from eval.compare import Comparison, compare_runs
 from eval.saved import SavedRun
+from eval.slices import Question, slices
 from eval.statistics import bootstrap_means, percentile_interval
 
 Rows = Mapping[str, Mapping[str, Any]]  # question_id → row
@@ -48,6 +49,7 @@ class EvalResult:
             **self.run.to_json(),
             "set": self.of.to_json(),
             "configurations": [_summary(m) for m in self.measured],
+            "slices": _slices(self),
             "questions": [
                 {
                     **{k: v for k, v in q.to_json().items() if k not in ("approved",)},
@@ -103,6 +105,28 @@ def _saved(result: EvalResult, index: int) -> SavedRun:
     )
 
 
+def _slices(result: EvalResult) -> list[dict[str, Any]]:
+    """Means of the first metric by kind, length, document, and words that the passage has."""
+    metrics = [m.metrics[0] for m in result.measured if m.metrics]
+    if not metrics or len(metrics) < len(result.measured):
+        return []
+    values = [
+        {q: row["metrics"][metrics[0]] for q, row in m.rows.items() if row["metrics"].get(metrics[0]) is not None}
+        for m in result.measured
+    ]
+    first = result.measured[0].rows
+    questions = {
+        q.question_id: Question(
+            kind=q.kind,
+            document=q.gold[0].title if q.gold else "",
+            text=q.question,
+            overlap=first.get(q.question_id, {}).get("overlap"),
+        )
+        for q in result.questions
+    }
+    return [{**s, "metric": metrics[0]} for s in slices(questions, values)]
+
+
 def _summary(measured: Measured) -> dict[str, Any]:
     rows = list(measured.rows.values())
     read = [sum(f["end"] - f["start"] for f in row["found"]) for row in rows]
@@ -113,6 +137,8 @@ def _summary(measured: Measured) -> dict[str, Any]:
         "metrics": {name: _mean(rows, name) for name in measured.metrics},
         "recall_curve": _recall_curve(rows) if measured.configuration.kind == "retrieval" else None,
         "seconds_per_question": fmean(row["seconds"] for row in rows) if rows else None,
+        "seconds_per_question_p95": float(np.percentile([row["seconds"] for row in rows], 95)) if rows else None,
+        "tokens_per_question": fmean(sum(row.get("tokens", (0, 0))) for row in rows) if rows else None,
         "characters_read": fmean(read) if read else None,
         **measured.facts,
     }

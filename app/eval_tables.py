@@ -59,6 +59,18 @@ evals = Table(
     Column("ended_at", String),
 )
 
+eval_votes = Table(
+    "eval_votes",
+    metadata,
+    Column("eval_id", String, ForeignKey("evals.eval_id", ondelete="CASCADE"), primary_key=True),
+    Column("question_id", String, primary_key=True),
+    Column("a", Integer, primary_key=True),  # configurations, counted from 0; a < b
+    Column("b", Integer, primary_key=True),
+    Column("user_id", String, ForeignKey("users.user_id"), primary_key=True),
+    Column("choice", String, nullable=False),  # "a", "b" or "tie"
+    Column("created_at", String, nullable=False),
+)
+
 eval_results = Table(
     "eval_results",
     metadata,

@@ -25,7 +25,9 @@ from core.events import RunDone, RunFailed
 from core.ids import new_id
 from core.types import Principal, Sample, Where
 from eval.datasets import QaDataset
+from eval.metrics.context import context_precision
 from eval.qa_scores import Outcome, score_outcomes
+from eval.slices import word_overlap
 from eval.spans import FoundSpan, holds, span_metrics
 
 if TYPE_CHECKING:
@@ -154,7 +156,7 @@ class _Running:
         facts |= {"index_seconds": round(time.perf_counter() - began, 3)}
         at = 0
         while at < len(missing):
-            rows = await offload(_searched, found, missing[at:])
+            rows = await offload(_searched, self._services, self._principal, configuration, found, missing[at:])
             await offload(self._runs.keep, key, of.collection_id, rows, facts)
             at += len(rows)
             self._done += len(rows)
@@ -167,8 +169,11 @@ class _Running:
         rows: dict[str, Any] = {}
         kept_at = time.monotonic()
         for question in missing:
-            outcome = await _asked(services, self._principal, of.collection, name, question)
-            rows[question_key(question)] = await services.offload(_answered, services, name, question, outcome)
+            asked = configuration.asked(question.question)
+            outcome = await _asked(services, self._principal, of.collection, name, asked)
+            row = await services.offload(_answered, services, name, question, outcome)
+            row["overlap"] = await services.offload(_overlap, services, self._principal, question)
+            rows[question_key(question)] = row
             if time.monotonic() - kept_at > _COMMIT_EVERY_S or question is missing[-1]:
                 # An answer may quote what was purged while it was made.
                 clean = await services.offload(services.purges.clean, rows)
@@ -207,7 +212,13 @@ def _not_stale(
     return [q for q in questions if all(g.doc_id in now and g.sha256 in ("", now[g.doc_id]) for g in q.gold)]
 
 
-def _searched(found: Searcher, questions: Sequence[KeptQuestion]) -> dict[str, Any]:
+def _searched(
+    services: Services,
+    principal: Principal,
+    configuration: Configuration,
+    found: Searcher,
+    questions: Sequence[KeptQuestion],
+) -> dict[str, Any]:
     """A row for each of the first questions, as many as a second allows."""
     rows: dict[str, Any] = {}
     began = time.monotonic()
@@ -215,23 +226,29 @@ def _searched(found: Searcher, questions: Sequence[KeptQuestion]) -> dict[str, A
         if rows and time.monotonic() - began > _COMMIT_EVERY_S:
             break
         started = time.perf_counter()
-        hits = found.find(question.question)
+        hits = found.find(configuration.asked(question.question))
         seconds = time.perf_counter() - started
         rows[question_key(question)] = {
             "metrics": span_metrics([span for span, _ in hits], question.gold),
             "seconds": seconds,
+            "overlap": _overlap(services, principal, question),
             "found": [_shown(span, title, question) for span, title in hits],
         }
     return rows
+
+
+def _overlap(services: Services, principal: Principal, question: KeptQuestion) -> float | None:
+    """How many of its words stand where it is answered."""
+    spans = [g for g in question.gold if g.end]
+    texts = [services.store.get_document(principal, g.doc_id).text[g.start : g.end] for g in spans]
+    return word_overlap(question.question, "\n".join(texts)) if texts else None
 
 
 def _shown(span: FoundSpan, title: str, question: KeptQuestion) -> dict[str, Any]:
     return {**asdict(span), "title": title, "holds": any(holds(span, gold) for gold in question.gold)}
 
 
-async def _asked(
-    services: Services, principal: Principal, collection: str, strategy: str, question: KeptQuestion
-) -> Outcome:
+async def _asked(services: Services, principal: Principal, collection: str, strategy: str, question: str) -> Outcome:
     """What became of a question; a failure is an outcome, unless nothing can be asked at all."""
     made = build_strategy(strategy, services, principal, collections=[collection])
     where = Where(principal=principal, collections=(collection,))
@@ -241,7 +258,7 @@ async def _asked(
     started = time.perf_counter()
     outcome: RunDone | RunFailed | None = None
     try:
-        async for event in made.run(question.question, history=(), limits=limits, where=where, run_id=new_id("r")):
+        async for event in made.run(question, history=(), limits=limits, where=where, run_id=new_id("r")):
             if isinstance(event, RunDone | RunFailed):
                 outcome = event
     except NotReady:
@@ -266,11 +283,23 @@ def _answered(services: Services, strategy: str, question: KeptQuestion, outcome
         answerable=question.answerable,
     )
     data = QaDataset(name="", samples=(sample,), sha256="")
-    scored = score_outcomes(data, [outcome], services.verifier, strategy=strategy, mode="collection")
+    scored = score_outcomes(
+        data, [outcome], services.verifier, strategy=strategy, mode="collection", encoder=services.encoder
+    )
     answer = outcome.answer
+    metrics = dict(scored.per_query[sample.id])
+    if answer is not None and answer.hits and question.gold and question.answerable:  # the spans are known here
+        read = [FoundSpan(doc_id=h.chunk.doc_id, start=h.chunk.start, end=h.chunk.end) for h in answer.hits]
+        held = sum(any(holds(r, g) for r in read) for g in question.gold)
+        metrics |= {
+            "context_precision": context_precision([any(holds(r, g) for g in question.gold) for r in read]),
+            "context_recall": held / len(question.gold),
+        }
     return {
-        "metrics": dict(scored.per_query[sample.id]),
+        "metrics": metrics,
         "seconds": outcome.seconds,
+        "tokens": [outcome.usage.prompt_tokens, outcome.usage.completion_tokens],
+        "confidence": answer.confidence if answer is not None else None,
         "answer": answer.text if answer is not None else "",
         "abstained": outcome.abstained,
         "error": outcome.error,

@@ -387,6 +387,11 @@ class Answer(TypedDict):
     seconds: float
 
 
+class Thumb(TypedDict):
+    good: bool
+    reason: str
+
+
 class Message(TypedDict):
     """``answer`` is None for a question, and for an answer that was stopped or broke off before it was complete;
     ``problem`` says why it broke off."""
@@ -399,6 +404,7 @@ class Message(TypedDict):
     partial: bool
     run_id: NotRequired[str | None]
     problem: NotRequired[str]
+    feedback: NotRequired[Thumb | None]
 
 
 class Chat(TypedDict):

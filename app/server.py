@@ -27,7 +27,9 @@ from app.chats import Chats
 from app.datadir import DataDirLock, ServerAddress, announce_server, withdraw_server
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
+from app.eval_votes import EvalVotes
 from app.evaluating import Evaluating
+from app.feedback import Feedback
 from app.loading import load_models
 from app.parent import die_with_parent
 from app.reindexing import Reindexing
@@ -69,16 +71,19 @@ def open_services(settings: Settings) -> Iterator[Services]:
     eval_runs = EvalRuns(database)
     eval_runs.requeue_interrupted()
     models = Models()
+    chats = Chats(database)
     services = Services(
         settings=settings,
         database=database,
         store=store,
         ledger=ledger,
-        chats=Chats(database),
+        chats=chats,
         traces=Traces(database),
         calibrations=Calibrations(database),
         eval_sets=EvalSets(database),
         eval_runs=eval_runs,
+        eval_votes=EvalVotes(database),
+        feedback=Feedback(database, chats),
         evaluating=Evaluating(),
         offload=Offload(OFFLOAD_THREADS),
         runs=Runs(),

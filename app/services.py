@@ -13,6 +13,8 @@ from app.calibrations import Calibrations
 from app.chats import Chats
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
+from app.eval_votes import EvalVotes
+from app.feedback import Feedback
 from app.pipelines import Encoders
 from app.publishing import Publisher
 from app.reindexing import Reindexing
@@ -79,6 +81,8 @@ class Services:
     calibrations: Calibrations
     eval_sets: EvalSets
     eval_runs: EvalRuns
+    eval_votes: EvalVotes
+    feedback: Feedback
     evaluating: Evaluating
     offload: Offload
     runs: Runs

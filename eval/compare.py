@@ -27,6 +27,8 @@ from eval.statistics import (
 )
 
 LOWER_IS_BETTER = frozenset({"wrong"})
+# Compared only where somebody names them: they move together with f1 or recall, and every further test costs the others power.
+BESIDE = frozenset({"squad2_em", "squad2_f1", "rouge_l", "bleu", "bertscore", "context_precision", "context_recall"})
 # Below this many questions no interval keeps its word (see docs/decisions/0073).
 FEW_QUESTIONS = 20
 
@@ -126,7 +128,7 @@ def compare_runs(
 
     Args:
         a, b: from ``eval.saved.load_run``.
-        metrics: which; by default all that both runs have, in A's order.
+        metrics: which; by default all that both runs have and that are not ``BESIDE`` others, in A's order.
         intersect: with different questions, compare those that both have instead of raising.
         alpha: a Holm-corrected p below it counts as evidence.
         stated_difference: ``questions_for_stated`` is reckoned for it.
@@ -244,7 +246,7 @@ def _shared_metrics(a: SavedRun, b: SavedRun, asked: Sequence[str]) -> tuple[str
             f"the runs share no metric: {a.path} has {', '.join(a.metrics)}; {b.path} has {', '.join(b.metrics)}",
             code="no-shared-metric",
         )
-    return tuple(asked) or shared
+    return tuple(asked) or tuple(name for name in shared if name not in BESIDE) or shared
 
 
 def _count(ids: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-_COLOURS = ("#2563a8", "#c2571a", "#2e7d4f", "#8a3fa0", "#8c6d1f", "#b03a5b")
-_WIDTH, _HEIGHT = 640, 260
+from eval.plots import curves, legend, mean_text, pareto, plane, reliability, waterfall, whiskers
+
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --mute: #5c6675; --line: #d5dae2; --paper: #fff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --mute: #9aa4b2; --line: #3a4350; --paper: #14181e; } }
@@ -25,9 +25,15 @@ code { font-size: .8rem; overflow-wrap: anywhere } .said { padding: .6rem .9rem;
 """
 
 
-def html_report(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> str:
-    """The page."""
+def html_report(
+    result: Mapping[str, Any],
+    comparisons: Sequence[Mapping[str, Any]],
+    board: Mapping[str, Any] | None = None,
+    seen: Mapping[str, Any] | None = None,
+) -> str:
+    """The page; ``board`` is the leaderboard of its configurations, ``seen`` what questions share with the collection."""
     configurations = result["configurations"]
+    labels = [c["label"] for c in configurations]
     of = result["set"]
     parts = [
         f"<h1>{escape(of['name'])}: {escape(' against '.join(c['label'] for c in configurations))}</h1>",
@@ -35,13 +41,30 @@ def html_report(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, An
         f"{escape(result['created_at'])}; {escape(result['state'])}.</p>",
         "<h2>Means, with 95 % intervals</h2>",
         _means(configurations),
-        _whiskers(configurations),
+        whiskers({name: [c["metrics"].get(name) for c in configurations] for name in _metrics(configurations)}),
+        legend(labels),
     ]
+    if board is not None and len(board["places"]) > 1:
+        parts += [f"<h2>Leaderboard by {escape(board['metric'])}</h2>", _board(board["places"]), _pareto(board)]
     if any(c.get("recall_curve") for c in configurations):
-        parts += ["<h2>Found among the first k passages</h2>", _curve(configurations)]
+        shown = [c.get("recall_curve") for c in configurations]
+        parts += ["<h2>Found among the first k passages</h2>"]
+        parts += [curves(shown, "share of the questions answered among the first k"), legend(labels)]
+    if (metric := _first(configurations)) and len(configurations) > 1:
+        steps = [(c["label"], c["metrics"][metric]["mean"]) for c in configurations]
+        parts += [f"<h2>From one to the next, by {escape(metric)}</h2>", waterfall(steps)]
+    if result.get("slices"):
+        parts += ["<h2>By slice</h2>", _slices(result["slices"], labels)]
+    parts += _sureness(result)
     for comparison in comparisons:
         parts.append(_comparison(comparison))
-    parts += ["<h2>Questions</h2>", _questions(result), "<h2>How it was measured</h2>", _origin(result, comparisons)]
+    parts += [
+        "<h2>Questions</h2>",
+        _questions(result),
+        _seen(seen),
+        "<h2>How it was measured</h2>",
+        _origin(result, comparisons),
+    ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -51,14 +74,6 @@ def html_report(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, An
 
 def _metrics(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for c in configurations for name in c["metrics"]))
-
-
-def mean_text(mean: Mapping[str, Any] | None) -> str:
-    """ "0.812 [0.741, 0.873]"."""
-    if mean is None or mean["mean"] is None:
-        return "–"
-    interval = "" if mean["ci_low"] is None else f" [{mean['ci_low']:.3f}, {mean['ci_high']:.3f}]"
-    return f"{mean['mean']:.3f}{interval}"
 
 
 def _means(configurations: Sequence[Mapping[str, Any]]) -> str:
@@ -76,74 +91,36 @@ def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
-def _whiskers(configurations: Sequence[Mapping[str, Any]]) -> str:
-    """A row per metric and configuration: the mean as a dot, its interval as a line, on a scale from 0 to 1."""
-    names = _metrics(configurations)
-    step, left = 18, 190
-    height = 24 + sum(step * len(configurations) + 12 for _ in names)
-    marks, y = [], 10
-    for name in names:
-        marks.append(f'<text x="4" y="{y + 12}" font-weight="600">{escape(name)}</text>')
-        for i, c in enumerate(configurations):
-            mean = c["metrics"].get(name)
-            y += step
-            if mean is None or mean["mean"] is None:
-                continue
-            colour = _COLOURS[i % len(_COLOURS)]
-            at = _x(mean["mean"], left)
-            if mean["ci_low"] is not None:
-                low, high = _x(mean["ci_low"], left), _x(mean["ci_high"], left)
-                marks.append(f'<path d="M{low:.1f} {y}H{high:.1f}" stroke="{colour}" stroke-width="2"/>')
-            marks.append(
-                f'<circle cx="{at:.1f}" cy="{y}" r="4" fill="{colour}"><title>{mean_text(mean)}</title></circle>'
-            )
-        y += 12
-    scale = "".join(
-        f'<path d="M{_x(v, left):.1f} 6V{height - 18}" stroke="var(--line)"/>'
-        f'<text x="{_x(v, left) - 8:.1f}" y="{height - 4}">{v:g}</text>'
-        for v in (0, 0.25, 0.5, 0.75, 1)
+def _first(configurations: Sequence[Mapping[str, Any]]) -> str | None:
+    """The first metric, if every configuration has it."""
+    for name in _metrics(configurations):
+        if all(c["metrics"].get(name, {}).get("mean") is not None for c in configurations):
+            return name
+    return None
+
+
+def _board(places: Sequence[Mapping[str, Any]]) -> str:
+    rows = "".join(
+        f"<tr><td>{i}. {escape(p['label'])}</td><td>{mean_text(p)}</td><td>{_number(p['seconds'], 4)}</td>"
+        f"<td>{told_apart(p)}</td><td>{'yes' if p['on_front'] else ''}</td></tr>"
+        for i, p in enumerate(places, start=1)
     )
-    return _svg(height, scale + "".join(marks), "means and intervals") + _legend(configurations)
-
-
-def _x(value: float, left: int) -> float:
-    return left + value * (_WIDTH - left - 20)
-
-
-def _curve(configurations: Sequence[Mapping[str, Any]]) -> str:
-    left, top, bottom = 44, 10, _HEIGHT - 26
-
-    def x(k: int) -> float:
-        return left + (k - 1) / 9 * (_WIDTH - left - 16)
-
-    def y(share: float) -> float:
-        return bottom - share * (bottom - top)
-
-    drawn = [
-        f'<path d="M{left} {y(v):.1f}H{_WIDTH - 16}" stroke="var(--line)"/>'
-        f'<text x="6" y="{y(v) + 4:.1f}">{v:.0%}</text>'
-        for v in (0, 0.25, 0.5, 0.75, 1)
-    ]
-    drawn += [f'<text x="{x(k) - 4:.1f}" y="{_HEIGHT - 6}">{k}</text>' for k in range(1, 11)]
-    for i, c in enumerate(configurations):
-        if not c.get("recall_curve"):
-            continue
-        points = " ".join(f"{x(k):.1f},{y(share):.1f}" for k, share in enumerate(c["recall_curve"], start=1))
-        colour = _COLOURS[i % len(_COLOURS)]
-        drawn.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-    return _svg(_HEIGHT, "".join(drawn), "share of the questions answered among the first k") + _legend(configurations)
-
-
-def _svg(height: int, inside: str, label: str) -> str:
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label)}">{inside}</svg>'
-
-
-def _legend(configurations: Sequence[Mapping[str, Any]]) -> str:
-    shown = (
-        f'<span style="color:{_COLOURS[i % len(_COLOURS)]}">●</span> {escape(c["label"])}'
-        for i, c in enumerate(configurations)
+    return (
+        '<div class="scroll"><table><tr><th>configuration</th><th>mean</th><th>s / question</th><th>against the first'
+        f"</th><th>nobody better and as fast</th></tr>{rows}</table></div>"
     )
-    return f'<p class="mute">{" &nbsp; ".join(shown)}</p>'
+
+
+def told_apart(place: Mapping[str, Any]) -> str:
+    """ "worse, p 0.003", or that the data do not tell."""
+    if place["p_holm"] is None:
+        return "–"
+    return "not told apart" if place["tied"] else f"worse, p {place['p_holm']:.3g} (Holm)"
+
+
+def _pareto(board: Mapping[str, Any]) -> str:
+    points = [(p["label"], p["seconds"], p["mean"]) for p in board["places"]]
+    return pareto(points, [i for i, p in enumerate(board["places"]) if p["on_front"]], board["metric"])
 
 
 def _comparison(comparison: Mapping[str, Any]) -> str:
@@ -179,6 +156,60 @@ def _questions(result: Mapping[str, Any]) -> str:
     )
 
 
+def _slices(found: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+    head = "".join(f"<th>{escape(t)}</th>" for t in (found[0]["metric"], "", "questions", *labels))
+    rows = "".join(
+        f"<tr><td>{escape(s['by'])}</td><td>{escape(s['name'].lstrip('123 '))}</td><td>{s['n']}</td>"
+        f"{''.join(f'<td>{m:.3f}</td>' for m in s['means'])}</tr>"
+        for s in found
+    )
+    return f'<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _sureness(result: Mapping[str, Any]) -> list[str]:
+    """Risk–coverage and reliability of configurations that say how sure they are and can be wrong."""
+    risks, sure, labels = [], [], []
+    for i, c in enumerate(result["configurations"]):
+        rows = [q["results"][i] for q in result["questions"] if q["results"][i]]
+        judged = [
+            (float(r["confidence"]), bool(r["metrics"]["wrong"]))
+            for r in rows
+            if r.get("confidence") is not None and r["metrics"].get("wrong") is not None and not r.get("abstained")
+        ]
+        if len(judged) < 10:
+            continue
+        judged.sort(reverse=True)
+        wrong = 0
+        points = []
+        for n, (_, bad) in enumerate(judged, start=1):
+            wrong += bad
+            points.append((n / len(rows), wrong / n))
+        risks.append(points)
+        sure.append(reliability([s for s, _ in judged], [not bad for _, bad in judged]))
+        labels.append(c["label"])
+    if not risks:
+        return []
+    return [
+        "<h2>Wrong among the surest answers (risk and coverage)</h2>",
+        plane(risks, "share of the questions that is answered", "risk over coverage"),
+        legend(labels),
+        "<h2>Right at each confidence (reliability)</h2>",
+        plane(sure, "confidence", "share that is right over confidence", diagonal=True),
+        legend(labels),
+    ]
+
+
+def _seen(seen: Mapping[str, Any] | None) -> str:
+    if seen is None:
+        return ""
+    return "".join(
+        f'<p class="mute">{s["contaminated"]:,} of {seen["n_questions"]:,} questions share half or more of their runs of '
+        f"{seen['n']} words with the collection, word for word; {seen['n_short']:,} are too short to tell. Searching by words "
+        "finds such questions easily.</p>"
+        for s in seen["sources"]
+    )
+
+
 def _origin(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> str:
     origin = ", ".join(f"{k} {v}" for k, v in result["set"]["origin"].items() if isinstance(v, str | int | float))
     rows = [
@@ -186,7 +217,7 @@ def _origin(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]])
         ("SHA-256 of the questions", result["questions_sha256"]),
         ("evaluation", result["eval_id"]),
     ]
-    chosen = ("retriever", "fusion", "rerank", "chunker", "strategy", "passages", "index_seconds")
+    chosen = ("retriever", "fusion", "rerank", "chunker", "strategy", "stress", "passages", "index_seconds")
     for c in result["configurations"]:
         said = ", ".join(f"{k} {c[k]}" for k in chosen if c.get(k) not in (None, False))
         rows.append((c["label"], f"{said}; {c['key']}"))

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from core.errors import InvalidRequest, OpenbookError
 from core.offload import Offload
-from core.protocols import Verifier
+from core.protocols import Encoder, Verifier
 from core.types import Answer, Sample, Trace
 from eval.datasets import QaDataset
 from eval.progress import Progress, silent
@@ -70,6 +70,7 @@ async def run_qa(
     settings_hash: str = "",
     needs_contexts: bool = True,
     concurrency: int = 1,
+    encoder: Encoder | None = None,
     progress: Progress = silent,
 ) -> QaResult:
     """Answers every question, then scores the answers.
@@ -86,6 +87,7 @@ async def run_qa(
         needs_contexts: False for a strategy that reads no documents, so that questions without any will do.
         concurrency: questions that may be under way at once. Above 1 the seconds per question are not those of an
             idle machine.
+        encoder: for BERTScore; without one there is none.
         progress: called with ("answering", done, n), then ("checking", done, n).
 
     Raises:
@@ -106,6 +108,7 @@ async def run_qa(
         strategy=strategy,
         mode=_named(mode),
         settings_hash=settings_hash,
+        encoder=encoder,
         progress=progress,
     )
 

@@ -15,19 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from core.protocols import Verifier
+from core.protocols import Encoder, Verifier
 from core.text import sentence_spans
 from core.types import Answer, Sample, Score, Usage, Verdict
 from eval.datasets import QaDataset
 from eval.metrics.alce import CitedSentence, citation_precision, citation_recall
+from eval.metrics.context import context_scores
 from eval.metrics.squad import best_over_golds, contains, exact_match, f1
 from eval.progress import Progress, silent
+from eval.similarity import SIMILARITIES, similarity_scores
 
-# What is kept per question and compared. SQuAD 2.0's two are left out: they would be tested beside em and f1, of which
-# they are a mixture with abstention, and every further test costs the others power.
-COMPARED = frozenset(
-    {"em", "f1", "contains", "answered", "wrong", "citation_precision", "citation_recall", "faithfulness"}
-)
+CONTEXTS = ("context_precision", "context_recall")
 _MARKER = re.compile(r"\s*\[(\d{1,4})\]")
 
 
@@ -72,6 +70,8 @@ class QaResult:
     citation_recall, citation_precision: ALCE, per answered question, then the mean.
     faithfulness: claims supported by what was retrieved and cited, over claims, all answers pooled; sentences that are no
         claim, and verdicts that could not be made (``n_unverified``), are in neither.
+    rouge_l, bleu, bertscore: like f1, by other likenesses (eval/metrics); bertscore only where an encoder was given.
+    context_precision, context_recall: of what the answer was read from (eval/metrics/context.py).
     """
 
     dataset: str
@@ -135,9 +135,10 @@ def score_outcomes(
     strategy: str,
     mode: str,
     settings_hash: str = "",
+    encoder: Encoder | None = None,
     progress: Progress = silent,
 ) -> QaResult:
-    """Scores one outcome per sample of ``dataset``, in the same order."""
+    """Scores one outcome per sample of ``dataset``, in the same order; ``encoder`` is for BERTScore."""
     samples = dataset.samples
     checker = _Checker(verifier)
     scores: list[list[Score]] = []
@@ -148,7 +149,14 @@ def score_outcomes(
         faithful = _faithful(outcome, checker)
         supported += sum(faithful)
         claims += len(faithful)
-        scores.append([*_answer_scores(sample, outcome), *_citation_scores(sample, outcome, checker, faithful)])
+        scores.append(
+            [
+                *_answer_scores(sample, outcome),
+                *_citation_scores(sample, outcome, checker, faithful),
+                *similarity_scores(sample, outcome, encoder),
+                *_context_scores(sample, outcome, by_ids=mode.startswith("collection")),
+            ]
+        )
     progress("checking", len(samples), len(samples))
 
     def mean(metric: str) -> float | None:
@@ -169,6 +177,7 @@ def score_outcomes(
         "faithfulness": _share(supported, claims),
         "squad2_em": mean("squad2_em"),
         "squad2_f1": mean("squad2_f1"),
+        **{name: mean(name) for name in (*SIMILARITIES, *CONTEXTS)},
     }
     seconds = [outcome.seconds for outcome in outcomes]
     return QaResult(
@@ -233,6 +242,17 @@ def _answer_scores(sample: Sample, outcome: Outcome) -> list[Score]:
         else:
             found.append(score(metric=f"squad2_{name}", value=float(outcome.abstained)))
     return found
+
+
+def _context_scores(sample: Sample, outcome: Outcome, *, by_ids: bool) -> list[Score]:
+    if outcome.answer is None:
+        found: tuple[float | None, float | None, str] = (None, None, "failed")
+    else:
+        found = context_scores(sample, outcome.answer, by_ids=by_ids)
+    return [
+        Score(metric=name, sample_id=sample.id, value=value, reason=found[2])
+        for name, value in zip(CONTEXTS, found[:2], strict=True)
+    ]
 
 
 def _citation_scores(sample: Sample, outcome: Outcome, checker: _Checker, faithful: Sequence[bool]) -> list[Score]:

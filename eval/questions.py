@@ -19,7 +19,7 @@ from typing import Literal
 
 from core.text import fold, sentence_spans, words
 
-QuestionKind = Literal["cloze", "heading", "unanswerable", "uploaded"]
+QuestionKind = Literal["cloze", "heading", "unanswerable", "uploaded", "multi-hop", "liked", "disliked"]
 Split = Literal["dev", "test"]
 Worth = Literal["yes", "later", "no"]
 

@@ -87,6 +87,11 @@ def qa_report(result: QaResult, *, style: Style = "plain") -> str:
         "citation_precision": "citations that count",
         "citation_recall": "sentences supported by what they cite",
         "faithfulness": "claims supported by what was retrieved",
+        "rouge_l": "longest common subsequence with a gold answer",
+        "bleu": "sentence BLEU against the gold answers",
+        "bertscore": "BERTScore F1 by the packaged encoder",
+        "context_precision": "relevant passages stand first among those read",
+        "context_recall": "what answers stands in what was read",
     }
     rows = [(name, _share(result.metrics[name]), meaning) for name, meaning in said.items()]
     lines = [
@@ -96,7 +101,8 @@ def qa_report(result: QaResult, *, style: Style = "plain") -> str:
         table(("metric", "value", "meaning"), rows, style=style, left=(0, 2)),
         "",
         f"{result.seconds_per_question:.2f} s per question (95 % within {result.seconds_per_question_p95:.2f} s); "
-        f"{result.n_claims:,} claims checked",
+        f"{result.n_claims:,} claims checked; {result.usage.prompt_tokens:,} tokens read and "
+        f"{result.usage.completion_tokens:,} written by a language model",
     ]
     if result.n_unverified:
         lines.append(f"{result.n_unverified:,} sentences could not be checked and are in no number")

@@ -13,6 +13,7 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.api.search import Collections
 from app.api.sse import EventStream
 from app.asking import begin
+from app.feedback import Thumb
 from app.query_sides import QueryOptions
 from app.runs import Run
 from app.shapes import answer_json, chat_json, message_json
@@ -35,6 +36,13 @@ class ChatChange(BaseModel):
     title: str | None = Field(None, min_length=1, max_length=200)
     collections: list[str] | None = None
     strategy: str | None = None
+
+
+class NewFeedback(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    good: bool
+    reason: str = Field("", max_length=2000, description="what was good or wrong, in the person's words")
 
 
 class NewMessage(BaseModel):
@@ -68,7 +76,36 @@ async def list_chats(services: ServicesHere, principal: PrincipalHere) -> dict[s
 async def get_chat(chat_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     chat = await services.offload(services.chats.get, principal, chat_id)
     messages = await services.offload(services.chats.messages, principal, chat_id)
-    return {**chat_json(chat), "messages": [message_json(m) for m in messages]}
+    thumbs = await services.offload(services.feedback.of, principal, [m.message_id for m in messages])
+    return {
+        **chat_json(chat),
+        "messages": [{**message_json(m), "feedback": _thumb(thumbs.get(m.message_id))} for m in messages],
+    }
+
+
+@router.put("/{chat_id}/messages/{message_id}/feedback")
+async def give_feedback(
+    chat_id: str, message_id: str, body: NewFeedback, services: ServicesHere, principal: PrincipalHere
+) -> dict[str, Any]:
+    """A thumb on an answer. It counts once per person: another one takes its place."""
+
+    def give() -> dict[str, Any] | None:
+        return _thumb(services.feedback.give(principal, chat_id, message_id, body.good, body.reason))
+
+    return await services.offload(give) or {}
+
+
+@router.delete("/{chat_id}/messages/{message_id}/feedback", status_code=204)
+async def take_feedback_back(
+    chat_id: str, message_id: str, services: ServicesHere, principal: PrincipalHere
+) -> Response:
+    await services.offload(services.chats.get, principal, chat_id)
+    await services.offload(services.feedback.take_back, principal, message_id)
+    return Response(status_code=204)
+
+
+def _thumb(found: Thumb | None) -> dict[str, Any] | None:
+    return None if found is None else {"good": found.good, "reason": found.reason}
 
 
 @router.patch("/{chat_id}")

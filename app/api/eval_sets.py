@@ -9,8 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from app.api.guard import PrincipalHere, ServicesHere
+from app.eval_configs import all_documents
+from app.eval_contamination import contamination_of_set
+from app.eval_leaderboard import board_of_set
 from app.question_making import imported_questions, questions_of
 from app.services import Services
+from core.errors import InvalidRequest
 from core.types import Principal
 from eval.mapped import read_table
 
@@ -41,6 +45,13 @@ class ImportSet(BaseModel):
         description="question, answers, document → column; null: nothing is kept, and the columns are said",
         examples=[{"question": "Question", "answers": "Answer", "document": "File"}],
     )
+
+
+class FeedbackSet(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    collection: str
+    name: str = Field("", max_length=200)
 
 
 class Decision(BaseModel):
@@ -81,6 +92,24 @@ async def import_(body: ImportSet, services: ServicesHere, principal: PrincipalH
     return await services.offload(work)
 
 
+@router.post("/from-feedback", status_code=201)
+async def from_feedback(body: FeedbackSet, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Makes a set of the questions whose answers you gave a thumb in the chat, each once. Nobody has approved them yet."""
+
+    def work() -> dict[str, Any]:
+        infos = all_documents(services, principal, body.collection)
+        questions = services.feedback.candidates(principal, body.collection, infos)
+        if not questions:
+            raise InvalidRequest(
+                f"no answer from {body.collection!r} has a thumb of yours: give some in the chat", code="no-questions"
+            )
+        name = body.name or f"{body.collection}, from thumbs"
+        made = services.eval_sets.add(principal, body.collection, name, questions, {"made": "from thumbs"})
+        return _whole(services, principal, made.set_id)
+
+    return await services.offload(work)
+
+
 @router.get("")
 async def list_sets(
     services: ServicesHere, principal: PrincipalHere, collection: Annotated[str | None, Query()] = None
@@ -94,6 +123,24 @@ async def list_sets(
 async def get_set(set_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     """With its questions, in order."""
     return await services.offload(_whole, services, principal, set_id)
+
+
+@router.get("/{set_id}/leaderboard")
+async def get_leaderboard(
+    set_id: str,
+    services: ServicesHere,
+    principal: PrincipalHere,
+    kind: Annotated[Literal["retrieval", "qa"], Query()] = "retrieval",
+    metric: Annotated[str | None, Query()] = None,
+) -> dict[str, Any]:
+    """All that was measured on this set, by whichever evaluation, with the documents and settings of now."""
+    return await services.offload(board_of_set, services, principal, set_id, kind, metric)
+
+
+@router.get("/{set_id}/contamination")
+async def get_contamination(set_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Which questions of the set stand, by half of their runs of 8 words, in the collection that they are asked of."""
+    return await services.offload(contamination_of_set, services, principal, set_id)
 
 
 @router.post("/{set_id}/decide")

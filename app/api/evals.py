@@ -13,6 +13,9 @@ from starlette.responses import HTMLResponse, Response
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
 from app.eval_configs import Configuration
+from app.eval_contamination import contamination_of_set
+from app.eval_grid import grid
+from app.eval_leaderboard import board_of
 from app.eval_results import compare, read_result
 from app.eval_runs import FINAL, EvalRun
 from app.services import Services
@@ -23,7 +26,7 @@ from eval.html_report import html_report
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"])
 
-MAX_CONFIGURATIONS = 12
+MAX_CONFIGURATIONS = 64
 _POLL_S = 0.5
 
 
@@ -37,21 +40,53 @@ class Choice(BaseModel):
         None, description="cut the stored texts anew, in memory; null: search the collection as it is"
     )
     strategy: str | None = Field(None, description="answer with it, and judge the answers; null: judge the search")
+    stress: Literal["typos", "paraphrase"] | None = Field(None, description="ask the questions worse")
+
+
+class Grid(BaseModel):
+    """Every combination; null in a list is "as the collection and the settings say"."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    retrievers: list[Literal["bm25", "tfidf", "dense", "late", "hybrid"] | None] = [None]
+    fusions: list[Literal["convex", "rrf"] | None] = [None]
+    rerank: list[bool] = [False]
+    chunkers: list[Literal["fixed", "sentence", "semantic", "parent-child"] | None] = [None]
+    strategies: list[str] = Field([], description="a grid of answering; leave out the others")
+    stress: list[Literal["typos", "paraphrase"] | None] = [None]
 
 
 class Start(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     set_id: str
-    configurations: list[Choice] = Field(min_length=1, max_length=MAX_CONFIGURATIONS)
+    configurations: list[Choice] = Field([], max_length=MAX_CONFIGURATIONS)
+    grid: Grid | None = Field(None, description="in place of configurations")
     which: Literal["approved", "not rejected"] = Field("approved", description="the questions that are asked")
     split: Literal["all", "dev", "test"] = "all"
+
+
+class CastVote(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    ballot: str
+    choice: Literal["left", "right", "tie"]
 
 
 @router.post("", status_code=202)
 async def start(body: Start, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     """Begins an evaluation. What was measured before, of the same questions and documents, is not measured again."""
-    configurations = [Configuration(**choice.model_dump()) for choice in body.configurations]
+    if bool(body.configurations) == (body.grid is not None):
+        raise InvalidRequest("give either configurations or a grid of them", code="usage")
+    if body.grid is not None:
+        configurations = grid(**body.grid.model_dump())
+    else:
+        configurations = [Configuration(**choice.model_dump()) for choice in body.configurations]
+    if len(configurations) > MAX_CONFIGURATIONS:
+        raise InvalidRequest(
+            f"{len(configurations)} configurations: {MAX_CONFIGURATIONS} are measured at once, so make two grids",
+            code="usage",
+        )
     for configuration in configurations:
         configuration.check()
     if len(set(configurations)) < len(configurations):
@@ -145,6 +180,53 @@ async def get_comparison(
     return await services.offload(read)
 
 
+@router.get("/{eval_id}/leaderboard")
+async def get_leaderboard(
+    eval_id: str, services: ServicesHere, principal: PrincipalHere, metric: Annotated[str | None, Query()] = None
+) -> dict[str, Any]:
+    """Its configurations best first, which of them the data tell from the best, and who is on the Pareto front of quality
+    against seconds. By the first metric where none is named."""
+
+    def read() -> dict[str, Any]:
+        return board_of(read_result(services.eval_runs, services.eval_sets, principal, eval_id).measured, metric)
+
+    return await services.offload(read)
+
+
+@router.get("/{eval_id}/ballot")
+async def get_ballot(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Two answers to one question, in random order and without names; `ballot` null when all that differ were voted on."""
+
+    def read() -> dict[str, Any]:
+        result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
+        return services.eval_votes.next(principal, result) or {"ballot": None}
+
+    return await services.offload(read)
+
+
+@router.post("/{eval_id}/votes", status_code=201)
+async def cast_vote(eval_id: str, body: CastVote, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Counts once per person, question and pair."""
+
+    def work() -> dict[str, Any]:
+        result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
+        services.eval_votes.vote(principal, result, body.ballot, body.choice)
+        return {"n_votes": services.eval_votes.standing(principal, result)["n_votes"]}
+
+    return await services.offload(work)
+
+
+@router.get("/{eval_id}/votes")
+async def get_votes(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Bradley–Terry strengths from the votes: the chance to be preferred to an average opponent, with 95 % intervals."""
+
+    def read() -> dict[str, Any]:
+        result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
+        return services.eval_votes.standing(principal, result)
+
+    return await services.offload(read)
+
+
 @router.get("/{eval_id}/report")
 async def get_report(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
     """One self-contained HTML page, with every configuration against the first."""
@@ -152,7 +234,9 @@ async def get_report(eval_id: str, services: ServicesHere, principal: PrincipalH
     def read() -> str:
         result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
         others = [i for i, m in enumerate(result.measured) if i and m.rows and result.measured[0].rows]
-        return html_report(result.to_json(), [compare(result, 0, i).to_json() for i in others])
+        compared = [compare(result, 0, i).to_json() for i in others]
+        seen = contamination_of_set(services, principal, result.run.set_id)
+        return html_report(result.to_json(), compared, board_of(result.measured), seen)
 
     # Nothing in it is to run or to be fetched, whatever a document or a question says.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

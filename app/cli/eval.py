@@ -12,8 +12,10 @@ import typer
 from app import wiring
 from app.cli.ask import StrategyChoice
 from app.cli.common import AsJson, DataDir, connected, print_json, told
+from app.cli.eval_contamination import contamination
 from app.cli.eval_gate import gate
-from app.cli.eval_questions import questions, run
+from app.cli.eval_grid import grid
+from app.cli.eval_questions import leaderboard, questions, run
 from app.cli.eval_toolcalls import toolcalls
 from app.cli.search import DenseOption, RerankOption, RetrieverOption, SparseOption
 from core.offload import Offload
@@ -35,6 +37,9 @@ eval_app.command("toolcalls")(toolcalls)
 eval_app.command("gate")(gate)
 eval_app.command("questions")(questions)
 eval_app.command("run")(run)
+eval_app.command("contamination")(contamination)
+eval_app.command("grid")(grid)
+eval_app.command("leaderboard")(leaderboard)
 
 
 class FusionChoice(enum.StrEnum):
@@ -118,6 +123,12 @@ def qa(
     pool: Annotated[bool, typer.Option("--pool", help="Answer from all lines' contexts together.")] = False,
     strategy: Annotated[StrategyChoice | None, typer.Option("--strategy", "-s", help="How answers are made.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions under way at once.")] = 1,
+    distractors: Annotated[
+        int, typer.Option("--distractors", min=0, help="Passages of other questions beside each one's own.")
+    ] = 0,
+    counter: Annotated[
+        bool, typer.Option("--counterfactual", help="Put another answer in the contexts, which is then the right one.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -134,8 +145,15 @@ def qa(
     from eval.datasets import load_qa
     from eval.qa import InCollection, OwnContexts, Pooled, check_mode
     from eval.report import qa_report
+    from eval.stress import counterfactual, with_distractors
 
     data = load_qa(dataset)
+    if (counter or distractors) and collection is not None:
+        raise typer.BadParameter("--distractors and --counterfactual change contexts: leave out --collection")
+    if counter:
+        data = counterfactual(data)
+    if distractors:
+        data = with_distractors(data, distractors)
     mode: QaMode = OwnContexts()
     if collection is not None:
         mode = InCollection(name=collection)
@@ -216,6 +234,7 @@ def _answered(
                 settings_hash=settings.digest(),
                 needs_contexts=strategy != StrategyChoice.closed_book,
                 concurrency=concurrency,
+                encoder=wiring.build_encoder(settings),
                 progress=progress,
             )
 

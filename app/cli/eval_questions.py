@@ -55,11 +55,18 @@ def questions(
 def run(
     set_id: Annotated[str, typer.Argument(help="As `eval questions` said it.")],
     configuration: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--config", help="retriever[:chunker][:rerank], or strategy=NAME; the first is A. May be repeated."
         ),
-    ],
+    ] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, stress, or strategy. May be repeated.",
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Ask what nobody has approved, too.")] = False,
     report: Annotated[Path | None, typer.Option("--report", dir_okay=False, help="Also write the HTML report.")] = None,
     as_json: AsJson = False,
@@ -69,9 +76,14 @@ def run(
 
     Example: openbook eval run s0123 --config bm25 --config hybrid
     """
+    if bool(configuration) == bool(axis):
+        raise typer.BadParameter("give --config once or more, or --grid, as --grid retriever=bm25,hybrid")
     which: Literal["approved", "not rejected"] = "not rejected" if everything else "approved"
     with connected(data_dir) as client:
-        begun = client.start_eval(set_id, [_configuration(c) for c in configuration], which=which)
+        if axis:
+            begun = client.start_grid(set_id, _grid(axis), which=which)
+        else:
+            begun = client.start_eval(set_id, [_configuration(c) for c in configuration or ()], which=which)
         with progress_bar("eval run") as bar, client.eval_events(begun["eval_id"]) as stream:
             for _, told in stream:
                 bar(told["progress"], told["stage"])
@@ -79,12 +91,55 @@ def run(
         if ended["state"] != "done":
             raise fail(f"the evaluation is {ended['state']}: {ended['error'] or 'it did not end'}")
         result = client.eval_result(begun["eval_id"])
-        others = range(1, len(configuration))
+        others = range(1, len(result["configurations"]))
         comparisons = [client.compare_eval(begun["eval_id"], 0, other) for other in others]
         if report is not None:
             report.write_text(client.eval_report(begun["eval_id"]), "utf-8")
-    result["comparisons"] = comparisons
+        board = client.leaderboard(begun["eval_id"])
+    result |= {"comparisons": comparisons, "leaderboard": board}
     print_json(result) if as_json else _print(result)
+
+
+def leaderboard(
+    set_id: Annotated[str, typer.Argument(help="As `eval questions` said it.")],
+    answers: Annotated[bool, typer.Option("--answers", help="Of answering, not of searching.")] = False,
+    metric: Annotated[str | None, typer.Option("--metric", "-m", help="By this one; else by the first.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """All that was measured on a set of questions, best first, with intervals and the Pareto front.
+
+    Example: openbook eval leaderboard s0123
+    """
+    with connected(data_dir) as client:
+        board = client.set_leaderboard(set_id, kind="qa" if answers else "retrieval", metric=metric)
+    print_json(board) if as_json else _print_board(board)
+
+
+_AXES = {
+    "retriever": "retrievers",
+    "fusion": "fusions",
+    "rerank": "rerank",
+    "chunker": "chunkers",
+    "strategy": "strategies",
+    "stress": "stress",
+}
+
+
+def _grid(axes: list[str]) -> dict[str, list[Any]]:
+    """ "retriever=bm25,hybrid" → {"retrievers": ["bm25", "hybrid"]}; "as-is" is null, and rerank takes yes and no."""
+    found: dict[str, list[Any]] = {}
+    for one in axes:
+        name, sign, values = one.partition("=")
+        if not sign or name not in _AXES:
+            raise typer.BadParameter(f"--grid {one}: give AXIS=A,B with one of {', '.join(_AXES)}")
+        listed: list[Any] = [None if v == "as-is" else v for v in values.split(",") if v]
+        if name == "rerank":
+            if not set(listed) <= {"yes", "no"}:
+                raise typer.BadParameter(f"--grid {one}: rerank takes yes, no, or yes,no")
+            listed = [v == "yes" for v in listed]
+        found[_AXES[name]] = listed
+    return found
 
 
 def _configuration(text: str) -> dict[str, Any]:
@@ -108,7 +163,7 @@ def _mapping(given: list[str] | None) -> dict[str, str | None]:
 
 
 def _print(result: dict[str, Any]) -> None:
-    from eval.html_report import mean_text
+    from eval.plots import mean_text
     from eval.report import table
 
     configurations = result["configurations"]
@@ -118,9 +173,33 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['n_questions']:,} questions of {result['set']['name']}, {result['reused']:,} answers known before\n"
     )
     print(table(("", *names), rows))
+    if len(configurations) > 2:
+        print()
+        _print_board(result["leaderboard"])
     for comparison in result["comparisons"]:
         print(f"\nA is {comparison['a']['label']}, B is {comparison['b']['label']}")
         for metric in comparison["metrics"]:
             print(f"  {metric['metric']}: {metric['text']}")
         for note in comparison["notes"]:
             print(f"  {note}")
+
+
+def _print_board(board: dict[str, Any]) -> None:
+    from eval.html_report import told_apart
+    from eval.plots import mean_text
+    from eval.report import table
+
+    rows = [
+        (
+            f"{i}. {p['label']}",
+            mean_text(p),
+            f"{p['seconds']:.4f}",
+            told_apart(p),
+            "yes" if p["on_front"] else "",
+        )
+        for i, p in enumerate(board["places"], start=1)
+    ]
+    print(f"by {board['metric'] or 'nothing yet'}, {board['n_questions']:,} questions\n")
+    print(table(("", "mean", "s / question", "against the first", "Pareto front"), rows))
+    for one in board.get("incomplete", []):
+        print(f"not on all of these questions, with these documents and settings: {one['label']}")

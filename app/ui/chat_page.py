@@ -21,6 +21,7 @@ from app.ui.live import LiveAnswer, Snapshot
 from app.ui.passage import Passage, from_citation, show_passage
 from app.ui.signals import heard
 from app.ui.state import choose_chat, client, current_chat_id, lives, notice, open_chat, take_notice
+from app.ui.thumbs_view import draw_thumbs
 from core.errors import OpenbookError
 
 TICK_S = 0.12  # how often a waiting script looks whether it should stop
@@ -148,6 +149,7 @@ def _draw_message(message: replies.Message, *, told_below: bool = False) -> None
     with st.chat_message("assistant", avatar=":material/auto_stories:"):
         if message["answer"] and not message["partial"]:
             draw_answer(message["answer"], _open)
+            draw_thumbs(message)
         else:
             draw_partial(message["content"], message["message_id"], "" if told_below else message.get("problem") or "")
 

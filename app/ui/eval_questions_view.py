@@ -17,6 +17,9 @@ KIND_WORDS = {
     "heading": "about a heading",
     "unanswerable": "cannot be answered",
     "uploaded": "uploaded",
+    "multi-hop": "two passages",
+    "liked": "asked in the chat, answer liked",
+    "disliked": "asked in the chat, answer disliked",
 }
 _SHOWN = 500  # characters of the passage
 _FIELDS = {"question": "Question", "answers": "Right answer", "document": "Document that answers"}
@@ -35,6 +38,11 @@ def add_questions(collection: str, *, first: bool) -> None:
             st.session_state.pop("eval-set", None)
             st.rerun()
         look.muted("They come from your documents by rule, each with the passage that answers it.")
+        if st.button("From thumbs in the chat", icon=":material/thumbs_up_down:", key="eval-thumbs"):
+            found = client().feedback_set(collection)
+            notice(f"{found['n']:,} questions come from the chat. Approve the good ones below.")
+            st.session_state.pop("eval-set", None)
+            st.rerun()
         _upload(collection)
 
 

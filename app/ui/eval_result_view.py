@@ -10,13 +10,13 @@ from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.eval_questions_view import span_text
+from app.ui.eval_votes_view import draw_votes
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.state import client
 
 POLL_S = 1.0
 PAGE = 10
 MOVING = ("queued", "running")
-_STATES = {"queued": "waits", "running": "runs", "done": "done", "failed": "failed", "cancelled": "cancelled"}
 
 
 def draw_runs(set_id: str) -> None:
@@ -38,11 +38,21 @@ def draw_runs(set_id: str) -> None:
         st.button("Go on", key="eval-resume", icon=":material/resume:", on_click=_resume, args=(eval_id,))
     if run["done"]:
         _result(eval_id)
+    if len(runs) > 1:
+        kinds = sorted({c["kind"] for r in runs for c in r["configurations"]}, reverse=True)
+        with st.expander(
+            "All that was measured on these questions", icon=":material/leaderboard:", on_change="rerun"
+        ) as all_:
+            if all_.open:
+                _everything(set_id, kinds)
 
 
 def _label(run: dict[str, Any]) -> str:
-    names = " against ".join(c["label"] for c in run["configurations"])
-    return f"{names} · {run['n_questions']:,} questions · {_STATES[run['state']]}"
+    # Whether it runs or is done is not said: a label that changes would leave the old one standing.
+    names = [c["label"] for c in run["configurations"]]
+    ways = " against ".join(names) if len(names) <= 2 else f"{len(names)} ways, {names[0]} to {names[-1]}"
+    broke = f" · {run['state']}" if run["state"] in ("failed", "cancelled") else ""
+    return f"{ways} · {run['n_questions']:,} questions{broke} · {run['created_at'][11:16]}"
 
 
 @st.fragment(run_every=POLL_S)
@@ -69,19 +79,78 @@ def _resume(eval_id: str) -> None:
 
 def _result(eval_id: str) -> None:
     result = client().eval_result(eval_id)
-    configurations = [c for c in result["configurations"] if c["n"]]
-    if not configurations:
+    measured = [i for i, c in enumerate(result["configurations"]) if c["n"]]
+    if not measured:
         return
-    _table(configurations)
-    if len(configurations) == 2:
-        comparison = client().compare_eval(eval_id, 0, 1)
-        _comparison(comparison)
+    if len(measured) > 2:
+        draw_board(client().leaderboard(eval_id))
+    a, b = _pair(result, measured)
+    _table([result["configurations"][i] for i in dict.fromkeys((a, b))])
+    if a != b:
+        _comparison(client().compare_eval(eval_id, a, b))
     report = client().eval_report(eval_id)
     st.download_button(
         "Report", report, file_name=f"{eval_id}.html", mime="text/html", icon=":material/download:", key="eval-report"
     )
-    if len(configurations) == 2:
-        _questions(result)
+    if a != b:
+        _questions(result, a, b)
+    if len(measured) > 1 and result["configurations"][0]["kind"] == "qa":
+        with st.expander("Vote blind", icon=":material/how_to_vote:"):
+            draw_votes(eval_id)
+
+
+def _pair(result: dict[str, Any], measured: list[int]) -> tuple[int, int]:
+    """Which two are compared: the only two, or those chosen of more."""
+    if len(measured) <= 2:
+        return measured[0], measured[-1]
+    labels = {i: result["configurations"][i]["label"] for i in measured}
+    left, right = st.columns(2)
+    with left:
+        a = st.selectbox("A", measured, format_func=labels.__getitem__, key=f"eval-a-{result['eval_id']}")
+    others = [i for i in measured if i != a]
+    with right:
+        b = st.selectbox("B", others, format_func=labels.__getitem__, key=f"eval-b-{result['eval_id']}-{a}")
+    return a, b
+
+
+def draw_board(board: dict[str, Any]) -> None:
+    """The leaderboard, and quality against seconds."""
+    if not board["places"]:
+        look.muted("Nothing is measured yet.")
+        return
+    rows = []
+    for nth, place in enumerate(board["places"], start=1):
+        verdict = "–" if place["p_holm"] is None else "not told apart" if place["tied"] else f"p {place['p_holm']:.3g}"
+        rows.append(
+            f"<tr><td>{nth}. {inert_html(place['label'])}</td><td>{_mean(place)}</td><td>{place['seconds']:.4f}</td>"
+            f"<td>{verdict}</td><td>{'✓' if place['on_front'] else ''}</td></tr>"
+        )
+    head = f"<th></th><th>{inert_html(board['metric'])}</th><th>seconds</th><th>against the first</th><th>front</th>"
+    st.html(f'<div class="ob-scroll"><table class="ob-table"><tr>{head}</tr>{"".join(rows)}</table></div>')
+    look.plot(board["pareto_svg"]["dark" if look.is_dark() else "light"], "quality against seconds")
+    look.muted(
+        f"{board['n_questions']:,} questions. Filled dots are the front: nobody is better and as fast. “Not told apart”: "
+        "these questions do not show that the first is better."
+    )
+
+
+@st.fragment
+@guarded
+def _everything(set_id: str, kinds: list[str]) -> None:
+    kind = kinds[0]
+    if len(kinds) > 1:
+        words = {"retrieval": "Searching", "qa": "Answering"}
+        chosen = st.segmented_control(
+            "Of", kinds, default=kind, required=True, format_func=words.__getitem__, key="eval-board-kind"
+        )
+        kind = chosen or kind
+    board = client().set_leaderboard(set_id, kind=kind)
+    if len(board["metrics"]) > 1:
+        metric = st.selectbox("By", board["metrics"], key=f"eval-board-metric-{kind}")
+        board = client().set_leaderboard(set_id, kind=kind, metric=metric)
+    draw_board(board)
+    for one in board["incomplete"]:
+        look.muted(f"Not on all of these questions, with these documents and settings: {one['label']}")
 
 
 def _table(configurations: list[dict[str, Any]]) -> None:
@@ -125,15 +194,15 @@ def _comparison(comparison: dict[str, Any]) -> None:
 
 @st.fragment
 @guarded
-def _questions(result: dict[str, Any]) -> None:
+def _questions(result: dict[str, Any], first: int, second: int) -> None:
     st.markdown("**Question by question**")
-    metric = st.selectbox("By", list(result["configurations"][0]["metrics"]), key="eval-by")
+    metric = st.selectbox("By", list(result["configurations"][first]["metrics"]), key="eval-by")
     rows = []
     for question in result["questions"]:
-        a, b = question["results"][:2]
-        x, y = (row["metrics"].get(metric) if row else None for row in (a, b))
+        pair = [question["results"][i] for i in (first, second)]
+        x, y = (row["metrics"].get(metric) if row else None for row in pair)
         if x is not None and y is not None:
-            rows.append((y - x, question))
+            rows.append((y - x, {**question, "results": pair}))
     sides = {
         "B better": sorted((r for r in rows if r[0] > 0), key=lambda r: -r[0]),
         "A better": sorted((r for r in rows if r[0] < 0), key=lambda r: r[0]),

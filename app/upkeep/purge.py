@@ -16,6 +16,7 @@ from typing import Any
 from app.chats import Chats
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
+from app.feedback import clean_reasons
 from app.traces import Traces
 from app.upkeep.scrub import Scrub, own_words
 from core.database import Database, compact
@@ -125,6 +126,7 @@ def purge(
             require_role(connection, principal, subject.collection, ("owner", "editor"))
         runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches)
         n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs)
+        clean_reasons(connection, scrub.text)
         eval_sets.forget_document(connection, doc_id, scrub.clean)
         eval_runs.forget_answers(connection)
         n_jobs = ledger.forget_document(connection, subject.collection, subject.uri)

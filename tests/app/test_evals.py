@@ -128,6 +128,27 @@ def test_chunkers_are_compared_by_spans(client: Client, questions: dict[str, Any
     assert all(c["passages"] > 0 and c["metrics"]["recall@10"]["mean"] > 0.5 for c in found)
 
 
+def test_a_grid_has_a_leaderboard_and_shares_what_was_measured(client: Client, questions: dict[str, Any]) -> None:
+    begun = client.start_grid(
+        questions["set_id"], {"retrievers": ["bm25", "dense"], "rerank": [False, True]}, which="not rejected"
+    )
+    run = ended(client, begun["eval_id"])
+    assert run["state"] == "done" and len(run["configurations"]) == 4, run
+    board = client.leaderboard(run["eval_id"])
+    means = [p["mean"] for p in board["places"]]
+    assert means == sorted(means, reverse=True) and len(means) == 4
+    assert any(p["on_front"] for p in board["places"]) and board["pareto_svg"]["dark"].startswith("<svg")
+    again = ended(
+        client, client.start_eval(questions["set_id"], [{"retriever": "dense"}], which="not rejected")["eval_id"]
+    )
+    assert again["reused"] == again["done"] == run["n_questions"]
+    everything = client.set_leaderboard(questions["set_id"], metric="mrr@10")
+    assert {p["label"] for p in everything["places"]} >= {"bm25", "dense", "bm25, reranked"}
+    assert "Leaderboard by ndcg@10" in client.eval_report(run["eval_id"])
+    with pytest.raises(ApiError, match="unknown metric"):
+        client.leaderboard(run["eval_id"], "nonsense")
+
+
 def test_answers_are_judged_with_the_unanswerable_among_them(client: Client, questions: dict[str, Any]) -> None:
     few = [q["question_id"] for kind in (True, False) for q in questions["questions"] if q["answerable"] is kind]
     client.decide_questions(questions["set_id"], None, few)
@@ -137,8 +158,34 @@ def test_answers_are_judged_with_the_unanswerable_among_them(client: Client, que
     assert done["state"] == "done", done
     result = client.eval_result(run["eval_id"])
     (only,) = result["configurations"]
-    assert {"em", "f1", "contains", "answered"} <= set(only["metrics"])
+    assert {"em", "f1", "contains", "answered", "rouge_l", "bertscore", "context_recall"} <= set(only["metrics"])
+    with pytest.raises(ApiError, match="no ballot"):
+        client.vote(run["eval_id"], "nothing:0:1", "left")
+    assert client.ballot(run["eval_id"])["ballot"] is None and client.votes(run["eval_id"])["n_votes"] == 0
     assert any(q["kind"] == "unanswerable" for q in result["questions"])
+
+
+def test_thumbs_count_once_and_become_questions_that_a_person_reviews(client: Client, towns: str) -> None:
+    chat = client.create_chat([towns], strategy="extract")["chat_id"]
+    asked = "Who built the bridge of Alby?"
+    with client.chat_stream(chat, asked) as stream:
+        for _ in stream:
+            pass
+    with pytest.raises(ApiError, match="give some in the chat"):
+        client.feedback_set(towns)
+    question, answer = client.chat(chat)["messages"]
+    client.give_feedback(chat, answer["message_id"], False, "too long")
+    client.give_feedback(chat, answer["message_id"], True, "right")
+    assert client.chat(chat)["messages"][1]["feedback"] == {"good": True, "reason": "right"}
+    with pytest.raises(ApiError, match="thumbs are for answers"):
+        client.give_feedback(chat, question["message_id"], True)
+    made = client.feedback_set(towns)
+    (only,) = made["questions"]
+    assert (only["question"], only["kind"], only["approved"]) == (asked, "liked", None)
+    assert only["gold"] and "Odo Harrow" in client.document_text(only["gold"][0]["doc_id"])
+    client.take_feedback_back(chat, answer["message_id"])
+    assert client.chat(chat)["messages"][1]["feedback"] is None
+    client.delete_question_set(made["set_id"])
 
 
 def test_events_resume_and_end_with_the_run(server: RunningServer, client: Client, questions: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ OWNERS = [
     "ingest.ledger",
     "app.people",
     "app.chats",
+    "app.feedback",
     "app.traces",
     "app.calibrations",
     "app.eval_tables",

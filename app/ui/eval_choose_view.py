@@ -1,0 +1,134 @@
+"""What is compared: two ways to search or to answer, or a grid of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.ui import look
+from app.ui.state import client, notice
+
+RETRIEVERS = ("bm25", "hybrid", "dense", "tfidf", "late")
+RETRIEVER_WORDS = {
+    "bm25": "Words (bm25)",
+    "hybrid": "Both (hybrid)",
+    "dense": "Meaning (dense)",
+    "tfidf": "Words (tfidf)",
+    "late": "Word by word (late)",
+}
+AS_IT_IS = "as they are"
+CHUNKERS = (AS_IT_IS, "fixed", "sentence", "semantic", "parent-child")
+_STRESS = {"as they are": None, "with typos": "typos", "paraphrased": "paraphrase"}
+_FUSIONS = ("convex", "rrf")
+_SEARCH, _ANSWER = "How passages are found", "How answers are given"
+_TWO, _MANY = "Two ways", "Many (a grid)"
+
+
+def draw_choice(of: dict[str, Any]) -> None:
+    """Takes the choice and starts the evaluation."""
+    st.subheader("Compare", anchor=False)
+    with st.container(horizontal=True):
+        what = st.segmented_control("What", (_SEARCH, _ANSWER), default=_SEARCH, required=True, key="eval-what")
+        many = st.segmented_control("How many", (_TWO, _MANY), default=_TWO, required=True, key="eval-many")
+    searches = what == _SEARCH
+    with st.container(border=True):
+        if many == _TWO:
+            a, b = st.columns(2)
+            with a:
+                first = _configuration("A", searches, 0)
+            with b:
+                second = _configuration("B", searches, 1)
+            _start(of, searches, None, [first, second])
+        else:
+            _start(of, searches, _grid(searches), [])
+
+
+def _start(
+    of: dict[str, Any], searches: bool, grid: dict[str, list[Any]] | None, configurations: list[dict[str, Any]]
+) -> None:
+    asked = [q for q in of["questions"] if q["approved"] is not False and (q["answerable"] or not searches)]
+    n = sum(q["approved"] is True for q in asked)
+    words = {"approved": f"the {n:,} approved", "not rejected": f"all {len(asked):,} not rejected"}
+    which = st.radio(
+        "Ask",
+        tuple(words),
+        index=0 if n else 1,
+        horizontal=True,
+        format_func=lambda w: words[w],
+        # A choice is remembered by its words, so that other numbers make it another question.
+        key=f"eval-which-{n}-{len(asked)}",
+    )
+    if len(configurations) == 2 and configurations[0] == configurations[1]:
+        look.muted("A and B are the same. Change one of them.")
+    if st.button("Run", type="primary", icon=":material/play_arrow:", key="eval-run-button"):
+        chosen = which or "approved"
+        if grid is None:
+            run = client().start_eval(of["set_id"], configurations, which=chosen)
+        else:
+            run = client().start_grid(of["set_id"], grid, which=chosen)
+        st.session_state["eval-run"] = run["eval_id"]
+        notice("The evaluation has begun; you may leave this page meanwhile.")
+        st.rerun()
+
+
+def _grid(searches: bool) -> dict[str, list[Any]]:
+    if not searches:
+        chosen = st.multiselect("Strategies", _strategies(), default=_strategies()[:2], key="eval-grid-strategies")
+        return {"strategies": chosen}
+    retrievers = st.multiselect(
+        "Search by",
+        RETRIEVERS,
+        default=["bm25", "hybrid"],
+        format_func=RETRIEVER_WORDS.__getitem__,
+        key="eval-grid-retrievers",
+    )
+    fusions = st.multiselect("Both joined by", _FUSIONS, default=["convex"], key="eval-grid-fusions")
+    chunkers = st.multiselect(
+        "Passages", CHUNKERS, default=[AS_IT_IS], format_func=_passages_text, key="eval-grid-chunkers"
+    )
+    rerank = st.multiselect("Reranked", ("no", "yes"), default=["no"], key="eval-grid-rerank")
+    stress = st.multiselect("Questions", _STRESS, default=["as they are"], key="eval-grid-stress")
+    look.muted("Every combination is measured. What was measured before is not measured again.")
+    return {
+        "retrievers": retrievers or [None],
+        "fusions": fusions or [None],
+        "chunkers": [_chunker(c) for c in chunkers] or [None],
+        "rerank": [r == "yes" for r in rerank] or [False],
+        "stress": [_STRESS[s] for s in stress] or [None],
+    }
+
+
+def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
+    st.markdown(f"**{name}**")
+    if not searches:
+        names = _strategies()
+        chosen = st.selectbox("Strategy", names, index=min(nth, len(names) - 1), key=f"eval-strategy-{name}")
+        return {"strategy": chosen}
+    retriever = st.selectbox(
+        "Search by",
+        RETRIEVERS,
+        index=nth,
+        format_func=RETRIEVER_WORDS.__getitem__,
+        key=f"eval-retriever-{name}",
+    )
+    chunker = st.selectbox("Passages", CHUNKERS, format_func=_passages_text, key=f"eval-chunker-{name}")
+    rerank = st.checkbox(
+        "Reranked",
+        key=f"eval-rerank-{name}",
+        disabled=chunker != AS_IT_IS,
+        help="The collection as it is can be reranked; what is cut anew cannot.",
+    )
+    return {"retriever": retriever, "chunker": _chunker(chunker), "rerank": rerank and chunker == AS_IT_IS}
+
+
+def _strategies() -> list[str]:
+    return [s["name"] for s in client().strategies()["strategies"] if s["available"]]
+
+
+def _chunker(chosen: str) -> str | None:
+    return None if chosen == AS_IT_IS else chosen
+
+
+def _passages_text(chunker: str) -> str:
+    return chunker if chunker == AS_IT_IS else f"cut anew: {chunker}"

@@ -1,0 +1,46 @@
+"""Blind votes between two answers, and what they add up to."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.ui import look
+from app.ui.boundary import guarded
+from app.ui.inert import inert_html
+from app.ui.state import client
+
+
+@st.fragment
+@guarded
+def draw_votes(eval_id: str) -> None:
+    """The next two answers without names, and the strengths once there are votes."""
+    ballot = client().ballot(eval_id)
+    if ballot["ballot"] is None:
+        look.muted("There is nothing left to vote on: all answers that differ have your vote.")
+    else:
+        st.html(f'<div class="ob-hit-title">{inert_html(ballot["question"])}</div>')
+        for side, column in zip(("left", "right"), st.columns(2), strict=True):
+            with column, st.container(border=True):
+                st.html(f"<p>{inert_html(ballot[side]) or '(no answer)'}</p>")
+        with st.container(horizontal=True):
+            for choice, label in (("left", "Left is better"), ("tie", "As good"), ("right", "Right is better")):
+                st.button(label, key=f"vote-{choice}", on_click=_vote, args=(eval_id, ballot["ballot"], choice))
+        look.muted(
+            f"{ballot['n_cast']:,} of {ballot['n_all']:,} pairs have your vote. Which answer is whose is not shown."
+        )
+    standing = client().votes(eval_id)
+    if standing["n_votes"]:
+        rows = "".join(
+            f"<tr><td>{inert_html(s['label'])}</td><td>{s['chance']:.0%} "
+            f'<span class="ob-muted">[{s["ci_low"]:.0%}, {s["ci_high"]:.0%}]</span></td><td>{s["n_votes"]:,}</td></tr>'
+            for s in standing["strengths"]
+        )
+        with st.expander(f"What {standing['n_votes']:,} votes say"):
+            st.html(
+                '<table class="ob-table"><tr><th></th><th>preferred to an average one</th><th>votes</th></tr>'
+                f"{rows}</table>"
+            )
+
+
+def _vote(eval_id: str, ballot: str, choice: str) -> None:
+    client().vote(eval_id, ballot, choice)
