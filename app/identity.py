@@ -18,7 +18,7 @@ from app.people import Person, User, invites, later, new_token, token_hash, user
 from app.throttle import Throttle
 from core.clock import now_iso
 from core.database import Database
-from core.errors import Busy, Conflict, Forbidden, InvalidRequest, NotFound
+from core.errors import Busy, Conflict, InvalidRequest, NotFound, NotSignedIn
 from core.ids import new_id
 from core.types import LOCAL_USER_ID
 
@@ -27,12 +27,6 @@ INVITE_DAYS = 7
 MAX_NAME = 100
 _AT_ONCE = 2  # passwords being hashed: each takes a processor and 46 MiB
 _WAITING = 8  # sign-ins that may wait for that
-
-
-class NotSignedIn(Forbidden):
-    """Nobody that is known: 401."""
-
-    code = "not-signed-in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +46,6 @@ class Identity:
         self._by_address = Throttle(free=30, most_s=300.0)
         self._hashing = threading.BoundedSemaphore(_AT_ONCE)
         self._waiting = threading.BoundedSemaphore(_WAITING)
-        self._nobodys: str | None = None
 
     # ------------------------------------------------------------ the first one
 
@@ -137,8 +130,7 @@ class Identity:
         """Another password; all other sessions end, and this one goes on under another token. Keys stay.
 
         Raises:
-            NotSignedIn: the old one is wrong.
-            InvalidRequest: the new one cannot be one.
+            InvalidRequest: the old one is wrong, or the new one cannot be one.
         """
         with self._database.read() as connection:
             row = connection.execute(select(users).where(users.c.user_id == person.user_id)).one()
@@ -146,7 +138,7 @@ class Identity:
         check_password(new, row.name)
         if not self._is_password(old, row.password_hash):
             self._by_account.failed(str(row.login))
-            raise NotSignedIn("the old password is not right", code="wrong-password")
+            raise InvalidRequest("the old password is not right", code="wrong-password")
         hashed = self._hash(new)
         with self._database.write() as connection:
             self._credentials.end_all(connection, person.user_id, keys=False)
@@ -229,10 +221,11 @@ class Identity:
         return token, ends
 
     def _is_password(self, password: str, phc: str | None) -> bool:
-        """As slow, and false, for somebody who has none."""
+        """As slow, and false, where there is none to compare with."""
         if phc is None:
-            self._nobodys = self._nobodys or self._hash("nobody has this one")
-        return bool(self._slowly(is_password, password, phc or self._nobodys)) and phc is not None
+            self._hash(password)
+            return False
+        return bool(self._slowly(is_password, password, phc))
 
     def _hash(self, password: str) -> str:
         return str(self._slowly(hash_password, password))

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from app.audit import AuditLog
 from app.calibrations import Calibrations
 from app.chats import Chats
+from app.credentials import Credentials
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
+from app.identity import Identity
 from app.pipelines import Encoders
 from app.publishing import Publisher
 from app.reindexing import Reindexing
@@ -86,6 +89,10 @@ class Services:
     sandbox: Sandbox  # draws pages; a PDF that breaks the renderer breaks only this child
     worker_token: str
     searching: Searching
+    credentials: Credentials
+    identity: Identity
+    audit: AuditLog
+    page_token: str = ""  # by which the page shows that it is ours; empty: nobody can
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
     languages: LanguageGuesser = field(default_factory=LanguageGuesser)
