@@ -159,6 +159,13 @@ class Identity:
         with self._database.read() as connection:
             return _user(connection, user_id)
 
+    def named(self, connection: Connection, name: str) -> User:
+        """Raises NotFound."""
+        row = connection.execute(select(users).where(users.c.login == _login(name))).one_or_none()
+        if row is None:
+            raise NotFound(f"nobody is called {name!r}: an administrator adds people", code="unknown-user")
+        return _as_user(row)
+
     def add(self, name: str, *, is_admin: bool = False) -> tuple[User, str, str]:
         """A new person, the one-time token with which they set their password, and until when it holds.
 

@@ -105,7 +105,7 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None]) -> int:
         if ui:
             say(f"Page  {ui_url}")
         say(f"Data  {settings.data_dir.absolute()}")
-        return supervisor.watch(_Readiness(api_url, ui_url if ui else None, say))
+        return supervisor.watch(_Readiness(api_url, ui_url if ui else None, say, token))
     finally:
         supervisor.stop()
         api_socket.close()
@@ -191,7 +191,8 @@ class _Supervisor:
 class _Readiness:
     """Says what is loading, and once when everything is there."""
 
-    def __init__(self, api_url: str, ui_url: str | None, say: Callable[[str], None]) -> None:
+    def __init__(self, api_url: str, ui_url: str | None, say: Callable[[str], None], token: str) -> None:
+        self._token = token
         self._api_url = api_url
         self._ui_url = ui_url
         self._say = say
@@ -237,6 +238,7 @@ class _Readiness:
             return False
 
     def _fetch(self, url: str) -> bytes:
-        with self._opener.open(url, timeout=2) as reply:
+        own = {"Authorization": f"Bearer {self._token}"} if url.startswith(self._api_url) else {}
+        with self._opener.open(urllib.request.Request(url, headers=own), timeout=2) as reply:
             found: bytes = reply.read()
         return found

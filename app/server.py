@@ -157,7 +157,7 @@ def check_address(settings: Settings) -> None:
     """
     if settings.identity == "none" and settings.host not in LOOPBACK:
         raise InvalidRequest(
-            f"--host {settings.host} would let anyone on the network in, since nobody signs in: use 127.0.0.1, or set "
+            f"--host {settings.host} would let anyone on the network in, since there is no sign-in: use 127.0.0.1, or set "
             "OPENBOOK_IDENTITY=password",
             code="needs-identity",
         )

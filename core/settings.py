@@ -21,7 +21,7 @@ ENV_PREFIX = "OPENBOOK_"
 CONFIG_FILE = "openbook.toml"
 # Variables with our prefix that one process of ours hands to another; they are no settings.
 NOT_SETTINGS = frozenset(
-    {
+    [
         "api_url",
         "api_key",
         "api_token",
@@ -32,7 +32,7 @@ NOT_SETTINGS = frozenset(
         "listen_fd",
         "replaces",
         "require_browser",
-    }  # fmt: skip
+    ]
 )
 
 

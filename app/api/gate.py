@@ -18,7 +18,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.access import Access, Lookup
+from app.api.access import UNCLASSIFIED, Access, Lookup
 from app.api.problem import problem
 from app.people import SCOPES, Person, local_person
 from app.throttle import Rate
@@ -144,6 +144,8 @@ class Gate:
             if person.by == "key":
                 return 403, "forbidden", "an API key may not change an account: sign in with the password"
             return None
+        if access is UNCLASSIFIED and not person.is_admin:
+            return 404, "not-found", "no such page"
         if needs == "admin" and not person.is_admin:
             return 403, "forbidden", "only an administrator may do that"
         if needs not in person.scopes:
