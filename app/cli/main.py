@@ -17,6 +17,7 @@ from app.cli import (
     ingest,
     jobs,
     mcp,
+    people,
     redteam,
     reindex,
     search,
@@ -60,6 +61,10 @@ app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(trace.app, name="trace")
+app.add_typer(people.users, name="users")
+app.add_typer(people.keys, name="keys")
+app.add_typer(people.members, name="members")
+app.command("audit")(people.audit)
 
 
 def main() -> None:
