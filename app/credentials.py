@@ -185,14 +185,18 @@ def _over(expires_at: str | None) -> bool:
 
 
 def _of_session(connection: Connection, hashed: str) -> Person | None:
-    query = select(sessions.c.expires_at, users).join(users).where(sessions.c.token_hash == hashed, users.c.active)
+    query = (
+        select(sessions.c.expires_at, sessions.c.created_at.label("since"), users)
+        .join(users)
+        .where(sessions.c.token_hash == hashed, users.c.active)
+    )
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
     scopes = frozenset(SCOPES if row.is_admin else SCOPES[:-1])
     return Person(
         user_id=row.user_id, name=row.name, is_admin=row.is_admin, scopes=scopes, by="session", credential=hashed,
-        expires_at=row.expires_at,
+        expires_at=row.expires_at, since=row.since,
     )  # fmt: skip
 
 

@@ -84,6 +84,7 @@ class Person:
     by: Literal["nobody-else", "session", "key", "machine"]
     credential: str = ""  # the hash of the session's token, or the key's id: no secret
     expires_at: str | None = None
+    since: str | None = None  # of a session: when its token was made
 
     @property
     def principal(self) -> Principal:

@@ -107,6 +107,7 @@ async def me(request: Request, person: PersonHere, services: ServicesHere) -> di
         "scopes": sorted(person.scopes),
         "by": person.by,
         "expires_at": person.expires_at,
+        "since": person.since,
         "csrf": csrf_of(request.state.token) if person.by == "session" else None,
     }
 

@@ -15,6 +15,7 @@ from app.ui.calibration_view import draw_calibration
 from app.ui.documents_view import draw_documents
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
+from app.ui.members_view import draw_members
 from app.ui.preview import draw_preview
 from app.ui.remaking import go_back, make_anew
 from app.ui.state import client, limits, notice, take_notice
@@ -154,6 +155,7 @@ def _one(collection: replies.Collection) -> None:
     draw_preview(collection, chunkers)
     draw_jobs(name)
     draw_calibration(name)
+    draw_members(name, collection.get("role", "owner"))
     draw_documents(name)
 
 
