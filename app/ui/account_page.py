@@ -32,8 +32,8 @@ def account_page() -> None:
         f'<div class="ob-card"><h4>{inert_html(mine["name"])}</h4><p>{what} · this session ends on {inert_html(until)}</p></div>'
     )
     with st.container(horizontal=True):
-        st.html(f'<a href="{PASSWORD}" target="_self">Change the password</a>', width="content")
-        st.html(f'<a href="{SIGN_OUT}" target="_self">Sign out</a>', width="content")
+        st.html(f'<a class="ob-link" href="{PASSWORD}" target="_self">Change the password</a>', width="content")
+        st.html(f'<a class="ob-link" href="{SIGN_OUT}" target="_self">Sign out</a>', width="content")
     st.subheader("API keys", anchor=False)
     look.muted(
         "For programs: OpenAI clients and MCP clients give one as a bearer token, commands as OPENBOOK_API_KEY. "

@@ -135,10 +135,12 @@ def _one(collection: replies.Collection) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(inert_markdown(name), anchor=False, width="content")
-        anew = ["Make anew"] if collection["documents"] else []
-        back = ["Go back"] if collection.get("previous") else []
-        chosen = st.menu_button(
-            "", [*anew, *back, "Delete the collection"], key="collection-menu", type="tertiary",
+        role = collection.get("role", "owner")
+        anew = ["Make anew"] if collection["documents"] and role != "reader" else []
+        back = ["Go back"] if collection.get("previous") and role != "reader" else []
+        gone = ["Delete the collection"] if role == "owner" else []
+        chosen = [*anew, *back, *gone] and st.menu_button(
+            "", [*anew, *back, *gone], key="collection-menu", type="tertiary",
             icon=":material/more_horiz:", help="Make its passages anew, go back, or delete it",
         )  # fmt: skip
     match chosen:
@@ -149,13 +151,16 @@ def _one(collection: replies.Collection) -> None:
         case "Delete the collection":
             _delete(collection)
     look.muted(f"{plural(collection['documents'], 'document')} · {plural(collection['chunks'], 'passage')}")
-    chunkers = _chunkers(collection)
-    _uploader(collection, chunkers)
-    _fetcher(name)
-    draw_preview(collection, chunkers)
+    if role == "reader":
+        look.muted("You read and ask here; its owner and editors add documents.")
+    else:
+        chunkers = _chunkers(collection)
+        _uploader(collection, chunkers)
+        _fetcher(name)
+        draw_preview(collection, chunkers)
     draw_jobs(name)
     draw_calibration(name)
-    draw_members(name, collection.get("role", "owner"))
+    draw_members(name, role)
     draw_documents(name)
 
 

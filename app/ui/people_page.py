@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -31,14 +32,7 @@ def people_page() -> None:
             look.muted("Nobody has made a key yet.")
         draw_keys(found)
     with owners:
-        look.muted(
-            "Names and owners alone: what is in a collection, its members see. Whoever is let in is in the audit log."
-        )
-        rows = "".join(
-            f"<dt>{inert_html(c['name'])}</dt><dd>{inert_html(c['owner'])}</dd>" for c in client().all_collections()
-        )
-        st.html(f'<div class="ob-card"><dl class="ob-facts">{rows}</dl></div>' if rows else "")
-        _give()
+        _owners()
     with log:
         _log()
 
@@ -46,10 +40,9 @@ def people_page() -> None:
 def _people() -> None:
     if made := st.session_state.pop("made-invite", None):
         name, token = made
-        look.note(
-            f"For {name}, shown this once: open this site's /account/join and give this token. It is good for a week."
-        )
-        st.code(token, language=None)
+        look.note(f"For {name}, shown this once: send them this link. It is good for a week.")
+        where = urlsplit(st.context.url or "")
+        st.code(f"{where.scheme}://{where.netloc}/account/join#{token}", language=None)
     with (
         st.form("new-person", border=False, clear_on_submit=True),
         st.container(horizontal=True, vertical_alignment="bottom"),
@@ -110,19 +103,22 @@ def _add() -> None:
     state["made-invite"] = (made["user"]["name"], made["invite"])
 
 
-def _give() -> None:
-    with st.expander("Give a collection to somebody else", icon=":material/swap_horiz:"):
-        names = [c["name"] for c in client().all_collections()]
-        people = [u["name"] for u in client().users() if u["active"]]
-        with st.form("give", border=False):
-            name = st.selectbox("Collection", names)
-            owner = st.selectbox("New owner", people)
-            if st.form_submit_button("Give") and name and owner:
-                try:
-                    client().set_member(name, owner, "owner")
-                except OpenbookError as e:
-                    notice(explain(e))
-                st.rerun()
+def _owners() -> None:
+    look.muted("Names and owners alone: what is in a collection, its members see. Who is let in, the audit log tells.")
+    found = client().all_collections()
+    if not found:
+        return
+    rows = "".join(f"<dt>{inert_html(c['name'])}</dt><dd>{inert_html(c['owner'])}</dd>" for c in found)
+    st.html(f'<div class="ob-card"><dl class="ob-facts">{rows}</dl></div>')
+    with st.expander("Give a collection to somebody else", icon=":material/swap_horiz:"), st.form("give", border=False):
+        name = st.selectbox("Collection", [c["name"] for c in found])
+        owner = st.selectbox("New owner", [u["name"] for u in client().users() if u["active"]])
+        if st.form_submit_button("Give"):
+            try:
+                client().set_member(name, owner, "owner")
+            except OpenbookError as e:
+                notice(explain(e))
+            st.rerun()
 
 
 def _log() -> None:
