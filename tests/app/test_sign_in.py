@@ -220,7 +220,9 @@ def test_a_key_that_is_over_is_nobodys(identity: Identity, credentials: Credenti
     assert credentials.person(key) is None and kept["prefix"] == key[:9]
 
 
-@pytest.mark.parametrize(("password", "name"), [("short", ""), ("aaaaaaaaaaaaaaaa", ""), ("ada lovelace", "Ada Lovelace")])
+@pytest.mark.parametrize(
+    ("password", "name"), [("short", ""), ("aaaaaaaaaaaaaaaa", ""), ("ada lovelace", "Ada Lovelace")]
+)
 def test_a_password_that_is_guessed_at_once_is_refused_and_not_repeated(password: str, name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_password(password, name)
