@@ -139,10 +139,13 @@ def _one(collection: replies.Collection) -> None:
         anew = ["Make anew"] if collection["documents"] and role != "reader" else []
         back = ["Go back"] if collection.get("previous") and role != "reader" else []
         gone = ["Delete the collection"] if role == "owner" else []
-        chosen = [*anew, *back, *gone] and st.menu_button(
-            "", [*anew, *back, *gone], key="collection-menu", type="tertiary",
-            icon=":material/more_horiz:", help="Make its passages anew, go back, or delete it",
-        )  # fmt: skip
+        choices = [*anew, *back, *gone]
+        chosen = None
+        if choices:
+            chosen = st.menu_button(
+                "", choices, key="collection-menu", type="tertiary", icon=":material/more_horiz:",
+                help="Make its passages anew, go back, or delete it",
+            )  # fmt: skip
     match chosen:
         case "Make anew":
             make_anew(collection, CHUNKERS)

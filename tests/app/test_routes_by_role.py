@@ -47,7 +47,11 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/chats/{chat_id}/messages"): {"question": "Who lights the lamp?", "collections": ["vault"]},
     ("POST", "/v1/evals"): {"set_id": "{set_id}", "configurations": [{"retriever": "bm25"}], "which": "not rejected"},
     ("POST", "/v1/evals/sets"): {"collection": "vault", "n": 2},
-    ("POST", "/v1/evals/sets/import"): {"collection": "vault", "text": "q,a\nWho?,Odo\n", "mapping": None},
+    ("POST", "/v1/evals/sets/import"): {
+        "collection": "vault",
+        "text": "q,a\nWho?,Odo\n",
+        "mapping": {"question": "q", "answers": "a", "document": None},
+    },
     ("POST", "/v1/evals/sets/{set_id}/decide"): {"approved": True},
     ("POST", "/v1/sessions"): {"name": "nobody", "password": "not a password"},
     ("POST", "/v1/invites/accept"): {"token": "x", "name": "n", "password": "four other words"},
@@ -191,7 +195,8 @@ def test_each_role_may_do_on_each_route_what_the_table_says_and_is_told_nothing_
                 leaks.append(f"{who} {key}: {reply.text[:200]}")
     for http in clients.values():
         http.close()
-    assert wrong == [] and leaks == []
+    assert not wrong, "\n".join(wrong)
+    assert not leaks, "\n".join(leaks)
 
 
 def test_an_administrator_sees_people_and_not_what_is_in_their_collections(world: Team) -> None:
