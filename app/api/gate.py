@@ -59,11 +59,16 @@ class Gate:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        most = self._services.settings.max_body_bytes
+        if _length(headers) > most and not _takes_files(scope["path"]):
+            text = f"the body has more than {most:,} bytes: send less, or set max_body_bytes"
+            await problem(413, "too-large", text)(scope, receive, send)
+            return
         if self._services.settings.identity == "none":
             state["person"] = local_person()
             await self._app(scope, receive, send)
             return
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         access, named = self._lookup.find(scope["method"], scope["path"])
         state["address"] = address = self._address(scope, headers)
         asked = _Asked() if access.needs == "machine" else await self._who(headers)
@@ -186,6 +191,16 @@ class Gate:
             services.audit.add(access.audit, user_id=user_id, target=target, outcome=outcome, by=by, address=address)
 
         await services.offload(add)
+
+
+def _length(headers: Mapping[str, str]) -> int:
+    """What a body says of itself; one that says nothing is counted while it arrives."""
+    said = headers.get("content-length", "")
+    return int(said[:20]) if said.isdecimal() else 0
+
+
+def _takes_files(path: str) -> bool:
+    return path == "/v1/preview" or path.endswith("/documents") or path.startswith("/internal/")
 
 
 def _target(named: Mapping[str, str]) -> str:
