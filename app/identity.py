@@ -26,7 +26,7 @@ FIRST_TOKEN_DAYS = 1
 INVITE_DAYS = 7
 MAX_NAME = 100
 _AT_ONCE = 2  # passwords being hashed: each takes a processor and 46 MiB
-_WAITING = 8  # sign-ins that may wait for that
+_WAITING = 4  # sign-ins under way, those included: each holds one of the few threads that everybody waits for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
