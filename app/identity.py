@@ -159,6 +159,14 @@ class Identity:
         with self._database.read() as connection:
             return _user(connection, user_id)
 
+    def id_of(self, name: str) -> str:
+        """The user_id of who is called so; empty where nobody is."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                select(users.c.user_id).where(users.c.login == _login(name))
+            ).scalar_one_or_none()
+        return found or ""
+
     def named(self, connection: Connection, name: str) -> User:
         """Raises NotFound."""
         row = connection.execute(select(users).where(users.c.login == _login(name))).one_or_none()

@@ -13,7 +13,7 @@ from app.api.guard import PersonHere, ServicesHere, services
 from app.identity import SignedIn
 from app.passwords import MAX_CHARACTERS
 from app.people import Person, Scope, User
-from core.errors import Conflict
+from core.errors import Conflict, NotSignedIn
 
 router = APIRouter(prefix="/v1", tags=["account"])
 
@@ -77,9 +77,14 @@ async def identity(services: ServicesHere) -> dict[str, Any]:
 @router.post("/sessions", status_code=201, dependencies=[WithIdentities])
 async def sign_in(body: SignIn, request: Request, services: ServicesHere) -> Response:
     """Signs in. The token is good as `Authorization: Bearer …` until it ends."""
-    found = await services.offload(
-        services.identity.sign_in, body.name, body.password.get_secret_value(), request.state.address
-    )
+    try:
+        found = await services.offload(
+            services.identity.sign_in, body.name, body.password.get_secret_value(), request.state.address
+        )
+    except NotSignedIn:
+        # Whom somebody tried to be, if there is such a person; what was typed in place of a name may be a password.
+        request.state.target = await services.offload(services.identity.id_of, body.name)
+        raise
     return _welcome(request, found, body.cookie)
 
 

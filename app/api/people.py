@@ -95,7 +95,7 @@ async def audit(
     user_id: str | None = None,
     action: Annotated[str | None, Query(description='its beginning: "key" for all that was done to keys')] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    cursor: Annotated[int | None, Query(ge=1)] = None,
+    cursor: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> dict[str, Any]:
     """Who did what, when, to what; the newest first. No texts, questions or secrets."""
     found = await services.offload(

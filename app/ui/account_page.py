@@ -40,7 +40,7 @@ def account_page() -> None:
         "A key can do what its scopes say, of what you can."
     )
     _new_key()
-    draw_keys(client().keys())
+    draw_keys(client().keys(), owners=False)
 
 
 def _new_key() -> None:
@@ -67,13 +67,13 @@ def _make() -> None:
     state["made-key"] = made["key"]
 
 
-def draw_keys(keys: list[dict[str, str | list[str]]]) -> None:
+def draw_keys(keys: list[dict[str, str | list[str]]], *, owners: bool) -> None:
     """Each with what it begins with, what it may do, and a way to end it."""
     for key in keys:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             until = str(key["expires_at"] or "")[:10]
             used = str(key["used_at"] or "")[:10]
-            owner = f"{inert_html(str(key['owner']))} · " if "owner" in key else ""
+            owner = f"{inert_html(str(key['owner']))} · " if owners else ""
             facts = [
                 " ".join(key["scopes"]),
                 f"until {until}" if until else "no end",

@@ -30,7 +30,7 @@ def people_page() -> None:
         found = client().keys(everybodys=True)
         if not found:
             look.muted("Nobody has made a key yet.")
-        draw_keys(found)
+        draw_keys(found, owners=True)
     with owners:
         _owners()
     with log:
