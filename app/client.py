@@ -15,6 +15,7 @@ import httpx
 from app import replies
 from app.client_evals import EvalCalls
 from app.client_files import FileCalls, FileSource, sendable
+from app.client_people import PeopleCalls
 from app.client_questions import QuestionCalls
 from app.line import CONNECT_TIMEOUT_S
 from app.wire import ApiError, EventStream, ServerUnreachable, json_object, raise_for_problem, translated
@@ -22,7 +23,7 @@ from app.wire import ApiError, EventStream, ServerUnreachable, json_object, rais
 __all__ = ["ApiError", "Client", "EventStream", "FileSource", "ServerUnreachable", "sendable"]
 
 
-class Client(FileCalls, QuestionCalls, EvalCalls):
+class Client(FileCalls, QuestionCalls, EvalCalls, PeopleCalls):
     """All calls. Connects when the first one is made; may be shared by threads."""
 
     # ---------------------------------------------------------------- the server itself

@@ -14,12 +14,13 @@ from sqlalchemy import Connection
 
 from app.api.uploads import Uploaded
 from app.services import Services
-from core.errors import InvalidRequest, NotFound
+from core.errors import InvalidRequest
 from core.types import Principal
 from ingest.fetch.address import parse_url, shown_url
 from ingest.job import Job
 from ingest.ledger_listing import get_job
 from ingest.pii import redact_text
+from retrieval.access import require_role
 from retrieval.collection_rows import pii_of
 
 Json = dict[str, Any]
@@ -127,17 +128,15 @@ class Accepting:
 
 
 def accept_files(services: Services, principal: Principal, collection: str, chunker: str | None) -> Accepting:
-    """Raises NotFound if there is no such collection for this person."""
-    check_collection(services, principal, collection)
+    """Raises NotFound if there is no such collection for this person, Forbidden if they may not add to it."""
+    check_may_change(services, principal, collection)
     return Accepting(services, principal, collection, chunker or "")
 
 
-def check_collection(services: Services, principal: Principal, collection: str) -> None:
-    """Raises NotFound if there is no such collection for this person."""
-    known = [c.name for c in services.store.list_collections(principal)]
-    if collection not in known:
-        have = ", ".join(known) or "none yet"
-        raise NotFound(f"no collection {collection!r}: there are {have}; create it first", code="unknown-collection")
+def check_may_change(services: Services, principal: Principal, collection: str) -> None:
+    """Raises NotFound if there is no such collection for this person, Forbidden if it is not theirs to change."""
+    with services.database.read() as connection:
+        require_role(connection, principal, collection, ("owner", "editor"))
 
 
 def name_in(services: Services, connection: Connection, collection: str, filename: str, sha256: str) -> str:

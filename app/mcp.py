@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Annotated, Any, TypeAlias
 
 import httpx
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
@@ -23,7 +23,10 @@ from app.line import seg
 
 Json: TypeAlias = dict[str, Any]
 # A client whose base URL is the API's, open for as long as one call of a tool takes.
-Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
+# It is given the headers that say who calls it, which are those of this very call: a session of the protocol is nobody.
+Connect: TypeAlias = Callable[[Mapping[str, str]], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+Called: TypeAlias = Context[Any, Any]
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0)  # an answer of a small machine takes minutes
 PATH = "/mcp"
@@ -47,19 +50,20 @@ def mcp_server(connect: Connect) -> MCPServer:
     api = _Api(connect)
 
     @server.tool(annotations=READS)
-    async def list_collections() -> Json:
+    async def list_collections(ctx: Called) -> Json:
         """The collections that can be searched, with how many documents each has."""
-        return await api.json("GET", "/v1/collections")
+        return await api.json(ctx, "GET", "/v1/collections")
 
     @server.tool(annotations=READS)
     async def search(
+        ctx: Called,
         query: str,
         collections: Collections = None,
         k: Annotated[int, Field(ge=1, le=50)] = 8,
     ) -> Json:
         """Passages that fit the query, best first: doc_id, title, page, start and end (offsets for `read`), text."""
         body = {"query": query, "collections": collections or [], "k": k}
-        found = await api.json("POST", "/v1/search", body)
+        found = await api.json(ctx, "POST", "/v1/search", body)
         kept = ("rank", "doc_id", "title", "collection", "page", "start", "end", "text", "score")
         return {
             "hits": [{key: hit[key] for key in kept} for hit in found["hits"]],
@@ -68,6 +72,7 @@ def mcp_server(connect: Connect) -> MCPServer:
 
     @server.tool(annotations=READS)
     async def ask(
+        ctx: Called,
         question: str,
         collections: Collections = None,
         strategy: Annotated[str | None, Field(description="how to answer; null: as the server is set")] = None,
@@ -75,25 +80,27 @@ def mcp_server(connect: Connect) -> MCPServer:
         """An answer with its sentences checked: `sentences` have verdicts, `citations` quote documents byte for byte.
         With `abstained` the documents do not answer it, and `reason` says what was looked for."""
         body = {"question": question, "collections": collections or [], "strategy": strategy}
-        answer = await api.json("POST", "/v1/ask", body)
+        answer = await api.json(ctx, "POST", "/v1/ask", body)
         kept = ("answer", "abstained", "reason", "strategy", "run_id", "sentences", "citations")
         return {key: answer[key] for key in kept}
 
     @server.tool(annotations=READS)
     async def read(
+        ctx: Called,
         doc_id: str,
         start: Annotated[int, Field(ge=0, description="first character")] = 0,
         length: Annotated[int, Field(ge=1, le=MAX_READ)] = 4_000,
     ) -> Json:
         """A part of a document's text around what a search found; `next` is where to read on, null at the end."""
-        document = await api.json("GET", f"/v1/documents/{seg(doc_id)}")
-        text = await api.text("GET", f"/v1/documents/{seg(doc_id)}/content")
+        document = await api.json(ctx, "GET", f"/v1/documents/{seg(doc_id)}")
+        text = await api.text(ctx, "GET", f"/v1/documents/{seg(doc_id)}/content")
         end = min(start + length, len(text))
         place = {"start": start, "end": end, "next": end if end < len(text) else None, "characters": len(text)}
         return {"doc_id": doc_id, "title": document["title"], **place, "text": text[start:end]}
 
     @server.tool(annotations=WRITES)
     async def ingest(
+        ctx: Called,
         collection: Annotated[str, Field(description="an existing collection")],
         url: Annotated[str | None, Field(description="a page to fetch (public addresses only)")] = None,
         name: Annotated[str | None, Field(description="with text: the document's file name, such as notes.md")] = None,
@@ -104,9 +111,11 @@ def mcp_server(connect: Connect) -> MCPServer:
         path = f"/v1/collections/{seg(collection)}"
         match (url, name, text):
             case (str(), None, None):
-                return await api.json("POST", f"{path}/urls", {"urls": [url]})
+                return await api.json(ctx, "POST", f"{path}/urls", {"urls": [url]})
             case (None, str(), str()):
-                return await api.json("POST", f"{path}/documents", files={"files": (name, text.encode(), "text/plain")})
+                return await api.json(
+                    ctx, "POST", f"{path}/documents", files={"files": (name, text.encode(), "text/plain")}
+                )
         raise ToolError("give either url, or name and text")
 
     return server
@@ -128,26 +137,28 @@ class _Api:
 
     async def json(
         self,
+        ctx: Called,
         method: str,
         path: str,
         body: Json | None = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> Json:
-        found: Json = (await self._send(method, path, body, files)).json()
+        found: Json = (await self._send(ctx, method, path, body, files)).json()
         return found
 
-    async def text(self, method: str, path: str) -> str:
-        return (await self._send(method, path)).text
+    async def text(self, ctx: Called, method: str, path: str) -> str:
+        return (await self._send(ctx, method, path)).text
 
     async def _send(
         self,
+        ctx: Called,
         method: str,
         path: str,
         body: Json | None = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> httpx.Response:
         try:
-            async with self._connect() as client:
+            async with self._connect(_who(ctx)) as client:
                 response = await client.request(method, path, json=body, files=files)
         except httpx.TransportError as e:
             raise ToolError(f"the Openbook server does not answer ({e}): start it with `openbook serve`") from e
@@ -158,3 +169,9 @@ class _Api:
         except (ValueError, KeyError, TypeError):
             said = f"the server answered {response.status_code}"
         raise ToolError(str(said))
+
+
+def _who(ctx: Called) -> Mapping[str, str]:
+    """What of a call's headers says who calls; nothing over stdio."""
+    given = (ctx.headers or {}).get("authorization")
+    return {"Authorization": given} if given else {}

@@ -18,6 +18,7 @@ class Collection(TypedDict):
     documents: int
     chunks: int
     created_at: str
+    role: NotRequired[Literal["owner", "editor", "reader"]]  # what the asking person is in it
     pipeline: NotRequired[dict[str, Any] | None]  # how its documents are made; None: as the settings say
     previous: NotRequired[dict[str, Any] | None]  # how they were made before the last reindex; None: no way back
     pii: NotRequired[PiiMode]

@@ -168,6 +168,12 @@ class Runs:
                 run._queue.put_nowait(run.outcome)
             run._queue.put_nowait(None)
 
+    def cancel_all(self, user_id: str) -> None:
+        """Stops all that is being answered for one person."""
+        for run in self._running.values():
+            if run.principal.user_id == user_id:
+                run.cancel()
+
     def cancel(self, principal: Principal, run_id: str) -> None:
         """Stops a run. Raises NotFound if it is not running, or is another person's."""
         run = self._running.get(run_id)
@@ -186,6 +192,10 @@ class Runs:
             run.cancel()
         for run in runs:
             await run.wait()
+
+    def count(self, user_id: str) -> int:
+        """How many of one person's questions are being answered."""
+        return sum(run.principal.user_id == user_id for run in self._running.values())
 
     def __len__(self) -> int:
         return len(self._running)

@@ -10,8 +10,8 @@ from retrieval.explain import Explanation, NearMiss
 from retrieval.query_cache import CacheCounts
 
 
-def found_json(found: Found, *, cached: bool, counts: CacheCounts) -> Json:
-    """With an explanation, also stages, near misses, and how often the cache has known the answer."""
+def found_json(found: Found, *, cached: bool, counts: CacheCounts | None) -> Json:
+    """With an explanation, also stages, near misses, and how often the cache has known the answer (None: not said)."""
     hits = []
     for i, (hit, span) in enumerate(zip(found.hits, found.highlights, strict=True)):
         shape = hit_json(hit)
@@ -29,7 +29,7 @@ def found_json(found: Found, *, cached: bool, counts: CacheCounts) -> Json:
         "stages": [dataclasses.asdict(stage) for stage in found.explained.stages],
         "seconds": found.seconds,
         "cached": cached,
-        "cache": dataclasses.asdict(counts),
+        "cache": dataclasses.asdict(counts) if counts is not None else None,
     }
 
 

@@ -20,11 +20,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from app.datadir import find_server, is_locked
-from app.server import EXIT_REFUSED, listen
-from core.errors import DataDirLocked, InvalidRequest, OpenbookError
+from app.server import EXIT_REFUSED, check_address, listen
+from core.errors import DataDirLocked, OpenbookError
 from core.settings import Settings, as_environment
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 STOP_TIMEOUT_S = 10.0
 MAX_RESTARTS = 5  # of one child within RESTART_WINDOW_S
 RESTART_WINDOW_S = 60.0
@@ -74,7 +73,7 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None]) -> int:
     Raises:
         OpenbookError: a port in use, a data directory in use, an address that needs identities.
     """
-    _check_address(settings)
+    check_address(settings)
     if is_locked(settings.data_dir):
         running = find_server(settings.data_dir)
         who = f"Openbook runs already at {running.url} and" if running is not None else "another process"
@@ -91,14 +90,14 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None]) -> int:
         "OPENBOOK_PARENT_PID": str(os.getpid()),
     }
     secret = {"OPENBOOK_WORKER_TOKEN": token}
+    page = {"OPENBOOK_PAGE_TOKEN": secrets.token_urlsafe(32)} if ui else {}
     fd = api_socket.fileno()
-    supervisor.add(
-        Child("api", [sys.executable, "-m", "app.server"], base | secret | {"OPENBOOK_LISTEN_FD": str(fd)}, (fd,))
-    )
+    of_api = base | secret | page | {"OPENBOOK_LISTEN_FD": str(fd)} | ({"OPENBOOK_PAGE_URL": ui_url} if ui else {})
+    supervisor.add(Child("api", [sys.executable, "-m", "app.server"], of_api, (fd,)))
     supervisor.add(Child("worker", [sys.executable, "-m", "app.worker"], base | secret | {"OPENBOOK_API_URL": api_url}))
     if ui:
         page_env = {k: v for k, v in base.items() if not k.startswith("OPENBOOK_")}
-        page_env |= {"OPENBOOK_API_URL": api_url, "OPENBOOK_PARENT_PID": str(os.getpid())}
+        page_env |= {"OPENBOOK_API_URL": api_url, "OPENBOOK_PARENT_PID": str(os.getpid())} | page
         supervisor.add(Child("page", _page_command(settings, ui_port), page_env))
     try:
         supervisor.start()
@@ -106,19 +105,10 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None]) -> int:
         if ui:
             say(f"Page  {ui_url}")
         say(f"Data  {settings.data_dir.absolute()}")
-        return supervisor.watch(_Readiness(api_url, ui_url if ui else None, say))
+        return supervisor.watch(_Readiness(api_url, ui_url if ui else None, say, token))
     finally:
         supervisor.stop()
         api_socket.close()
-
-
-def _check_address(settings: Settings) -> None:
-    if settings.host not in LOOPBACK and not settings.allow_remote:
-        raise InvalidRequest(
-            f"--host {settings.host} would let anyone on the network in, since this version has no sign-in: "
-            "use 127.0.0.1, or set OPENBOOK_ALLOW_REMOTE=true behind something that checks who comes",
-            code="needs-identity",
-        )
 
 
 def _shown(host: str) -> str:
@@ -201,7 +191,8 @@ class _Supervisor:
 class _Readiness:
     """Says what is loading, and once when everything is there."""
 
-    def __init__(self, api_url: str, ui_url: str | None, say: Callable[[str], None]) -> None:
+    def __init__(self, api_url: str, ui_url: str | None, say: Callable[[str], None], token: str) -> None:
+        self._token = token
         self._api_url = api_url
         self._ui_url = ui_url
         self._say = say
@@ -247,6 +238,7 @@ class _Readiness:
             return False
 
     def _fetch(self, url: str) -> bytes:
-        with self._opener.open(url, timeout=2) as reply:
+        own = {"Authorization": f"Bearer {self._token}"} if url.startswith(self._api_url) else {}
+        with self._opener.open(urllib.request.Request(url, headers=own), timeout=2) as reply:
             found: bytes = reply.read()
         return found

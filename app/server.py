@@ -22,14 +22,17 @@ from fastapi import FastAPI
 
 from app.api.main import create_app
 from app.approvals import Approvals
+from app.audit import AuditLog
 from app.calibrations import Calibrations
 from app.chats import Chats
+from app.credentials import Credentials
 from app.datadir import DataDirLock, ServerAddress, announce_server, withdraw_server
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
 from app.eval_votes import EvalVotes
 from app.evaluating import Evaluating
 from app.feedback import Feedback
+from app.identity import Identity
 from app.loading import load_models
 from app.parent import die_with_parent
 from app.reindexing import Reindexing
@@ -42,7 +45,7 @@ from app.upkeep.purge import finish_purge
 from app.upkeep.restore import finish_restore
 from app.wiring import MIGRATIONS, build_names
 from core.database import migrate, open_database
-from core.errors import OpenbookError, StorageFailed
+from core.errors import InvalidRequest, OpenbookError, StorageFailed
 from core.offload import Offload
 from core.settings import Settings, load_settings
 from ingest.ledger import Ledger
@@ -54,6 +57,7 @@ logger = logging.getLogger("openbook.server")
 
 EXIT_REFUSED = 3  # the supervisor does not start a server again that refused to start
 OFFLOAD_THREADS = 8
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @contextmanager
@@ -72,6 +76,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     eval_runs.requeue_interrupted()
     models = Models()
     chats = Chats(database)
+    credentials = Credentials(database, settings.session_days)
     services = Services(
         settings=settings,
         database=database,
@@ -94,6 +99,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
         searching=Searching(settings),
         names=build_names(settings),
         approvals=Approvals(settings.approval_s),
+        credentials=credentials,
+        identity=Identity(database, credentials),
+        audit=AuditLog(database),
     )
     try:
         yield services
@@ -147,6 +155,32 @@ async def _put_back(services: Services) -> None:
         await services.offload(put_back)
     except StorageFailed as e:
         logger.warning("what was being read will count as broken off: %s", e.message)
+
+
+def check_address(settings: Settings) -> None:
+    """Without identities whoever reaches the port is the owner, so nobody from elsewhere may.
+
+    Raises:
+        InvalidRequest: an address that others reach, and nobody has to sign in.
+    """
+    if settings.identity == "none" and settings.host not in LOOPBACK:
+        raise InvalidRequest(
+            f"--host {settings.host} would let anyone on the network in, since there is no sign-in: use 127.0.0.1, or set "
+            "OPENBOOK_IDENTITY=password",
+            code="needs-identity",
+        )
+
+
+def _say_first_token(services: Services) -> None:
+    """Until somebody can administer, each start says how to become the one who can."""
+    if services.settings.identity == "none":
+        return
+    token = services.identity.first_token()
+    if token is None:
+        return
+    page = os.environ.get("OPENBOOK_PAGE_URL")
+    where = f"open {page}/account/join#{token}" if page else f"open /account/join of the page and give it {token}"
+    print(f"No administrator yet. To become the first one, {where}   (works once, for 24 hours)", flush=True)  # noqa: T201
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -227,12 +261,15 @@ def main() -> int:
         logging.getLogger(quiet).setLevel(logging.WARNING)
     try:
         settings = load_settings()
+        check_address(settings)
         lock = DataDirLock(settings.data_dir)
         lock.acquire()
         fd = os.environ.get("OPENBOOK_LISTEN_FD")
         listener = socket.socket(fileno=int(fd)) if fd else listen(settings.host, settings.port)
         with open_services(settings) as services:
             services.worker_token = os.environ.get("OPENBOOK_WORKER_TOKEN") or services.worker_token
+            services.page_token = os.environ.get("OPENBOOK_PAGE_TOKEN", "")
+            _say_first_token(services)
             host, port = listener.getsockname()[:2]
             name = f"[{host}]" if ":" in host else host
             url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else name}:{port}"

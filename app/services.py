@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from app.approvals import Approvals
+from app.audit import AuditLog
 from app.calibrations import Calibrations
 from app.chats import Chats
+from app.credentials import Credentials
 from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
 from app.eval_votes import EvalVotes
 from app.feedback import Feedback
+from app.identity import Identity
 from app.pipelines import Encoders
 from app.publishing import Publisher
 from app.reindexing import Reindexing
@@ -92,6 +95,10 @@ class Services:
     worker_token: str
     searching: Searching
     approvals: Approvals
+    credentials: Credentials
+    identity: Identity
+    audit: AuditLog
+    page_token: str = ""  # by which the page shows that it is ours; empty: nobody can
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
     languages: LanguageGuesser = field(default_factory=LanguageGuesser)

@@ -3,6 +3,7 @@
     OpenbookError                     message: what was found, what would be valid, the fix
     ├── InvalidRequest                bad input: unknown option, empty question, bad name
     ├── NotFound                      no such collection, document, job, run … (or none that you may see)
+    ├── NotSignedIn                   nobody that is known asks
     ├── Forbidden                     you may see it, but not do that to it
     ├── Conflict                      exists already, or is in a state that forbids this
     ├── TooLarge                      over a stated limit
@@ -45,6 +46,10 @@ class InvalidRequest(OpenbookError):
 
 class NotFound(OpenbookError):
     code = "not-found"
+
+
+class NotSignedIn(OpenbookError):
+    code = "not-signed-in"
 
 
 class Forbidden(OpenbookError):

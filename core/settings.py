@@ -22,7 +22,18 @@ ENV_PREFIX = "OPENBOOK_"
 CONFIG_FILE = "openbook.toml"
 # Variables with our prefix that one process of ours hands to another; they are no settings.
 NOT_SETTINGS = frozenset(
-    {"api_url", "api_token", "worker_token", "parent_pid", "listen_fd", "replaces", "require_browser"}
+    [
+        "api_url",
+        "api_key",
+        "api_token",
+        "worker_token",
+        "page_token",
+        "page_url",
+        "parent_pid",
+        "listen_fd",
+        "replaces",
+        "require_browser",
+    ]
 )
 
 
@@ -41,6 +52,10 @@ _OF_THE_PLACE = {
     "lm_api_key",
     "lm_base_url",
     "mcp_servers",
+    "identity",
+    "session_days",
+    "requests_per_minute",
+    "max_body_bytes",
 }
 
 
@@ -78,8 +93,11 @@ class Settings(BaseModel):
     port: int = Field(8000, ge=0, le=65535)
     ui_port: int = Field(8501, ge=0, le=65535)
     allowed_hosts: tuple[str, ...] = ()  # further names that a browser may use for this server
-    # Without identities anyone who reaches the port is the owner, so other addresses than loopback must be asked for.
-    allow_remote: bool = False
+    # "none": one person, who is whoever reaches the port, so that it listens on loopback alone. "password": people sign in.
+    identity: Literal["none", "password"] = "none"
+    session_days: int = Field(14, ge=1, le=365)  # until somebody who signed in has to again
+    requests_per_minute: int = Field(1200, ge=0)  # of one person, where people sign in; 0: any number
+    max_body_bytes: int = Field(32 * 2**20, ge=2**16)  # of a request that is no upload
 
     profile: Literal["embedded", "gpu"] = "embedded"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -61,8 +61,10 @@ class Reindex(BaseModel):
 
 
 @router.post("", status_code=201)
-async def create_collection(body: NewCollection, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    name = check_collection_name(body.name)
+async def create_collection(
+    body: NewCollection, request: Request, services: ServicesHere, principal: PrincipalHere
+) -> dict[str, Any]:
+    name = request.state.target = check_collection_name(body.name)
     tokens = services.settings.token_vectors if body.tokens is None else body.tokens
 
     def create() -> None:
@@ -127,6 +129,7 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
                 "late": c.late,
                 "tokens": c.tokens,
                 "with_tokens": c.with_tokens,
+                "role": c.role,
             }
             for c in found
         ]

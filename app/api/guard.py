@@ -16,9 +16,9 @@ from fastapi import Depends, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problem import problem
-from app.people import local_principal
+from app.people import Person
 from app.services import Services
-from core.errors import InvalidRequest, NotFound
+from core.errors import InvalidRequest, NotFound, NotSignedIn
 from core.settings import Settings
 from core.types import Principal
 
@@ -66,9 +66,17 @@ def services(request: Request) -> Services:
     return found
 
 
-def principal() -> Principal:
-    """Who asks. Without identities: the local user."""
-    return local_principal()
+def person(request: Request) -> Person:
+    """Who asks, as the gate has found out. Raises NotSignedIn where it has not been asked, so that nothing opens by mistake."""
+    found = getattr(request.state, "person", None)
+    if not isinstance(found, Person):
+        raise NotSignedIn("sign in first")
+    return found
+
+
+def principal(request: Request) -> Principal:
+    """Who asks, for whatever has a `where`."""
+    return person(request).principal
 
 
 def worker_only(request: Request) -> None:
@@ -101,4 +109,5 @@ async def whole_characters(request: Request) -> None:
 
 
 ServicesHere = Annotated[Services, Depends(services)]
+PersonHere = Annotated[Person, Depends(person)]
 PrincipalHere = Annotated[Principal, Depends(principal)]

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
 from app.api.uploads import receive_files
-from app.intake import accept_files, check_collection, job_json
+from app.intake import accept_files, check_may_change, job_json
 from app.services import Services
 from core.types import Principal
 from ingest import ledger_listing, ledger_people
@@ -160,7 +160,7 @@ async def resume_collection(collection: str, services: ServicesHere, principal: 
 
 async def _pause_all(services: Services, principal: Principal, collection: str, paused: bool) -> dict[str, Any]:
     def change() -> int:
-        check_collection(services, principal, collection)
+        check_may_change(services, principal, collection)
         with services.database.write() as connection:
             return ledger_people.pause_collection(connection, principal, collection, paused)
 

@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi_swagger import patch_fastapi
 
 from app.api import (
+    account,
     ask,
     calibrate,
     chats,
@@ -20,9 +21,11 @@ from app.api import (
     eval_sets,
     evals,
     jobs,
+    members,
     metrics,
     openai_compatible,
     parts,
+    people,
     preview,
     problem,
     runs,
@@ -34,7 +37,9 @@ from app.api import (
     urls,
     work,
 )
+from app.api.gate import Gate
 from app.api.guard import HostAndOrigin, whole_characters
+from app.api.headers import SecurityHeaders
 from app.mcp import TIMEOUT, mcp_server, mounted
 from app.services import Services
 
@@ -63,12 +68,13 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     app.state.services = services
     problem.install(app)
     for room in (
+        account,
+        people,
+        members,
         collections,
         tuning,
         calibrate,
         documents,
-        jobs,
-        preview,
         search,
         ask,
         runs,
@@ -80,18 +86,24 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
         metrics,
         openai_compatible,
         system,
-        work,
-        parts,
-        upkeep,
         urls,
     ):
-        app.include_router(room.router)
+        app.include_router(room.router, max_body_size=services.settings.max_body_bytes)
+    # What takes files bounds them itself, while they arrive; the worker is one of us.
+    for unbounded in (jobs, preview, work, parts, upkeep):
+        app.include_router(unbounded.router)
+    app.include_router(people.machine)
     # Its tools take the way of everybody's requests, checks included, but for the socket.
     own = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    mcp = mcp_server(lambda: httpx.AsyncClient(transport=own, base_url="http://127.0.0.1", timeout=TIMEOUT))
+    mcp = mcp_server(
+        lambda headers: httpx.AsyncClient(transport=own, base_url="http://127.0.0.1", timeout=TIMEOUT, headers=headers)
+    )
     app.router.routes.extend(mounted(mcp))
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
     metrics.install(app, services)
+    # The last is the outermost: headers on whatever is answered, then where it comes from, then who asks.
+    app.add_middleware(Gate, services=services)
     app.add_middleware(HostAndOrigin, settings=services.settings)
+    app.add_middleware(SecurityHeaders)
     return app

@@ -23,6 +23,7 @@ from core.errors import (
     ModelUnavailable,
     NotFound,
     NotReady,
+    NotSignedIn,
     OpenbookError,
     ParseFailed,
     RunCancelled,
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 STATUS: tuple[tuple[type[OpenbookError], int], ...] = (
     (InvalidRequest, 422),
     (NotFound, 404),
+    (NotSignedIn, 401),
     (Forbidden, 403),
     (Conflict, 409),
     (TooLarge, 413),

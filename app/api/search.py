@@ -90,7 +90,9 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
     )
     correction = await services.offload(services.engine.did_you_mean, body.query, where)
     return {
-        **found_json(found, cached=cached, counts=services.searching.counts()),
+        **found_json(
+            found, cached=cached, counts=services.searching.counts() if services.settings.identity == "none" else None
+        ),
         "did_you_mean": correction and correction_json(correction),
         **({"plan": said} if said else {}),
     }

@@ -6,11 +6,11 @@ import dataclasses
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from agents.verify.errors import error_rates
-from app.api.guard import ServicesHere
+from app.api.guard import PersonHere, ServicesHere
 from app.strategies import strategies
 from ingest.parse.kinds import SUPPORTED
 
@@ -24,12 +24,12 @@ async def health() -> dict[str, str]:
 
 
 @router.get("/ready")
-async def ready(services: ServicesHere) -> Response:
-    """200 once searching works, else 503; the language model may follow."""
-    body = {
-        "ready": services.search_ready,
-        "loading": [dataclasses.asdict(part) for part in services.loading.values()],
-    }
+async def ready(request: Request, services: ServicesHere) -> Response:
+    """200 once searching works, else 503; the language model may follow. Details are for who has signed in."""
+    parts = [dataclasses.asdict(part) for part in services.loading.values()]
+    if request.state.person is None:
+        parts = [part | {"detail": ""} for part in parts]
+    body = {"ready": services.search_ready, "loading": parts}
     return JSONResponse(body, status_code=200 if services.search_ready else 503)
 
 
@@ -42,10 +42,12 @@ async def list_strategies(services: ServicesHere) -> dict[str, Any]:
 
 
 @router.get("/v1/system")
-async def system(services: ServicesHere) -> dict[str, Any]:
+async def system(services: ServicesHere, person: PersonHere) -> dict[str, Any]:
+    """What runs here. How much everybody together has and does is for administrators, where people sign in."""
     names = ("openbook", "torch", "openvino", "faiss-cpu", "tantivy", "fastapi", "streamlit")
     models = services.models
     settings = services.settings
+    of_all = person.is_admin or person.by == "nobody-else"
     return {
         "versions": {name: version(name) for name in names},
         "profile": settings.profile,
@@ -58,8 +60,8 @@ async def system(services: ServicesHere) -> dict[str, Any]:
             "model": settings.verifier_model or None,
             "errors": {kind: dataclasses.asdict(of) for kind, of in error_rates(settings.verifier).items()},
         },
-        "index": dataclasses.asdict(models.engine.status()) if models.engine else None,
-        "runs": len(services.runs),
+        "index": dataclasses.asdict(models.engine.status()) if models.engine and of_all else None,
+        "runs": len(services.runs) if of_all else services.runs.count(person.user_id),
         "loading": [dataclasses.asdict(part) for part in services.loading.values()],
         "limits": {
             "chunk_tokens": services.settings.chunk_tokens,

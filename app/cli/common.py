@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,16 +53,25 @@ def connected(
     """A client of the server that holds the data directory; without one, of a server that this command is.
 
     Args:
-        data_dir: the command's own --data-dir, if it was given.
+        data_dir: the command's own --data-dir, if it was given. Without it, OPENBOOK_API_KEY and OPENBOOK_API_URL name a
+            server elsewhere.
         worker: whether files will be processed, which takes a worker process.
         lm: whether the language model will be asked; a server of this command's own loads it only then.
         wait: whether to wait until searching is ready.
         announce: whether other commands may meanwhile go through a server of this command's own.
     """
     settings = load_cli_settings(data_dir=data_dir)
+    # A key speaks for its owner; without one, whoever can read the data directory speaks for this machine.
+    key, elsewhere = os.environ.get("OPENBOOK_API_KEY"), os.environ.get("OPENBOOK_API_URL")
+    if key and elsewhere and data_dir is None:
+        with Client(elsewhere, token=key) as client:
+            if wait:
+                _wait_ready(client)
+            yield client
+        return
     running = find_server(settings.data_dir)
     if running is not None:
-        with Client(running.url, token=running.token) as client:
+        with Client(running.url, token=key or running.token) as client:
             if wait:
                 _wait_ready(client)
             yield client
@@ -73,7 +83,7 @@ def connected(
         settings = settings.model_copy(update={"lm_runtime": "none"})
     with (
         local_server(settings, worker=worker, announce=announce) as address,
-        Client(address.url, token=address.token) as client,
+        Client(address.url, token=key or address.token) as client,
     ):
         if wait:
             _wait_ready(client)

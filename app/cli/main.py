@@ -17,6 +17,7 @@ from app.cli import (
     ingest,
     jobs,
     mcp,
+    people,
     prompts,
     redteam,
     reindex,
@@ -64,6 +65,10 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(runs.app, name="runs")
 app.add_typer(trace.app, name="trace")
+app.add_typer(people.users, name="users")
+app.add_typer(people.keys, name="keys")
+app.add_typer(people.members, name="members")
+app.command("audit")(people.audit)
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ from app.parent import die_with_parent
 
 
 def main(arguments: list[str]) -> None:
-    """Runs Streamlit on ``main.py`` with ``arguments`` as its options; does not return while it serves."""
+    """Runs Streamlit on ``front.py``, which has ``main.py`` within it, with ``arguments`` as its options; does not return while it serves."""
     die_with_parent()  # here: asked for in a session's own thread, the kernel would forget it with that thread
     from streamlit.web import cli
 
-    sys.argv = ["streamlit", "run", str(Path(__file__).parent / "main.py"), *arguments]
+    sys.argv = ["streamlit", "run", str(Path(__file__).parent / "front.py"), *arguments]
     cli.main()
 
 

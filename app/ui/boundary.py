@@ -44,7 +44,7 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
 def explain(error: OpenbookError) -> str:
     """The error for a person, with what to do about it where the message does not say."""
     if isinstance(error, ApiError) and error.status == 401:
-        return "This page may not speak to the server: start both with `openbook serve`, which gives it a token."
+        return "You are signed out, or this page was open for too long: load it anew to sign in."
     if isinstance(error, ApiError) and error.status == 429:
         wait = f" in {error.retry_after_s} s" if error.retry_after_s else " in a moment"
         return f"{error.message}. Try again{wait}."

@@ -15,6 +15,7 @@ from app.ui.calibration_view import draw_calibration
 from app.ui.documents_view import draw_documents
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
+from app.ui.members_view import draw_members
 from app.ui.preview import draw_preview
 from app.ui.remaking import go_back, make_anew
 from app.ui.search_choices import draw_search_choices
@@ -135,12 +136,17 @@ def _one(collection: replies.Collection) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(inert_markdown(name), anchor=False, width="content")
-        anew = ["Make anew"] if collection["documents"] else []
-        back = ["Go back"] if collection.get("previous") else []
-        chosen = st.menu_button(
-            "", [*anew, *back, "Delete the collection"], key="collection-menu", type="tertiary",
-            icon=":material/more_horiz:", help="Make its passages anew, go back, or delete it",
-        )  # fmt: skip
+        role = collection.get("role", "owner")
+        anew = ["Make anew"] if collection["documents"] and role != "reader" else []
+        back = ["Go back"] if collection.get("previous") and role != "reader" else []
+        gone = ["Delete the collection"] if role == "owner" else []
+        choices = [*anew, *back, *gone]
+        chosen = None
+        if choices:
+            chosen = st.menu_button(
+                "", choices, key="collection-menu", type="tertiary", icon=":material/more_horiz:",
+                help="Make its passages anew, go back, or delete it",
+            )  # fmt: skip
     match chosen:
         case "Make anew":
             make_anew(collection, CHUNKERS)
@@ -149,13 +155,17 @@ def _one(collection: replies.Collection) -> None:
         case "Delete the collection":
             _delete(collection)
     look.muted(f"{plural(collection['documents'], 'document')} · {plural(collection['chunks'], 'passage')}")
-    chunkers = _chunkers(collection)
-    _uploader(collection, chunkers)
-    _fetcher(name)
-    draw_preview(collection, chunkers)
+    if role == "reader":
+        look.muted("You read and ask here; its owner and editors add documents.")
+    else:
+        chunkers = _chunkers(collection)
+        _uploader(collection, chunkers)
+        _fetcher(name)
+        draw_preview(collection, chunkers)
     draw_jobs(name)
     draw_search_choices(collection)
     draw_calibration(name)
+    draw_members(name, role)
     draw_documents(name)
 
 

@@ -1,6 +1,6 @@
 """The entry that Streamlit runs: the pages, and what they share. Run it with ``openbook serve``.
 
-The environment gives the API's address (OPENBOOK_API_URL) and, if it wants one, a token (OPENBOOK_API_TOKEN).
+The environment gives the API's address (OPENBOOK_API_URL); who looks at the page, its cookie says (see ``front``).
 """
 
 from __future__ import annotations
@@ -8,15 +8,18 @@ from __future__ import annotations
 import streamlit as st
 
 from app.ui import look
+from app.ui.account_page import account_page
 from app.ui.boundary import guarded
 from app.ui.chat_page import chat_page
 from app.ui.check_page import check_page
 from app.ui.collections_page import collections_page
 from app.ui.evaluate_page import evaluate_page
+from app.ui.people_page import people_page
 from app.ui.readiness import wait_until_ready
 from app.ui.search_page import search_page
 from app.ui.signals import listen
 from app.ui.system_page import system_page
+from app.ui.who import draw_person, me, signs_in, who
 
 
 @guarded
@@ -32,6 +35,7 @@ def main() -> None:
         },
     )
     look.apply_look()
+    who()
     pages = {
         "chat": st.Page(chat_page, title="Chat", icon=":material/forum:", url_path="chat", default=True),
         "collections": st.Page(
@@ -42,11 +46,16 @@ def main() -> None:
         "evaluate": st.Page(evaluate_page, title="Evaluate", icon=":material/science:", url_path="evaluate"),
         "system": st.Page(system_page, title="System", icon=":material/monitor_heart:", url_path="system"),
     }
+    if signs_in():
+        pages["account"] = st.Page(account_page, title="Account", icon=":material/account_circle:", url_path="account")
+    if signs_in() and me()["is_admin"]:
+        pages["people"] = st.Page(people_page, title="People", icon=":material/group:", url_path="people")
     st.session_state["pages"] = pages
     page = st.navigation(list(pages.values()))
     listen()
     wait_until_ready()
     page.run()
+    draw_person()
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from app.client import ApiError, Client
 from app.ui.live import LiveAnswer
 
 DEFAULT_API_URL = "http://127.0.0.1:8000"
+COOKIE = "openbook_session"
 KEPT_TEXTS = 8  # documents whose text this session keeps at hand
 
 
 def client() -> Client:
-    """This session's client; the address and the token come from the environment that ``openbook serve`` sets."""
-    return _client(os.environ.get("OPENBOOK_API_URL") or DEFAULT_API_URL, os.environ.get("OPENBOOK_API_TOKEN") or None)
+    """This session's client, as the person whose cookie the browser has sent, if people sign in."""
+    return _client(os.environ.get("OPENBOOK_API_URL") or DEFAULT_API_URL, st.context.cookies.get(COOKIE) or None)
 
 
 # Closed when the session ends.

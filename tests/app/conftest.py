@@ -7,6 +7,7 @@ import pytest
 
 from app.client import Client
 from tests.support.servers import RunningServer, openbook_server
+from tests.support.team import Team, team
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Itera
 def client(server: RunningServer) -> Iterator[Client]:
     with server.client() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def signed_in(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterator[Team]:
+    """One real server where people sign in, with its first administrator."""
+    with team(tmp_path_factory.mktemp("team"), env={"OPENBOOK_RERANKER": "none", "OPENBOOK_VERIFIER": "rules"}) as made:
+        yield made

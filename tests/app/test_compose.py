@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from core.settings import Settings
+from core.settings import NOT_SETTINGS, Settings
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -34,8 +34,13 @@ def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
 def test_every_setting_it_names_exists(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         for key in service.get("environment", {}):
-            if key.startswith("OPENBOOK_") and key != "OPENBOOK_API_URL":
-                assert key.removeprefix("OPENBOOK_").lower() in Settings.model_fields
+            if key.startswith("OPENBOOK_"):
+                assert key.removeprefix("OPENBOOK_").lower() in {*Settings.model_fields, *NOT_SETTINGS}
+
+
+def test_people_sign_in_since_it_listens_for_others(compose: dict[str, Any]) -> None:
+    api = compose["services"]["api"]
+    assert "0.0.0.0" in api["command"] and api["environment"]["OPENBOOK_IDENTITY"] == "password"
 
 
 def test_every_named_volume_is_declared(compose: dict[str, Any]) -> None:

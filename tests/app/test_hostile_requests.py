@@ -87,3 +87,19 @@ def test_the_status_of_a_run_that_broke_is_that_of_its_error(code: str, kind: st
     )
     reply = failure(RunFailed(code=code, message="m", trace=trace, kind=kind))
     assert reply.status_code == status
+
+
+def test_where_nobody_signs_in_there_are_no_sessions_keys_or_members(server: RunningServer) -> None:
+    assert httpx.get(f"{server.api_url}/v1/identity").json() == {"identity": "none", "needs_first": False}
+    assert httpx.get(f"{server.api_url}/v1/me").json()["by"] == "nobody-else"
+    asked = [
+        ("/v1/sessions", {"name": "a", "password": "b"}),
+        ("/v1/keys", {"name": "a"}),
+        ("/v1/users", {"name": "a"}),
+    ]
+    for path, body in asked:
+        reply = posted(server, path, json=body)
+        assert (reply.status_code, reply.json()["code"]) == (409, "no-identities")
+    # What clients send for want of a key is nobody's.
+    reply = httpx.get(f"{server.api_url}/v1/collections", headers={"Authorization": "Bearer unused"})
+    assert reply.status_code == 200

@@ -24,6 +24,7 @@ OWNERS = [
     "retrieval.tables",
     "ingest.ledger",
     "app.people",
+    "app.audit",
     "app.chats",
     "app.feedback",
     "app.traces",

@@ -1,0 +1,124 @@
+"""People who sign in, in a real browser: the first administrator, somebody invited, and whoever is not let in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.ui.front import next_of
+from tests.support.team import PASSWORD, Team, team
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def with_people(tmp_path_factory: pytest.TempPathFactory, browser: Browser, model_cache: Path) -> Iterator[Team]:
+    env = {"OPENBOOK_RERANKER": "none", "OPENBOOK_VERIFIER": "rules"}
+    with team(tmp_path_factory.mktemp("people"), ui=True, env=env) as made:
+        yield made
+
+
+def sign_in(page: Page, url: str, name: str, password: str = PASSWORD) -> None:
+    page.goto(url)
+    page.fill("#name", name)
+    page.fill("#password", password)
+    page.click("button")
+
+
+def test_an_invited_person_joins_by_a_link_and_sees_what_is_theirs(
+    with_people: Team, open_page: Callable[..., Page]
+) -> None:
+    url = with_people.server.ui_url
+    admin, guest = open_page(), open_page(width=390, height=844, scheme="dark")
+    sign_in(admin, f"{url}/people", "admin")
+    admin.get_by_label("Name of a new person").fill("Grace")
+    admin.get_by_role("button", name="Invite").click()
+    link = admin.locator("code").filter(has_text="/account/join#").inner_text().strip()
+    assert link.startswith(url)
+
+    guest.goto(f"{url}/collections")
+    expect(guest).to_have_url(f"{url}/account/sign-in?next=%2Fcollections")
+    guest.goto(link)
+    expect(guest).to_have_url(f"{url}/account/join")  # the token is in no history
+    guest.fill("#name", "Grace")
+    guest.fill("#password", PASSWORD)
+    guest.fill("#again", PASSWORD)
+    guest.click("button")
+    guest.goto(f"{url}/account")
+    expect(guest.get_by_text("member · this session")).to_be_visible()
+    (cookie,) = [c for c in guest.context.cookies() if c["name"] == "openbook_session"]
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Lax"
+    assert guest.evaluate("document.cookie").find("openbook_session") == -1
+    guest.goto(f"{url}/people")
+    expect(guest.get_by_text("Audit log")).to_have_count(0)
+
+
+def test_an_owner_lets_a_reader_in_who_is_offered_no_uploader(
+    with_people: Team, open_page: Callable[..., Page]
+) -> None:
+    url = with_people.server.ui_url
+    with_people.add("Olga")
+    with_people.add("Rita")
+    with with_people.client("Olga") as olga:
+        olga.create_collection("letters")
+    owner, reader = open_page(), open_page()
+    sign_in(owner, f"{url}/collections?collection=letters", "olga")
+    owner.get_by_text("Members").click()
+    owner.get_by_label("Name of a person").fill("rita")
+    owner.get_by_role("button", name="Let in").click()
+    expect(owner.get_by_text("Members · 2 people")).to_be_visible()
+    sign_in(reader, f"{url}/collections?collection=letters", "rita")
+    expect(reader.get_by_text("You read and ask here")).to_be_visible()
+    expect(reader.get_by_text("Drop files here")).to_have_count(0)
+    with with_people.client("Olga") as olga:
+        olga.remove_member("letters", "rita")
+    reader.reload()
+    expect(reader.get_by_text("Your first collection")).to_be_visible()
+
+
+def test_signing_out_ends_the_session_for_whoever_has_the_cookie(
+    with_people: Team, open_page: Callable[..., Page]
+) -> None:
+    url = with_people.server.ui_url
+    page = open_page()
+    sign_in(page, f"{url}/system", "admin")
+    expect(page).to_have_url(f"{url}/system")
+    (cookie,) = [c for c in page.context.cookies() if c["name"] == "openbook_session"]
+    page.get_by_text("Sign out").first.click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(f"{url}/account/sign-in")
+    bearer = {"Authorization": f"Bearer {cookie['value']}"}
+    assert httpx.get(f"{with_people.server.api_url}/v1/me", headers=bearer).status_code == 401
+
+
+def test_forms_of_other_sites_are_not_taken(with_people: Team) -> None:
+    url = with_people.server.ui_url
+    form = {"name": "admin", "password": PASSWORD, "next": "//evil.example"}
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        reply = httpx.post(f"{url}/account/sign-in", data=form, headers=headers)
+        assert reply.status_code == 403 and "set-cookie" not in reply.headers
+    reply = httpx.post(f"{url}/account/sign-in", data=form, headers={"Origin": url})
+    assert reply.status_code == 303 and reply.headers["location"] == "/"
+    assert "frame-ancestors 'none'" in httpx.get(f"{url}/account/sign-in").headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "led"),
+    [
+        ("/collections?collection=a", "/collections?collection=a"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/%2f/evil", "/"),
+        ("/a\r\nSet-Cookie: x=y", "/"),
+        ("/../x", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ],
+)
+def test_after_signing_in_one_stays_on_this_site(wanted: str, led: str) -> None:
+    assert next_of(wanted) == led
