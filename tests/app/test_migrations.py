@@ -24,7 +24,7 @@ OWNERS = [
     "retrieval.tables",
     "ingest.ledger",
     "app.people",
-    "app.chats",
+    "app.chat_tables",
     "app.traces",
     "app.calibrations",
     "app.eval_tables",
