@@ -330,7 +330,8 @@ def _has(word: str) -> ColumnElement[bool]:
 
 
 def _leaf(connection: Connection, chat_id: str) -> str | None:
-    return connection.execute(select(chats.c.leaf_id).where(chats.c.chat_id == chat_id)).scalar_one()
+    leaf: str | None = connection.execute(select(chats.c.leaf_id).where(chats.c.chat_id == chat_id)).scalar_one()
+    return leaf
 
 
 def _tree(connection: Connection, chat_id: str) -> Tree:
