@@ -76,7 +76,7 @@ def chat_page() -> None:
     if live is not None:
         if live.now.state == "failed" and len(messages) <= live.before:
             _question(live.question)  # it was refused, so nobody kept it
-        _draw_live(live, with_stop=not just_asked)
+        _draw_live(live, replaced=len(messages) - live.before, with_stop=not just_asked)
     elif messages and messages[-1]["role"] == "user":
         _unanswered(messages[-1])
 
@@ -215,14 +215,22 @@ def _draw_message(
             draw_follow_ups(follow_ups(message["answer"], asked), _begin, message["message_id"])
 
 
-def _draw_live(live: LiveAnswer, *, with_stop: bool) -> None:
+def _draw_live(live: LiveAnswer, *, replaced: int, with_stop: bool) -> None:
+    """``replaced``: how many messages were shown where this question and its answer now are."""
     now = live.now
     if now.state == "running":
         _question(live.question)
-        with st.chat_message("assistant", avatar=":material/auto_stories:"):
+        # The browser leaves what it showed before until the script ends, which is when the answer has: an empty place
+        # sweeps it away at once. A message has two at most: itself, and what can be done with it.
+        said = st.empty().container()
+        for _ in range(2 * max(0, replaced)):
+            st.empty()
+        with said, st.chat_message("assistant", avatar=":material/auto_stories:"):
             now = _follow(live, with_stop=with_stop)
             if now.answer is not None:
                 draw_answer(now.answer, _open)
+        if now.answer is not None:
+            st.rerun()  # the server has kept it: now with what can be done with it
     elif now.state in ("stopped", "done"):  # the server has not kept it yet
         with st.chat_message("assistant", avatar=":material/auto_stories:"):
             draw_partial(now.text, now.run_id) if now.answer is None else draw_answer(now.answer, _open)

@@ -46,7 +46,13 @@ def draw_edit(message: replies.Message, edit: Edit) -> None:
 
 def draw_question_actions(chat_id: str, message: replies.Message) -> None:
     message_id = message["message_id"]
-    with st.container(horizontal=True, gap=None, vertical_alignment="center", key=f"actions-{message_id}"):
+    with st.container(
+        horizontal=True,
+        gap="small",
+        horizontal_alignment="right",
+        vertical_alignment="center",
+        key=f"actions-{message_id}",
+    ):
         st.button(
             "Edit",
             icon=":material/edit:",
@@ -63,7 +69,7 @@ def draw_answer_actions(
     chat_id: str, message: replies.Message, strategies: Sequence[replies.Strategy], again: Again
 ) -> None:
     message_id, answer = message["message_id"], message["answer"]
-    with st.container(horizontal=True, gap=None, vertical_alignment="center", key=f"actions-{message_id}"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"actions-{message_id}"):
         if answer and not answer["abstained"]:
             st.html(
                 f'<button type="button" class="ob-copy" data-ob-copy="{inert_html(answer["run_id"])}">Copy</button>',
@@ -105,7 +111,7 @@ def _versions(chat_id: str, message: replies.Message) -> None:
     for step, icon, words in ((-1, "chevron_left", "Older version"), (1, "chevron_right", "Newer version")):
         there = 0 <= at + step < len(versions)
         if step > 0:
-            st.html(f'<span class="ob-muted">{at + 1} of {len(versions)}</span>', width="content")
+            st.html(f'<span class="ob-version">{at + 1} of {len(versions)}</span>', width="content")
         st.button(
             words,
             icon=f":material/{icon}:",

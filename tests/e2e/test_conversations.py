@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,21 +59,25 @@ def test_a_question_is_edited_and_the_older_one_is_found_again(site: Site, open_
 def test_an_answer_is_given_again_in_another_way_and_rated(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
     page = answered(site, open_page, tmp_path)
     actions(page, "Again").click()
-    page.get_by_role("menuitem", name="Write from passages").or_(
-        page.get_by_role("option", name="Write from passages")
+    page.get_by_role("menuitem", name="Written answer").or_(
+        page.get_by_role("option", name="Written answer")
     ).first.click()
     expect(answers(page)).to_contain_text("He sold none")
     expect(page.get_by_text("2 of 2")).to_be_visible()
-    page.get_by_test_id("stFeedback").get_by_role("button").last.click()
+    page.get_by_label("Thumbs down").click()
     page.get_by_label("What was wrong with it?").fill("He did sell one.")
     page.get_by_label("What was wrong with it?").press("Enter")
     chat_id = re.search(r"chat=(\w+)", page.url).group(1)
+    deadline = time.monotonic() + 30
+    while (rated := site.api.chat(chat_id)["messages"][-1]["feedback"]) is None or not rated["reason"]:
+        assert time.monotonic() < deadline, rated
+        time.sleep(0.1)
+    assert (rated["rating"], rated["reason"]) == ("down", "He did sell one.")
     page.reload()
     expect(page.get_by_label("What was wrong with it?")).to_have_value("He did sell one.")
-    rated = site.api.chat(chat_id)["messages"][-1]["feedback"]
-    assert (rated["rating"], rated["reason"]) == ("down", "He did sell one.")
 
 
+@pytest.mark.slow
 def test_an_answer_is_copied_with_its_markers_and_without_marks(
     site: Site, open_page: OpenPage, tmp_path: Path
 ) -> None:
@@ -102,6 +107,7 @@ def test_a_conversation_is_found_and_exported(site: Site, open_page: OpenPage, t
     assert "eleven geese" in text and "Skerryvore report" in text
 
 
+@pytest.mark.slow
 def test_the_actions_fit_a_phone(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
     page = answered(site, open_page, tmp_path, width=390, height=844)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
