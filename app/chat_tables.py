@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, String, Table, Text
 
@@ -39,18 +39,6 @@ messages = Table(
     Column("parent_id", String),  # the message that it follows; those with the same one are versions of each other
 )
 
-feedback = Table(
-    "feedback",
-    metadata,
-    Column("message_id", String, ForeignKey("messages.message_id", ondelete="CASCADE"), primary_key=True),
-    Column("user_id", String, ForeignKey("users.user_id"), primary_key=True),
-    Column("rating", String, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("created_at", String, nullable=False),
-)
-
-Rating = Literal["up", "down"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
@@ -60,15 +48,6 @@ class Chat:
     strategy: str
     created_at: str
     updated_at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feedback:
-    """What a person thinks of an answer; ``reason`` is theirs and may be empty."""
-
-    rating: Rating
-    reason: str
-    created_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,4 +65,3 @@ class ChatMessage:
     created_at: str
     problem: str
     versions: tuple[str, ...]
-    feedback: Feedback | None

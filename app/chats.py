@@ -1,4 +1,4 @@
-"""Conversations. SQL owner of ``chats``, ``messages`` and ``feedback``.
+"""Conversations. SQL owner of ``chats`` and ``messages``.
 
 Every read and write names whose conversation it is; another person's is as if it did not exist.
 """
@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from app.chat_tables import Chat, ChatMessage, Feedback, Rating, chats, feedback, messages
+from app.chat_tables import Chat, ChatMessage, chats, messages
 from app.chat_tree import Node, Tree
 from core.clock import now_iso
 from core.database import Database
-from core.errors import InvalidRequest, NotFound
+from core.errors import NotFound
 from core.ids import new_id
 from core.types import Message, Principal
 
@@ -79,7 +79,7 @@ class Chats:
         with self._database.read() as connection:
             self._get(connection, principal, chat_id)
             tree = _tree(connection, chat_id)
-            return self._read(connection, principal, tree, tree.thread(_leaf(connection, chat_id)))
+            return self._read(connection, tree, tree.thread(_leaf(connection, chat_id)))
 
     def all_messages(self, principal: Principal, chat_id: str) -> list[ChatMessage]:
         """Every message with every version, in the order in which they were said."""
@@ -87,20 +87,12 @@ class Chats:
             self._get(connection, principal, chat_id)
             query = select(messages.c.message_id).where(messages.c.chat_id == chat_id).order_by(messages.c.sequence)
             said = connection.scalars(query).all()
-            return self._read(connection, principal, _tree(connection, chat_id), said)
+            return self._read(connection, _tree(connection, chat_id), said)
 
-    def _read(
-        self, connection: Connection, principal: Principal, tree: Tree, message_ids: Sequence[str]
-    ) -> list[ChatMessage]:
-        mine = feedback.c.user_id == principal.user_id
-        query = select(messages, feedback.c.rating, feedback.c.reason, feedback.c.created_at.label("rated_at"))
-        query = query.outerjoin(feedback, and_(feedback.c.message_id == messages.c.message_id, mine))
+    def _read(self, connection: Connection, tree: Tree, message_ids: Sequence[str]) -> list[ChatMessage]:
         found: list[ChatMessage] = []
         for message_id in message_ids:
-            row = connection.execute(query.where(messages.c.message_id == message_id)).one()
-            rated = None
-            if row.rating is not None:
-                rated = Feedback(rating=row.rating, reason=row.reason, created_at=row.rated_at)
+            row = connection.execute(select(messages).where(messages.c.message_id == message_id)).one()
             found.append(
                 ChatMessage(
                     message_id=row.message_id,
@@ -112,7 +104,6 @@ class Chats:
                     created_at=row.created_at,
                     problem=row.problem,
                     versions=tree.versions(message_id),
-                    feedback=rated,
                 )
             )
         return found
@@ -205,11 +196,11 @@ class Chats:
         with self._database.read() as connection:
             self._get(connection, principal, chat_id)
             tree = _tree_with(connection, chat_id, message_id)
-            found = self._read(connection, principal, tree, [message_id])[0]
+            found = self._read(connection, tree, [message_id])[0]
             if found.role == "user":
                 return found
             asked = tree.parent(message_id)
-            return self._read(connection, principal, tree, [asked] if asked else [message_id])[0]
+            return self._read(connection, tree, [asked] if asked else [message_id])[0]
 
     def select(self, principal: Principal, chat_id: str, message_id: str) -> None:
         """Shows the thread that goes through a message, to where it was last gone on."""
@@ -217,27 +208,6 @@ class Chats:
             self._get(connection, principal, chat_id)
             leaf = _tree_with(connection, chat_id, message_id).leaf_below(message_id)
             connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(leaf_id=leaf))
-
-    def rate(self, principal: Principal, chat_id: str, message_id: str, rating: Rating | None, reason: str) -> None:
-        """Keeps what a person thinks of an answer, once each; None takes it back."""
-        with self._database.write() as connection:
-            self._get(connection, principal, chat_id)
-            _tree_with(connection, chat_id, message_id)
-            role = connection.execute(select(messages.c.role).where(messages.c.message_id == message_id)).scalar_one()
-            if role != "assistant":
-                raise InvalidRequest(f"{message_id!r} is a question: rate one of its answers", code="not-an-answer")
-            mine = (feedback.c.message_id == message_id, feedback.c.user_id == principal.user_id)
-            connection.execute(feedback.delete().where(*mine))
-            if rating is not None:
-                connection.execute(
-                    feedback.insert().values(
-                        message_id=message_id,
-                        user_id=principal.user_id,
-                        rating=rating,
-                        reason=reason,
-                        created_at=now_iso(),
-                    )
-                )
 
     def history(self, principal: Principal, chat_id: str, before: str | None = None) -> list[Message]:
         """What a strategy may know of the conversation so far: the thread that is shown, or what led to ``before``."""
@@ -290,10 +260,6 @@ class Chats:
                 change = messages.update().where(messages.c.message_id == message_id)
                 connection.execute(change.values(content=content, answer=answer))
                 n_messages += 1
-        for row in connection.execute(select(feedback)).all():
-            if (reason := clean_text(row.reason)) != row.reason:
-                mine = (feedback.c.message_id == row.message_id, feedback.c.user_id == row.user_id)
-                connection.execute(feedback.update().where(*mine).values(reason=reason))
         return n_chats, n_messages
 
     def _get(self, connection: Connection, principal: Principal, chat_id: str) -> Chat:

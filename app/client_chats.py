@@ -91,14 +91,6 @@ class ChatCalls(Line):
         """Shows the thread that goes through a message."""
         return cast(replies.Chat, self._json("POST", f"{_message(chat_id, message_id)}/select"))
 
-    def rate(self, chat_id: str, message_id: str, rating: str | None, reason: str = "") -> None:
-        """Says whether an answer was good ("up", "down"), or takes it back (None)."""
-        path = f"{_message(chat_id, message_id)}/feedback"
-        if rating is None:
-            self._send("DELETE", path)
-        else:
-            self._send("PUT", path, json={"rating": rating, "reason": reason})
-
     def export_chat(self, chat_id: str, form: str = "markdown") -> str:
         """The conversation as a file's text: "markdown" or "json"."""
         return self._send("GET", f"/v1/chats/{seg(chat_id)}/export", params={"format": form}).text

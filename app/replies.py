@@ -385,12 +385,6 @@ class Answer(TypedDict):
     seconds: float
 
 
-class Feedback(TypedDict):
-    rating: Literal["up", "down"]
-    reason: str
-    created_at: str
-
-
 class Message(TypedDict):
     """``answer`` is None for a question, and for an answer that was stopped or broke off before it was complete;
     ``problem`` says why it broke off. ``versions`` are the ids of the messages that stand in the same place."""
@@ -404,7 +398,6 @@ class Message(TypedDict):
     run_id: NotRequired[str | None]
     problem: NotRequired[str]
     versions: NotRequired[list[str]]
-    feedback: NotRequired[Feedback | None]
 
 
 class Chat(TypedDict):

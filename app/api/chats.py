@@ -26,8 +26,6 @@ from core.types import Message, Principal
 
 router = APIRouter(prefix="/v1/chats", tags=["chats"])
 
-MAX_REASON = 2000
-
 
 class NewChat(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -57,13 +55,6 @@ class HowToAnswer(BaseModel):
 
 class NewMessage(HowToAnswer):
     question: str
-
-
-class Thought(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    rating: Literal["up", "down"]
-    reason: str = Field("", max_length=MAX_REASON, description="why, in the person's own words")
 
 
 @router.post("", status_code=201)
@@ -170,21 +161,6 @@ async def show_version(
     """Shows the thread that goes through this message, and returns the conversation as it is then."""
     await services.offload(services.chats.select, principal, chat_id, message_id)
     return await get_chat(chat_id, services, principal)
-
-
-@router.put("/{chat_id}/messages/{message_id}/feedback", status_code=204)
-async def rate_answer(
-    chat_id: str, message_id: str, body: Thought, services: ServicesHere, principal: PrincipalHere
-) -> Response:
-    """Says whether an answer was good. It counts once for each person; saying it again replaces it."""
-    await services.offload(services.chats.rate, principal, chat_id, message_id, body.rating, body.reason)
-    return Response(status_code=204)
-
-
-@router.delete("/{chat_id}/messages/{message_id}/feedback", status_code=204)
-async def take_rating_back(chat_id: str, message_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
-    await services.offload(services.chats.rate, principal, chat_id, message_id, None, "")
-    return Response(status_code=204)
 
 
 @router.get("/{chat_id}/export")

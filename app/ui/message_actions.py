@@ -16,7 +16,6 @@ from core.errors import OpenbookError
 Edit = Callable[[str, str], None]
 Again = Callable[[str, str], None]
 
-THUMBS = {"down": 0, "up": 1}  # the numbers that st.feedback has for them
 MAX_REASON = 500
 AS_PICKED = "As picked below"
 
@@ -91,7 +90,7 @@ def draw_answer_actions(
             _thumbs(chat_id, message)
         _versions(chat_id, message)
     rated = message.get("feedback")
-    if rated and rated["rating"] == "down":
+    if rated and not rated["good"]:
         _reason(chat_id, message["message_id"], rated["reason"])
 
 
@@ -131,15 +130,14 @@ def _select(chat_id: str, message_id: str) -> None:
 
 
 def _thumbs(chat_id: str, message: replies.Message) -> None:
-    key = f"thumbs-{message['message_id']}"
-    rated = message.get("feedback")
+    message_id, key = message["message_id"], f"thumbs-{message['message_id']}"
 
     def said() -> None:
         number = st.session_state.get(key)
-        rating = next((name for name, n in THUMBS.items() if n == number), None)
-        _rate(chat_id, message["message_id"], rating, "")
+        _rate(chat_id, message_id, None if number is None else bool(number), "")
 
-    default = THUMBS[rated["rating"]] if rated and key not in st.session_state else None
+    rated = message.get("feedback")
+    default = int(rated["good"]) if rated and key not in st.session_state else None
     st.feedback("thumbs", key=key, default=default, on_change=said)
 
 
@@ -147,7 +145,7 @@ def _reason(chat_id: str, message_id: str, before: str) -> None:
     key = f"why-{message_id}"
 
     def said() -> None:
-        _rate(chat_id, message_id, "down", (st.session_state.get(key) or "").strip())
+        _rate(chat_id, message_id, False, (st.session_state.get(key) or "").strip())
 
     st.text_input(
         "What was wrong with it?",
@@ -160,8 +158,12 @@ def _reason(chat_id: str, message_id: str, before: str) -> None:
     )
 
 
-def _rate(chat_id: str, message_id: str, rating: str | None, reason: str) -> None:
+def _rate(chat_id: str, message_id: str, good: bool | None, reason: str) -> None:
+    """``good`` is None where a rating is taken back."""
     try:
-        client().rate(chat_id, message_id, rating, reason)
+        if good is None:
+            client().take_feedback_back(chat_id, message_id)
+        else:
+            client().give_feedback(chat_id, message_id, good, reason)
     except OpenbookError as e:
         notice(explain(e))

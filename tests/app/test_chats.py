@@ -115,27 +115,12 @@ def test_an_answer_given_again_does_not_leave_the_thread_that_went_on_meanwhile(
         assert shown[1].versions == (older, newer)
 
 
-def test_a_rating_counts_once_and_can_be_taken_back(client: Client, chat_id: str) -> None:
-    done(client.chat_stream(chat_id, TALL))
-    question, answer = (m["message_id"] for m in client.chat(chat_id)["messages"])
-    client.rate(chat_id, answer, "down", "it is 111 m")
-    client.rate(chat_id, answer, "up", "I was wrong")
-    rated = client.chat(chat_id)["messages"][1]["feedback"]
-    assert (rated["rating"], rated["reason"]) == ("up", "I was wrong")
-    client.rate(chat_id, answer, None)
-    assert client.chat(chat_id)["messages"][1]["feedback"] is None
-    with pytest.raises(ApiError, match="rate one of its answers") as refused:
-        client.rate(chat_id, question, "up")
-    assert refused.value.code == "not-an-answer"
-
-
 def test_messages_of_another_conversation_are_not_to_be_had_through_this_one(client: Client, collection: str) -> None:
     one, other = (client.create_chat([collection])["chat_id"] for _ in range(2))
     done(client.chat_stream(one, TALL))
     strange = client.chat(one)["messages"][1]["message_id"]
     for call in (
         lambda: client.select_version(other, strange),
-        lambda: client.rate(other, strange, "up"),
         lambda: client.regenerate_stream(other, strange),
         lambda: client.edit_stream(other, strange, "What?"),
     ):

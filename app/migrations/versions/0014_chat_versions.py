@@ -1,4 +1,4 @@
-"""Versions of questions and answers, and what people think of answers; declared in ``app.chat_tables``."""
+"""Versions of questions and answers; declared in ``app.chat_tables``."""
 
 from __future__ import annotations
 
@@ -23,18 +23,8 @@ def upgrade() -> None:
         "UPDATE chats SET leaf_id = (SELECT m.message_id FROM messages AS m WHERE m.chat_id = chats.chat_id "
         "ORDER BY m.sequence DESC LIMIT 1)"
     )
-    message = sa.ForeignKey("messages.message_id", ondelete="CASCADE")
-    op.create_table(
-        "feedback",
-        sa.Column("message_id", sa.String, message, primary_key=True),
-        sa.Column("user_id", sa.String, sa.ForeignKey("users.user_id"), primary_key=True),
-        sa.Column("rating", sa.String, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("created_at", sa.String, nullable=False),
-    )
 
 
 def downgrade() -> None:
-    op.drop_table("feedback")
     op.drop_column("chats", "leaf_id")
     op.drop_column("messages", "parent_id")
