@@ -7,71 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Connection, ForeignKey, Integer, Row, String, Table, Text, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
+from app.chat_tables import Chat, ChatMessage, chats, messages
+from app.chat_tree import Node, Tree
 from core.clock import now_iso
-from core.database import Database, metadata
+from core.database import Database
 from core.errors import NotFound
 from core.ids import new_id
 from core.types import Message, Principal
 
-chats = Table(
-    "chats",
-    metadata,
-    Column("chat_id", String, primary_key=True),
-    Column("user_id", String, ForeignKey("users.user_id"), nullable=False, index=True),
-    Column("title", Text, nullable=False),
-    Column("collections", JSON, nullable=False),
-    Column("strategy", String, nullable=False),
-    Column("created_at", String, nullable=False),
-    Column("updated_at", String, nullable=False),
-)
-
-messages = Table(
-    "messages",
-    metadata,
-    Column("message_id", String, primary_key=True),
-    Column("chat_id", String, ForeignKey("chats.chat_id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("sequence", Integer, nullable=False),
-    Column("role", String, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("answer", JSON(none_as_null=True)),
-    Column("partial", Boolean, nullable=False),
-    Column("run_id", String),
-    Column("created_at", String, nullable=False),
-    Column("problem", Text, nullable=False, server_default=""),
-)
-
 TITLE_CHARACTERS = 60
 PURGED = "[removed: the document was purged]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chat:
-    chat_id: str
-    title: str
-    collections: tuple[str, ...]
-    strategy: str
-    created_at: str
-    updated_at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatMessage:
-    """``answer`` is the JSON of ``ask``; ``partial`` marks an answer that was stopped or broke off, and then
-    ``problem`` says why, unless a person stopped it."""
-
-    message_id: str
-    role: str
-    content: str
-    answer: Mapping[str, Any] | None
-    partial: bool
-    run_id: str | None
-    created_at: str
-    problem: str
 
 
 class Chats:
@@ -102,22 +51,50 @@ class Chats:
             )
         return chat
 
-    def list_chats(self, principal: Principal, limit: int = 200) -> list[Chat]:
-        """The newest first."""
-        query = select(chats).where(chats.c.user_id == principal.user_id)
+    def list_chats(
+        self, principal: Principal, limit: int = 200, *, words: str = "", after: str | None = None
+    ) -> tuple[list[Chat], str | None]:
+        """One page of a person's conversations, those used last first, and the id to go on after (None: no more).
+
+        Args:
+            words: only conversations whose title or some message has all of these, in any case.
+            after: the ``chat_id`` that the page before ended with.
+        """
+        query = select(chats).where(chats.c.user_id == principal.user_id, *map(_has, words.split()))
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(chats.c.updated_at.desc(), chats.c.chat_id).limit(limit))
-            return [_chat(row) for row in rows]
+            if after is not None:
+                self._get(connection, principal, after)
+                last = connection.execute(select(chats.c.updated_at).where(chats.c.chat_id == after)).scalar_one()
+                same = and_(chats.c.updated_at == last, chats.c.chat_id > after)
+                query = query.where(or_(chats.c.updated_at < last, same))
+            ordered = query.order_by(chats.c.updated_at.desc(), chats.c.chat_id).limit(limit + 1)
+            found = [_chat(row) for row in connection.execute(ordered)]
+        return found[:limit], found[limit - 1].chat_id if len(found) > limit else None
 
     def get(self, principal: Principal, chat_id: str) -> Chat:
         with self._database.read() as connection:
             return self._get(connection, principal, chat_id)
 
     def messages(self, principal: Principal, chat_id: str) -> list[ChatMessage]:
+        """The thread that is shown, from its first question on."""
         with self._database.read() as connection:
             self._get(connection, principal, chat_id)
-            query = select(messages).where(messages.c.chat_id == chat_id).order_by(messages.c.sequence)
-            return [
+            tree = _tree(connection, chat_id)
+            return self._read(connection, tree, tree.thread(_leaf(connection, chat_id)))
+
+    def all_messages(self, principal: Principal, chat_id: str) -> list[ChatMessage]:
+        """Every message with every version, in the order in which they were said."""
+        with self._database.read() as connection:
+            self._get(connection, principal, chat_id)
+            query = select(messages.c.message_id).where(messages.c.chat_id == chat_id).order_by(messages.c.sequence)
+            said = connection.scalars(query).all()
+            return self._read(connection, _tree(connection, chat_id), said)
+
+    def _read(self, connection: Connection, tree: Tree, message_ids: Sequence[str]) -> list[ChatMessage]:
+        found: list[ChatMessage] = []
+        for message_id in message_ids:
+            row = connection.execute(select(messages).where(messages.c.message_id == message_id)).one()
+            found.append(
                 ChatMessage(
                     message_id=row.message_id,
                     role=row.role,
@@ -127,9 +104,10 @@ class Chats:
                     run_id=row.run_id,
                     created_at=row.created_at,
                     problem=row.problem,
+                    versions=tree.versions(message_id),
                 )
-                for row in connection.execute(query)
-            ]
+            )
+        return found
 
     def update(
         self,
@@ -157,50 +135,98 @@ class Chats:
             self._get(connection, principal, chat_id)
             connection.execute(chats.delete().where(chats.c.chat_id == chat_id))
 
-    def append(
+    def ask(self, principal: Principal, chat_id: str, question: str, *, instead_of: str | None = None) -> str:
+        """Keeps a question at the end of the thread that is shown, or beside the one that it is asked instead of, and
+        shows it. An untitled chat is named after its first question.
+
+        Returns:
+            The question's message id.
+        """
+        with self._database.write() as connection:
+            chat = self._get(connection, principal, chat_id)
+            if instead_of is None:
+                parent = _leaf(connection, chat_id)
+            else:
+                parent = _tree_with(connection, chat_id, instead_of).parent(instead_of)
+            message_id = _insert(connection, chat_id, parent, role="user", content=question)
+            title = chat.title
+            if not title or (parent is None and instead_of is not None and title == _asked(connection, instead_of)):
+                title = title_from(question)
+            change = chats.update().where(chats.c.chat_id == chat_id)
+            connection.execute(change.values(updated_at=now_iso(), title=title, leaf_id=message_id))
+        return message_id
+
+    def answer(
         self,
         principal: Principal,
         chat_id: str,
+        question_id: str,
         *,
-        role: str,
         content: str,
         answer: Mapping[str, Any] | None = None,
         partial: bool = False,
         run_id: str | None = None,
         problem: str = "",
     ) -> str:
-        """Adds a message and returns its id; an untitled chat is named after its first question."""
-        now = now_iso()
-        message_id = new_id("m")
+        """Keeps an answer below its question and returns its id. It is shown, unless another thread is by now."""
         with self._database.write() as connection:
-            chat = self._get(connection, principal, chat_id)
-            last = connection.execute(
-                select(func.max(messages.c.sequence)).where(messages.c.chat_id == chat_id)
-            ).scalar()
-            connection.execute(
-                messages.insert().values(
-                    message_id=message_id,
-                    chat_id=chat_id,
-                    sequence=0 if last is None else last + 1,
-                    role=role,
-                    content=content,
-                    answer=dict(answer) if answer is not None else None,
-                    partial=partial,
-                    run_id=run_id,
-                    created_at=now,
-                    problem=problem,
-                )
+            self._get(connection, principal, chat_id)
+            tree = _tree_with(connection, chat_id, question_id)
+            message_id = _insert(
+                connection,
+                chat_id,
+                question_id,
+                role="assistant",
+                content=content,
+                answer=dict(answer) if answer is not None else None,
+                partial=partial,
+                run_id=run_id,
+                problem=problem,
             )
-            title = chat.title or (title_from(content) if role == "user" else "")
-            connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(updated_at=now, title=title))
+            # What was asked on before this answer was there follows it.
+            early = tree.children(question_id, "user")
+            connection.execute(messages.update().where(messages.c.message_id.in_(early)).values(parent_id=message_id))
+            changed: dict[str, Any] = {"updated_at": now_iso()}
+            if _leaf(connection, chat_id) in (question_id, *tree.children(question_id, "assistant")):
+                changed["leaf_id"] = message_id
+            connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(**changed))
         return message_id
 
-    def history(self, principal: Principal, chat_id: str) -> list[Message]:
-        """What a strategy may know of the conversation so far."""
-        return [
-            Message(role="user" if m.role == "user" else "assistant", content=m.content)
-            for m in self.messages(principal, chat_id)
-        ]
+    def question_of(self, principal: Principal, chat_id: str, message_id: str) -> ChatMessage:
+        """The question that ``message_id`` is, or answers."""
+        with self._database.read() as connection:
+            self._get(connection, principal, chat_id)
+            tree = _tree_with(connection, chat_id, message_id)
+            found = self._read(connection, tree, [message_id])[0]
+            if found.role == "user":
+                return found
+            asked = tree.parent(message_id)
+            return self._read(connection, tree, [asked] if asked else [message_id])[0]
+
+    def select(self, principal: Principal, chat_id: str, message_id: str) -> None:
+        """Shows the thread that goes through a message, to where it was last gone on."""
+        with self._database.write() as connection:
+            self._get(connection, principal, chat_id)
+            leaf = _tree_with(connection, chat_id, message_id).leaf_below(message_id)
+            connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(leaf_id=leaf))
+
+    def history(self, principal: Principal, chat_id: str, before: str | None = None) -> list[Message]:
+        """What a strategy may know of the conversation so far: the thread that is shown, or what led to ``before``."""
+        with self._database.read() as connection:
+            self._get(connection, principal, chat_id)
+            if before is None:
+                thread = _tree(connection, chat_id).thread(_leaf(connection, chat_id))
+            else:
+                thread = _tree_with(connection, chat_id, before).thread(before)[:-1]
+            said = {
+                row.message_id: Message(role="user" if row.role == "user" else "assistant", content=row.content)
+                for row in connection.execute(
+                    select(messages.c.message_id, messages.c.role, messages.c.content).where(
+                        messages.c.chat_id == chat_id
+                    )
+                )
+            }
+        return [said[message_id] for message_id in thread]
 
     def quoting(self, connection: Connection, doc_id: str) -> Iterator[Any]:
         """The JSON of every answer, whosesoever, in which a document is named."""
@@ -270,3 +296,69 @@ def _chat(row: Row[Any]) -> Chat:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _has(word: str) -> ColumnElement[bool]:
+    """That a chat's title, or one of its messages, has a word."""
+    said = select(messages.c.chat_id).where(messages.c.content.icontains(word, autoescape=True))
+    return or_(chats.c.title.icontains(word, autoescape=True), chats.c.chat_id.in_(said))
+
+
+def _leaf(connection: Connection, chat_id: str) -> str | None:
+    leaf: str | None = connection.execute(select(chats.c.leaf_id).where(chats.c.chat_id == chat_id)).scalar_one()
+    return leaf
+
+
+def _tree(connection: Connection, chat_id: str) -> Tree:
+    query = select(messages.c.message_id, messages.c.parent_id, messages.c.role).where(messages.c.chat_id == chat_id)
+    return Tree(
+        Node(message_id=row.message_id, parent_id=row.parent_id, role=row.role)
+        for row in connection.execute(query.order_by(messages.c.sequence))
+    )
+
+
+def _tree_with(connection: Connection, chat_id: str, message_id: str) -> Tree:
+    tree = _tree(connection, chat_id)
+    if message_id not in tree:
+        raise NotFound(
+            f"no message {message_id!r} in this chat: list them with GET /v1/chats/{chat_id}", code="unknown-message"
+        )
+    return tree
+
+
+def _asked(connection: Connection, message_id: str) -> str:
+    """The title that a chat has from this question."""
+    query = select(messages.c.content).where(messages.c.message_id == message_id)
+    return title_from(connection.execute(query).scalar_one())
+
+
+def _insert(
+    connection: Connection,
+    chat_id: str,
+    parent_id: str | None,
+    *,
+    role: str,
+    content: str,
+    answer: dict[str, Any] | None = None,
+    partial: bool = False,
+    run_id: str | None = None,
+    problem: str = "",
+) -> str:
+    message_id = new_id("m")
+    last = connection.execute(select(func.max(messages.c.sequence)).where(messages.c.chat_id == chat_id)).scalar()
+    connection.execute(
+        messages.insert().values(
+            message_id=message_id,
+            chat_id=chat_id,
+            sequence=0 if last is None else last + 1,
+            role=role,
+            content=content,
+            answer=answer,
+            partial=partial,
+            run_id=run_id,
+            created_at=now_iso(),
+            problem=problem,
+            parent_id=parent_id,
+        )
+    )
+    return message_id

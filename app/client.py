@@ -13,6 +13,7 @@ from typing import Any, cast
 import httpx
 
 from app import replies
+from app.client_chats import ChatCalls
 from app.client_evals import EvalCalls
 from app.client_files import FileCalls, FileSource, sendable
 from app.client_people import PeopleCalls
@@ -23,7 +24,7 @@ from app.wire import ApiError, EventStream, ServerUnreachable, json_object, rais
 __all__ = ["ApiError", "Client", "EventStream", "FileSource", "ServerUnreachable", "sendable"]
 
 
-class Client(FileCalls, QuestionCalls, EvalCalls, PeopleCalls):
+class Client(FileCalls, QuestionCalls, ChatCalls, EvalCalls, PeopleCalls):
     """All calls. Connects when the first one is made; may be shared by threads."""
 
     # ---------------------------------------------------------------- the server itself

@@ -1,4 +1,4 @@
-"""Calls about searching, asking and conversations."""
+"""Calls about searching and asking."""
 
 from __future__ import annotations
 
@@ -134,57 +134,3 @@ class QuestionCalls(Line):
 
     def strategies(self) -> replies.Strategies:
         return cast(replies.Strategies, self._json("GET", "/v1/strategies"))
-
-    # ---------------------------------------------------------------- conversations
-
-    def create_chat(
-        self, collections: Sequence[str], *, strategy: str | None = None, title: str | None = None
-    ) -> replies.Chat:
-        body = {"collections": list(collections)} | given(strategy=strategy, title=title)
-        return cast(replies.Chat, self._json("POST", "/v1/chats", json=body))
-
-    def chats(self) -> list[replies.Chat]:
-        """The newest first, without their messages."""
-        return cast("list[replies.Chat]", self._json("GET", "/v1/chats")["chats"])
-
-    def chat(self, chat_id: str) -> replies.Chat:
-        return cast(replies.Chat, self._json("GET", f"/v1/chats/{seg(chat_id)}"))
-
-    def update_chat(
-        self,
-        chat_id: str,
-        *,
-        title: str | None = None,
-        collections: Sequence[str] | None = None,
-        strategy: str | None = None,
-    ) -> replies.Chat:
-        body = given(title=title, collections=None if collections is None else list(collections), strategy=strategy)
-        return cast(replies.Chat, self._json("PATCH", f"/v1/chats/{seg(chat_id)}", json=body))
-
-    def give_feedback(self, chat_id: str, message_id: str, good: bool, reason: str = "") -> dict[str, Any]:
-        """A thumb on an answer; another one takes its place."""
-        url = f"/v1/chats/{seg(chat_id)}/messages/{seg(message_id)}/feedback"
-        return self._json("PUT", url, json={"good": good, "reason": reason})
-
-    def take_feedback_back(self, chat_id: str, message_id: str) -> None:
-        self._send("DELETE", f"/v1/chats/{seg(chat_id)}/messages/{seg(message_id)}/feedback")
-
-    def delete_chat(self, chat_id: str) -> None:
-        self._send("DELETE", f"/v1/chats/{seg(chat_id)}")
-
-    def chat_stream(
-        self,
-        chat_id: str,
-        question: str,
-        *,
-        strategy: str | None = None,
-        collections: Sequence[str] | None = None,
-        answer_policy: str | None = None,
-    ) -> EventStream:
-        """Asks within a conversation; the server keeps both messages, and the part that was said of a dropped one."""
-        body = {"question": question, "stream": True} | given(
-            strategy=strategy,
-            collections=None if collections is None else list(collections),
-            answer_policy=answer_policy,
-        )
-        return self._stream("POST", f"/v1/chats/{seg(chat_id)}/messages", json=body)

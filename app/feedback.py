@@ -99,7 +99,7 @@ class Feedback:
         thumbs = self.of(principal)
         shas = {info.doc_id: info.sha256 for info in infos}
         found: dict[str, MadeQuestion] = {}
-        for chat in self._chats.list_chats(principal, limit=10_000):
+        for chat in self._chats.list_chats(principal, limit=10_000)[0]:
             if collection not in chat.collections:
                 continue
             messages = self._chats.messages(principal, chat.chat_id)

@@ -395,7 +395,7 @@ class Thumb(TypedDict):
 
 class Message(TypedDict):
     """``answer`` is None for a question, and for an answer that was stopped or broke off before it was complete;
-    ``problem`` says why it broke off."""
+    ``problem`` says why it broke off. ``versions`` are the ids of the messages that stand in the same place."""
 
     message_id: str
     role: Literal["user", "assistant"]
@@ -406,6 +406,7 @@ class Message(TypedDict):
     run_id: NotRequired[str | None]
     problem: NotRequired[str]
     feedback: NotRequired[Thumb | None]
+    versions: NotRequired[list[str]]
 
 
 class Chat(TypedDict):

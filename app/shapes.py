@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from app.chats import Chat, ChatMessage
+from app.chat_tables import Chat, ChatMessage
 from core.events import (
     ApprovalWanted,
     CitationMade,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -13,11 +15,15 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.api.search import Collections
 from app.api.sse import EventStream
 from app.asking import begin
+from app.chat_export import as_markdown
+from app.chat_tables import Chat
 from app.feedback import Thumb
 from app.query_sides import QueryOptions
 from app.runs import Run
+from app.services import Services
 from app.shapes import answer_json, chat_json, message_json
 from core.events import RunDone, RunFailed
+from core.types import Message, Principal
 
 router = APIRouter(prefix="/v1/chats", tags=["chats"])
 
@@ -45,15 +51,18 @@ class NewFeedback(BaseModel):
     reason: str = Field("", max_length=2000, description="what was good or wrong, in the person's words")
 
 
-class NewMessage(BaseModel):
+class HowToAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    question: str
     strategy: str | None = None
     collections: list[str] | None = None
     stream: bool = False
     answer_policy: Literal["mark", "repair", "strict"] | None = None
     limits: RunLimits = RunLimits()
+
+
+class NewMessage(HowToAnswer):
+    question: str
 
 
 @router.post("", status_code=201)
@@ -67,9 +76,20 @@ async def create_chat(body: NewChat, services: ServicesHere, principal: Principa
 
 
 @router.get("")
-async def list_chats(services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    found = await services.offload(services.chats.list_chats, principal)
-    return {"chats": [chat_json(c) for c in found]}
+async def list_chats(
+    services: ServicesHere,
+    principal: PrincipalHere,
+    limit: Annotated[int, Query(ge=1, le=200)] = 200,
+    cursor: str | None = None,
+    q: Annotated[str, Query(max_length=200, description="words that the title or the messages must all have")] = "",
+) -> dict[str, Any]:
+    """One page of your conversations, those used last first; ``next_cursor`` is null on the last."""
+
+    def read() -> tuple[list[Chat], str | None]:
+        return services.chats.list_chats(principal, limit, words=q, after=cursor)
+
+    found, following = await services.offload(read)
+    return {"chats": [chat_json(c) for c in found], "next_cursor": following}
 
 
 @router.get("/{chat_id}")
@@ -133,8 +153,92 @@ async def ask_in_chat(
 ) -> Response:
     """Asks in the conversation. Question and answer are kept; a reader who leaves stops the run, and what had
     been said is kept as a partial answer."""
-    chat = await services.offload(services.chats.get, principal, chat_id)
     history = await services.offload(services.chats.history, principal, chat_id)
+
+    def ask() -> str:
+        return services.chats.ask(principal, chat_id, body.question)
+
+    return await _answered(chat_id, body, body.question, history, ask, request, services, principal)
+
+
+@router.post("/{chat_id}/messages/{message_id}/edit")
+async def edit_question(
+    chat_id: str, message_id: str, body: NewMessage, request: Request, services: ServicesHere, principal: PrincipalHere
+) -> Response:
+    """Asks another question in the place of one, and answers it. The older one stays, with all that followed it: it is
+    among the question's ``versions``, and ``select`` shows it again."""
+    asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
+    history = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
+
+    def ask() -> str:
+        return services.chats.ask(principal, chat_id, body.question, instead_of=asked.message_id)
+
+    return await _answered(chat_id, body, body.question, history, ask, request, services, principal)
+
+
+@router.post("/{chat_id}/messages/{message_id}/regenerate")
+async def answer_again(
+    chat_id: str, message_id: str, body: HowToAnswer, request: Request, services: ServicesHere, principal: PrincipalHere
+) -> Response:
+    """Answers a question again (named by itself or by one of its answers), in another way if ``strategy`` says so. The
+    older answer stays, among the new one's ``versions``."""
+    asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
+    history = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
+
+    def already() -> str:
+        return asked.message_id
+
+    return await _answered(chat_id, body, asked.content, history, already, request, services, principal)
+
+
+@router.post("/{chat_id}/messages/{message_id}/select")
+async def show_version(
+    chat_id: str, message_id: str, services: ServicesHere, principal: PrincipalHere
+) -> dict[str, Any]:
+    """Shows the thread that goes through this message, and returns the conversation as it is then."""
+    await services.offload(services.chats.select, principal, chat_id, message_id)
+    return await get_chat(chat_id, services, principal)
+
+
+@router.get("/{chat_id}/export")
+async def export_chat(
+    chat_id: str,
+    services: ServicesHere,
+    principal: PrincipalHere,
+    form: Annotated[Literal["markdown", "json"], Query(alias="format")] = "markdown",
+) -> Response:
+    """The conversation as a file: Markdown of the thread that is shown, with its sources, or JSON of all versions."""
+    chat = await services.offload(services.chats.get, principal, chat_id)
+    if form == "markdown":
+        shown = await services.offload(services.chats.messages, principal, chat_id)
+        return _file(chat_id, "md", "text/markdown; charset=utf-8", as_markdown(chat, shown))
+    said = await services.offload(services.chats.all_messages, principal, chat_id)
+    whole = {**chat_json(chat), "messages": [message_json(m) for m in said]}
+    return _file(chat_id, "json", "application/json", json.dumps(whole, ensure_ascii=False, indent=2))
+
+
+def _file(chat_id: str, suffix: str, media_type: str, text: str) -> Response:
+    named = {"Content-Disposition": f'attachment; filename="openbook-{chat_id}.{suffix}"'}
+    return Response(text, media_type=media_type, headers=named)
+
+
+async def _answered(
+    chat_id: str,
+    how: HowToAnswer,
+    question: str,
+    history: Sequence[Message],
+    ask: Callable[[], str],
+    request: Request,
+    services: Services,
+    principal: Principal,
+) -> Response:
+    """Answers in the conversation; ``ask`` keeps the question once the run begins, and returns its message id."""
+    chat = await services.offload(services.chats.get, principal, chat_id)
+    question_id = ""
+
+    async def begun(_run: Run) -> None:
+        nonlocal question_id
+        question_id = await services.offload(ask)
 
     async def keep(run: Run) -> None:
         await keep_trace(services, principal, run)
@@ -149,10 +253,10 @@ async def ask_in_chat(
             content = answer["answer"]
 
         def append() -> None:
-            services.chats.append(
+            services.chats.answer(
                 principal,
                 chat_id,
-                role="assistant",
+                question_id,
                 content=content,
                 answer=answer,
                 partial=partial,
@@ -160,21 +264,19 @@ async def ask_in_chat(
                 problem=problem,
             )
 
-        await services.offload(append)
-
-    async def question_kept(_run: Run) -> None:
-        await services.offload(lambda: services.chats.append(principal, chat_id, role="user", content=body.question))
+        if question_id:  # else it was stopped before the question was kept
+            await services.offload(append)
 
     run = begin(
         services,
         principal,
-        question=body.question,
-        collections=chat.collections if body.collections is None else tuple(body.collections),
-        strategy=body.strategy or chat.strategy,
-        limits=body.limits,
+        question=question,
+        collections=chat.collections if how.collections is None else tuple(how.collections),
+        strategy=how.strategy or chat.strategy,
+        limits=how.limits,
         history=tuple(history),
         on_end=keep,
-        on_begin=question_kept,
-        options=QueryOptions(policy=body.answer_policy),
+        on_begin=begun,
+        options=QueryOptions(policy=how.answer_policy),
     )
-    return EventStream(run_events(run)) if body.stream else await whole_answer(run, request)
+    return EventStream(run_events(run)) if how.stream else await whole_answer(run, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,14 +16,16 @@ from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_ht
 from app.ui.approval_view import draw_approval
 from app.ui.boundary import explain, guarded
 from app.ui.composer import Scope, draw_composer
-from app.ui.history import draw_history
+from app.ui.follow_ups import draw_follow_ups, follow_ups
+from app.ui.history import draw_history, searched_for
 from app.ui.inert import inert_html
-from app.ui.live import LiveAnswer, Snapshot
+from app.ui.live import LiveAnswer, Place, Snapshot
+from app.ui.message_actions import draw_answer_actions, draw_edit, draw_question_actions, editing
 from app.ui.passage import Passage, from_citation, show_passage
 from app.ui.signals import heard
 from app.ui.state import choose_chat, client, current_chat_id, lives, notice, open_chat, take_notice
-from app.ui.thumbs_view import draw_thumbs
-from core.errors import OpenbookError
+from app.wire import EventStream
+from core.errors import NotFound, OpenbookError
 
 TICK_S = 0.12  # how often a waiting script looks whether it should stop
 ELSEWHERE_POLL_S = 2.0
@@ -37,7 +40,7 @@ def chat_page() -> None:
         choose_chat(None)
         notice("That conversation is no longer there.")
     collections = client().collections()
-    draw_history(client().chats(), chat["chat_id"] if chat else None)
+    draw_history(client().chats(searched_for()), chat["chat_id"] if chat else None)
     signals = heard()
     if said := take_notice():
         look.card("That did not work", said, kind="error")
@@ -52,7 +55,8 @@ def chat_page() -> None:
     if live is not None and chat is not None and _is_kept(live, messages):
         lives().pop(chat["chat_id"])
         live = None
-    draw_composer(chat, collections, client().strategies(), _ask)
+    strategies = client().strategies()
+    draw_composer(chat, collections, strategies, _ask)
 
     if not messages and live is None:
         look.empty_state(
@@ -63,7 +67,7 @@ def chat_page() -> None:
     # While an answer is being given, its question is drawn from here: the server may or may not have kept it yet.
     for message in messages[: live.before] if live is not None and live.now.state == "running" else messages:
         failed_now = live is not None and live.now.state == "failed" and message is messages[-1]
-        _draw_message(message, told_below=failed_now)
+        _draw_message(message, chat, strategies["strategies"], told_below=failed_now)
     if (passage := st.session_state.pop("passage", None)) is not None:
         show_passage(passage)
     elif signals.run_id:
@@ -73,7 +77,7 @@ def chat_page() -> None:
     if live is not None:
         if live.now.state == "failed" and len(messages) <= live.before:
             _question(live.question)  # it was refused, so nobody kept it
-        _draw_live(live, with_stop=not just_asked)
+        _draw_live(live, replaced=len(messages) - live.before, with_stop=not just_asked)
     elif messages and messages[-1]["role"] == "user":
         _unanswered(messages[-1])
 
@@ -81,16 +85,36 @@ def chat_page() -> None:
 def _ask() -> None:
     """The composer's callback: begins the answer before the page is drawn, so that the history already has it."""
     question = (st.session_state.get("question") or "").strip()
-    scope = st.session_state.get("scope")
-    if not question or not isinstance(scope, Scope):
+    if question:
+        _begin(question)
+
+
+def _edit(message_id: str, question: str) -> None:
+    _begin(question, Place(edits=message_id))
+
+
+def _again(message_id: str, strategy: str) -> None:
+    _begin("", Place(again=message_id), strategy)
+    st.rerun()
+
+
+def _begin(question: str, place: Place | None = None, strategy: str = "") -> None:
+    """Begins an answer in the conversation that is open, or in a new one.
+
+    Args:
+        question: as ``place`` says: of an answer that is given again it is the one that was asked.
+        strategy: the one that is picked, if empty.
+    """
+    scope, place = st.session_state.get("scope"), place or Place()
+    if not isinstance(scope, Scope):
         return
     try:
-        _begin(question, scope)
+        _start(question, place, dataclasses.replace(scope, strategy=strategy or scope.strategy))
     except OpenbookError as e:
         notice(explain(e))
 
 
-def _begin(question: str, scope: Scope) -> None:
+def _start(question: str, place: Place, scope: Scope) -> None:
     chat_id = st.session_state.get("chat_id")
     chat = open_chat(chat_id) if chat_id else None
     if chat is None:
@@ -100,25 +124,47 @@ def _begin(question: str, scope: Scope) -> None:
     running = lives().get(chat_id)
     if running is not None:
         running.stop()
+    messages = chat.get("messages", [])
+    before = len(messages)
+    if place.edits or place.again:
+        before = _index(messages, place.edits or place.again)
+        if messages[before]["role"] == "assistant":
+            before -= 1
+    question = question or messages[before]["content"]
     speaker = client()
-    lives()[chat_id] = LiveAnswer(
-        speaker,
-        lambda: speaker.chat_stream(
-            chat_id,
-            question,
-            strategy=scope.strategy,
-            collections=scope.collections,
-            answer_policy=scope.policy,
-        ),
-        question,
-        before=len(chat.get("messages", [])),
-    ).start()
+
+    strategy, collections, policy = scope.strategy, scope.collections, scope.policy
+
+    def ask() -> EventStream:
+        if place.again:
+            return speaker.regenerate_stream(
+                chat_id, place.again, strategy=strategy, collections=collections, answer_policy=policy
+            )
+        if place.edits:
+            return speaker.edit_stream(
+                chat_id, place.edits, question, strategy=strategy, collections=collections, answer_policy=policy
+            )
+        return speaker.chat_stream(chat_id, question, strategy=strategy, collections=collections, answer_policy=policy)
+
+    lives()[chat_id] = LiveAnswer(speaker, ask, question, before, place).start()
     st.session_state["just-asked"] = True
+
+
+def _index(messages: Sequence[replies.Message], message_id: str) -> int:
+    for i, message in enumerate(messages):
+        if message["message_id"] == message_id:
+            return i
+    raise NotFound("another version of this conversation is shown by now: look at it, and try again")
 
 
 def _is_kept(live: LiveAnswer, messages: Sequence[replies.Message]) -> bool:
     """Whether the server's own record has what this answer came to, so that it can be drawn from there."""
-    return live.now.state in ("done", "stopped") and len(messages) >= live.before + 2
+    now = live.now
+    if now.state not in ("done", "stopped"):
+        return False
+    if not now.run_id:  # stopped before the server said anything
+        return bool(live.place.edits or live.place.again) or len(messages) >= live.before + 2
+    return any(m["role"] == "assistant" and m.get("run_id") == now.run_id for m in messages)
 
 
 def _open(passage: Passage) -> None:
@@ -141,27 +187,51 @@ def _question(text: str) -> None:
         st.html(f'<div class="ob-question">{inert_html(text)}</div>')
 
 
-def _draw_message(message: replies.Message, *, told_below: bool = False) -> None:
+def _draw_message(
+    message: replies.Message,
+    chat: replies.Chat | None,
+    strategies: Sequence[replies.Strategy],
+    *,
+    told_below: bool = False,
+) -> None:
     """``told_below``: why it failed is said under it already, with a button to ask again."""
+    chat_id = chat["chat_id"] if chat else ""
     if message["role"] == "user":
+        if editing(message["message_id"]):
+            with st.chat_message("user"):
+                draw_edit(message, _edit)
+            return
         _question(message["content"])
+        draw_question_actions(chat_id, message)
         return
     with st.chat_message("assistant", avatar=":material/auto_stories:"):
         if message["answer"] and not message["partial"]:
             draw_answer(message["answer"], _open)
-            draw_thumbs(message)
         else:
             draw_partial(message["content"], message["message_id"], "" if told_below else message.get("problem") or "")
+        draw_answer_actions(chat_id, message, strategies, _again)
+        messages = chat.get("messages", []) if chat else []
+        if message["answer"] and messages[-1] is message and chat_id not in lives():
+            asked = {m["content"] for m in messages if m["role"] == "user"}
+            draw_follow_ups(follow_ups(message["answer"], asked), _begin, message["message_id"])
 
 
-def _draw_live(live: LiveAnswer, *, with_stop: bool) -> None:
+def _draw_live(live: LiveAnswer, *, replaced: int, with_stop: bool) -> None:
+    """``replaced``: how many messages were shown where this question and its answer now are."""
     now = live.now
     if now.state == "running":
         _question(live.question)
-        with st.chat_message("assistant", avatar=":material/auto_stories:"):
+        # The browser leaves what it showed before until the script ends, which is when the answer has: an empty place
+        # sweeps it away at once. A message has two at most: itself, and what can be done with it.
+        said = st.empty().container()
+        for _ in range(2 * max(0, replaced)):
+            st.empty()
+        with said, st.chat_message("assistant", avatar=":material/auto_stories:"):
             now = _follow(live, with_stop=with_stop)
             if now.answer is not None:
                 draw_answer(now.answer, _open)
+        if now.answer is not None:
+            st.rerun()  # the server has kept it: now with what can be done with it
     elif now.state in ("stopped", "done"):  # the server has not kept it yet
         with st.chat_message("assistant", avatar=":material/auto_stories:"):
             draw_partial(now.text, now.run_id) if now.answer is None else draw_answer(now.answer, _open)
@@ -171,12 +241,12 @@ def _draw_live(live: LiveAnswer, *, with_stop: bool) -> None:
 
 
 def _ask_again(live: LiveAnswer) -> None:
-    scope = st.session_state.get("scope")
-    if isinstance(scope, Scope):
-        try:
-            _begin(live.question, scope)
-        except OpenbookError as e:
-            notice(explain(e))
+    """Once more in the same place; what was kept of the failed answer is one of the new one's versions then."""
+    chat = open_chat(st.session_state.get("chat_id") or "")
+    messages = chat.get("messages", []) if chat else []
+    run_id = live.now.run_id
+    kept = [m["message_id"] for m in messages if run_id and m["role"] == "assistant" and m.get("run_id") == run_id]
+    _begin(live.question, Place(again=kept[-1]) if kept else live.place)
 
 
 def _follow(live: LiveAnswer, *, with_stop: bool) -> Snapshot:

@@ -1,4 +1,4 @@
-"""The conversations, in the sidebar: choose, begin, rename, delete."""
+"""The conversations, in the sidebar: choose, begin, find, rename, export, delete."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from app.ui.state import choose_chat, client, lives
 
 SHOWN = 40
 MAX_TITLE = 120
+MAX_WORDS = 200
 
 
 def draw_history(chats: Sequence[replies.Chat], current: str | None) -> None:
@@ -27,15 +28,30 @@ def draw_history(chats: Sequence[replies.Chat], current: str | None) -> None:
             on_click=choose_chat,
             args=(None,),
         )
-        if not chats:
+        if not chats and not searched_for():
             look.muted("Your conversations will be kept here.")
             return
+        st.text_input(
+            "Find a conversation",
+            key="find-chats",
+            icon=":material/search:",
+            placeholder="Find a conversation",
+            label_visibility="collapsed",
+            max_chars=MAX_WORDS,
+        )
+        if not chats:
+            look.muted("No conversation has all of these words.")
         everything = st.session_state.get("all-chats", False)
         with st.container(key="history", gap=None):
             for chat in chats if everything else chats[:SHOWN]:
                 _row(chat, chat["chat_id"] == current)
         if len(chats) > SHOWN and not everything:
             st.button(f"Show all {len(chats):,}", type="tertiary", key="all-chats-button", on_click=_show_all)
+
+
+def searched_for() -> str:
+    """The words that the conversations shown must have."""
+    return (st.session_state.get("find-chats") or "").strip()
 
 
 def _show_all() -> None:
@@ -57,14 +73,16 @@ def _row(chat: replies.Chat, current: bool) -> None:
         )
         chosen = st.menu_button(
             "",
-            ["Rename", "Delete"],
+            ["Rename", "Export", "Delete"],
             key=f"menu-{chat_id}",
             type="tertiary",
             icon=":material/more_horiz:",
-            help="Rename or delete",
+            help="Rename, export or delete",
         )
     if chosen == "Rename":
         _rename(chat)
+    elif chosen == "Export":
+        _export(chat)
     elif chosen == "Delete":
         _delete(chat)
 
@@ -81,6 +99,30 @@ def _rename_form(chat: replies.Chat) -> None:
         if st.form_submit_button("Save", type="primary") and (title or "").strip():
             client().update_chat(chat["chat_id"], title=(title or "").strip())
             st.rerun()
+
+
+@st.dialog("Export the conversation")
+def _export(chat: replies.Chat) -> None:
+    _export_choices(chat)
+
+
+@guarded
+def _export_choices(chat: replies.Chat) -> None:
+    look.muted("Markdown has what is shown, with its sources. JSON has every version of every question and answer.")
+    with st.container(horizontal=True):
+        for form, label, suffix, mime in (
+            ("markdown", "Markdown", "md", "text/markdown"),
+            ("json", "JSON", "json", "application/json"),
+        ):
+            st.download_button(
+                label,
+                client().export_chat(chat["chat_id"], form),
+                file_name=f"openbook-{chat['chat_id']}.{suffix}",
+                mime=mime,
+                icon=":material/download:",
+                key=f"export-{form}",
+                on_click="ignore",
+            )
 
 
 @st.dialog("Delete the conversation?")

@@ -40,16 +40,33 @@ class Snapshot:
     asked: tuple[dict[str, Any], ...] = ()  # what the run waits for a yes to, oldest first
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in its conversation a question stands: at the end, or in the place of a message, by id."""
+
+    edits: str = ""  # the question that it is asked instead of
+    again: str = ""  # the question that is answered again, or an answer to it
+
+
 class LiveAnswer:
-    def __init__(self, client: Client, open_stream: Callable[[], EventStream], question: str, before: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        open_stream: Callable[[], EventStream],
+        question: str,
+        before: int,
+        place: Place | None = None,
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             open_stream: asks the question; called by the reading thread.
-            before: how many messages the conversation had before this question.
+            before: how many messages stand before this question in the thread that is shown.
+            place: where the question stands, for those who want to ask it again there.
         """
         self.question = question
         self.before = before
+        self.place = place or Place()
         self.started = time.monotonic()
         self._client = client
         self._open = open_stream

@@ -25,7 +25,7 @@ OWNERS = [
     "ingest.ledger",
     "app.people",
     "app.audit",
-    "app.chats",
+    "app.chat_tables",
     "app.feedback",
     "app.traces",
     "app.calibrations",

@@ -178,7 +178,7 @@ def test_a_killed_purge_is_finished_at_the_next_start_or_never_began(data: Path,
         Traces(lib.database).save(LOCAL, _trace(f"Who is the {CANARY}?"))
         chats = Chats(lib.database)
         chat = chats.create(LOCAL, title="", collections=["a"], strategy="extract")
-        chats.append(LOCAL, chat.chat_id, role="user", content=f"Who is the {CANARY}?")
+        chats.ask(LOCAL, chat.chat_id, f"Who is the {CANARY}?")
 
     def work() -> None:
         with library(folder, SpellingEncoder()) as lib:

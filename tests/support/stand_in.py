@@ -357,8 +357,9 @@ def make_app(state: State) -> FastAPI:
         return chat
 
     @app.get("/v1/chats")
-    def chats() -> Any:
-        return {"chats": [{k: v for k, v in c.items() if k != "messages"} for c in reversed(state.chats.values())]}
+    def chats(q: str = "") -> Any:
+        listed = [{k: v for k, v in c.items() if k != "messages"} for c in reversed(state.chats.values())]
+        return {"chats": [c for c in listed if q.lower() in c["title"].lower()], "next_cursor": None}
 
     @app.get("/v1/chats/{h}")
     def chat(h: str) -> Any:

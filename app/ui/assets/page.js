@@ -1,6 +1,36 @@
-// Tells the page three things that it cannot know by itself: which citation chip was clicked (chips lie in HTML,
+// Copies an answer, and tells the page three things that it cannot know by itself: which citation chip was clicked (chips lie in HTML,
 // which cannot speak to Python), that the composer's stop button was pressed (it halts the script without letting
 // it draw what became of the answer), and that another theme was chosen. It gets no data, so nothing untrusted.
+const SAID_MS = 1500;
+
+async function copy(button) {
+  const answer = button.closest('[data-testid="stChatMessage"]')?.querySelector(".ob-answer");
+  if (!answer) return;
+  const plain = answer.cloneNode(true);
+  plain.querySelectorAll(".ob-verdict, .ob-caret").forEach((mark) => mark.remove());
+  plain.querySelectorAll(".ob-chip").forEach((chip) => chip.replaceWith(`[${chip.textContent}]`));
+  plain.className = "ob-copied"; // outside of the page text has no lines, so it is put there unseen
+  document.body.append(plain);
+  const text = plain.innerText.trim();
+  let done = false;
+  if (navigator.clipboard) {
+    done = await navigator.clipboard.writeText(text).then(() => true, () => false);
+  } else {
+    // Where the page does not come over HTTPS or from this machine, browsers have only the old way.
+    const before = document.activeElement;
+    const range = document.createRange();
+    range.selectNodeContents(plain);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    done = document.execCommand("copy");
+    getSelection().removeAllRanges();
+    before?.focus?.();
+  }
+  plain.remove();
+  button.textContent = done ? "Copied" : "Your browser does not let the page copy";
+  setTimeout(() => (button.textContent = "Copy"), SAID_MS);
+}
+
 export default function (component) {
   const { setTriggerValue } = component;
   const onClick = (event) => {
@@ -9,6 +39,9 @@ export default function (component) {
     if (chip) {
       event.preventDefault();
       setTriggerValue("cite", chip.getAttribute("data-ob-cite"));
+    } else if (target?.closest("[data-ob-copy]")) {
+      event.preventDefault();
+      copy(target.closest("[data-ob-copy]"));
     } else if (target?.closest('[data-testid="stChatInputStopButton"]')) {
       // After the stop has gone out; it would otherwise swallow this.
       setTimeout(() => setTriggerValue("stopped", String(Date.now())), 150);
