@@ -278,6 +278,13 @@ class FirstSignIn:
                     return
                 # The page itself says that the server does not answer, and goes on by itself.
 
+        if path.startswith("/_stcore/upload_file") and request.method not in ("GET", "HEAD", "OPTIONS"):
+            try:  # what is sent fills this process's memory, before any script has asked who sends it
+                await self._looked_at(request, rotate=False)
+            except _Refused as e:
+                await Response(e.message, status_code=e.status, headers={"Connection": "close"})(scope, receive, send)
+                return
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 names = {k.lower() for k, _ in message["headers"]}
@@ -292,7 +299,7 @@ class FirstSignIn:
 
         await self._app(scope, receive, with_headers)
 
-    async def _looked_at(self, request: Request) -> str:
+    async def _looked_at(self, request: Request, *, rotate: bool = True) -> str:
         """A new token, if it is time for one. Raises _Refused with 401 where nobody is signed in."""
         if self._asks is None:
             self._asks = (await _api(request, "GET", "/v1/identity"))["identity"] == "password"
@@ -301,7 +308,7 @@ class FirstSignIn:
         token = request.cookies.get(COOKIE, "")
         me = await _api(request, "GET", "/v1/me", token=token)
         since = datetime.fromisoformat(me["since"]) if me.get("since") else datetime.now(UTC)
-        if datetime.now(UTC) - since < ROTATE_AFTER:
+        if not rotate or datetime.now(UTC) - since < ROTATE_AFTER:
             return ""
         return str((await _api(request, "POST", "/v1/sessions/rotate", token=token))["token"])
 

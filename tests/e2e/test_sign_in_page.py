@@ -101,6 +101,8 @@ def test_forms_of_other_sites_are_not_taken(with_people: Team) -> None:
     for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
         reply = httpx.post(f"{url}/account/sign-in", data=form, headers=headers)
         assert reply.status_code == 403 and "set-cookie" not in reply.headers
+    sent = httpx.put(f"{url}/_stcore/upload_file/s/f", files={"file": ("a.txt", b"x")}, headers={"Origin": url})
+    assert sent.status_code == 401, "nobody fills the page's memory without being known"
     reply = httpx.post(f"{url}/account/sign-in", data=form, headers={"Origin": url})
     assert reply.status_code == 303 and reply.headers["location"] == "/"
     assert "frame-ancestors 'none'" in httpx.get(f"{url}/account/sign-in").headers["content-security-policy"]

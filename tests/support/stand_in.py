@@ -99,6 +99,17 @@ def make_app(state: State) -> FastAPI:
     def ready() -> Any:
         return {"ready": state.ready, "loading": [{"name": "encoder", "state": "loading", "detail": "MiniLM"}]}
 
+    @app.get("/v1/me")
+    def me() -> dict[str, Any]:
+        return {
+            "identity": "none",
+            "user_id": "local",
+            "name": "Local user",
+            "is_admin": False,
+            "scopes": [],
+            "by": "nobody-else",
+        }
+
     @app.get("/v1/system")
     def system() -> Any:
         return {"version": "0.1.0", "models": {"encoder": "MiniLM", "lm": "SmolLM2"}, "index": {"rows": 480}}
