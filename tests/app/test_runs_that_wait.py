@@ -27,7 +27,7 @@ SCRIPT = {
         {"when": "with other arguments", "text": "none", "times": 0},
         {"when": "What would happen if", "text": "Everybody could read it.", "times": 0},
         {"when": "from 0 (not at all", "text": "7", "times": 0},
-        {"when": "added", "tool_calls": [{"name": "finish", "arguments": {"answer": "Maria Keller [1]."}}], "times": 0},
+        {"when": "note was added", "tool_calls": [{"name": "finish", "arguments": {"answer": "Maria Keller [1]."}}], "times": 0},
         {"when": "was not done", "tool_calls": [{"name": "finish", "arguments": {"answer": "Maria Keller [1]."}}], "times": 0},
         {
             "when": "The orchard was planted in 1987",
