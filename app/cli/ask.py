@@ -9,6 +9,7 @@ import typer
 
 from app.cli.answer_text import QUOTED, sentence_line
 from app.cli.common import READY_TIMEOUT_S, AsJson, Collection, DataDir, connected, print_json, settings_of
+from app.cli.runs import telling
 from app.cli.search import DecomposeOption, HydeOption, asks_lm
 from core.wording import shortened
 
@@ -56,7 +57,8 @@ def ask(
     """
     writes = (strategy or settings_of(data_dir).strategy) != StrategyChoice.extract
     needs_lm = writes or asks_lm(data_dir, hyde, decompose)
-    with connected(data_dir, lm=needs_lm) as client:
+    may_wait = bool(settings_of(data_dir).mcp_servers)  # for a yes, which another command may give
+    with connected(data_dir, lm=needs_lm, announce=may_wait) as client, telling(client, wanted=may_wait):
         if needs_lm:
             from app.waiting import wait_for_lm
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, DataDir, connected, print_json
+from app.cli.common import AsJson, DataDir, connected, print_json, say
+from app.client import Client
+from core.errors import OpenbookError
+
+LOOK_S = 1.0
 
 app = typer.Typer(
     name="runs", help="Shows runs in progress; says yes or no to what they would do.", no_args_is_help=True
@@ -58,6 +65,36 @@ def _say(run_id: str, yes: bool, as_json: bool, data_dir: DataDir) -> None:
         print_json(said)
         return
     print(f"{'yes' if yes else 'no'}: {said['tool']} {json.dumps(said['arguments'], ensure_ascii=False)}")
+
+
+@contextmanager
+def telling(client: Client, *, wanted: bool) -> Iterator[None]:
+    """Meanwhile says on stderr what runs wait for, each once, and how to answer; nothing where it is not ``wanted``."""
+    done = threading.Event()
+    told: set[str] = set()
+
+    def watch() -> None:
+        while not done.wait(LOOK_S):
+            try:
+                runs = client.runs()
+            except OpenbookError:
+                continue  # the command that waits for the answer says what is wrong
+            for run in runs:
+                for asked in run["pending"]:
+                    if asked["approval_id"] not in told:
+                        told.add(asked["approval_id"])
+                        how = f"openbook runs approve {run['run_id']}   (or deny)"
+                        say("\n".join(["waiting for a yes:", *_preview(asked), how]))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if wanted:
+        watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if wanted:
+            watcher.join(LOOK_S)
 
 
 def _preview(asked: dict[str, Any]) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -27,7 +29,7 @@ SCRIPT = {
         {"when": "with other arguments", "text": "none", "times": 0},
         {"when": "What would happen if", "text": "Everybody could read it.", "times": 0},
         {"when": "from 0 (not at all", "text": "7", "times": 0},
-        {"when": "added", "tool_calls": [{"name": "finish", "arguments": {"answer": "Maria Keller [1]."}}], "times": 0},
+        {"when": "note was added", "tool_calls": [{"name": "finish", "arguments": {"answer": "Maria Keller [1]."}}], "times": 0},
         {"when": "was not done", "tool_calls": [{"name": "finish", "arguments": {"answer": "Maria Keller [1]."}}], "times": 0},
         {
             "when": "The orchard was planted in 1987",
@@ -113,6 +115,25 @@ def test_a_no_on_the_command_line_lets_it_go_on_without(client: Client, folder: 
     assert said[0]["answer"].startswith("Maria Keller")
     after = (folder / "notes.txt").read_text("utf-8") if (folder / "notes.txt").exists() else ""
     assert after == before
+
+
+def test_the_command_that_asks_says_what_its_run_waits_for(client: Client, folder: Path) -> None:
+    env = {**os.environ, "OPENBOOK_MCP_SERVERS": '{"notes": {"command": ["as the server is set"]}}'}
+    command = [sys.executable, "-m", "app.cli", "ask", QUESTION, "-c", "orchard", "-s", "react"]
+    asking = subprocess.Popen(
+        [*command, "--data-dir", str(folder / "data")],
+        cwd=REPO,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    run_id = waiting(client)["run_id"]
+    time.sleep(3)
+    client.approve_run(run_id, yes=False)
+    said, told = asking.communicate(timeout=60)
+    assert said.startswith("Maria Keller")
+    assert f"openbook runs approve {run_id}" in told and "would call notes_add_note" in told
 
 
 def test_a_reader_who_leaves_takes_the_question_along(client: Client) -> None:

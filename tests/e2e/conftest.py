@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.client import Client
 from tests.e2e.hostile import HOSTILE_ANSWER
-from tests.support.servers import openbook_server
+from tests.support.servers import REPO, openbook_server
 
 CHROMIUM_ARGS = [
     "--headless=new",
@@ -37,6 +38,25 @@ SCRIPT = {
             "error": {"code": "model-unavailable", "message": "the model went away"},
             "times": 0,
         },
+        # Thinks and acts: it adds a note, which somebody must say yes to, and then ends.
+        {"when": "What would happen if", "text": "Everybody <b>reads</b> it.", "times": 0},
+        {"when": "from 0 (not at all", "text": "7", "times": 0},
+        {"when": "Call the tool with other arguments", "text": "none", "times": 0},
+        {
+            "when": "notes_add_note was not done",
+            "tool_calls": [{"name": "finish", "arguments": {"answer": "Not noted."}}],
+            "times": 0,
+        },
+        {
+            "when": "note was added",
+            "tool_calls": [{"name": "finish", "arguments": {"answer": "It is noted."}}],
+            "times": 0,
+        },
+        {
+            "when": "add a note",
+            "tool_calls": [{"name": "notes_add_note", "arguments": {"text": "<img src=x> eleven geese"}}],
+            "times": 0,
+        },
         {"when": "show the payloads", "text": HOSTILE_ANSWER, "times": 0},
         {"text": "The lighthouse keeper kept eleven geese [1]. **He sold none.**", "delta_delay_s": 0.02, "times": 0},
     ]
@@ -47,6 +67,7 @@ SCRIPT = {
 class Site:
     ui_url: str
     api: Client
+    folder: Path
 
     def running(self) -> int:
         """How many answers the server is giving."""
@@ -81,14 +102,16 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser, model_cache
     script = folder / "script.json"
     script.write_text(json.dumps(SCRIPT), "utf-8")
     # The fitted threshold is strict about so small a collection; these tests are about the page.
+    notes = {"command": [sys.executable, "-m", "tests.support.notes_server", str(folder / "notes.txt")]}
     env = {
+        "OPENBOOK_MCP_SERVERS": json.dumps({"notes": {**notes, "env": {"PYTHONPATH": str(REPO)}}}),
         "OPENBOOK_LM_RUNTIME": "scripted",
         "OPENBOOK_LM_SCRIPT": str(script),
         "OPENBOOK_EXTRACT_THRESHOLD": "0.5",
         "OPENBOOK_MAX_ANSWER_TOKENS": "2048",
     }
     with openbook_server(folder / "data", ui=True, env=env) as server, server.client() as api:
-        yield Site(server.ui_url, api)
+        yield Site(server.ui_url, api, folder)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def notes_server(file: Path, more: int = 0) -> MCPServer:
         """Adds a note for everybody to read."""
         with file.open("a", encoding="utf-8") as out:
             out.write(text + "\n")
-        return "added"
+        return "note was added"
 
     @server.tool(annotations=SEARCHES_THE_WORLD)
     def look_up(words: str) -> str:
