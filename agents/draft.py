@@ -124,6 +124,14 @@ def disputes(draft: Draft, verifier: Verifier, dates: DatesOf) -> tuple[list[Con
     return conflicts, more
 
 
+def support_of(draft: Draft) -> float:
+    """How sure the answer is, in [0, 1]: the mean support of what it claims; 0 where it claims nothing or abstains."""
+    claims = [s for s in draft.said if s.verdict != "not_a_claim"]
+    if not claims or is_abstention(draft.text):
+        return 0.0
+    return sum(s.score for s in claims) / len(claims)
+
+
 def finished(draft: Draft, asked: str, conflicts: Sequence[Conflict], more: Sequence[Citation]) -> Answer:
     """The answer that the draft has become, with the reasons that are told beside it.
 

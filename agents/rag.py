@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from agents import context, repair
 from agents.abstain import I_DO_NOT_KNOW, abstention_reason
 from agents.cite import Bibliography
 from agents.context import Context
-from agents.draft import Draft, disputes, finished, judge
+from agents.draft import Draft, disputes, finished, judge, support_of
 from agents.evidence import search_spread
 from agents.gate import AnswerPolicy, Gate, Held, Mend
 from agents.limits import Budget
@@ -26,7 +27,7 @@ from agents.run import Provenance, Recorder, check_question, cut_short, describe
 from agents.sources import DatesOf, no_dates
 from agents.writer import AnswerWriter
 from core.errors import LimitReached
-from core.events import CitationMade, Event, LMDone, SentenceChecked, TextDelta, TokenSaid
+from core.events import CitationMade, Event, LMDone, RunDone, SentenceChecked, TextDelta, TokenSaid
 from core.offload import Offload
 from core.protocols import LanguageModel, Retriever, Verifier
 from core.types import (
@@ -59,6 +60,8 @@ class RagStrategy:
         temperature: of the answer.
         query_side: what becomes of the question before it is searched; None lets the model rewrite follow-ups.
         policy: what becomes of a sentence that its passages do not support.
+        threshold: support in [0, 1] from which it answers (``agents.draft.support_of``). Above 0 nothing is said before the
+            whole answer is judged, since what was streamed cannot be taken back.
         dates: of documents, told where sources disagree.
         provenance: for the trace.
     """
@@ -79,6 +82,7 @@ class RagStrategy:
         temperature: float = 0.0,
         query_side: QuerySide | None = None,
         policy: AnswerPolicy = "mark",
+        threshold: float = 0.0,
         dates: DatesOf = no_dates,
         provenance: Provenance | None = None,
     ) -> None:
@@ -93,6 +97,7 @@ class RagStrategy:
         self._temperature = temperature
         self._query_side = query_side or QuerySide(rewrite="lm")
         self._policy = policy
+        self._threshold = threshold
         self._dates = dates
         self._provenance = provenance or Provenance()
         mending = (repair.SYSTEM, repair.USER) if policy == "repair" else ()
@@ -137,11 +142,13 @@ class RagStrategy:
             return
         if not hits:
             yield TokenSaid(text=I_DO_NOT_KNOW)
-            answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=abstention_reason(asked, hits, ""))
+            reason = abstention_reason(asked, hits, "")
+            answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=reason, confidence=0.0)
             yield recorder.done(answer, "abstained")
             return
-        async with aclosing(self.read(recorder, asked, standalone, hits, budget, objection=plan.objection)) as read:
-            async for event in read:
+        read = self.read(recorder, asked, standalone, hits, budget, objection=plan.objection)
+        async with aclosing(read if self._threshold <= 0 else _held_back(read)) as events:
+            async for event in events:
                 yield event
 
     async def read(
@@ -230,7 +237,17 @@ class RagStrategy:
         for citation in cited:
             yield CitationMade(citation=citation)
         answer = finished(draft, asked, conflicts, cited)
+        answer = self._if_sure(replace(answer, confidence=support_of(draft)), asked)
         yield recorder.done(answer, "limit" if draft.limit else "abstained" if answer.abstained else "answered")
+
+    def _if_sure(self, answer: Answer, asked: str) -> Answer:
+        """``answer``, or an abstention where it is less sure than the threshold asks."""
+        sure = answer.confidence or 0.0
+        if answer.abstained or sure >= self._threshold:
+            return answer
+        detail = f"What the model wrote has a support of {sure:.2f}, below the threshold of {self._threshold:.2f}."
+        reason = abstention_reason(asked, answer.hits, detail)
+        return Answer(text=I_DO_NOT_KNOW, abstained=True, reason=reason, hits=answer.hits, confidence=sure)
 
     def _context(self, question: str, hits: Sequence[Hit], run_id: str, budget: Budget) -> Context:
         reserved = max(
@@ -337,3 +354,20 @@ class RagStrategy:
             return mended.held, [step, recorder.count(mended.usage)]
 
         return mend
+
+
+async def _held_back(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """What is said is said once it is known whether it is; an abstention says itself alone."""
+    held: list[Event] = []
+    async with aclosing(events) as source:
+        async for event in source:
+            match event:
+                case TokenSaid() | CitationMade() | SentenceChecked():
+                    held.append(event)
+                    continue
+                case RunDone(answer=answer):
+                    for said in [TokenSaid(text=answer.text)] if answer.abstained else held:
+                        yield said
+                case _:
+                    pass
+            yield event

@@ -52,16 +52,18 @@ async def calibrate(
         except OpenbookError:
             failed += 1
             continue
-        if answer.confidence is None:
+        # A run that met a limit before it wrote anything was sure of nothing.
+        sure = 0.0 if answer.confidence is None and answer.abstained else answer.confidence
+        if sure is None:
             raise InvalidRequest(
-                f"strategy {strategy!r} says nothing of how sure it is, so it cannot be calibrated: choose extract",
+                f"strategy {strategy!r} says nothing of how sure it is, so it cannot be calibrated: choose extract or rag",
                 code="no-confidence",
             )
         golds = _short(sample)
         compared += bool(golds)
         text = Outcome(answer=answer).text
         wrong = not sample.answerable or (bool(golds) and not best_over_golds(contains, text, golds))
-        judged.append(Judged(confidence=answer.confidence, answerable=sample.answerable, wrong=wrong))
+        judged.append(Judged(confidence=sure, answerable=sample.answerable, wrong=wrong))
     progress("asking", len(samples), len(samples))
     if failed == len(samples):
         raise OpenbookError("not one question could be answered", code="all-failed")

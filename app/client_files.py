@@ -84,10 +84,11 @@ class FileCalls(Line):
         error: float = 0.05,
         dataset: str = "",
         apply: bool = True,
+        strategy: str = "extract",
     ) -> dict[str, Any]:
         """Fits when the collection's questions are answered, on ``questions`` {id, question, answers, answerable}."""
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
-        body = {"questions": list(questions), "error": error, "dataset": dataset, "apply": apply}
+        body = {"questions": list(questions), "error": error, "dataset": dataset, "apply": apply, "strategy": strategy}
         return self._json("POST", f"/v1/collections/{seg(collection)}/calibrate", json=body, timeout=timeout)
 
     def calibrations(self, collection: str) -> list[dict[str, Any]]:
@@ -95,8 +96,8 @@ class FileCalls(Line):
         found = self._json("GET", f"/v1/collections/{seg(collection)}/calibration")["calibrations"]
         return cast("list[dict[str, Any]]", found)
 
-    def reset_calibration(self, collection: str) -> dict[str, Any]:
-        return self._json("DELETE", f"/v1/collections/{seg(collection)}/calibration")
+    def reset_calibration(self, collection: str, strategy: str = "extract") -> dict[str, Any]:
+        return self._json("DELETE", f"/v1/collections/{seg(collection)}/calibration", params={"strategy": strategy})
 
     def reset_fusion(self, collection: str) -> dict[str, Any]:
         """Takes back what ``tune`` has applied."""

@@ -177,7 +177,7 @@ def build_strategy(
         raise ModelUnavailable(f"strategy {name!r} cannot be had: {info.reason}")
     queue = services.models.lm
     if threshold is None and len(collections) == 1:
-        threshold = services.calibrations.threshold(principal, collections[0], name, services.encoder.revision)
+        threshold = services.calibrations.threshold(principal, collections[0], name, fitted_with(name, services))
     lm = queue.for_user(principal.user_id) if queue is not None else None
     tape = Tape()
     parts = Parts(
@@ -212,6 +212,12 @@ def build_strategy(
         },
     }
     return TapedStrategy(assemble(name, parts), tape, inputs)
+
+
+def fitted_with(name: str, services: Services) -> str:
+    """What a calibration of the strategy holds for: the encoder's revision, and the language model where one writes."""
+    lm = services.models.lm
+    return services.encoder.revision + (f", {lm.name}" if lm is not None and STRATEGIES[name].needs_lm else "")
 
 
 def check_strategy(name: str) -> None:
@@ -279,6 +285,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
         max_answer_tokens=settings.max_answer_tokens,
         query_side=side,
         policy=parts.query_options.policy or settings.answer_policy,
+        threshold=(parts.threshold or 0.0) if name == "rag" else 0.0,
         dates=parts.dates,
         provenance=provenance,
     )

@@ -20,7 +20,7 @@ from agents.verify.negation import NEGATIONS
 from core.text import Span, fold, word_spans
 
 _ALONG = 0.7  # share of the claim's words that stand in the sentence, in its order
-_CLOSELY = 0.8  # … for a word that is put in or left out to be told
+_CLOSELY = 0.8  # … for a word that is put in or left out, or an unlike one, to be told
 _ALL = 0.9  # share of the claim's content words that the sentence must have for their order to be compared
 _LONGEST = 4  # words in the place of at most so many
 _MOST_WORDS = 120  # of either; longer ones are not sentences
@@ -88,12 +88,12 @@ def check_substituted(claim: str, likely: str) -> Iterator[Finding]:
 
 
 def substitutions(claim: str, likely: str) -> list[Substitution]:
-    """What the rule "word" notes and the rule "name" tells, with their places."""
+    """What the rule "word" notes and the rule "name" tells, with their places, of a claim that runs closely along the sentence."""
     mine, theirs = _said(claim), _said(likely)
     if not mine.words or not theirs.words or max(len(mine.words), len(theirs.words)) > _MOST_WORDS:
         return []
     codes, along = _aligned(mine, theirs)
-    return list(_substitutions(claim, mine, theirs, codes)) if along >= _ALONG else []
+    return list(_substitutions(claim, mine, theirs, codes)) if along >= _CLOSELY else []
 
 
 _Codes = Sequence[tuple[str, int, int, int, int]]

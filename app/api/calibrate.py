@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.guard import PrincipalHere, ServicesHere
 from app.calibrating import ALWAYS, MAX_QUESTIONS, calibrate
 from app.runs import outcome_of
-from app.strategies import build_strategy, run_limits
+from app.strategies import build_strategy, fitted_with, run_limits
 from core.errors import RunCancelled
 from core.ids import new_id
 from core.types import Answer, Sample, Where
@@ -33,7 +33,7 @@ class Calibrate(BaseModel):
 
     questions: list[KnownQuestion] = Field(min_length=1, max_length=MAX_QUESTIONS)
     error: float = Field(0.05, gt=0, lt=1, description="share of the answers that may be wrong, at most")
-    strategy: Literal["extract"] = "extract"
+    strategy: Literal["extract", "rag"] = "extract"
     dataset: str = Field("", max_length=200, description="what the questions are called; kept beside the threshold")
     apply: bool = Field(True, description="keep the threshold for this collection, if one can be vouched for")
 
@@ -52,7 +52,7 @@ async def post_calibrate(
     await services.offload(allowed)
     strategy = build_strategy(body.strategy, services, principal, threshold=ALWAYS)
     where = Where(principal=principal, collections=(collection,))
-    limits = run_limits(services.settings, body.strategy, side_tokens=0)  # quoting asks no model
+    limits = run_limits(services.settings, body.strategy, side_tokens=0)
 
     async def ask(sample: Sample) -> Answer:
         if await request.is_disconnected():
@@ -66,9 +66,8 @@ async def post_calibrate(
     fitted = await calibrate(samples, ask, error=body.error, strategy=body.strategy)
     fitted |= {"collection": collection, "dataset": body.dataset, "applied": body.apply and fitted["fitted"]}
     if fitted["applied"]:
-        await services.offload(
-            services.calibrations.keep, principal, collection, body.strategy, services.encoder.revision, fitted
-        )
+        made_with = fitted_with(body.strategy, services)
+        await services.offload(services.calibrations.keep, principal, collection, body.strategy, made_with, fitted)
     return fitted
 
 
@@ -85,4 +84,5 @@ async def delete_calibration(
 ) -> dict[str, Any]:
     """The collection answers from the settings' threshold again. Only the owner may."""
     await services.offload(services.calibrations.forget, principal, collection, strategy)
-    return {"collection": collection, "strategy": strategy, "threshold": services.settings.extract_threshold}
+    threshold = services.settings.extract_threshold if strategy == "extract" else 0.0
+    return {"collection": collection, "strategy": strategy, "threshold": threshold}

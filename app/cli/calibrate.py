@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from eval.datasets import QaDataset
 
 # What eval imports (scipy) is loaded by the command itself: every other command starts without it.
+
+
+class CalibratedStrategy(enum.StrEnum):
+    extract = "extract"
+    rag = "rag"
 
 
 def calibrate(
@@ -32,6 +38,9 @@ def calibrate(
     error: Annotated[
         float, typer.Option("--error", help="Share of the answers that may be wrong, at most; between 0 and 1.")
     ] = 0.05,
+    strategy: Annotated[
+        CalibratedStrategy, typer.Option("--strategy", "-s", help="Whose answers are calibrated; rag asks the model.")
+    ] = CalibratedStrategy.extract,
     apply: Annotated[
         bool, typer.Option("--apply/--no-apply", help="Keep the threshold for the collection, or only look.")
     ] = True,
@@ -54,7 +63,7 @@ def calibrate(
         if collection is None or dataset is not None:
             raise typer.BadParameter("--reset goes with --collection alone")
         with connected(data_dir) as client:
-            done = client.reset_calibration(collection)
+            done = client.reset_calibration(collection, strategy.value)
         print_json(done) if as_json else print(f"{collection}: answers as the settings say")
         return
     if dataset is None:
@@ -64,14 +73,16 @@ def calibrate(
 
     data = load_qa(dataset)
     if collection is None:
-        found = _own_contexts(data, error, data_dir)
+        found = _own_contexts(data, error, strategy.value, data_dir)
     else:
         questions = [
             {"id": s.id, "question": s.question, "answers": list(s.answers), "answerable": s.answerable}
             for s in data.samples
         ]
         with connected(data_dir) as client:
-            found = client.calibrate(collection, questions, error=error, dataset=data.name, apply=apply)
+            found = client.calibrate(
+                collection, questions, error=error, dataset=data.name, apply=apply, strategy=strategy.value
+            )
     print_json(found) if as_json else print(_report(found))
     if not found["fitted"]:
         raise fail(found["refused"])
@@ -89,7 +100,7 @@ def _show(collection: str, as_json: bool, data_dir: Path | None) -> None:
         print(f"fitted {found['created_at'][:10]} on {found['dataset']}, for {found['encoder']}")
 
 
-def _own_contexts(data: QaDataset, error: float, data_dir: Path | None) -> dict[str, Any]:
+def _own_contexts(data: QaDataset, error: float, strategy: str, data_dir: Path | None) -> dict[str, Any]:
     from app.calibrating import ALWAYS, calibrate
     from app.lab import qa_answerer
     from core.offload import Offload
@@ -102,14 +113,14 @@ def _own_contexts(data: QaDataset, error: float, data_dir: Path | None) -> dict[
     offload = Offload(max_threads=1)
 
     async def measure() -> dict[str, Any]:
-        answerer = qa_answerer(settings, "extract", mode, data.samples, offload)
+        answerer = qa_answerer(settings, strategy, mode, data.samples, offload)
 
         async def ask(sample: Sample) -> Answer:
             answer, _ = await answerer(sample)
             return answer
 
         with told("calibrate") as progress:
-            return await calibrate(data.samples, ask, error=error, strategy="extract", progress=progress)
+            return await calibrate(data.samples, ask, error=error, strategy=strategy, progress=progress)
 
     try:
         found = asyncio.run(measure())
@@ -144,6 +155,11 @@ def _report(found: dict[str, Any]) -> str:
         )
         kept = f"kept for {found['collection']}" if found["applied"] else "not kept"
         lines.append(
-            f"  {kept}" + ("" if found["collection"] else f"; OPENBOOK_EXTRACT_THRESHOLD={chosen['threshold']:.4f}")
+            f"  {kept}"
+            + (
+                ""
+                if found["collection"] or found["strategy"] != "extract"
+                else f"; OPENBOOK_EXTRACT_THRESHOLD={chosen['threshold']:.4f}"
+            )
         )
     return "\n".join(lines)

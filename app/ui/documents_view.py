@@ -12,6 +12,7 @@ from app.ui.chunks_view import language_name, pii_text
 from app.ui.document_details import show_details
 from app.ui.inert import inert_html
 from app.ui.passage import Passage, show_passage
+from app.ui.served import note_on_languages
 from app.ui.state import client, document_text, forget_texts
 from core.wording import plural
 
@@ -32,6 +33,8 @@ def draw_documents(collection: str) -> None:
     if not documents:
         return
     st.subheader("Documents", anchor=False)
+    if note := note_on_languages(d.get("language") for d in documents):
+        look.muted(note)
     with st.container(key="documents", gap="xsmall"):
         for document in documents:
             _row(document)

@@ -1,0 +1,56 @@
+"""A written answer says how sure it is, and from a threshold on it is withheld before anything of it is said."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agents.rag import RagStrategy
+from agents.verify import RuleVerifier
+from core.events import Event, SentenceChecked, TokenSaid
+from core.offload import Offload
+from lm.scripted import ScriptedLM
+from tests.contract.strategy_suite import QUESTION, answer_of, collect
+from tests.support.passages import PassageRetriever
+
+
+def events_of(library: PassageRetriever, offload: Offload, reply: str, threshold: float) -> list[Event]:
+    lm = ScriptedLM([reply])
+    strategy = RagStrategy(retriever=library, lm=lm, verifier=RuleVerifier(), offload=offload, threshold=threshold)
+    return asyncio.run(collect(strategy, QUESTION))
+
+
+def said(events: list[Event]) -> str:
+    return "".join(e.text for e in events if isinstance(e, TokenSaid))
+
+
+TRUE = "The orchard was planted in 1987 by Maria Keller [1]."
+HALF = f"{TRUE} Penguins breed on the ice shelves of Antarctica [1]."
+
+
+def test_confidence_is_the_mean_support_of_its_claims(library: PassageRetriever, offload: Offload) -> None:
+    assert answer_of(events_of(library, offload, TRUE, 0.0)).confidence == 1.0
+    answer = answer_of(events_of(library, offload, HALF, 0.0))
+    assert answer.confidence == pytest.approx(sum(s.score for s in answer.sentences) / 2)
+
+
+def test_an_abstention_of_the_model_has_none(library: PassageRetriever, offload: Offload) -> None:
+    assert answer_of(events_of(library, offload, "I don't know.", 0.0)).confidence == 0.0
+
+
+def test_below_the_threshold_nothing_of_the_answer_is_said(library: PassageRetriever, offload: Offload) -> None:
+    events = events_of(library, offload, HALF, 0.9)
+    answer = answer_of(events)
+    assert answer.abstained and answer.citations == ()
+    assert said(events) == answer.text == "I don't know."
+    assert not [e for e in events if isinstance(e, SentenceChecked)]
+    assert "below the threshold of 0.90" in answer.reason
+
+
+def test_above_it_the_answer_is_said_whole(library: PassageRetriever, offload: Offload) -> None:
+    events = events_of(library, offload, TRUE, 0.9)
+    answer = answer_of(events)
+    assert not answer.abstained
+    assert said(events) == answer.text
+    assert len([e for e in events if isinstance(e, SentenceChecked)]) == 1
