@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
 
+LEAST = 10  # questions
 _STEPS = 500
 _PRIOR = 0.5  # a win and a loss of this weight against everybody, so that one who never lost stays finite
 
@@ -31,12 +32,13 @@ class Vote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strength:
-    """``chance``: to be preferred to an opponent of average strength, with its 95 % interval."""
+    """``chance``: to be preferred to an opponent of average strength, with its 95 % interval; None below ``LEAST``
+    questions, of which a bootstrap says nothing."""
 
     index: int
     chance: float
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     n_votes: int
 
     def to_json(self) -> dict[str, Any]:
@@ -67,8 +69,15 @@ def strengths(votes: Sequence[Vote], n: int, *, n_resamples: int = 1_000, seed: 
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if votes else (np.zeros(n), np.ones(n))
     counts = [sum(i in (v.a, v.b) for v in votes) for i in range(n)]
     order = sorted(range(n), key=lambda i: (-chance[i], i))
+    enough = len(groups) >= LEAST
     return [
-        Strength(index=i, chance=float(chance[i]), ci_low=float(low[i]), ci_high=float(high[i]), n_votes=counts[i])
+        Strength(
+            index=i,
+            chance=float(chance[i]),
+            ci_low=float(low[i]) if enough else None,
+            ci_high=float(high[i]) if enough else None,
+            n_votes=counts[i],
+        )
         for i in order
     ]
 

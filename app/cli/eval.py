@@ -15,6 +15,7 @@ from app.cli.common import AsJson, DataDir, connected, print_json, told
 from app.cli.eval_contamination import contamination
 from app.cli.eval_gate import gate
 from app.cli.eval_grid import grid
+from app.cli.eval_judge import judge
 from app.cli.eval_questions import leaderboard, questions, run
 from app.cli.eval_toolcalls import toolcalls
 from app.cli.search import DenseOption, RerankOption, RetrieverOption, SparseOption
@@ -37,6 +38,7 @@ eval_app.command("toolcalls")(toolcalls)
 eval_app.command("gate")(gate)
 eval_app.command("questions")(questions)
 eval_app.command("run")(run)
+eval_app.command("judge")(judge)
 eval_app.command("contamination")(contamination)
 eval_app.command("grid")(grid)
 eval_app.command("leaderboard")(leaderboard)

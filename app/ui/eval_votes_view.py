@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app.ui import look
@@ -32,7 +34,7 @@ def draw_votes(eval_id: str) -> None:
     if standing["n_votes"]:
         rows = "".join(
             f"<tr><td>{inert_html(s['label'])}</td><td>{s['chance']:.0%} "
-            f'<span class="ob-muted">[{s["ci_low"]:.0%}, {s["ci_high"]:.0%}]</span></td><td>{s["n_votes"]:,}</td></tr>'
+            f'<span class="ob-muted">{_interval(s)}</span></td><td>{s["n_votes"]:,}</td></tr>'
             for s in standing["strengths"]
         )
         with st.expander(f"What {standing['n_votes']:,} votes say"):
@@ -44,3 +46,9 @@ def draw_votes(eval_id: str) -> None:
 
 def _vote(eval_id: str, ballot: str, choice: str) -> None:
     client().vote(eval_id, ballot, choice)
+
+
+def _interval(strength: dict[str, Any]) -> str:
+    if strength["ci_low"] is None:
+        return "too few votes for an interval"
+    return f"[{strength['ci_low']:.0%}, {strength['ci_high']:.0%}]"

@@ -19,6 +19,7 @@ def test_of_two_the_odds_are_the_odds_of_the_votes() -> None:
     assert second.chance == pytest.approx(1 - first.chance, abs=1e-6) and first.n_votes == 40
 
 
+@pytest.mark.slow
 def test_the_intervals_hold_the_truth_and_order_is_found() -> None:
     truth = [4.0, 1.0, 0.25]
     chance = random.Random(5)
@@ -32,11 +33,14 @@ def test_the_intervals_hold_the_truth_and_order_is_found() -> None:
             )
         found = strengths(votes, 3, n_resamples=100)
         assert [s.index for s in found] == [0, 1, 2]
-        held += sum(s.ci_low <= truth[s.index] / (truth[s.index] + 1) <= s.ci_high for s in found)
-    assert held >= 50  # 95 % of 60 are 57; the bootstrap of 100 resamples is a little narrow
+        for s in found:
+            assert s.ci_low is not None and s.ci_high is not None
+            held += s.ci_low <= truth[s.index] / (truth[s.index] + 1) <= s.ci_high
+    assert held >= 50  # 95 % of 60 are 57; three of one draw move together, and 100 resamples are a little narrow
 
 
 def test_ties_alone_make_equals_and_bad_votes_are_errors() -> None:
-    assert [s.chance for s in strengths([Vote(a=0, b=1, outcome=0.5)] * 4, 2, n_resamples=20)] == [0.5, 0.5]
+    few = strengths([Vote(a=0, b=1, outcome=0.5)] * 4, 2, n_resamples=20)
+    assert [(s.chance, s.ci_low) for s in few] == [(0.5, None), (0.5, None)]  # too few for an interval
     with pytest.raises(InvalidRequest):
         strengths([Vote(a=0, b=0, outcome=1.0)], 2)
