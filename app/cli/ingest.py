@@ -110,6 +110,9 @@ def ingest(
                     part for part in (f"{entry['state']:<9}", entry["file"], counts, entry["reason"] or "") if part
                 )
             )
+            for warning in entry["warnings"] or ():
+                if warning not in (entry["reason"] or ""):  # of a document that is partial the reason says it
+                    print(f"{'':<9}  {warning}")
     if not any(entry["state"] in ("ready", "partial", "paused") for entry in report):
         raise fail("no file became searchable")
 
