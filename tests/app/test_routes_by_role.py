@@ -45,6 +45,12 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/chats"): {"title": "t"},
     ("PATCH", "/v1/chats/{chat_id}"): {"title": "t"},
     ("POST", "/v1/chats/{chat_id}/messages"): {"question": "Who lights the lamp?", "collections": ["vault"]},
+    ("POST", "/v1/chats/{chat_id}/messages/{message_id}/edit"): {"question": "Who lights the lamp?"},
+    ("POST", "/v1/chats/{chat_id}/messages/{message_id}/regenerate"): {},
+    ("PUT", "/v1/chats/{chat_id}/messages/{message_id}/feedback"): {"good": True},
+    ("POST", "/v1/runs/{run_id}/approve"): {"approval_id": "a", "yes": True},
+    ("POST", "/v1/evals/sets/from-feedback"): {"collection": "vault"},
+    ("POST", "/v1/evals/{eval_id}/votes"): {"ballot": "b", "choice": "left"},
     ("POST", "/v1/evals"): {"set_id": "{set_id}", "configurations": [{"retriever": "bm25"}], "which": "not rejected"},
     ("POST", "/v1/evals/sets"): {"collection": "vault", "n": 2},
     ("POST", "/v1/evals/sets/import"): {
@@ -105,6 +111,9 @@ def world(signed_in: Team) -> Team:
         owner.remove_member("vault", "revoked")
         assert once.search("lamp", []) == []
         chat = owner.create_chat(["vault"])
+        with owner.chat_stream(chat["chat_id"], "Who lights the lamp?") as said:
+            list(said)
+        answer = owner.chat(chat["chat_id"])["messages"][-1]
         run = owner.ask("Who lights the lamp?", ["vault"])
         made_set = owner.make_questions("vault", 2)
         owner.decide_questions(made_set["set_id"], True)
@@ -114,7 +123,7 @@ def world(signed_in: Team) -> Team:
         made.ids = {
         "collection": "vault", "doc_id": job["doc_id"], "job_id": job["job_id"], "chat_id": chat["chat_id"],
         "run_id": run["run_id"], "set_id": made_set["set_id"], "eval_id": found["eval_id"], "key_id": key["key_id"],
-        "user_id": "local", "name": "bystander", "number": "1", "model:path": "openbook/vault", "message_id": "m",
+        "user_id": "local", "name": "bystander", "number": "1", "model:path": "openbook/vault", "message_id": answer["message_id"],
         }  # fmt: skip
     return made
 
