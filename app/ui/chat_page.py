@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
 
 from app import replies
+from app.client import EventStream
 from app.ui import look
 from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_html
 from app.ui.approval_view import draw_approval
@@ -24,7 +25,6 @@ from app.ui.message_actions import draw_answer_actions, draw_edit, draw_question
 from app.ui.passage import Passage, from_citation, show_passage
 from app.ui.signals import heard
 from app.ui.state import choose_chat, client, current_chat_id, lives, notice, open_chat, take_notice
-from app.wire import EventStream
 from core.errors import NotFound, OpenbookError
 
 TICK_S = 0.12  # how often a waiting script looks whether it should stop

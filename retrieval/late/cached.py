@@ -7,6 +7,7 @@ A cache only, as ``retrieval.vector_cache``: it can be deleted at any time, and 
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,11 +47,13 @@ def late_index_cached(
     if not texts:
         return None
 
-    dim = token_dim(encoder)
+    @functools.cache
+    def dim() -> int:  # the encoder is asked, so not where all is kept
+        return token_dim(encoder)
 
     def tokens_of(places: Sequence[int]) -> list[Vectors]:
         some = [packed[i] for i in places] if packed else read_packed(encoder, [texts[i] for i in places])
-        return [unpack_pooled(of_text, dim) for of_text in some]
+        return [unpack_pooled(of_text, dim()) for of_text in some]
 
     if len(texts) < FEW:
         tokens = tokens_of(range(len(texts)))
