@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help up env env-dev weights browser lint types test test-slow lock clean
+.PHONY: help up env env-dev weights browser lint types check test test-slow lock clean
 PYTHON ?=
 PROFILE ?=
 BIN := .venv/bin
@@ -31,10 +31,12 @@ types: env-dev ## strict type check
 browser: ## install Debian's Chromium, which the page is tested in
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core; } >/dev/null
 
-test: lint types ## everything the tests need, then the fast tests, two files at a time (under 10 minutes on 2 cores)
+check: lint types ## style and types
+
+test: env-dev ## everything the tests need, then the fast tests, two files at a time (under 10 minutes on 2 cores)
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-test-slow: lint types ## all tests, the long suites too
+test-slow: env-dev ## all tests, the long suites too
 	@OPENBOOK_TEST_SEARCH=1 $(BIN)/pytest -m 'not gpu' --timeout 3600 $(PYTEST_ARGS)
 
 lock: ## resolve requirements/*.txt anew from pyproject.toml (needs uv)

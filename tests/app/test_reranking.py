@@ -57,6 +57,7 @@ def test_passages_have_their_token_vectors_as_soon_as_they_are_found(client: Cli
     assert found["tokens"] and found["with_tokens"] == found["chunks"] == 3
 
 
+@pytest.mark.slow
 def test_a_collection_without_token_vectors_is_read_as_far_as_a_search_may(tmp_path: Path, model_cache: Path) -> None:
     limit = {"OPENBOOK_RERANK_UNREAD_TOKENS": "15"}
     with openbook_server(tmp_path / "data", env=limit) as running, running.client() as client:

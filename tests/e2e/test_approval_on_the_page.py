@@ -19,6 +19,7 @@ def noted(site: Site) -> list[str]:
     return file.read_text("utf-8").splitlines() if file.exists() else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("button", "answer", "more"), [("Don't", "Not noted.", 0), ("Do it", "It is noted.", 1)])
 def test_a_person_sees_what_would_be_done_and_says_yes_or_no(
     site: Site, open_page: Callable[..., Page], tmp_path: Path, button: str, answer: str, more: int

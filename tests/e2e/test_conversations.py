@@ -89,6 +89,7 @@ def test_an_answer_is_copied_with_its_markers_and_without_marks(
     assert "eleven geese" in copied and "[1]" in copied and "✓" not in copied
 
 
+@pytest.mark.slow
 def test_a_conversation_is_found_and_exported(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
     page = answered(site, open_page, tmp_path)
     find = page.get_by_test_id("stSidebar").get_by_label("Find a conversation")

@@ -20,6 +20,7 @@ TEXT = "# Logbook\n\n" + "\n\n".join(
 )
 
 
+@pytest.mark.slow
 def test_a_file_is_looked_at_added_and_its_passages_turned_over(
     site: Site, open_page: OpenPage, tmp_path: Path
 ) -> None:
