@@ -236,40 +236,68 @@ class Chats:
             if found is not None and doc_id in json.dumps(found):
                 yield found
 
+    def concerned(self, connection: Connection, touches: Callable[[Any], bool], user_id: str) -> set[str]:
+        """The ids of a person's chats, and of those of others in which ``touches`` holds for an answer."""
+        mine = connection.scalars(select(chats.c.chat_id).where(chats.c.user_id == user_id)).all()
+        found = set(mine)
+        others = select(messages.c.message_id, messages.c.chat_id).join(chats).where(chats.c.user_id != user_id)
+        for row in connection.execute(others.where(messages.c.answer.is_not(None))).all():
+            query = select(messages.c.answer).where(messages.c.message_id == row.message_id)
+            if row.chat_id not in found and touches(connection.execute(query).scalar_one()):
+                found.add(row.chat_id)
+        return found
+
     def rewrite(
         self,
         connection: Connection,
         clean_text: Callable[[str], str],
         clean_answer: Callable[[Any], Any],
         runs: Collection[str],
+        among: Collection[str],
+        user_id: str,
     ) -> tuple[int, int]:
-        """Passes every title and message, whosesoever, through the two functions.
+        """Passes the titles and messages of the chats ``among`` through the two functions.
 
         Args:
             runs: of which a message that has no structured answer (it broke off) is emptied as a whole.
 
         Returns:
-            How many titles and how many messages were changed.
+            How many titles and how many messages of the person ``user_id`` were changed.
         """
         n_chats = n_messages = 0
-        for row in connection.execute(select(chats.c.chat_id, chats.c.title)).all():
-            if (title := clean_text(row.title)) != row.title:
-                connection.execute(chats.update().where(chats.c.chat_id == row.chat_id).values(title=title))
-                n_chats += 1
-        for message_id in connection.scalars(select(messages.c.message_id)).all():
-            row = connection.execute(select(messages).where(messages.c.message_id == message_id)).one()
-            answer = clean_answer(row.answer) if row.answer is not None else None
-            if answer is not None and row.content == row.answer.get("answer"):
-                content = answer["answer"]
-            elif row.run_id in runs:
-                content = PURGED
-            else:
-                content = clean_text(row.content)
-            if (content, answer) != (row.content, row.answer):
-                change = messages.update().where(messages.c.message_id == message_id)
-                connection.execute(change.values(content=content, answer=answer))
-                n_messages += 1
+        for chat in connection.execute(select(chats.c.chat_id, chats.c.title, chats.c.user_id)).all():
+            if chat.chat_id not in among:
+                continue
+            if (title := clean_text(chat.title)) != chat.title:
+                connection.execute(chats.update().where(chats.c.chat_id == chat.chat_id).values(title=title))
+                n_chats += chat.user_id == user_id
+            said = select(messages.c.message_id).where(messages.c.chat_id == chat.chat_id)
+            for message_id in connection.scalars(said).all():
+                changed = self._rewrite_one(connection, message_id, clean_text, clean_answer, runs)
+                n_messages += changed and chat.user_id == user_id
         return n_chats, n_messages
+
+    def _rewrite_one(
+        self,
+        connection: Connection,
+        message_id: str,
+        clean_text: Callable[[str], str],
+        clean_answer: Callable[[Any], Any],
+        runs: Collection[str],
+    ) -> bool:
+        row = connection.execute(select(messages).where(messages.c.message_id == message_id)).one()
+        answer = clean_answer(row.answer) if row.answer is not None else None
+        if answer is not None and row.content == row.answer.get("answer"):
+            content = answer["answer"]
+        elif row.run_id in runs:
+            content = PURGED
+        else:
+            content = clean_text(row.content)
+        if (content, answer) == (row.content, row.answer):
+            return False
+        change = messages.update().where(messages.c.message_id == message_id)
+        connection.execute(change.values(content=content, answer=answer))
+        return True
 
     def _get(self, connection: Connection, principal: Principal, chat_id: str) -> Chat:
         query = select(chats).where(chats.c.chat_id == chat_id, chats.c.user_id == principal.user_id)

@@ -29,7 +29,7 @@ from app.people import (
 )
 from core.clock import now_iso
 from core.database import Database
-from core.errors import Forbidden, InvalidRequest, NotFound
+from core.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from core.ids import new_id
 
 PREFIX_CHARACTERS = len(KEY_PREFIX) + 6
@@ -109,6 +109,9 @@ class Credentials:
             row = connection.execute(select(sessions).where(old)).one_or_none()
             if row is None:
                 raise NotFound("this is no session: sign in first", code="no-session")
+            if row.expires_at <= later(timedelta(seconds=ROTATION_GRACE_S)):
+                # Two pages at once: the second would get what is left of the old token's minute.
+                raise Conflict("this session has another token already, or is about to end", code="rotated")
             values = {"token_hash": token_hash(token), "created_at": now_iso()}
             connection.execute(insert(sessions).values(**{**row._mapping, **values}))
             grace = min(row.expires_at, later(timedelta(seconds=ROTATION_GRACE_S)))

@@ -198,9 +198,9 @@ class EvalRuns:
         with self._database.write() as connection:
             connection.execute(delete(eval_results).where(eval_results.c.key == key))
 
-    def forget_answers(self, connection: Connection) -> None:
-        """For a purge: all that was measured. It can be measured again, and holds answers that quote."""
-        connection.execute(delete(eval_results))
+    def forget_answers(self, connection: Connection, collection_id: int) -> None:
+        """For a purge: all that was measured of a collection. It can be measured again, and holds answers that quote."""
+        connection.execute(delete(eval_results).where(eval_results.c.collection_id == collection_id))
 
 
 def _change(connection: Connection, eval_id: str, **values: Any) -> None:

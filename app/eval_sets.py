@@ -170,10 +170,14 @@ class EvalSets:
             self._get(connection, principal, set_id)
             connection.execute(delete(eval_sets).where(eval_sets.c.set_id == set_id))
 
-    def forget_document(self, connection: Connection, doc_id: str, clean: Callable[[Any], Any]) -> int:
-        """For a purge: takes away, whosesoever, the questions made from a document, and cleans the others."""
+    def forget_document(
+        self, connection: Connection, doc_id: str, clean: Callable[[Any], Any], collection_id: int
+    ) -> int:
+        """For a purge: takes away, whosesoever, the questions made from a document, and cleans the others of its
+        collection."""
         n = 0
-        for row in connection.execute(select(eval_questions)).all():
+        of_collection = select(eval_sets.c.set_id).where(eval_sets.c.collection_id == collection_id)
+        for row in connection.execute(select(eval_questions).where(eval_questions.c.set_id.in_(of_collection))).all():
             one = eval_questions.c.question_id == row.question_id
             if any(gold["doc_id"] == doc_id for gold in row.gold):
                 connection.execute(delete(eval_questions).where(one))

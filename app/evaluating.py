@@ -176,7 +176,7 @@ class _Running:
             rows[question_key(question)] = row
             if time.monotonic() - kept_at > _COMMIT_EVERY_S or question is missing[-1]:
                 # An answer may quote what was purged while it was made.
-                clean = await services.offload(services.purges.clean, rows)
+                clean = await services.offload(services.purges.clean, rows, self._principal.user_id)
                 await services.offload(self._runs.keep, key, of.collection_id, clean, {})
                 self._done += len(rows)
                 rows, kept_at = {}, time.monotonic()

@@ -6,7 +6,7 @@ candidate question, which a person looks at before it counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.chat_tables import messages
 from app.chats import Chats
 from core.clock import now_iso
 from core.database import Database, metadata
@@ -102,8 +103,7 @@ class Feedback:
         for chat in self._chats.list_chats(principal, limit=10_000)[0]:
             if collection not in chat.collections:
                 continue
-            messages = self._chats.messages(principal, chat.chat_id)
-            for asked, said in pairwise(messages):
+            for asked, said in pairwise(self._chats.messages(principal, chat.chat_id)):
                 thumb = thumbs.get(said.message_id)
                 if thumb is None or asked.role != "user":
                     continue
@@ -127,10 +127,11 @@ class Feedback:
         return list(found.values())
 
 
-def clean_reasons(connection: Connection, clean_text: Callable[[str], str]) -> None:
-    """For a purge: a reason may quote."""
-    for row in connection.execute(select(feedback).where(feedback.c.reason != "")).all():
-        if (reason := clean_text(row.reason)) != row.reason:
+def clean_reasons(connection: Connection, clean_text: Callable[[str], str], among: Collection[str]) -> None:
+    """For a purge: a reason may quote. Those of answers in the chats ``among`` are looked at."""
+    query = select(feedback, messages.c.chat_id).join(messages, messages.c.message_id == feedback.c.message_id)
+    for row in connection.execute(query.where(feedback.c.reason != "")).all():
+        if row.chat_id in among and (reason := clean_text(row.reason)) != row.reason:
             one = (feedback.c.message_id == row.message_id) & (feedback.c.user_id == row.user_id)
             connection.execute(update(feedback).where(one).values(reason=reason))
 

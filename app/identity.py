@@ -90,7 +90,12 @@ class Identity:
             self._by_address.failed(address)
             raise NotSignedIn("that name and password do not belong together", code="wrong-password")
         self._by_account.succeeded(account)
+        self._by_address.succeeded(address)
         with self._database.write() as connection:
+            # The password may have been changed while this one was being looked at, and all sessions ended.
+            now = connection.execute(select(users).where(users.c.user_id == row.user_id)).one()
+            if now.password_hash != row.password_hash or not now.active:
+                raise NotSignedIn("that name and password do not belong together", code="wrong-password")
             token, ends = self._credentials.begin(connection, row.user_id)
         return SignedIn(user=_as_user(row), token=token, expires_at=ends)
 

@@ -98,6 +98,9 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None]) -> int:
     if ui:
         page_env = {k: v for k, v in base.items() if not k.startswith("OPENBOOK_")}
         page_env |= {"OPENBOOK_API_URL": api_url, "OPENBOOK_PARENT_PID": str(os.getpid())} | page
+        if settings.identity == "none":  # then whoever reaches the page is the local user
+            names = ("127.0.0.1", "localhost", "::1", settings.host.strip("[]"), *settings.allowed_hosts)
+            page_env["OPENBOOK_PAGE_HOSTS"] = ",".join(names)
         supervisor.add(Child("page", _page_command(settings, ui_port), page_env))
     try:
         supervisor.start()

@@ -49,22 +49,24 @@ class Traces:
                 connection.execute(traces.insert().values(run_id=trace["run_id"], created_at=now_iso(), **values))
 
     def rewrite(
-        self, connection: Connection, clean: Callable[[Any], Any], touches: Callable[[Any], bool]
+        self, connection: Connection, clean: Callable[[Any], Any], touches: Callable[[Any], bool], user_id: str
     ) -> tuple[set[str], int]:
-        """Passes every trace, whosesoever, through ``clean``.
+        """Passes every trace of a person, and those of others for which ``touches`` holds, through ``clean``.
 
         Returns:
-            The runs for which ``touches`` holds, and how many traces were changed.
+            The runs for which ``touches`` holds, and how many traces of the person were changed.
         """
         touched, changed = set(), 0
         for run_id in connection.scalars(select(traces.c.run_id)).all():
             row = connection.execute(select(traces).where(traces.c.run_id == run_id)).one()
             if touches(row.trace):
                 touched.add(run_id)
+            elif row.user_id != user_id:
+                continue  # who never saw the document has nothing of it, whatever words are the same
             values = {"question": clean(row.question), "trace": clean(row.trace)}
             if values != {"question": row.question, "trace": row.trace}:
                 connection.execute(traces.update().where(traces.c.run_id == run_id).values(**values))
-                changed += 1
+                changed += row.user_id == user_id
         return touched, changed
 
     def quoting(self, connection: Connection, doc_id: str) -> Iterator[Any]:

@@ -21,7 +21,7 @@ from app.feedback import Thumb
 from app.query_sides import QueryOptions
 from app.runs import Run
 from app.services import Services
-from app.shapes import answer_json, chat_json, message_json
+from app.shapes import answer_json, chat_json, message_json, trace_json
 from core.events import RunDone, RunFailed
 from core.types import Message, Principal
 
@@ -248,7 +248,9 @@ async def _answered(
         else:
             content, answer, partial = run.text, None, True
             problem = outcome.message if isinstance(outcome, RunFailed) else ""
-        content, answer = services.purges.clean(content), services.purges.clean(answer)
+        shown = trace_json(run.trace())
+        content = services.purges.clean(content, principal.user_id, shown)
+        answer = services.purges.clean(answer, principal.user_id)
         if answer is not None:
             content = answer["answer"]
 

@@ -65,17 +65,21 @@ class Gate:
             text = f"the body has more than {most:,} bytes: send less, or set max_body_bytes"
             await problem(413, "too-large", text)(scope, receive, send)
             return
+        access, named = self._lookup.find(scope["method"], scope["path"])
+        if access.needs == "machine" and not self._is_machine(headers):
+            # Before a byte of the body is read: these routes have no bounds.
+            await problem(404, "not-found", "no such page")(scope, receive, send)
+            return
         if self._services.settings.identity == "none":
             state["person"] = local_person()
             await self._app(scope, receive, send)
             return
-        access, named = self._lookup.find(scope["method"], scope["path"])
         state["address"] = address = self._address(scope, headers)
         asked = _Asked() if access.needs == "machine" else await self._who(headers)
         person = asked.person
         state["person"], state["token"] = person, asked.token
         refusal = self._refusal(access, scope["method"], asked, headers)
-        if refusal is None and person is not None and person.by != "machine":
+        if person is not None and person.by != "machine":  # what is refused costs as well
             wait = self._rate.take(person.user_id)
             if wait:
                 text = f"more than {self._services.settings.requests_per_minute} requests in a minute: wait a moment"
@@ -119,10 +123,18 @@ class Gate:
         found = services.credentials.known(token)
         return found or await services.offload(services.credentials.person, token)
 
+    def _is_machine(self, headers: Mapping[str, str]) -> bool:
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), self._services.worker_token.encode())
+
     def _address(self, scope: Scope, headers: Mapping[str, str]) -> str:
         """Where it comes from; the page says for whom it asks, and shows that it is ours."""
         page = headers.get(PAGE_HEADER, "")
-        if page and self._services.page_token and hmac.compare_digest(page, self._services.page_token):
+        if (
+            page
+            and self._services.page_token
+            and hmac.compare_digest(page.encode(), self._services.page_token.encode())
+        ):
             return headers.get(FOR_HEADER, "")[:60] or "page"
         return str((scope.get("client") or ("?",))[0])
 
@@ -153,6 +165,9 @@ class Gate:
             return 404, "not-found", "no such page"
         if needs == "admin" and not person.is_admin:
             return 403, "forbidden", "only an administrator may do that"
+        if needs == "admin" and access.audit and person.by == "key":
+            # Else a key that was made to look could invite itself into anybody's account.
+            return 403, "forbidden", "an API key may look and not change people: sign in with the password"
         if needs not in person.scopes:
             has = ", ".join(s for s in SCOPES if s in person.scopes)
             return 403, "scope", f"this key has the scope {has} and needs {needs}: make another key"

@@ -47,7 +47,7 @@ class HostAndOrigin:
                 await reply(scope, receive, send)
                 return
             origin = headers.get("origin")
-            if origin and scope["method"] not in SAFE_METHODS and (urlsplit(origin).hostname or "") not in self._names:
+            if origin and scope["method"] not in SAFE_METHODS and _name(origin.partition("//")[2]) not in self._names:
                 reply = problem(403, "foreign-origin", f"a page of {origin} may not write here")
                 await reply(scope, receive, send)
                 return
@@ -92,8 +92,9 @@ async def whole_characters(request: Request) -> None:
     Raises:
         InvalidRequest: with code "half-character".
     """
-    if "json" not in request.headers.get("content-type", ""):
-        return
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        return  # an upload above all, which is never held whole
     body = await request.body()
     if not _SURROGATE.search(body):
         return

@@ -251,6 +251,15 @@ async def _needs_first() -> bool:
         return False
 
 
+def _host(scope: Scope) -> str:
+    """The name in the Host header, without its port; empty where it is none."""
+    given = next((v.decode("latin-1") for k, v in scope["headers"] if k.lower() == b"host"), "")
+    try:
+        return urlsplit(f"//{given}").hostname or ""
+    except ValueError:
+        return ""
+
+
 class FirstSignIn:
     """ASGI middleware: whoever opens a page without being signed in is led to where they can be; and a session that has had
     its token for a day gets another."""
@@ -258,8 +267,18 @@ class FirstSignIn:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._asks: bool | None = None  # whether people sign in; a server that changes its mind starts the page anew
+        # Where nobody signs in: the names that the page goes by. A web page elsewhere whose name was rebound to this machine
+        # would otherwise speak to it as the local user.
+        self._names = frozenset(filter(None, os.environ.get("OPENBOOK_PAGE_HOSTS", "").split(",")))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and self._names and _host(scope) not in self._names:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                text = "This page has another name: open it by its own address, or name this one in allowed_hosts."
+                await Response(text, 421)(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -24,7 +24,7 @@ from core.errors import NotFound
 from core.protocols import Tokenizer
 from core.types import Principal
 from ingest.ledger import Ledger
-from retrieval.access import require_role
+from retrieval.access import readable_collections, require_role
 from retrieval.engine import SearchEngine
 from retrieval.files import fsync_path, storage_errors
 from retrieval.generations import Generations
@@ -57,25 +57,32 @@ class RecentPurges:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._scrubs: list[tuple[float, Scrub]] = []
+        self._scrubs: list[tuple[float, Scrub, str]] = []
 
-    def add(self, scrub: Scrub) -> None:
+    def add(self, scrub: Scrub, user_id: str) -> None:
+        """``user_id``: who has purged it."""
         with self._lock:
             self._forget()
-            self._scrubs.append((time.monotonic() + _REMEMBERED_S, scrub))
+            self._scrubs.append((time.monotonic() + _REMEMBERED_S, scrub, user_id))
 
-    def clean(self, value: Any) -> Any:
-        """``value``, JSON, without what was purged in the last hour."""
+    def clean(self, value: Any, user_id: str, shown: Any = None) -> Any:
+        """``value``, JSON of a person, without what was purged in the last hour, as far as it was shown to them or is
+        purged by them.
+
+        Args:
+            shown: what says which documents were shown, where ``value`` does not.
+        """
         with self._lock:
             self._forget()
-            scrubs = [scrub for _, scrub in self._scrubs]
-        for scrub in scrubs:
-            value = scrub.clean(value)
+            scrubs = [(scrub, by) for _, scrub, by in self._scrubs]
+        for scrub, by in scrubs:
+            if by == user_id or scrub.touches(value) or scrub.touches(shown):
+                value = scrub.clean(value)
         return value
 
     def _forget(self) -> None:
         now = time.monotonic()
-        self._scrubs = [(until, scrub) for until, scrub in self._scrubs if until > now]
+        self._scrubs = [kept for kept in self._scrubs if kept[0] > now]
 
 
 def purge(
@@ -116,7 +123,7 @@ def purge(
     with storage_errors("note down the purge"):
         pending.touch()
         fsync_path(data_dir)
-    recent.add(scrub)
+    recent.add(scrub, principal.user_id)
     change: Change | None = None
     with database.write() as connection:
         # First of all, for it asks who may; what is unique to the document is then what no other has.
@@ -124,11 +131,16 @@ def purge(
             change = store.delete_document(connection, principal, doc_id)
         else:
             require_role(connection, principal, subject.collection, ("owner", "editor"))
-        runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches)
-        n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs)
-        clean_reasons(connection, scrub.text)
-        eval_sets.forget_document(connection, doc_id, scrub.clean)
-        eval_runs.forget_answers(connection)
+        # Of other people only what was shown the document: the same words elsewhere are theirs, and how often they have
+        # them is nobody's business.
+        me = principal.user_id
+        among = chats.concerned(connection, scrub.touches, me)
+        runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches, me)
+        n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs, among, me)
+        clean_reasons(connection, scrub.text, among)
+        of = readable_collections(connection, principal, [subject.collection])[subject.collection]
+        eval_sets.forget_document(connection, doc_id, scrub.clean, of)
+        eval_runs.forget_answers(connection, of)
         n_jobs = ledger.forget_document(connection, subject.collection, subject.uri)
     if change is not None:
         engine.publish(change)

@@ -25,6 +25,8 @@ _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"\S+")
 _EDGES = "\"'`“”‘’«»()[]{}<>.,;:!?…*#|"
 _OWN_WORDS = ("quote", "text", "title", "heading_path", "snippet", "content")
+# Whose values are ours, whatever a document is called: a file "extract.txt" is not what strategy "extract" says.
+_OURS = ("strategy", "verdict", "kind", "stop_reason", "role", "finish_reason", "source", "run_id", "chunk_id", "model")
 _STEP_WORDS = ("thought", "observation", "error")
 
 IsPeculiar = Callable[[str], bool]
@@ -120,7 +122,7 @@ class Scrub:
             value = {**value, "calls": [], "inputs": {}} if touched else self._recording(value)
         if touched and "kind" in value and "observation" in value:
             value = {**value, **{k: MARKER for k in _STEP_WORDS if value.get(k)}, "tool_call": None}
-        return {k: self._clean(v, touched) for k, v in value.items()}
+        return {k: v if k in _OURS and isinstance(v, str) else self._clean(v, touched) for k, v in value.items()}
 
     def _answer(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """An answer whose sentences that cite the document are replaced, the offsets of the others moved along."""
