@@ -117,8 +117,10 @@ def local_person() -> Person:
 
 
 def new_token(prefix: str = "") -> str:
-    """A secret of 256 random bits."""
-    return prefix + secrets.token_urlsafe(32)
+    """A secret of 256 random bits; one without a prefix never looks like a key."""
+    while (drawn := secrets.token_urlsafe(32)).startswith(KEY_PREFIX):
+        pass
+    return prefix + drawn
 
 
 def token_hash(token: str) -> str:

@@ -96,8 +96,10 @@ class Run:
 
 
 class Runs:
-    def __init__(self, max_running: int = 32) -> None:
+    def __init__(self, max_running: int = 32, each: int | None = None) -> None:
+        """``each``: how many of them may be one person's; None: all."""
         self._max_running = max_running
+        self._each = each
         self._running: dict[str, Run] = {}
 
     def start(
@@ -114,6 +116,8 @@ class Runs:
         """Begins a run. Raises Busy when too many are in progress."""
         if len(self._running) >= self._max_running:
             raise Busy(f"{len(self._running)} questions are being answered: try again in a moment")
+        if self._each is not None and self.count(where.principal.user_id) >= self._each:
+            raise Busy(f"{self._each} questions of yours are being answered: wait for one of them")
         run = Run(strategy, question, where.principal)
         self._running[run.run_id] = run
         run._task = asyncio.create_task(self._drive(run, strategy, history, limits, where, on_end, on_begin))

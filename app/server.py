@@ -56,6 +56,7 @@ from retrieval.store import Store
 logger = logging.getLogger("openbook.server")
 
 EXIT_REFUSED = 3  # the supervisor does not start a server again that refused to start
+RUNS_OF_ONE = 8  # answers under way of one person, where there are several
 OFFLOAD_THREADS = 8
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -91,7 +92,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         feedback=Feedback(database, chats),
         evaluating=Evaluating(),
         offload=Offload(OFFLOAD_THREADS),
-        runs=Runs(),
+        runs=Runs(each=RUNS_OF_ONE if settings.identity == "password" else None),
         models=models,
         reindexing=Reindexing(settings, database, store, ledger, models.engine_now, lambda: models.encoders),
         sandbox=Sandbox(parse_limits(settings)),

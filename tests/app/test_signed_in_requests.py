@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import httpx2
@@ -208,3 +210,44 @@ def test_a_body_that_is_too_long_is_refused(team_of: Team, sam: httpx.Client) ->
         "/v1/search", content=b'{"query": "' + b"x" * (33 * 2**20) + b'"}', headers={"Content-Type": "application/json"}
     )
     assert reply.status_code == 413 and reply.headers["content-type"] == "application/problem+json"
+
+
+def test_a_purge_of_ones_own_changes_and_counts_nothing_of_people_who_never_saw_it(team_of: Team) -> None:
+    words = "the pond of the garden every morning"
+    with team_of.client("sam") as sam_too:
+        chat = sam_too.create_chat(["of-sam"])["chat_id"]
+        with sam_too.chat_stream(chat, f"Please, who swims in {words}?") as stream:
+            list(stream)
+        before = sam_too.chat(chat)
+        trace = sam_too.trace(before["messages"][-1]["run_id"])
+    job = team_of.upload("vera", "of-vera", "please.txt", f"We sat by {words} of that year.")
+    with team_of.client("vera") as vera:
+        purged = vera.purge_document(job["doc_id"])
+    assert (purged["chats"], purged["messages"], purged["traces"]) == (0, 0, 0)
+    with team_of.client("sam") as sam_too:
+        assert sam_too.chat(chat) == before
+        assert sam_too.trace(before["messages"][-1]["run_id"]) == trace
+        with sam_too.chat_stream(
+            chat, f"Please, who swims in {words}?"
+        ) as stream:  # nor of what is answered afterwards
+            list(stream)
+        assert "removed" not in json.dumps(sam_too.chat(chat))
+
+
+def test_an_administrators_key_looks_at_people_and_changes_none(team_of: Team) -> None:
+    with team_of.client("admin") as admin:
+        key = admin.make_key("prometheus", ["read", "write", "admin"], 1)["key"]
+    with httpx.Client(base_url=team_of.server.api_url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as http:
+        assert http.get("/metrics").status_code == 200
+        user = http.get("/v1/users").json()["users"][0]["user_id"]
+        assert http.post(f"/v1/users/{user}/invite").status_code == 403
+        assert http.post("/v1/users", json={"name": "mine", "is_admin": True}).status_code == 403
+        assert http.patch(f"/v1/users/{user}", json={"active": False}).status_code == 403
+
+
+def test_the_workers_routes_are_refused_before_a_body_is_read(team_of: Team) -> None:
+    at = urlsplit(team_of.server.api_url)
+    head = f"POST /internal/claim HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((str(at.hostname), at.port or 80), timeout=20) as line:
+        line.sendall(head.encode())  # and no byte of a body, for which whoever reads it would wait
+        assert line.recv(4096).startswith(b"HTTP/1.1 404")
