@@ -45,6 +45,7 @@ class Context:
     """A prompt that fits, and what had to be left out for that."""
 
     messages: tuple[Message, ...]
+    bare: tuple[Message, ...]  # the question alone, as it would be asked without a library
     passages: tuple[Passage, ...]
     dropped: int  # passages, from the tail
     shortened: bool  # the only passage left was cut at a sentence
@@ -90,6 +91,7 @@ def fit(
         InvalidRequest: not even the question and a part of one passage fit.
     """
     system = Message(role="system", content=prompts.render(SYSTEM, mark=mark))
+    bare = (Message(role="user", content=question),)
     numbered = [passage(n, hit, mark) for n, hit in enumerate(hits, 1)]
 
     def build(passages: Sequence[Passage]) -> tuple[Message, ...]:
@@ -108,7 +110,11 @@ def fit(
             high = middle - 1
     if low:
         return Context(
-            messages=build(numbered[:low]), passages=tuple(numbered[:low]), dropped=len(numbered) - low, shortened=False
+            messages=build(numbered[:low]),
+            bare=bare,
+            passages=tuple(numbered[:low]),
+            dropped=len(numbered) - low,
+            shortened=False,
         )
     if numbered:
         first = numbered[0]
@@ -116,7 +122,7 @@ def fit(
             shorter = Passage(number=1, heading=first.heading, text=first.text[:end], hit=first.hit)
             if count_tokens(build([shorter])) <= room:
                 return Context(
-                    messages=build([shorter]), passages=(shorter,), dropped=len(numbered) - 1, shortened=True
+                    messages=build([shorter]), bare=bare, passages=(shorter,), dropped=len(numbered) - 1, shortened=True
                 )
     raise InvalidRequest(
         f"the question and one passage do not fit into the {room} tokens that the model can read: ask a shorter "

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.lexical import terms
+from agents.lexical import sentence_terms, terms
 from core.protocols import Retriever
-from core.text import sentence_spans
 from core.types import Citation, Hit, Where
 
 _MAX_QUOTED_SENTENCES = 3
@@ -45,22 +44,22 @@ def best_span(claim: str, text: str) -> tuple[int, int]:
 
     Ties go to the shorter and earlier run; without any shared term it is the first sentence.
     """
-    spans = sentence_spans(text)
+    spans = [span for span, _ in sentence_terms(text)]
     if not spans:
         return 0, len(text)
     wanted = set(terms(claim))
-    sets = [set(terms(text[a:b])) for a, b in spans]
+    sets = [s for _, s in sentence_terms(text)]
     best, best_score = spans[0], 0.0
     for n in range(1, _MAX_QUOTED_SENTENCES + 1):
         for i in range(len(spans) - n + 1):
-            run: set[str] = set().union(*sets[i : i + n])
+            run = frozenset[str]().union(*sets[i : i + n])
             score = _f1(wanted, run)
             if score > best_score + 1e-9:
                 best, best_score = (spans[i][0], spans[i + n - 1][1]), score
     return best
 
 
-def _f1(wanted: set[str], given: set[str]) -> float:
+def _f1(wanted: set[str], given: frozenset[str]) -> float:
     shared = len(wanted & given)
     return 2 * shared / (len(wanted) + len(given)) if shared else 0.0
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import snowballstemmer
 
-from core.text import strip_marks, words
+from core.text import Span, sentence_spans, strip_marks, words
 
 QuestionKind: TypeAlias = Literal["when", "number", "who", "where", "other"]
 
@@ -70,6 +70,15 @@ def terms(text: str) -> list[str]:
         if word not in STOP_WORDS:
             found.append(stem(word))
     return found
+
+
+KEPT_TEXTS = 64  # texts of which something is remembered: the passages of some answers, for each of their sentences
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def sentence_terms(text: str) -> tuple[tuple[Span, frozenset[str]], ...]:
+    """The sentences of ``text``, each with its distinct terms."""
+    return tuple(((a, b), frozenset(terms(text[a:b]))) for a, b in sentence_spans(text))
 
 
 @lru_cache(maxsize=100_000)

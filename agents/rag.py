@@ -29,7 +29,7 @@ from agents.writer import AnswerWriter
 from core.errors import LimitReached
 from core.events import CitationMade, Event, LMDone, RunDone, SentenceChecked, TextDelta, TokenSaid
 from core.offload import Offload
-from core.protocols import LanguageModel, Retriever, Verifier
+from core.protocols import LanguageModel, Retriever, Verifier, contrasts
 from core.types import (
     Answer,
     Hit,
@@ -269,7 +269,9 @@ class RagStrategy:
         if budget.tokens_left == 0:
             budget.spend_tokens(1)
         params = SamplingParams(
-            temperature=self._temperature, max_tokens=min(self._max_answer_tokens, budget.tokens_left)
+            temperature=self._temperature,
+            max_tokens=min(self._max_answer_tokens, budget.tokens_left),
+            without=shown.bare if contrasts(self._lm) else (),
         )
         usage = Usage()
         async with aclosing(budget.ask(self._lm, shown.messages, params)) as events:

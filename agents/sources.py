@@ -125,7 +125,8 @@ def disputed(claim: str, stated_by: Hit, hits: Sequence[Hit], verifier: Verifier
     against: dict[str, Stand] = {}
     for hit in hits:
         doc_id = hit.chunk.doc_id
-        if doc_id != stated_by.chunk.doc_id and doc_id not in against:
+        # The rules first: what speaks of something else refutes nothing, and the verifier need not read it.
+        if doc_id != stated_by.chunk.doc_id and doc_id not in against and speaks_of_the_same(claim, hit):
             stand = stand_of(claim, hit, verifier)
             if stand.position == "refutes":
                 against[doc_id] = stand

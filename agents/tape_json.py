@@ -15,6 +15,9 @@ from core.types import Chunk, Hit, Message, PageSpan, SamplingParams, StagePart,
 Json = dict[str, Any]
 
 
+_FIRST_PARAMS = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "repetition_penalty"})
+
+
 def request_json(messages: Sequence[Message], tools: Sequence[ToolSpec], params: SamplingParams) -> Json:
     """One request to a language model."""
     return {
@@ -25,9 +28,16 @@ def request_json(messages: Sequence[Message], tools: Sequence[ToolSpec], params:
 
 
 def _params_json(params: SamplingParams) -> Json:
-    found = {**dataclasses.asdict(params), "stop": list(params.stop)}
-    if not params.regex:
-        del found["regex"]  # as recordings have it that are older than grammars
+    off = SamplingParams()
+    found = {
+        f.name: value
+        for f in dataclasses.fields(params)
+        # What is off and was not there at first is left out: recordings are older than it.
+        if (value := getattr(params, f.name)) != getattr(off, f.name) or f.name in _FIRST_PARAMS
+    }
+    found["stop"] = list(params.stop)
+    if params.without:
+        found["without"] = messages_json(params.without)
     return found
 
 

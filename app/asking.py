@@ -41,8 +41,13 @@ def begin(
     on_begin: Hook | None = None,
     filters: Mapping[str, tuple[str, ...]] | None = None,
     options: QueryOptions = AS_SET,
+    searched: tuple[str, ...] | None = None,
 ) -> Run:
     """Starts answering ``question``.
+
+    Args:
+        searched: what is searched, where that is more than the ``collections`` that somebody named: the caller has seen to
+            it that this person may.
 
     Raises:
         InvalidRequest: an empty or too long question, an unknown strategy, a filter that cannot be.
@@ -59,15 +64,16 @@ def begin(
             code="question-too-long",
         )
     check_collections(services, principal, collections)
+    searched = collections if searched is None else searched
     before = query_side(settings, writes=True, options=options).tokens
     name = strategy or settings.strategy
     bounds = run_limits(settings, name, before)
     return services.runs.start(
-        build_strategy(name, services, principal, options, collections=collections),
+        build_strategy(name, services, principal, options, collections=searched if searched == collections else ()),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,
-        where=Where(principal=principal, collections=collections, filters=filters or {}),
+        where=Where(principal=principal, collections=searched, filters=filters or {}),
         on_end=on_end,
         on_begin=on_begin,
     )

@@ -33,7 +33,7 @@ messages = Table(
     Column("content", Text, nullable=False),
     Column("answer", JSON(none_as_null=True)),
     Column("partial", Boolean, nullable=False),
-    Column("run_id", String),
+    Column("run_id", String, index=True),
     Column("created_at", String, nullable=False),
     Column("problem", Text, nullable=False, server_default=""),
     Column("parent_id", String),  # the message that it follows; those with the same one are versions of each other

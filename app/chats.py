@@ -117,7 +117,9 @@ class Chats:
         title: str | None = None,
         collections: Sequence[str] | None = None,
         strategy: str | None = None,
+        check: Callable[[], None] | None = None,
     ) -> Chat:
+        """``check`` is called once nobody else can change anything any more, and raises if nothing is to be changed."""
         changed: dict[str, Any] = {"updated_at": now_iso()}
         if title is not None:
             changed["title"] = title
@@ -127,13 +129,21 @@ class Chats:
             changed["strategy"] = strategy
         with self._database.write() as connection:
             self._get(connection, principal, chat_id)
+            if check is not None:
+                check()
             connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(**changed))
             return self._get(connection, principal, chat_id)
 
-    def delete(self, principal: Principal, chat_id: str) -> None:
-        with self._database.write() as connection:
-            self._get(connection, principal, chat_id)
-            connection.execute(chats.delete().where(chats.c.chat_id == chat_id))
+    def check(self, connection: Connection, principal: Principal, chat_id: str) -> None:
+        """Raises NotFound where there is no such conversation of this person."""
+        self._get(connection, principal, chat_id)
+
+    def delete(self, connection: Connection, principal: Principal, chat_id: str) -> list[str]:
+        """Deletes a conversation; returns the ids of the runs that answered in it, for what else is known of them."""
+        self._get(connection, principal, chat_id)
+        runs = _runs(connection, chat_id)
+        connection.execute(chats.delete().where(chats.c.chat_id == chat_id))
+        return runs
 
     def ask(self, principal: Principal, chat_id: str, question: str, *, instead_of: str | None = None) -> str:
         """Keeps a question at the end of the thread that is shown, or beside the one that it is asked instead of, and
@@ -227,6 +237,22 @@ class Chats:
                 )
             }
         return [said[message_id] for message_id in thread]
+
+    def runs_of(self, principal: Principal, chat_id: str) -> list[str]:
+        """The ids of every run that answered in a conversation, those of versions that are not shown too."""
+        with self._database.read() as connection:
+            self._get(connection, principal, chat_id)
+            return _runs(connection, chat_id)
+
+    def told_by(self, principal: Principal, run_ids: Sequence[str]) -> dict[str, Chat]:
+        """Run id → the conversation of this person in which it answered; runs outside of conversations are left out."""
+        query = (
+            select(messages.c.run_id.label("told_by"), chats)
+            .join(chats, chats.c.chat_id == messages.c.chat_id)
+            .where(messages.c.run_id.in_(run_ids), chats.c.user_id == principal.user_id)
+        )
+        with self._database.read() as connection:
+            return {row.told_by: _chat(row) for row in connection.execute(query)}
 
     def quoting(self, connection: Connection, doc_id: str) -> Iterator[Any]:
         """The JSON of every answer, whosesoever, in which a document is named."""
@@ -335,6 +361,11 @@ def _has(word: str) -> ColumnElement[bool]:
 def _leaf(connection: Connection, chat_id: str) -> str | None:
     leaf: str | None = connection.execute(select(chats.c.leaf_id).where(chats.c.chat_id == chat_id)).scalar_one()
     return leaf
+
+
+def _runs(connection: Connection, chat_id: str) -> list[str]:
+    query = select(messages.c.run_id).where(messages.c.chat_id == chat_id, messages.c.run_id.is_not(None))
+    return [str(run_id) for run_id in connection.scalars(query)]
 
 
 def _tree(connection: Connection, chat_id: str) -> Tree:

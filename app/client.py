@@ -15,10 +15,10 @@ import httpx
 from app import replies
 from app.client_chats import ChatCalls
 from app.client_evals import EvalCalls
-from app.client_files import FileCalls, FileSource, sendable
+from app.client_files import FileCalls
 from app.client_people import PeopleCalls
 from app.client_questions import QuestionCalls
-from app.line import CONNECT_TIMEOUT_S
+from app.line import CONNECT_TIMEOUT_S, FileSource, sendable
 from app.wire import ApiError, EventStream, ServerUnreachable, json_object, raise_for_problem, translated
 
 __all__ = ["ApiError", "Client", "EventStream", "FileSource", "ServerUnreachable", "sendable"]

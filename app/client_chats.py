@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+import httpx
+
 from app import replies
-from app.line import Line, given, seg
+from app.line import CONNECT_TIMEOUT_S, FileSource, Line, given, seg
 from app.wire import EventStream
 
 MAX_CHATS = 2000  # that are listed at once
@@ -44,8 +46,11 @@ class ChatCalls(Line):
         body = given(title=title, collections=None if collections is None else list(collections), strategy=strategy)
         return cast(replies.Chat, self._json("PATCH", f"/v1/chats/{seg(chat_id)}", json=body))
 
-    def delete_chat(self, chat_id: str) -> None:
-        self._send("DELETE", f"/v1/chats/{seg(chat_id)}")
+    def delete_chat(self, chat_id: str, *, purge: bool = False) -> None:
+        """With its files and traces; ``purge`` waits until no byte of them is left."""
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S) if purge else None
+        asked = given(purge="true" if purge else None)
+        self._send("DELETE", f"/v1/chats/{seg(chat_id)}", params=asked, **given(timeout=timeout))
 
     def chat_stream(
         self,
@@ -55,9 +60,10 @@ class ChatCalls(Line):
         strategy: str | None = None,
         collections: Sequence[str] | None = None,
         answer_policy: str | None = None,
+        only_files: bool = False,
     ) -> EventStream:
-        """Asks within a conversation; the server keeps both messages, and the part that was said of a dropped one."""
-        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy)
+        """Asks within a conversation (with ``only_files``, of its own files alone); the server keeps both messages, and the part that was said of a dropped one."""
+        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy, only_files)
         return self._stream("POST", f"/v1/chats/{seg(chat_id)}/messages", json=body)
 
     def edit_stream(
@@ -69,9 +75,10 @@ class ChatCalls(Line):
         strategy: str | None = None,
         collections: Sequence[str] | None = None,
         answer_policy: str | None = None,
+        only_files: bool = False,
     ) -> EventStream:
         """Asks another question in the place of one; the older one stays among its versions."""
-        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy)
+        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy, only_files)
         return self._stream("POST", f"{_message(chat_id, message_id)}/edit", json=body)
 
     def regenerate_stream(
@@ -82,9 +89,10 @@ class ChatCalls(Line):
         strategy: str | None = None,
         collections: Sequence[str] | None = None,
         answer_policy: str | None = None,
+        only_files: bool = False,
     ) -> EventStream:
         """Answers a question again; the older answer stays among the versions of the new one."""
-        body = {"stream": True} | _how(strategy, collections, answer_policy)
+        body = {"stream": True} | _how(strategy, collections, answer_policy, only_files)
         return self._stream("POST", f"{_message(chat_id, message_id)}/regenerate", json=body)
 
     def select_version(self, chat_id: str, message_id: str) -> replies.Chat:
@@ -98,6 +106,15 @@ class ChatCalls(Line):
     def take_feedback_back(self, chat_id: str, message_id: str) -> None:
         self._send("DELETE", f"{_message(chat_id, message_id)}/feedback")
 
+    def attach(self, chat_id: str, files: Sequence[FileSource]) -> list[replies.Job]:
+        """Sends files into this conversation only; returns a job for each."""
+        reply = self._upload(f"/v1/chats/{seg(chat_id)}/files", files)
+        return cast("list[replies.Job]", reply["files"])
+
+    def detach(self, chat_id: str, job_id: str) -> None:
+        """Takes a file of a conversation away, named by its job."""
+        self._send("DELETE", f"/v1/chats/{seg(chat_id)}/files/{seg(job_id)}")
+
     def export_chat(self, chat_id: str, form: str = "markdown") -> str:
         """The conversation as a file's text: "markdown" or "json"."""
         return self._send("GET", f"/v1/chats/{seg(chat_id)}/export", params={"format": form}).text
@@ -107,8 +124,11 @@ def _message(chat_id: str, message_id: str) -> str:
     return f"/v1/chats/{seg(chat_id)}/messages/{seg(message_id)}"
 
 
-def _how(strategy: str | None, collections: Sequence[str] | None, answer_policy: str | None) -> dict[str, Any]:
+def _how(
+    strategy: str | None, collections: Sequence[str] | None, answer_policy: str | None, only_files: bool
+) -> dict[str, Any]:
     return given(
+        only_files=only_files or None,
         strategy=strategy,
         collections=None if collections is None else list(collections),
         answer_policy=answer_policy,

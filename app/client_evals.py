@@ -15,10 +15,19 @@ class EvalCalls(Line):
     # ---------------------------------------------------------------- questions
 
     def make_questions(
-        self, collection: str, n: int, *, name: str = "", seed: int = 0, unanswerable: float | None = None
+        self,
+        collection: str,
+        n: int,
+        *,
+        name: str = "",
+        seed: int = 0,
+        unanswerable: float | None = None,
+        multi_hop: float | None = None,
+        written: int = 0,
     ) -> dict[str, Any]:
-        """A set of questions of a collection, made by rule; with its questions."""
-        body = {"collection": collection, "n": n, "name": name, "seed": seed} | given(unanswerable=unanswerable)
+        """A set of questions of a collection, made by rule, or some ``written`` by the language model; with its questions."""
+        body = {"collection": collection, "n": n, "name": name, "seed": seed}
+        body |= given(unanswerable=unanswerable, multi_hop=multi_hop, written=written or None)
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
         return self._json("POST", "/v1/evals/sets", json=body, timeout=timeout)
 

@@ -5,22 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeAlias, cast
+from typing import Any, cast
 
 import httpx
 
 from app import replies
-from app.line import CONNECT_TIMEOUT_S, STREAM_SILENCE_S, Line, given, seg
-
-FileSource: TypeAlias = Path | tuple[str, IO[bytes]]  # a path, or a name and an open binary file
-
-
-def sendable(name: str) -> str:
-    """A file's name as text that can be sent and printed: its bytes that are not UTF-8 are written as ``%E9``."""
-    return "".join(
-        f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else "\ufffd" if "\ud800" <= c <= "\udfff" else c
-        for c in name
-    )
+from app.line import CONNECT_TIMEOUT_S, STREAM_SILENCE_S, FileSource, Line, given, seg, sendable
 
 
 class FileCalls(Line):
@@ -105,27 +95,24 @@ class FileCalls(Line):
 
     # ---------------------------------------------------------------- files and jobs
 
-    def upload(self, collection: str, files: Sequence[FileSource], *, chunker: str | None = None) -> list[replies.Job]:
-        """Sends ``files`` as one batch and returns a job for each; "accepted" is not yet "ready"."""
-        with contextlib.ExitStack() as stack:
-            parts: list[tuple[str, tuple[str, IO[bytes]]]] = []
-            for source in files:
-                if isinstance(source, Path):
-                    parts.append(("files", (sendable(source.name), stack.enter_context(source.open("rb")))))
-                else:
-                    parts.append(("files", (sendable(source[0]), source[1])))
-            reply = self._json(
-                "POST",
-                f"/v1/collections/{seg(collection)}/documents",
-                files=parts,
-                params=given(chunker=chunker),
-            )
+    def upload(
+        self, collection: str, files: Sequence[FileSource], *, chunker: str | None = None, key: str | None = None
+    ) -> list[replies.Job]:
+        """Sends ``files`` as one batch and returns a job for each; "accepted" is not yet "ready".
+
+        Args:
+            key: sent again under the same key within a day, the same files get the same jobs.
+        """
+        path = f"/v1/collections/{seg(collection)}/documents"
+        reply = self._upload(path, files, params=given(chunker=chunker), headers=_under(key))
         return cast("list[replies.Job]", reply["jobs"])
 
-    def ingest_urls(self, collection: str, urls: Sequence[str], *, chunker: str | None = None) -> list[replies.Job]:
-        """Lets the server fetch pages, files or sitemaps; returns a job for each."""
+    def ingest_urls(
+        self, collection: str, urls: Sequence[str], *, chunker: str | None = None, key: str | None = None
+    ) -> list[replies.Job]:
+        """Lets the server fetch pages, files or sitemaps; returns a job for each. ``key`` as for ``upload``."""
         body = {"urls": list(urls)} | given(chunker=chunker)
-        reply = self._json("POST", f"/v1/collections/{seg(collection)}/urls", json=body)
+        reply = self._json("POST", f"/v1/collections/{seg(collection)}/urls", json=body, headers=_under(key))
         return cast("list[replies.Job]", reply["jobs"])
 
     def jobs(self, *, collection: str | None = None, limit: int | None = None) -> list[replies.Job]:
@@ -248,3 +235,7 @@ class FileCalls(Line):
         marked = None if highlight is None else f"{highlight[0]},{highlight[1]}"
         path = f"/v1/documents/{seg(doc_id)}/pages/{page}.png"
         return self._send("GET", path, params=given(highlight=marked)).content
+
+
+def _under(key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": key} if key is not None else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from app import replies
@@ -119,6 +120,37 @@ class QuestionCalls(Line):
         return dict(self._json("POST", f"/v1/runs/{seg(run_id)}/approve", json=body))
 
     # ---------------------------------------------------------------- traces
+
+    def trace_page(
+        self,
+        *,
+        strategy: str | None = None,
+        chat: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        words: str = "",
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> replies.TracePage:
+        """Your runs, the last first. ``words``: only those whose question has all of them."""
+        asked = given(
+            strategy=strategy,
+            chat=chat,
+            since=since.isoformat() if since else None,
+            until=until.isoformat() if until else None,
+            q=words or None,
+            limit=limit,
+            cursor=cursor,
+        )
+        return cast(replies.TracePage, self._json("GET", "/v1/traces", params=asked))
+
+    def trace_differences(self, run_id: str, other: str) -> list[dict[str, Any]]:
+        """What ``other`` did differently, each as {"at", "was", "is"}."""
+        found = self._json("GET", f"/v1/traces/{seg(run_id)}/diff", params={"other": other})
+        return list(found["differences"])
+
+    def delete_trace(self, run_id: str) -> None:
+        self._send("DELETE", f"/v1/traces/{seg(run_id)}")
 
     def trace(self, run_id: str) -> dict[str, Any]:
         """Every step of a run, with what it asked and heard."""

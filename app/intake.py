@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.api.uploads import Uploaded
+from app.idempotency import Once, fingerprint
 from app.services import Services
-from core.errors import InvalidRequest
+from core.errors import Conflict, InvalidRequest, NotFound
 from core.types import Principal
 from ingest.fetch.address import parse_url, shown_url
 from ingest.job import Job
@@ -55,8 +56,13 @@ def job_json(job: Job) -> Json:
 class Accepting:
     """The files of one upload, one after the other."""
 
-    def __init__(self, services: Services, principal: Principal, collection: str, chunker: str) -> None:
+    def __init__(
+        self, services: Services, principal: Principal, collection: str, chunker: str, once: Once | None = None
+    ) -> None:
+        """``once``: the key of this request, under which what has come before makes no job again."""
         self.jobs: list[Job] = []
+        self.repeated = 0  # of the jobs, those that an earlier request under the key has made
+        self._once = once
         self._services = services
         self._principal = principal
         self._collection = collection
@@ -68,14 +74,28 @@ class Accepting:
 
     async def add(self, uploaded: Uploaded) -> None:
         """Makes the job of a file; a refused file gets a failed job that says why."""
+        services, made = self._services, len(self.jobs) - self.repeated
         try:
-            job = await self._services.offload(self._add, uploaded)
+            self.jobs.append(await services.offload(self._add, uploaded))
         finally:
-            # From here on the job's row holds the file; without one nobody needs it.
-            self._services.store.originals.release(uploaded.sha256)
-        self.jobs.append(job)
+            # From here on the job's row holds the file; without a new one perhaps nobody does.
+            services.store.originals.release(uploaded.sha256)
+            if uploaded.error is None and len(self.jobs) - self.repeated == made:
+                await services.offload(services.store.remove_originals, [uploaded.sha256])
         self._services.work_added.set()
         await self._services.announce_jobs()
+
+    async def finish(self) -> None:
+        """All files of the upload have come. Raises InvalidRequest if more of them came under its key before."""
+        once = self._once
+        if once is None:
+            return
+
+        def finish() -> None:
+            with self._services.database.write() as connection:
+                once.finish(connection, len(self.jobs))
+
+        await self._services.offload(finish)
 
     async def add_urls(self, urls: Sequence[str]) -> None:
         """Makes a job for each page to be fetched; what is no URL gets a failed job that says why."""
@@ -84,9 +104,15 @@ class Accepting:
         await self._services.announce_jobs()
 
     def _add_urls(self, urls: Sequence[str]) -> list[Job]:
-        services, ids = self._services, []
+        services, once, ids = self._services, self._once, list[str]()
         with services.database.write() as connection:
-            for text in urls:
+            self._still_may(connection)
+            for position, text in enumerate(urls):
+                content = fingerprint(text.strip())
+                if once is not None and (known := once.job_of(connection, position, content)) is not None:
+                    ids.append(known)
+                    self.repeated += 1
+                    continue
                 try:
                     url, problem = parse_url(text.strip()).url, ""
                 except InvalidRequest as e:
@@ -106,11 +132,26 @@ class Accepting:
                 if problem:
                     services.ledger.fail(connection, job.job_id, problem)
                 ids.append(job.job_id)
-        return [get_job(services.database, self._principal, job_id) for job_id in ids]
+                if once is not None:
+                    once.note(connection, position, content, job.job_id)
+            if once is not None:
+                once.finish(connection, len(urls))
+        return [self._job(job_id) for job_id in ids]
+
+    def _still_may(self, connection: Connection) -> None:
+        """The collection may be gone since the upload began, and a job of it would stay for good. Raises NotFound."""
+        require_role(connection, self._principal, self._collection, ("owner", "editor"), attached=True)
 
     def _add(self, uploaded: Uploaded) -> Job:
-        services = self._services
+        services, position = self._services, len(self.jobs)
+        # What was refused is not held to: sent again, it may be taken.
+        once = self._once if uploaded.error is None else None
+        content = fingerprint(uploaded.filename, uploaded.sha256)
         with services.database.write() as connection:
+            self._still_may(connection)
+            if once is not None and (known := once.job_of(connection, position, content)) is not None:
+                self.repeated += 1
+                return self._job(known)
             uri = name_in(services, connection, self._collection, uploaded.filename, uploaded.sha256)
             job = services.ledger.add(
                 connection,
@@ -124,13 +165,46 @@ class Accepting:
             )
             if uploaded.error is not None:
                 services.ledger.fail(connection, job.job_id, uploaded.error.message)
-        return get_job(services.database, self._principal, job.job_id)
+            if once is not None:
+                once.note(connection, position, content, job.job_id)
+        return self._job(job.job_id)
+
+    def _job(self, job_id: str) -> Job:
+        try:
+            return get_job(self._services.database, self._principal, job_id)
+        except NotFound as e:
+            raise Conflict(
+                "what this Idempotency-Key has made is gone, with its collection or purged: take a new key to make it anew",
+                code="idempotency-key-spent",
+            ) from e
 
 
-def accept_files(services: Services, principal: Principal, collection: str, chunker: str | None) -> Accepting:
-    """Raises NotFound if there is no such collection for this person, Forbidden if they may not add to it."""
+def accept_files(
+    services: Services,
+    principal: Principal,
+    collection: str,
+    chunker: str | None,
+    kind: str = "files",
+    key: str | None = None,
+) -> Accepting:
+    """
+    Args:
+        kind: what comes, "files" or "urls".
+        key: of the request, so that it makes nothing again if it is sent again.
+
+    Raises:
+        NotFound: there is no such collection for this person.
+        Forbidden: they may not add to it.
+        InvalidRequest: ``key`` is none, or has stood for another request.
+        Busy: too many keys of this person.
+    """
     check_may_change(services, principal, collection)
-    return Accepting(services, principal, collection, chunker or "")
+    once = None
+    if key is not None:
+        once = Once(principal, key, kind, collection, chunker or "")
+        with services.database.write() as connection:
+            once.begin(connection)
+    return Accepting(services, principal, collection, chunker or "", once)
 
 
 def check_may_change(services: Services, principal: Principal, collection: str) -> None:

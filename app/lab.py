@@ -14,6 +14,7 @@ from app.query_sides import query_side
 from app.runs import outcome_of
 from app.strategies import STRATEGIES, Parts, assemble, check_strategy, run_limits
 from app.wiring import (
+    LoadableEncoder,
     RerankerName,
     build_encoder,
     build_lm,
@@ -27,12 +28,15 @@ from core.ids import new_id
 from core.offload import Offload
 from core.protocols import Retriever
 from core.settings import Settings
+from core.token_memory import TokenMemory
 from core.types import Answer, Hit, Sample, Trace, Where
 from eval.datasets import Corpus
 from eval.qa import AnswerOne, OwnContexts, Pooled
 from eval.retrieval import Build
 from ingest.language import LanguageGuesser
-from retrieval.adhoc import AdhocRetriever, build_adhoc
+from retrieval.adhoc import AdhocRetriever, build_adhoc, over
+from retrieval.corpus_indexes import CorpusIndexes
+from retrieval.encoders.remembering import RememberingEncoder
 from retrieval.rerank.retriever import RerankingRetriever
 from retrieval.sparse_kinds import SparseName
 
@@ -46,34 +50,72 @@ def adhoc_retriever_factory(
     dense: Literal["auto", "exact", "hnsw"],
     fusion: Literal["convex", "rrf"],
     reranker: RerankerName = "none",
+    shared: SharedCorpus | None = None,
 ) -> Build:
     """A function that indexes a corpus in memory; its vectors are kept for the next run. It is taken to be in one language,
-    that of its beginning."""
+    that of its beginning.
+
+    Args:
+        shared: what retrievers that are measured side by side have in common; by default each has its own.
+    """
+    reads = reranker in ("late", "mix")
+    common = shared or SharedCorpus()
+    common.tokens |= reads or retriever == "late"
 
     def build(settings: Settings, corpus: Corpus) -> Retriever:
-        encoder = build_encoder(settings)
+        encoder = common.encoder(settings)
         # First, so that a reranker that there is not is said before a corpus is encoded.
         corpora: list[AdhocRetriever] = []
         chosen = build_reranker(settings, reranker, encoder, lambda by, hits: corpora[0].kept_tokens(by, hits))
         if chosen is not None:
             chosen.load()
-        beginning = "\n".join(d.text[:_LOOKED_AT] for d in islice(corpus, _LOOKED_AT))
-        found = build_adhoc(
-            settings,
-            ((d.doc_id, d.title, d.text) for d in corpus),
-            encoder,
-            model_cache_dir() / VECTOR_CACHE,
-            retriever=retriever,
-            sparse=sparse,
-            dense=dense,
-            fusion=fusion,
-            language=LanguageGuesser().guess(beginning),
-            tokens=reranker in ("late", "mix"),
-        )
+        indexes = common.indexes(settings, corpus)
+        found = over(indexes, retriever=retriever, sparse=sparse, dense=dense, fusion=fusion, tokens=reads)
         corpora.append(found)
         return found if chosen is None else RerankingRetriever(found, chosen, settings.rerank_depth)
 
     return build
+
+
+class SharedCorpus:
+    """One encoder and the indexes of one corpus for all that is measured on it: a question is encoded once, and what an
+    index found for it is found once. Nothing is made before it is asked for."""
+
+    def __init__(self) -> None:
+        self.tokens = False  # whether anybody will want token vectors
+        self._settings = ""
+        self._corpus: Corpus | None = None
+        self._encoder: LoadableEncoder | None = None
+        self._indexes: CorpusIndexes | None = None
+
+    def encoder(self, settings: Settings) -> LoadableEncoder:
+        """The encoder of these settings; of other settings than before, another one."""
+        if self._encoder is None or self._settings != settings.digest():
+            self._settings, self._encoder, self._indexes = settings.digest(), build_encoder(settings), None
+        return self._encoder
+
+    def indexes(self, settings: Settings, corpus: Corpus) -> CorpusIndexes:
+        """The indexes of this corpus; those of another one are given up."""
+        encoder = self.encoder(settings)
+        if self._indexes is None or self._corpus is not corpus:
+            beginning = "\n".join(d.text[:_LOOKED_AT] for d in islice(corpus, _LOOKED_AT))
+            self._corpus, self._indexes = corpus, None  # the old ones go before the new ones come
+            self._indexes = CorpusIndexes(
+                settings,
+                ((d.doc_id, d.title, d.text) for d in corpus),
+                encoder,
+                model_cache_dir() / VECTOR_CACHE,
+                language=LanguageGuesser().guess(beginning),
+                tokens=self.tokens,
+            )
+        return self._indexes
+
+    def forget(self) -> None:
+        """Takes the next question as if none had been asked before, so that it can be timed."""
+        if isinstance(self._encoder, RememberingEncoder):
+            self._encoder.forget()
+        if self._indexes is not None:
+            self._indexes.forget()
 
 
 def qa_answerer(
@@ -117,7 +159,7 @@ def qa_answerer(
         Parts(
             settings=settings,
             retriever=retriever,
-            encoder=encoder,
+            encoder=TokenMemory(encoder),
             lm=build_queue(settings, lm) if lm is not None else None,
             verifier=build_verifier(settings, encoder),
             offload=offload,

@@ -24,7 +24,10 @@ class StoreLibrary:
             chunks = self.store.list_parents(where.principal, doc_id) or self.store.list_chunks(where.principal, doc_id)
         except NotFound:
             return ()
-        if where.collections and document.collection not in where.collections:
+        # Also where all are meant: what is attached to something else is not among them.
+        if document.collection not in self.store.readable_collections(
+            where.principal, where.collections, attached=True
+        ):
             return ()
         if where.filters and doc_id in self.store.failing_filters([doc_id], where.filters):
             return ()

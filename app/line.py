@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self, TypeAlias
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -18,6 +19,16 @@ CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 2.0
 # A stream is silent while a model reads a long prompt; the server bounds the run itself.
 STREAM_SILENCE_S = 300.0
+
+FileSource: TypeAlias = Path | tuple[str, IO[bytes]]  # a path, or a name and an open binary file
+
+
+def sendable(name: str) -> str:
+    """A file's name as text that can be sent and printed: its bytes that are not UTF-8 are written as ``%E9``."""
+    return "".join(
+        f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else "\ufffd" if "\ud800" <= c <= "\udfff" else c
+        for c in name
+    )
 
 
 class Line:
@@ -89,6 +100,17 @@ class Line:
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         return json_object(self._send(method, path, **options))
+
+    def _upload(self, path: str, files: Sequence[FileSource], **options: Any) -> dict[str, Any]:
+        """Sends files in the form's field ``files``, each as it is read."""
+        with contextlib.ExitStack() as stack:
+            parts: list[tuple[str, tuple[str, IO[bytes]]]] = []
+            for source in files:
+                if isinstance(source, Path):
+                    parts.append(("files", (sendable(source.name), stack.enter_context(source.open("rb")))))
+                else:
+                    parts.append(("files", (sendable(source[0]), source[1])))
+            return self._json("POST", path, files=parts, **options)
 
     def _stream(self, method: str, path: str, **options: Any) -> EventStream:
         timeout = httpx.Timeout(STREAM_SILENCE_S, connect=CONNECT_TIMEOUT_S)

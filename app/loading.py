@@ -11,6 +11,7 @@ from app.services import Loading, Services
 from app.wiring import LoadableLM, build_encoder, build_lm, build_queue, build_reranker, build_verifier, wanted_reranker
 from core.errors import OpenbookError
 from core.protocols import Encoder, Verifier
+from core.token_memory import TokenMemory
 from retrieval.engine import SearchEngine
 from retrieval.rerank.mixing import MixingReranker
 
@@ -72,6 +73,8 @@ async def load_models(services: Services) -> None:
         services.models.close_lm = found.close
 
     services.models.encoder = await _load(services, ENCODER, encoder)
+    if services.models.encoder is not None:
+        services.models.reader = TokenMemory(services.models.encoder)
     services.models.verifier = await _load(services, VERIFIER, verifier)
     if reranks:
         # Before the indexes: nobody shall search in another order for the first seconds.

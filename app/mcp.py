@@ -17,20 +17,23 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 from pydantic import Field
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from app.line import seg
 
 Json: TypeAlias = dict[str, Any]
 # A client whose base URL is the API's, open for as long as one call of a tool takes.
-# It is given the headers that say who calls it, which are those of this very call: a session of the protocol is nobody.
-Connect: TypeAlias = Callable[[Mapping[str, str]], AbstractAsyncContextManager[httpx.AsyncClient]]
+# It is given the headers that say who calls it, which are those of this very call (a session of the protocol is nobody), and
+# the address that the call comes from ("" over stdio).
+Connect: TypeAlias = Callable[[Mapping[str, str], str], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 Called: TypeAlias = Context[Any, Any]
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0)  # an answer of a small machine takes minutes
 PATH = "/mcp"
-MAX_SESSIONS = 1000  # of those who never say goodbye; one that is idle for half an hour is let go
+MAX_SESSIONS = 1000  # of everybody, of those who never say goodbye; one that is idle for half an hour is let go
 MAX_READ = 20_000  # characters of one ``read``
 INSTRUCTIONS = """Question answering over the user's own document collections.
 `ask` gives an answer whose sentences cite passages and carry a verdict of a check against them, or says that it does not know.
@@ -121,12 +124,20 @@ def mcp_server(connect: Connect) -> MCPServer:
     return server
 
 
-def mounted(server: MCPServer) -> list[BaseRoute]:
-    """Its routes in an app of ours, which checks Host and Origin itself. They work within ``server.session_manager.run()``."""
+def mounted(server: MCPServer, max_body_bytes: int, around: Callable[[ASGIApp], ASGIApp]) -> list[BaseRoute]:
+    """Its routes in an app of ours, which checks Host and Origin itself. They work within ``server.session_manager.run()``.
+
+    Args:
+        around: what stands before the protocol, and bounds what one person may have open.
+    """
     checked_by_us = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    return server.streamable_http_app(
-        streamable_http_path=PATH, transport_security=checked_by_us, max_sessions=MAX_SESSIONS
-    ).routes
+    made = server.streamable_http_app(
+        streamable_http_path=PATH,
+        transport_security=checked_by_us,
+        max_sessions=MAX_SESSIONS,
+        max_request_body_size=max_body_bytes,
+    )
+    return [Route(PATH, around(route.endpoint)) for route in made.routes if isinstance(route, Route)]
 
 
 class _Api:
@@ -158,7 +169,7 @@ class _Api:
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> httpx.Response:
         try:
-            async with self._connect(_who(ctx)) as client:
+            async with self._connect(_who(ctx), _address(ctx)) as client:
                 response = await client.request(method, path, json=body, files=files)
         except httpx.TransportError as e:
             raise ToolError(f"the Openbook server does not answer ({e}): start it with `openbook serve`") from e
@@ -175,3 +186,9 @@ def _who(ctx: Called) -> Mapping[str, str]:
     """What of a call's headers says who calls; nothing over stdio."""
     given = (ctx.headers or {}).get("authorization")
     return {"Authorization": given} if given else {}
+
+
+def _address(ctx: Called) -> str:
+    """Where a call comes from, as the gate has noted it; nothing over stdio."""
+    request = ctx.request_context.request
+    return str(getattr(request.state, "address", "")) if isinstance(request, Request) else ""

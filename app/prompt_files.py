@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.prompts import Prompts, prompt_names
+from app.upkeep.archive import PROMPTS_FOLDER
 from core.errors import InvalidRequest
+from core.ids import COLLECTION_NAME
 
-FOLDER = "prompts"
 MAX_BYTES = 64 * 1024
 
 
@@ -24,13 +25,20 @@ def prompts_of(data_dir: Path, collections: Sequence[str] = ()) -> Prompts:
     Raises:
         InvalidRequest: a file there is no prompt or cannot be one, code "bad-prompt"; its path and the fix are named.
     """
-    folder = data_dir / FOLDER
+    folder = data_dir / PROMPTS_FOLDER
     overrides = _read(folder)
     if len(collections) == 1:
         overrides |= _read(folder / collections[0])
     prompts = Prompts(overrides)
     prompts.check()
     return prompts
+
+
+def own_prompts(data_dir: Path) -> list[Path]:
+    """The files that stand in for shipped prompts, for everything and for one collection each, sorted; none is read."""
+    folder, known = data_dir / PROMPTS_FOLDER, set(prompt_names())
+    found = [p for pattern in ("*", "*/*") for p in folder.glob(pattern) if p.name in known and p.is_file()]
+    return sorted(p for p in found if p.parent == folder or COLLECTION_NAME.fullmatch(p.parent.name))
 
 
 def _read(folder: Path) -> dict[str, str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from app.eval_configs import all_documents
+from app.question_writing import Written
 from core.errors import InvalidRequest
 from core.text import fold
 from core.types import Principal, Where
 from eval.mapped import TableOfQuestions, mapped_questions
-from eval.questions import Gold, MadeQuestion, Section, SourceDocument, Worth, make_questions
+from eval.multi_hop import two_hop_questions
+from eval.questions import Gold, MadeQuestion, Section, SourceDocument, Split, Worth, make_questions, split_of
 from eval.spans import FoundSpan, grades
 from retrieval.records import DocumentInfo
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 FOUND_WITHIN = 20  # passages, by words or by meaning, among which a question's span must be
 EASY_SHARE = 0.5  # of the questions, at most, that both find at once: they tell no two configurations apart
+ONE_LOOK = 4  # passages that a strategy reads at once
 _TELLING = 4  # characters that an answer must have to say where it stands
 MAX_DOCUMENTS = 200  # that questions are made of; of a larger collection so many, evenly spread
 
@@ -27,8 +30,9 @@ MAX_DOCUMENTS = 200  # that questions are made of; of a larger collection so man
 class RoundTrip:
     """Tries a question by words and by meaning, alike, so that the choice favours neither.
 
-    Kept is what one of them finds among its first ``FOUND_WITHIN``. Those that both find first are at most half of the
-    questions, unless there are too few others.
+    Kept is what one of them finds among its first ``FOUND_WITHIN``; of a question over two passages, each step by itself. Those
+    that both find first (of two passages: both within one look) are at most half of the questions, unless there are too few
+    others.
     """
 
     def __init__(self, services: Services, principal: Principal, collection: str) -> None:
@@ -41,16 +45,19 @@ class RoundTrip:
     def __call__(self, question: MadeQuestion) -> Worth:
         if not question.answerable:
             return "yes"
-        ranks = []
-        for retriever in self._retrievers:
-            hits = retriever.search(question.question, FOUND_WITHIN, self._where)
-            found = [FoundSpan(doc_id=h.chunk.doc_id, start=h.chunk.start, end=h.chunk.end) for h in hits]
-            by_rank = grades(found, question.gold)
-            ranks.append(by_rank.index(1) + 1 if 1 in by_rank else None)
-        if ranks == [None, None]:
+        if question.hops:
+            steps = [self._ranks(hop, [gold]) for hop, gold in zip(question.hops, question.gold, strict=True)]
+            lost = any(ranks == [None, None] for ranks in steps)
+            # Found together at once, it takes one look, however many passages it is about.
+            together = [self._ranks(question.question, [gold]) for gold in question.gold]
+            easy = all(rank is not None and rank <= ONE_LOOK for ranks in together for rank in ranks)
+        else:
+            ranks = self._ranks(question.question, question.gold)
+            lost, easy = ranks == [None, None], ranks == [1, 1]
+        if lost:
             self.not_found += 1
             return "no"
-        if ranks == [1, 1]:
+        if easy:
             self.easy += 1
             if self._easy_kept + 1 > EASY_SHARE * (self._kept + 2):
                 return "later"
@@ -58,11 +65,28 @@ class RoundTrip:
         self._kept += 1
         return "yes"
 
+    def _ranks(self, query: str, golds: Sequence[Gold]) -> list[int | None]:
+        """By words and by meaning: the rank of the first passage that holds one of ``golds``."""
+        ranks = []
+        for retriever in self._retrievers:
+            hits = retriever.search(query, FOUND_WITHIN, self._where)
+            found = [FoundSpan(doc_id=h.chunk.doc_id, start=h.chunk.start, end=h.chunk.end) for h in hits]
+            by_rank = grades(found, golds)
+            ranks.append(by_rank.index(1) + 1 if 1 in by_rank else None)
+        return ranks
 
-def questions_of(
-    services: Services, principal: Principal, collection: str, n: int, seed: int, unanswerable: float
-) -> tuple[list[MadeQuestion], dict[str, Any]]:
-    """Questions and how they were made.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The documents that questions are made of, in halves; ``shas`` by document."""
+
+    documents: tuple[SourceDocument, ...]
+    splits: dict[str, Split]
+    shas: dict[str, str]
+
+
+def sources_of(services: Services, principal: Principal, collection: str, seed: int) -> Sources:
+    """Up to ``MAX_DOCUMENTS`` of a collection, evenly spread.
 
     Raises:
         NotFound: no such collection for this person.
@@ -71,9 +95,7 @@ def questions_of(
     infos = all_documents(services, principal, collection)
     if not infos:
         raise InvalidRequest(f"the collection {collection!r} holds no document yet: add some", code="empty-collection")
-    step = -(-len(infos) // MAX_DOCUMENTS)
-    chosen = infos[::step]
-    shas = {info.doc_id: info.sha256 for info in chosen}
+    chosen = infos[:: -(-len(infos) // MAX_DOCUMENTS)]
     documents = []
     for info in chosen:
         document = services.store.get_document(principal, info.doc_id)
@@ -82,17 +104,48 @@ def questions_of(
         documents.append(
             SourceDocument(doc_id=info.doc_id, title=document.title, text=document.text, sections=sections)
         )
+    return Sources(
+        documents=tuple(documents),
+        splits=split_of([d.doc_id for d in documents], seed),
+        shas={info.doc_id: info.sha256 for info in chosen},
+    )
+
+
+def questions_of(
+    services: Services,
+    principal: Principal,
+    collection: str,
+    sources: Sources,
+    *,
+    n: int,
+    seed: int,
+    unanswerable: float,
+    multi_hop: float,
+    written: Written | None = None,
+) -> tuple[list[MadeQuestion], dict[str, Any]]:
+    """Questions and how they were made; what was ``written`` is tried first."""
     trip = RoundTrip(services, principal, collection)
-    made = make_questions(documents, n, seed=seed, unanswerable=unanswerable, keep=trip)
-    stamped = [replace(q, gold=tuple(replace(g, sha256=shas[g.doc_id]) for g in q.gold)) for q in made]
+    made = make_questions(
+        sources.documents,
+        n,
+        seed=seed,
+        unanswerable=unanswerable,
+        written=() if written is None else written.questions,
+        joined=two_hop_questions(sources.documents, sources.splits, seed),
+        multi_hop=multi_hop,
+        keep=trip,
+    )
+    stamped = [replace(q, gold=tuple(replace(g, sha256=sources.shas[g.doc_id]) for g in q.gold)) for q in made]
     origin = {
-        "made": "by rule",
+        "made": "by rule" if written is None else f"by rule and by {written.by}",
         "seed": seed,
         "wanted": n,
-        "documents": len(documents),
+        "documents": len(sources.documents),
         "easy": trip.easy,
         "not_found": trip.not_found,
     }
+    if written is not None:
+        origin["written"] = {"asked": written.asked, "not_kept": written.not_kept, "late": written.late}
     return stamped, origin
 
 

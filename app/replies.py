@@ -26,6 +26,7 @@ class Collection(TypedDict):
     late: NotRequired[bool]  # whether it can be searched by late interaction
     tokens: NotRequired[bool]  # whether token vectors are kept, by which searches are reranked
     with_tokens: NotRequired[int]  # passages that have them
+    etag: NotRequired[str]  # of its settings, for If-Match
 
 
 class ChangedCollection(TypedDict):
@@ -36,6 +37,7 @@ class ChangedCollection(TypedDict):
     late: bool
     tokens: bool
     unlike: int
+    etag: str
 
 
 class Pii(TypedDict):
@@ -108,6 +110,33 @@ class Span(TypedDict):
     number: int  # 1-based
     start: int
     end: int
+
+
+class TraceChat(TypedDict):
+    chat_id: str
+    title: str
+
+
+class TraceLine(TypedDict):
+    """A run in a list; ``created_at`` is when it ended, ``chat`` the conversation in which it answered."""
+
+    run_id: str
+    strategy: str
+    question: str
+    stop_reason: str
+    created_at: str
+    duration_s: float
+    prompt_tokens: int
+    completion_tokens: int
+    chat: TraceChat | None
+
+
+class TracePage(TypedDict):
+    """``strategies`` are those of all kept runs."""
+
+    traces: list[TraceLine]
+    next_cursor: str | None
+    strategies: list[str]
 
 
 class Purged(TypedDict):
@@ -417,6 +446,7 @@ class Chat(TypedDict):
     created_at: str
     updated_at: str
     messages: NotRequired[list[Message]]
+    files: NotRequired[list[Job]]  # its own, each by its last job
 
 
 class Strategy(TypedDict):

@@ -40,6 +40,7 @@ from app.runs import Runs
 from app.searching import Searching
 from app.services import Models, Services
 from app.traces import Traces
+from app.turns import Turns
 from app.upkeep.backup import sweep_leftovers
 from app.upkeep.purge import finish_purge
 from app.upkeep.restore import finish_restore
@@ -58,6 +59,9 @@ logger = logging.getLogger("openbook.server")
 EXIT_REFUSED = 3  # the supervisor does not start a server again that refused to start
 RUNS_OF_ONE = 8  # answers under way of one person, where there are several
 OFFLOAD_THREADS = 8
+# Half of the threads, so that what is quick does not wait behind searches; the queue is done in a second or two.
+SEARCHES_AT_ONCE, SEARCHES_WAITING, SEARCHES_OF_ONE = 4, 32, 16
+CHECKS_AT_ONCE, CHECKS_WAITING, CHECKS_OF_ONE = 2, 16, 8
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -76,6 +80,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     eval_runs = EvalRuns(database)
     eval_runs.requeue_interrupted()
     models = Models()
+    several = settings.identity == "password"
     chats = Chats(database)
     credentials = Credentials(database, settings.session_days)
     services = Services(
@@ -92,7 +97,11 @@ def open_services(settings: Settings) -> Iterator[Services]:
         feedback=Feedback(database, chats),
         evaluating=Evaluating(),
         offload=Offload(OFFLOAD_THREADS),
-        runs=Runs(each=RUNS_OF_ONE if settings.identity == "password" else None),
+        runs=Runs(each=RUNS_OF_ONE if several else None),
+        searches=Turns(
+            "searches", at_once=SEARCHES_AT_ONCE, waiting=SEARCHES_WAITING, each=SEARCHES_OF_ONE if several else None
+        ),
+        checks=Turns("checks", at_once=CHECKS_AT_ONCE, waiting=CHECKS_WAITING, each=CHECKS_OF_ONE if several else None),
         models=models,
         reindexing=Reindexing(settings, database, store, ledger, models.engine_now, lambda: models.encoders),
         sandbox=Sandbox(parse_limits(settings)),

@@ -24,6 +24,7 @@ from app.reindexing import Reindexing
 from app.runs import Runs
 from app.searching import Searching
 from app.traces import Traces
+from app.turns import Turns
 from app.upkeep.backup import BackupDesk
 from app.upkeep.purge import RecentPurges
 from core.database import Database
@@ -31,6 +32,7 @@ from core.errors import NotReady
 from core.offload import Offload
 from core.protocols import Encoder, NameFinder, Verifier
 from core.settings import Settings
+from core.token_memory import TokenMemory
 from ingest.language import LanguageGuesser
 from ingest.ledger import Ledger
 from ingest.parse.sandbox import Sandbox
@@ -59,6 +61,7 @@ class Models:
     """What takes time to load; None until it is there. ``encoder`` is the settings' own, ``encoders`` has all."""
 
     encoder: Encoder | None = None
+    reader: TokenMemory | None = None  # the same, for passages that answers are made of: what it read just now it knows
     encoders: Encoders = field(default_factory=Encoders)
     engine: SearchEngine | None = None
     reranker: MixingReranker | None = None  # of the settings, or late interaction where they name none
@@ -98,6 +101,8 @@ class Services:
     credentials: Credentials
     identity: Identity
     audit: AuditLog
+    searches: Turns  # and checks, which take longer
+    checks: Turns
     page_token: str = ""  # by which the page shows that it is ours; empty: nobody can
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)
@@ -127,6 +132,13 @@ class Services:
         if self.models.encoder is None:
             raise NotReady(f"still loading: {self.loading_text()}; try again in a moment", code="loading")
         return self.models.encoder
+
+    @property
+    def reader(self) -> Encoder:
+        """``encoder``, with a memory of the passages that it read for the last answers."""
+        if self.models.reader is None:
+            raise NotReady(f"still loading: {self.loading_text()}; try again in a moment", code="loading")
+        return self.models.reader
 
     @property
     def verifier(self) -> Verifier:

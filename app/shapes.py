@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.chat_tables import Chat, ChatMessage
+from app.traces import TraceLine
 from core.events import (
     ApprovalWanted,
     CitationMade,
@@ -155,6 +156,12 @@ def trace_json(trace: Trace) -> Json:
     found = dataclasses.asdict(dataclasses.replace(trace, answer=None))
     found["answer"] = answer_json(trace.answer, trace) if trace.answer else None
     return found
+
+
+def trace_line_json(line: TraceLine, chat: Chat | None) -> Json:
+    """A run in a list, with the conversation in which it answered."""
+    told = None if chat is None else {"chat_id": chat.chat_id, "title": chat.title}
+    return {**dataclasses.asdict(line), "chat": told}
 
 
 def event_json(event: Event) -> tuple[str, Json]:

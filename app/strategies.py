@@ -183,7 +183,7 @@ def build_strategy(
     parts = Parts(
         settings=services.settings,
         retriever=taped_retriever(retriever_for(services), tape),
-        encoder=services.encoder,
+        encoder=services.reader,
         lm=TapedLM(lm, tape) if lm is not None else None,
         verifier=TapedVerifier(services.verifier, tape),
         offload=services.offload,

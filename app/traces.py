@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, ForeignKey, String, Table, Text, select
+from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, String, Table, Text, and_, delete, or_, select
 
 from core.clock import now_iso
 from core.database import Database, metadata
@@ -23,7 +25,34 @@ traces = Table(
     Column("stop_reason", String, nullable=False),
     Column("trace", JSON, nullable=False),
     Column("created_at", String, nullable=False),
+    # Whole rows are long; a list of runs is found without reading them.
+    Index("traces_of_a_person", "user_id", "created_at", "run_id", "strategy"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceLine:
+    """One run in a list. ``created_at`` is when it ended."""
+
+    run_id: str
+    strategy: str
+    question: str
+    stop_reason: str
+    created_at: str
+    duration_s: float
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceFilter:
+    """Which runs are meant; what is None or empty narrows nothing. ``since`` is included, ``until`` is not."""
+
+    strategy: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    words: str = ""  # that the question has, all of them, in any case
+    run_ids: Collection[str] | None = None
 
 
 class Traces:
@@ -76,6 +105,54 @@ class Traces:
             if doc_id in json.dumps(found):
                 yield found
 
+    def list_traces(
+        self, principal: Principal, which: TraceFilter, limit: int, after: str | None = None
+    ) -> tuple[list[TraceLine], str | None]:
+        """One page of a person's runs, the last first, and the id to go on after (None: no more).
+
+        Args:
+            after: the ``run_id`` that the page before ended with. Raises NotFound where it is no run of theirs.
+        """
+        query = select(
+            traces.c.run_id,
+            traces.c.strategy,
+            traces.c.question,
+            traces.c.stop_reason,
+            traces.c.created_at,
+            traces.c.trace["duration_s"].as_float().label("duration_s"),
+            traces.c.trace[("usage", "prompt_tokens")].as_integer().label("prompt_tokens"),
+            traces.c.trace[("usage", "completion_tokens")].as_integer().label("completion_tokens"),
+        ).where(traces.c.user_id == principal.user_id)
+        if which.strategy is not None:
+            query = query.where(traces.c.strategy == which.strategy)
+        if which.since is not None:
+            query = query.where(traces.c.created_at >= _as_kept(which.since))
+        if which.until is not None:
+            query = query.where(traces.c.created_at < _as_kept(which.until))
+        if which.run_ids is not None:
+            query = query.where(traces.c.run_id.in_(which.run_ids))
+        for word in which.words.split():
+            query = query.where(traces.c.question.icontains(word, autoescape=True))
+        if after is not None:
+            last = self.created_at(principal, after)
+            same = and_(traces.c.created_at == last, traces.c.run_id > after)
+            query = query.where(or_(traces.c.created_at < last, same))
+        with self._database.read() as connection:
+            ordered = query.order_by(traces.c.created_at.desc(), traces.c.run_id).limit(limit + 1)
+            found = [TraceLine(**row._mapping) for row in connection.execute(ordered)]
+        return found[:limit], found[limit - 1].run_id if len(found) > limit else None
+
+    def strategies(self, principal: Principal) -> list[str]:
+        """Those by which a person's kept runs answered."""
+        query = select(traces.c.strategy).where(traces.c.user_id == principal.user_id).distinct()
+        with self._database.read() as connection:
+            return sorted(connection.scalars(query))
+
+    def delete(self, connection: Connection, principal: Principal, run_ids: Collection[str]) -> int:
+        """Forgets runs of this person; returns how many there were."""
+        mine = and_(traces.c.user_id == principal.user_id, traces.c.run_id.in_(run_ids))
+        return connection.execute(delete(traces).where(mine)).rowcount
+
     def get(self, principal: Principal, run_id: str) -> dict[str, Any]:
         """The JSON of the trace. Raises NotFound, also for another person's run."""
         return dict(self._one(principal, run_id, traces.c.trace))
@@ -91,3 +168,9 @@ class Traces:
         if found is None:
             raise NotFound(f"no run {run_id!r}", code="unknown-run")
         return found
+
+
+def _as_kept(at: datetime) -> str:
+    """As ``core.clock`` writes it; a time without a zone is taken for UTC."""
+    aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

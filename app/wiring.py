@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from core.errors import InvalidRequest
 from core.protocols import Encoder, LanguageModel, NameFinder, Verifier
 from core.settings import Settings, load_settings
+from lm.decoding import Decoding, DecodingLM
 from lm.queue import LMQueue
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def build_cross_encoder(settings: Settings) -> Scorer:
 def build_lm(settings: Settings) -> LoadableLM | None:
     """The language model, not yet loaded; None if settings want none."""
     context = settings.lm_context_tokens or None
+    _check_decoding(settings)
     match settings.lm_runtime:
         case "none":
             return None
@@ -196,7 +198,13 @@ def build_lm(settings: Settings) -> LoadableLM | None:
                 raise InvalidRequest(
                     "lm_runtime transformers needs lm_model: a hub name or a folder", code="bad-settings"
                 )
-            return TransformersLM(settings.lm_model, context_tokens=context)
+            return TransformersLM(
+                settings.lm_model,
+                context_tokens=context,
+                adapter=Path(settings.lm_adapter).expanduser() if settings.lm_adapter else None,
+                draft=settings.lm_draft_model,
+                amateur=settings.lm_amateur_model,
+            )
         case "scripted":
             from lm.scripted import ScriptedLM
 
@@ -205,9 +213,37 @@ def build_lm(settings: Settings) -> LoadableLM | None:
             return ScriptedLM.from_file(Path(settings.lm_script))
 
 
+def _check_decoding(settings: Settings) -> None:
+    """Raises InvalidRequest for settings that the runtime would leave unheeded."""
+    if settings.lm_runtime in ("transformers", "none"):
+        return
+    off = Settings()
+    lacks = ["lm_context_contrast", "lm_adapter", "lm_draft_model", "lm_amateur_model", "lm_no_repeat_ngram"]
+    if settings.lm_runtime == "openai":
+        lacks.append("lm_beams")  # not every server knows them
+    only = [n for n in lacks if getattr(settings, n) != getattr(off, n)]
+    if only:
+        raise InvalidRequest(
+            f"{', '.join(only)}: the runtime {settings.lm_runtime} has no such thing; set lm_runtime to transformers, or leave"
+            " out what it lacks" + (" and start the server with it" if settings.lm_runtime == "openai" else ""),
+            code="bad-settings",
+        )
+
+
 def build_queue(settings: Settings, lm: LanguageModel) -> LMQueue:
     """The bounded, fair queue in front of a model; belongs to the event loop that uses it."""
-    return LMQueue(lm, max_waiting=settings.lm_queue, max_running=LM_CONCURRENCY[settings.lm_runtime])
+    decoding = Decoding(
+        top_p=settings.lm_top_p,
+        top_k=settings.lm_top_k,
+        min_p=settings.lm_min_p,
+        repetition_penalty=settings.lm_repetition_penalty,
+        no_repeat_ngram=settings.lm_no_repeat_ngram,
+        beams=settings.lm_beams,
+        contrast=settings.lm_context_contrast,
+    )
+    return LMQueue(
+        DecodingLM(lm, decoding), max_waiting=settings.lm_queue, max_running=LM_CONCURRENCY[settings.lm_runtime]
+    )
 
 
 def build_names(settings: Settings) -> LoadableNames | None:

@@ -34,6 +34,7 @@ from bench.fitting import Array, Flags, fit_logistic, fold_of
 from bench.perturb import claims, read_clapnq, read_collection, read_xquad
 from bench.verifier_report import Judged, errors_of, model_card_of, table
 from core.protocols import Encoder
+from core.token_memory import TokenMemory
 from core.types import VerdictLabel
 from models.verifier_head import SHIPPED_VERIFIER, VerifierHead, save_head, standardised
 
@@ -70,13 +71,12 @@ def measured(name: str, rows: Sequence[Mapping[str, Any]], documents: Sequence[s
     x = np.zeros((len(rows), len(NAMES)))
     decided: list[VerdictLabel | None] = []
     findings: list[tuple[Finding, ...]] = []
-    reader = EvidenceReader(encoder)
+    reader = EvidenceReader(TokenMemory(encoder))
     began = time.process_time()
     for i, row in enumerate(rows):
         screened = screen(str(row["claim"]), [str(row["evidence"])])
         if isinstance(screened, Screened):
-            read = reader.read(screened.claim, screened.texts)
-            looked = look(screened.claim, screened.texts, read, encoder)
+            looked = look(screened.claim, screened.texts, reader)
             x[i] = looked.features
             findings.append(looked.seen.findings)
             decided.append(None)

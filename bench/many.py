@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +22,8 @@ import psutil
 
 from app.cli.ingest import FILES_PER_UPLOAD
 from app.client import Client
-from app.datadir import find_server
-from app.waiting import wait_until_ready
+from bench.served import served
 
-_START_S = 120.0
 _PAGE = 200
 
 Times = Mapping[str, tuple[float, float]]  # request -> (p50, p95) in ms
@@ -39,9 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--requests", type=int, default=200, help="of each kind")
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="bench-many-") as folder, _served(Path(folder)) as client:
-        server = find_server(Path(folder))
-        process = psutil.Process(server.pid if server is not None else None)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-many-") as folder,
+        served(Path(folder), {"OPENBOOK_LM_RUNTIME": "none"}) as server,
+        Client(server.url, token=server.token) as client,
+    ):
+        process = psutil.Process(server.pid)
         client.create_collection("many")
         upload(client, 0, 100)
         while any(client.job_page(limit=1)["counts"][s] for s in ("queued", "parsing", "encoding", "indexing")):
@@ -72,27 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             + " |"
         )
     return 0
-
-
-@contextmanager
-def _served(data_dir: Path) -> Iterator[Client]:
-    command = [sys.executable, "-m", "app.cli", "serve", "--no-ui", "--port", "0", "--data-dir", str(data_dir)]
-    environment = {"OPENBOOK_LM_RUNTIME": "none"}
-    process = subprocess.Popen(
-        command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + _START_S
-        while (found := find_server(data_dir)) is None:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the server did not start")
-            time.sleep(0.1)
-        with Client(found.url, token=found.token) as client:
-            wait_until_ready(client, _START_S)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def upload(client: Client, first: int, count: int) -> None:

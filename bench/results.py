@@ -1,7 +1,7 @@
 """Our own numbers: all dev sets, retrievers, strategies and verifiers that the packaged models can run, into docs/results.md.
 
     python -m bench.results                       everything, hours with the language model
-    python -m bench.results --n 20 --strategies extract rag
+    python -m bench.results --n 20 --strategies extract rag        says how long the rest would take
     python -m bench.results --no-answers          retrieval and verifiers only
 
 Every question's row is kept as it is measured (in the cache folder, or --work), under what it follows from: data, settings, the
@@ -15,11 +15,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
-from app.cli.eval_grid import RETRIEVAL_CODE, code_digest, grid_entry
+from app.cli.eval_grid import RETRIEVAL_CODE, code_digest, grid_entries
 from app.lab import qa_answerer
 from app.strategies import STRATEGIES
 from app.wiring import build_encoder, build_verifier, load_cli_settings, model_cache_dir
@@ -38,13 +39,15 @@ from eval.qa import Pooled, ask_all
 from eval.qa_scores import score_outcomes
 from eval.report import table
 
+T = TypeVar("T")
+
 RETRIEVERS = ("bm25", "tfidf", "dense", "late", "hybrid", "hybrid:rrf", "hybrid:rerank", "late:rerank")
 QA_SETS = ("clapnq/dev", *(f"xquad/{language}-dev" for language in ("en", "de", "es", "zh", "ar", "hi")))
 CLAIM_SETS = ("wice-dev", "begin-wow-dev", "begin-cmu-dev", "begin-tc-dev")
 # Not measured by default: it needs native tool calls, which the packaged model does not make.
 NOT_PACKAGED = frozenset({"research"})
 CODE = (*RETRIEVAL_CODE, "agents", "lm")
-VERSION = 1
+VERSION = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=None, help="only so many questions of each set, evenly spread")
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--work", type=Path, default=model_cache_dir() / "results")
+    parser.add_argument("--sets", nargs="*", choices=QA_SETS, default=list(QA_SETS), help="which are answered")
     parser.add_argument("--strategies", nargs="*", default=[s for s in STRATEGIES if s not in NOT_PACKAGED])
     parser.add_argument("--retrievers", nargs="*", default=list(RETRIEVERS))
     parser.add_argument("--no-retrieval", action="store_true")
@@ -88,7 +92,7 @@ def _retrieval(settings: Settings, args: argparse.Namespace) -> str:
     parts = ["## Searching: SciFact dev (the settings were fitted on train)"]
     if not folder.is_dir():
         return f"{parts[0]}\n\nNot measured: {folder} is not there."
-    entries = [grid_entry(settings, one) for one in args.retrievers]
+    entries = grid_entries(settings, args.retrievers)
     result = run_grid([load_beir(folder, "dev")], entries, args.work, n=args.n, progress=_progress)
     rows = []
     for place in result.places("ndcg@10"):
@@ -107,9 +111,9 @@ def _retrieval(settings: Settings, args: argparse.Namespace) -> str:
 def _answers(settings: Settings, args: argparse.Namespace) -> str:
     parts = [
         "## Answering\n\nEach strategy reads what it finds among the passages of all questions of its set together."
-        " F1 and “wrong” are SQuAD's and of all questions; “kept quiet” is of the questions that cannot be answered."
+        " F1 is SQuAD's, of the questions that can be answered; “wrong” is of all, “kept quiet” of those that cannot be answered."
     ]
-    for name in QA_SETS:
+    for name in args.sets:
         path = args.data / f"{name}.jsonl"
         if not path.is_file():
             parts.append(f"### {name}\n\nNot measured: {path} is not there.")
@@ -168,7 +172,14 @@ async def _asked(
                 kept.add(sample.id, row)
         finally:
             offload.close()
-    return {s.id: kept.rows[s.id] for s in samples}
+    found = {s.id: kept.rows[s.id] for s in samples}
+    left = sum(s.id not in kept.rows for s in data.samples)
+    if left and found:
+        each = fmean(row["seconds"] for row in found.values())
+        _say(
+            f"{data.name}, {strategy}: {each:.1f} s a question; the {left:,} that are left would take {_length(each * left)}"
+        )
+    return found
 
 
 def _answer_table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
@@ -223,6 +234,8 @@ def _verifiers(settings: Settings, args: argparse.Namespace) -> str:
             rows.append((name, "–", "–", "–", "–", "–", "–"))
             continue
         data = load_faithfulness(path)
+        whole = len(data.pairs)
+        data = replace(data, pairs=tuple(_spread(data.pairs, args.n)))
         for kind in ("trained", "rules"):
             chosen = settings.model_copy(update={"verifier": kind})
             facts = {
@@ -230,20 +243,25 @@ def _verifiers(settings: Settings, args: argparse.Namespace) -> str:
                 "dataset": name,
                 "sha256": data.sha256,
                 "verifier": kind,
+                "claims": len(data.pairs),
                 "settings": settings.digest(),
                 "code": code_digest(CODE),
             }
             kept = KeptRows(args.work, facts).load()
             if "all" not in kept.rows:
-                kept.add("all", run_faithfulness(data, build_verifier(chosen), progress=_progress).to_json())
+                verifier = build_verifier(chosen)
+                verifier.check("It rains.", ["It rains."])  # loads it, which is not timed
+                kept.add("all", run_faithfulness(data, verifier, progress=_progress).to_json())
             r = kept.rows["all"]
+            if whole > len(data.pairs):
+                _say(f"{name}, {kind}: all {whole:,} claims would take {_length(r['seconds_per_claim'] * whole)}")
             shown = [_number(r[m]) for m in ("balanced_accuracy", "f1", "auroc")]
             rows.append((name, kind, f"{r['n']:,}", *shown, f"{1000 * r['seconds_per_claim']:.1f}"))
     heads = ("", "verifier", "claims", "balanced accuracy", "F1", "AUROC", "ms a claim")
     return "## Checking claims\n\n" + table(heads, rows, style="markdown", left=(0, 1))
 
 
-def _spread(samples: Sequence[Sample], n: int | None) -> list[Sample]:
+def _spread(samples: Sequence[T], n: int | None) -> list[T]:
     if n is None or n >= len(samples):
         return list(samples)
     return [samples[i * len(samples) // n] for i in range(n)]
@@ -256,6 +274,10 @@ def _mean(values: Sequence[float | None]) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
 def _short(sha256: str) -> str:

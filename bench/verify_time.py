@@ -3,8 +3,12 @@
     python -m bench.verify_time --data ../shared/data --n 40
 
 Of each set n pairs, spread evenly. "anew": nothing of the evidence is known, as for the first sentence of an answer; "known":
-the evidence was read for another sentence. Milliseconds are medians. On a busy machine only the ratios mean anything: what a
+the same pair once more. Milliseconds are medians. On a busy machine only processor time and ratios mean anything: what a
 sentence costs in readings of one passage of 1,000 characters by the same encoder in the same run.
+
+The second table is of answers as they are written: the gold answers of three clapnq questions behind each other, sentence by
+sentence, each citing the passage of its question, the last of each question the next passage too (then the citations are also
+checked one by one). One verifier for each answer, which has read nothing before.
 """
 
 from __future__ import annotations
@@ -21,9 +25,11 @@ from agents.verify import RuleVerifier, TrainedVerifier
 from agents.verify.reading import MAX_CHARACTERS, excerpt
 from app.wiring import build_encoder, load_cli_settings
 from core.protocols import Encoder
+from core.text import sentence_spans
 
 SETS = ("wice", "begin-wow", "begin-cmu", "begin-tc")
 WANTED_MS = 60
+_QUESTIONS = 3  # in one answer
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -65,6 +71,64 @@ def measure(name: str, pairs: Sequence[tuple[str, str]], encoder: Encoder) -> Ti
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerTimes:
+    """Milliseconds per sentence, of the clock and of all threads."""
+
+    n_answers: int
+    n_sentences: int
+    mean: float
+    mean_cpu: float
+    median_cpu: float
+    most_cpu: float  # 95th percentile
+
+
+def measure_answers(path: Path, encoder: Encoder, n: int) -> AnswerTimes:
+    """The first ``n`` answers that the questions of ``path`` make."""
+    text = path.read_text("utf-8")
+    asked = [r for line in text.splitlines() if line.strip() and (r := json.loads(line))["answerable"]]
+    taken: list[tuple[float, float]] = []
+    groups = [asked[i : i + _QUESTIONS] for i in range(0, len(asked), _QUESTIONS)][:n]
+    for group in groups:
+        verifier = TrainedVerifier(encoder)
+        _ = verifier.threshold
+        passages = [f"{r['contexts'][0]['title']}\n\n{r['contexts'][0]['text']}" for r in group]
+        for i, row in enumerate(group):
+            answer = str(row["answers"][0])
+            sentences = [answer[a:b] for a, b in sentence_spans(answer)]
+            for sentence in sentences:
+                both = len(group) > 1 and sentence is sentences[-1]
+                cited = [passages[i], passages[(i + 1) % len(group)]] if both else [passages[i]]
+                taken.append(_timed(lambda v=verifier, s=sentence, c=cited: _cited(v, s, c)))  # type: ignore[misc]
+    wall, cpu = ([t[i] for t in taken] for i in (0, 1))
+    return AnswerTimes(
+        n_answers=len(groups),
+        n_sentences=len(taken),
+        mean=statistics.mean(wall),
+        mean_cpu=statistics.mean(cpu),
+        median_cpu=statistics.median(cpu),
+        most_cpu=statistics.quantiles(cpu, n=20)[-1],
+    )
+
+
+def _cited(verifier: TrainedVerifier, sentence: str, cited: Sequence[str]) -> None:
+    """What ``agents.draft.judge`` asks of one sentence."""
+    verifier.check(sentence, cited)
+    if len(cited) > 1:
+        for one in cited:
+            verifier.check(sentence, [one])
+
+
+def answers_table(t: AnswerTimes) -> str:
+    return "\n".join(
+        [
+            "| answers | sentences | mean, ms | of processor | median of processor | 95 % of processor |",
+            "|---:|---:|---:|---:|---:|---:|",
+            f"| {t.n_answers} | {t.n_sentences} | {t.mean:.0f} | {t.mean_cpu:.0f} | {t.median_cpu:.0f} | {t.most_cpu:.0f} |",
+        ]
+    )
+
+
 def table(rows: Sequence[Times]) -> str:
     lines = [
         "| set | anew, ms | of processor | known, ms | rules, ms | one passage, ms | anew / passage | known / passage |",
@@ -89,6 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--n", type=int, default=40)
+    parser.add_argument("--answers", type=int, default=25, help="answers of three questions each (default 25)")
     options = parser.parse_args(argv)
     encoder = build_encoder(load_cli_settings(encoder_threads=2))
     encoder.load()
@@ -99,6 +164,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = [every[i * len(every) // options.n] for i in range(min(options.n, len(every)))]
         rows.append(measure(name, [(str(r["claim"]), str(r["evidence"])) for r in chosen], encoder))
     print(table(rows))
+    print()
+    print(answers_table(measure_answers(options.data / "clapnq" / "dev.jsonl", encoder, options.answers)))
     return 0
 
 

@@ -6,6 +6,7 @@
     ├── NotSignedIn                   nobody that is known asks
     ├── Forbidden                     you may see it, but not do that to it
     ├── Conflict                      exists already, or is in a state that forbids this
+    │   └── Changed                   … or is not any more as whoever would change it has seen it
     ├── TooLarge                      over a stated limit
     ├── Busy                          a bounded queue is full; try again after ``retry_after_s``
     ├── NotReady                      still loading, or the server is not running
@@ -58,6 +59,10 @@ class Forbidden(OpenbookError):
 
 class Conflict(OpenbookError):
     code = "conflict"
+
+
+class Changed(Conflict):
+    code = "changed"
 
 
 class TooLarge(OpenbookError):

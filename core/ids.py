@@ -8,6 +8,7 @@ import uuid
 
 from core.errors import InvalidRequest
 
+ATTACHED = "attached-"  # begins the names of collections that belong to a conversation
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -28,6 +29,11 @@ def document_id(collection: str, uri: str) -> str:
 
 def chunk_id(doc_id: str, sha256: str, kind: str, start: int, end: int, chunker_version: str) -> str:
     return "c" + _digest(doc_id, sha256, kind, start, end, chunker_version)
+
+
+def attached_name(chat_id: str) -> str:
+    """What the collection of a conversation's own files is called."""
+    return ATTACHED + chat_id
 
 
 def new_id(prefix: str) -> str:

@@ -204,6 +204,19 @@ def constrains(lm: LanguageModel) -> bool:
     return isinstance(lm, Constrains) and lm.constrained
 
 
+@runtime_checkable
+class Contrasts(Protocol):
+    """A language model that says whether it heeds ``SamplingParams.without``."""
+
+    @property
+    def contrasting(self) -> bool: ...
+
+
+def contrasts(lm: LanguageModel) -> bool:
+    """Whether ``lm`` weighs what it says with passages against what it says without; one that does not say does not."""
+    return isinstance(lm, Contrasts) and lm.contrasting
+
+
 class Tool(Protocol):
     @property
     def spec(self) -> ToolSpec: ...

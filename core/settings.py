@@ -118,6 +118,19 @@ class Settings(BaseModel):
     # What a million tokens cost, read and said, in any one currency.
     lm_prompt_price: float = Field(0.0, ge=0)
     lm_completion_price: float = Field(0.0, ge=0)
+    # How it decodes where a strategy does not say: top_p, top_k and min_p where it samples, beams where it does not.
+    lm_top_p: float = Field(1.0, gt=0, le=1)
+    lm_top_k: int = Field(0, ge=0)
+    lm_min_p: float = Field(0.0, ge=0, lt=1)
+    lm_repetition_penalty: float = Field(1.0, gt=0)
+    lm_beams: int = Field(1, ge=1, le=16)
+    # Runtime "transformers" only, from here on.
+    lm_no_repeat_ngram: int = Field(0, ge=0)
+    # How far answers of rag lean to what the passages add to what the model would say anyway.
+    lm_context_contrast: float = Field(0.0, ge=0, le=10)
+    lm_adapter: str = ""  # folder of a LoRA adapter
+    lm_draft_model: str = ""  # proposes tokens that the model checks: faster, and the same tokens
+    lm_amateur_model: str = ""  # what a smaller model would say as well is held against a token
     lm_script: str = ""  # runtime "scripted": path of the script
 
     # Ingestion.

@@ -189,7 +189,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
-    """``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off.
+    """``temperature`` 0 is greedy; ``top_k`` 0, ``top_p`` 1, ``min_p`` 0, ``no_repeat_ngram`` 0 and ``beams`` 1 are off.
+
+    ``no_repeat_ngram``: no n tokens in a row come twice, prompt included, where the runtime can. ``beams``: the likeliest of so many hypotheses, for
+    greedy requests; its text comes at once.
+
+    ``contrast``: context-aware decoding (Shi et al. 2023): each token is drawn by (1 + contrast) · log p(token | messages) −
+    contrast · log p(token | ``without``), where ``without`` are the messages as they would be without passages. For runtimes
+    that can (``core.protocols.contrasts``).
 
     ``regex``: the whole answer is of this form, where the runtime can see to it (``core.protocols.constrains``); others
     leave it unheeded, and an answer may be cut off before its end, so whoever asks checks what comes. What Python and xgrammar
@@ -204,6 +211,11 @@ class SamplingParams:
     seed: int | None = None
     repetition_penalty: float = 1.0
     regex: str = ""
+    min_p: float = 0.0
+    no_repeat_ngram: int = 0
+    beams: int = 1
+    contrast: float = 0.0
+    without: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

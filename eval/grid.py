@@ -6,7 +6,7 @@ Knows nothing of how a retriever is made; what is measured is what ``eval.retrie
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -19,22 +19,26 @@ from core.types import LOCAL_USER_ID, Principal, Where
 from eval.datasets import RetrievalDataset
 from eval.kept_rows import KeptRows
 from eval.leaderboard import Contender, Place, leaderboard
-from eval.metrics.ranking import evaluate_query, mean_over_queries, parse_metric
+from eval.metrics.ranking import RankingMetric, evaluate_query, mean_over_queries, parse_metric
 from eval.progress import Progress, silent
 from eval.retrieval import DEPTH, STANDARD_METRICS, TIMED, Build, document_scores
 
-VERSION = 1  # of how rows are measured
+VERSION = 2  # of how rows are measured
 _K = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One configuration of a grid. ``options`` and ``settings`` say all that its result follows from, beside the data."""
+    """One configuration of a grid. ``options`` and ``settings`` say all that its result follows from, beside the data.
+
+    What it shares with others may remember a question; ``forget`` makes it take the next one as new.
+    """
 
     label: str
     options: Mapping[str, Any]
     settings: Settings
     build: Build
+    forget: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,7 @@ def run_grid(
         datasets: splits over one corpus; each configuration is built once for all of them.
         folder: keeps the rows.
         n: only so many questions of each split, evenly spread.
-        progress: told (configuration, questions done, all).
+        progress: told ("searching", questions done, all).
 
     Raises:
         InvalidRequest: no split, no configuration, or two of one name.
@@ -115,43 +119,41 @@ def run_grid(
     began = time.perf_counter()
     metrics = [parse_metric(name) for name in STANDARD_METRICS]
     where = Where(principal=Principal(user_id=LOCAL_USER_ID))
-    per_query: dict[str, dict[str, Mapping[str, float]]] = {}
-    keys: dict[str, dict[str, str]] = {}
-    seconds: dict[str, float] = {}
+    retrievers: dict[str, Retriever] = {}
+    kept = {(e.label, d.split): KeptRows(folder, _facts(d, e)).load() for e in entries for d in datasets}
+    per_query: dict[str, dict[str, Mapping[str, float]]] = {e.label: {} for e in entries}
+    times: dict[str, list[float]] = {e.label: [] for e in entries}
+    asked = [(d, query_id) for d in datasets for query_id in _sample(list(d.queries), n)]
+    timed = {d.split: frozenset(_sample(list(d.queries), TIMED)) for d in datasets}
     measured = reused = 0
-    for entry in entries:
-        retriever: Retriever | None = None
-        rows_of, keys_of, times = {}, {}, []
-        asked = [(d, _sample(list(d.queries), n)) for d in datasets]
-        total, done = sum(len(ids) for _, ids in asked), 0
-        for data, ids in asked:
-            kept = KeptRows(folder, _facts(data, entry)).load()
-            keys_of[data.split] = kept.key
-            timed = set(_sample(list(data.queries), TIMED))
-            for query_id in ids:
-                progress(entry.label, done, total)
-                done += 1
-                if query_id in kept.rows:
-                    reused += 1
-                else:
-                    if retriever is None:
-                        retriever = entry.build(entry.settings, data.corpus)
-                    kept.add(query_id, _row(retriever, data, query_id, metrics, where, query_id in timed))
-                    measured += 1
-                row = kept.rows[query_id]
-                rows_of[f"{data.split}/{query_id}"] = row["metrics"]
-                if row["seconds"] is not None:
-                    times.append(row["seconds"])
-        per_query[entry.label], keys[entry.label] = rows_of, keys_of
-        seconds[entry.label] = fmean(times) if times else 0.0
-        progress(entry.label, total, total)
+    # Question by question, so that what configurations have in common is found once.
+    for done, (data, query_id) in enumerate(asked):
+        progress("searching", done, len(asked))
+        for entry in entries:
+            rows = kept[entry.label, data.split]
+            if query_id in rows.rows:
+                reused += 1
+            else:
+                if entry.label not in retrievers:
+                    progress(f"indexing for {entry.label},", done, len(asked))
+                    retrievers[entry.label] = entry.build(entry.settings, datasets[0].corpus)
+                row = _row(
+                    entry, retrievers[entry.label], data, query_id, metrics, where, query_id in timed[data.split]
+                )
+                rows.add(query_id, row)
+                measured += 1
+            row = rows.rows[query_id]
+            per_query[entry.label][f"{data.split}/{query_id}"] = row["metrics"]
+            if row["seconds"] is not None:
+                times[entry.label].append(row["seconds"])
+    progress("searching", len(asked), len(asked))
     return GridResult(
         dataset=datasets[0].name,
         dataset_sha256={d.split: d.sha256 for d in datasets},
         labels=tuple(e.label for e in entries),
-        keys=keys,
+        keys={e.label: {d.split: kept[e.label, d.split].key for d in datasets} for e in entries},
         per_query=per_query,
-        seconds=seconds,
+        seconds={label: fmean(of) if of else 0.0 for label, of in times.items()},
         measured=measured,
         reused=reused,
         wall_s=time.perf_counter() - began,
@@ -172,11 +174,18 @@ def _facts(data: RetrievalDataset, entry: Entry) -> dict[str, Any]:
 
 
 def _row(
-    retriever: Retriever, data: RetrievalDataset, query_id: str, metrics: Sequence[Any], where: Where, timed: bool
+    entry: Entry,
+    retriever: Retriever,
+    data: RetrievalDataset,
+    query_id: str,
+    metrics: Sequence[RankingMetric],
+    where: Where,
+    timed: bool,
 ) -> dict[str, Any]:
     text = data.queries[query_id]
     seconds = None
     if timed:  # before the deep search, which would warm the caches
+        entry.forget()
         began = time.perf_counter()
         retriever.search(text, _K, where)
         seconds = time.perf_counter() - began

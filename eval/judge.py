@@ -71,7 +71,7 @@ class JudgeResult:
 
 
 def prompt_of(question: str, first: str, second: str) -> str:
-    return _PROMPT.format(question=_inert(question), first=_inert(first), second=_inert(second))
+    return _PROMPT.format(question=inert(question), first=inert(first), second=inert(second))
 
 
 def parse_verdict(reply: str) -> Literal["1", "2", "tie"] | None:
@@ -157,6 +157,6 @@ def _preferred(judged: Sequence[Judged]) -> float | None:
     return sum(worth[str(j.verdict)] for j in judged) / len(judged) if judged else None
 
 
-def _inert(text: str) -> str:
-    """Without the marks, so that an answer cannot close its own."""
+def inert(text: str) -> str:
+    """Without the characters of marks, so that data cannot close its own."""
     return text.replace("<", "‹").replace(">", "›")

@@ -12,21 +12,22 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
 from core.text import fold, sentence_spans, words
 
-QuestionKind = Literal["cloze", "heading", "unanswerable", "uploaded", "multi-hop", "liked", "disliked"]
+QuestionKind = Literal["cloze", "heading", "unanswerable", "written", "uploaded", "multi-hop", "liked", "disliked"]
 Split = Literal["dev", "test"]
 Worth = Literal["yes", "later", "no"]
 
 BLANK = "____"
 SIMILAR = 0.8  # Jaccard of two questions' words from which they are the same question
 # What every question says, which makes no two of them alike.
-_FRAME = frozenset(words("Which number name completes What does say about"))
+_FRAME = frozenset(words("Which number name completes What does say about X is the in"))
+_TRIES = 20  # candidates over several passages that are tried for each that is wanted
 _PER_DOCUMENT = 400  # candidates of one document, so that a long one does not take all the time
 _READ_FOR_NAMES = 200_000  # characters of a document
 _STRANGERS = 20  # names tried in place of one
@@ -35,8 +36,9 @@ _WORDS = (8, 40)  # of a sentence that becomes a cloze
 _SHOWN_WORDS = 14  # of it that the question repeats, around the blank
 _HEADING_WORDS = (2, 12)
 _UNITS = r"(?:\s?%|\s(?:percent|million|billion|thousand|metres|meters|miles|km|kg|years|days|hours|people|employees))"
-_NUMBER = re.compile(rf"(?<![\w.,$€£-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w-])")
+NUMBER = re.compile(rf"(?<![\w.,$€£-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w-])")
 _NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'’&-]+(?: (?:of |and |the )?[A-Z][\w'’&-]+){0,4}")
+_NUMERAL = re.compile(r"[IVX]+\b")
 # A date is no name: swapped, it makes a sentence that nobody would ask.
 _DATES = frozenset(
     words(
@@ -77,7 +79,11 @@ class Gold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeQuestion:
-    """``gold`` of an unanswerable one is the span that it was made from, which does not answer it any more."""
+    """``gold`` of an unanswerable one is the span that it was made from, which does not answer it any more.
+
+    ``hops``: of a question over several passages, what one would search for to find each of ``gold``, once those before it
+    are found.
+    """
 
     question: str
     answers: tuple[str, ...]
@@ -85,6 +91,7 @@ class MadeQuestion:
     kind: QuestionKind
     gold: tuple[Gold, ...]
     split: Split
+    hops: tuple[str, ...] = ()
 
 
 def split_of(doc_ids: Sequence[str], seed: int) -> dict[str, Split]:
@@ -100,6 +107,9 @@ def make_questions(
     *,
     seed: int = 0,
     unanswerable: float = 0.1,
+    written: Iterable[MadeQuestion] = (),
+    joined: Iterable[MadeQuestion] = (),
+    multi_hop: float = 0.1,
     keep: Callable[[MadeQuestion], Worth] = lambda question: "yes",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[MadeQuestion]:
@@ -107,6 +117,9 @@ def make_questions(
 
     Args:
         unanswerable: share of them that no document answers.
+        written: candidates that a language model wrote; all that are worth asking are taken.
+        joined: candidates over several passages, as of ``eval.multi_hop``.
+        multi_hop: share of them that are of ``joined``, as far as there are any.
         keep: tried on each candidate in turn: whether it is worth asking; "later" if only for want of better ones.
         progress: told (questions kept, n).
     """
@@ -120,7 +133,7 @@ def make_questions(
 
     def take(question: MadeQuestion, worth: Callable[[MadeQuestion], Worth] = keep) -> None:
         said = frozenset(words(question.question)) - _FRAME
-        if any(_jaccard(said, other) >= SIMILAR for other in asked[question.answerable]):
+        if any(jaccard(said, other) >= SIMILAR for other in asked[question.answerable]):
             return
         judged = worth(question)
         if judged == "later":
@@ -131,6 +144,18 @@ def make_questions(
         kept.append(question)
         progress(len(kept), n)
 
+    for candidate in written:
+        take(candidate)
+    n_joined = len(kept) + round(n * multi_hop)
+    for tried, candidate in enumerate(joined):
+        if len(kept) >= n_joined or tried >= _TRIES * n_joined:
+            break
+        take(candidate)
+    for candidate in (q for q in later if q.hops):
+        if len(kept) >= n_joined:
+            break
+        take(candidate, lambda question: "yes")
+    later = [q for q in later if not q.hops]
     used = 0
     for used, candidate in enumerate(candidates, start=1):  # noqa: B007
         if len(kept) >= n - n_unanswerable:
@@ -172,11 +197,9 @@ def _candidates(document: SourceDocument, split: Split, seed: int) -> list[MadeQ
 
 def _cloze(document: SourceDocument, start: int, end: int, split: Split, chance: random.Random) -> MadeQuestion | None:
     sentence = document.text[start:end]
-    if not _WORDS[0] <= len(sentence.split()) <= _WORDS[1] or _BAD.search(sentence) or not sentence[0].isupper():
+    if not is_plain(sentence):
         return None
-    if sentence.rstrip()[-1] not in ".!?”\"'":
-        return None
-    found = list(_NUMBER.finditer(sentence)) or _names_in(sentence, document.text)
+    found = list(NUMBER.finditer(sentence)) or names_in(sentence, document.text)
     if not found:
         return None
     blank = chance.choice(found)
@@ -192,13 +215,25 @@ def _cloze(document: SourceDocument, start: int, end: int, split: Split, chance:
     if len(shown_before) + len(shown_after) < 6:
         return None
     return MadeQuestion(
-        question=f"Which {'number' if answer[-1:].isdigit() or answer[0] in '$€£0123456789' else 'name'} completes: {shown}?",
+        question=f"Which {asked_for(answer)} completes: {shown}?",
         answers=(answer,),
         answerable=True,
         kind="cloze",
         gold=(Gold(doc_id=document.doc_id, title=document.title, start=start, end=end),),
         split=split,
     )
+
+
+def is_plain(sentence: str) -> bool:
+    """Whether it is a whole sentence of running text, of which something can be asked."""
+    if not _WORDS[0] <= len(sentence.split()) <= _WORDS[1] or _BAD.search(sentence) or not sentence[0].isupper():
+        return False
+    return sentence.rstrip()[-1] in ".!?”\"'"
+
+
+def asked_for(answer: str) -> Literal["number", "name"]:
+    """What a question calls what it asks for."""
+    return "number" if answer[-1:].isdigit() or answer[0] in "$€£0123456789" else "name"
 
 
 def _heading_questions(document: SourceDocument, split: Split) -> list[MadeQuestion]:
@@ -232,7 +267,7 @@ def _swapped(cloze: MadeQuestion, documents: Sequence[SourceDocument], seed: int
     """The same cloze of another subject, one that no document puts beside the rest of it; None if there is none."""
     chance = random.Random(f"{cloze.question} {seed}")
     own = next(d for d in documents if d.doc_id == cloze.gold[0].doc_id)
-    names = _names_in(cloze.question, own.text)
+    names = names_in(cloze.question, own.text)
     others = [d for d in documents if d is not own]
     if not names or not others:
         return None
@@ -259,12 +294,15 @@ def _swapped(cloze: MadeQuestion, documents: Sequence[SourceDocument], seed: int
     return None
 
 
-def _names_in(text: str, whole: str) -> list[re.Match[str]]:
+def names_in(text: str, whole: str) -> list[re.Match[str]]:
+    """What ``text``, a part of ``whole``, writes with capitals and ``whole`` never without."""
     return [m for m in _NAME.finditer(text) if _is_name(m.group(), whole)]
 
 
 def _is_name(found: str, whole: str) -> bool:
     """Whether it is more than a word with a capital: ``whole`` never has it without one."""
+    if _NUMERAL.match(found):  # of a king whose name stands before it
+        return False
     return len(found) > 3 and not _DATES & frozenset(words(found)) and found.lower() not in whole
 
 
@@ -279,5 +317,6 @@ def _says(text: str, name: str, rest: frozenset[str]) -> bool:
     return False
 
 
-def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+    """|a ∩ b| / |a ∪ b|"""
     return len(a & b) / len(a | b) if a or b else 0.0

@@ -173,18 +173,23 @@ def document_scores(query_id: str, hits: Sequence[Hit]) -> dict[str, float]:
         OpenbookError: a score rises with the rank. Evaluation orders by score, as trec_eval does, so it would
             measure another order than the one that people see.
     """
+    if not hits:
+        return {}
+    values = np.fromiter((hit.score for hit in hits), dtype=np.float64, count=len(hits))
+    with np.errstate(over="ignore"):
+        compared = values.astype(np.float32)  # nothing finer is compared
+    falls = compared[1:] <= compared[:-1]  # NaN fails too
+    if np.isnan(compared[0]) or not falls.all():
+        rank = 1 if np.isnan(compared[0]) else int(falls.argmin()) + 2
+        before = float("inf") if rank == 1 else float(values[rank - 2])
+        raise OpenbookError(
+            f"the retriever's score rises at rank {rank} of question {query_id!r} ({before} to {values[rank - 1]}): "
+            "scores must fall with the rank, since evaluation orders by score",
+            code="scores-not-descending",
+        )
     scores: dict[str, float] = {}
-    previous = float("inf")
-    for rank, hit in enumerate(hits, start=1):
-        # As float32, since nothing finer is compared; NaN fails too.
-        if not np.float32(hit.score) <= np.float32(previous):
-            raise OpenbookError(
-                f"the retriever's score rises at rank {rank} of question {query_id!r} ({previous} to {hit.score}): "
-                "scores must fall with the rank, since evaluation orders by score",
-                code="scores-not-descending",
-            )
-        previous = hit.score
-        scores.setdefault(hit.chunk.doc_id, float(hit.score))
+    for hit, value in zip(hits, values.tolist(), strict=True):
+        scores.setdefault(hit.chunk.doc_id, value)
     return scores
 
 

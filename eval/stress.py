@@ -156,7 +156,11 @@ def counterfactual(dataset: QaDataset, seed: int = 0) -> QaDataset:
         contexts = tuple((title, whole.sub(lambda m, o=other: str(o), c)) for title, c in sample.contexts)  # type: ignore[misc]
         samples.append(replace(sample, contexts=contexts, answers=(other,)))
     if not samples:
-        raise InvalidRequest("no question has a short answer that stands in its contexts", code="bad-dataset")
+        raise InvalidRequest(
+            "no question can be changed: it takes an answer of up to five words that stands in its contexts, and another "
+            "question's of the same shape (a number, a name of as many words) that does not",
+            code="bad-dataset",
+        )
     return replace(dataset, name=f"{dataset.name}, counterfactual", samples=tuple(samples))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from core.database import Database
 from core.errors import InvalidRequest
@@ -17,6 +17,7 @@ from core.types import Principal
 from ingest.job import STATES, Job, JobEvent
 from ingest.ledger_rows import as_job, owned_job
 from ingest.ledger_tables import job_events, jobs
+from retrieval.tables import collections
 
 _MAX_LIST = 1001  # a page of a thousand, and whether there is more
 
@@ -72,6 +73,12 @@ def count_jobs(
     return {state: found.get(state, 0) for state in STATES}
 
 
+def originals_of(connection: Connection, collection: str) -> list[str]:
+    """The SHA-256 of every file that a job of a collection is about, whosesoever."""
+    query = select(jobs.c.sha256).distinct().where(jobs.c.collection == collection, jobs.c.sha256 != "")
+    return [str(sha256) for sha256 in connection.scalars(query)]
+
+
 def events_since(
     database: Database, principal: Principal, job_id: str, after: int = 0, limit: int = 1000
 ) -> list[JobEvent]:
@@ -92,6 +99,10 @@ def _of(query: Select[Any], principal: Principal, collection: str | None, parent
         query = query.where(jobs.c.owner_id == principal.user_id)
     if collection is not None:
         query = query.where(jobs.c.collection == collection)
+    elif parent is None:  # what is attached to something else is told there
+        query = query.where(
+            jobs.c.collection.not_in(select(collections.c.name).where(collections.c.attached_to.is_not(None)))
+        )
     if parent is not None:
         query = query.where(jobs.c.parent_id == parent)
     return query

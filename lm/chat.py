@@ -12,6 +12,9 @@ from core.types import Message, SamplingParams, ToolSpec
 _CONTROL = re.compile(r"<(?=\|[^\s<>|]{1,40}\|>|/?s>|(?:start|end)_of_turn>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])")
 
 
+MAX_BEAMS = 16
+
+
 def defuse(text: str, control_tokens: Sequence[str] = ()) -> str:
     """Breaks control tokens in a message's text, so that a document cannot end its own turn and begin another.
 
@@ -46,11 +49,21 @@ def check_request(messages: Sequence[Message], params: SamplingParams) -> None:
         ("top_p", params.top_p, 0.0 < params.top_p <= 1.0, "more than 0, at most 1 (off)"),
         ("top_k", params.top_k, params.top_k >= 0, "0 (off) or more"),
         ("max_tokens", params.max_tokens, params.max_tokens >= 1, "1 or more"),
+        ("min_p", params.min_p, 0.0 <= params.min_p < 1.0, "0 (off) to less than 1"),
+        ("no_repeat_ngram", params.no_repeat_ngram, params.no_repeat_ngram >= 0, "0 (off) or more"),
+        ("beams", params.beams, 1 <= params.beams <= MAX_BEAMS, f"1 (off) to {MAX_BEAMS}"),
+        ("contrast", params.contrast, 0.0 <= params.contrast <= 10.0, "0 (off) to 10"),
         ("repetition_penalty", params.repetition_penalty, params.repetition_penalty > 0, "more than 0; 1 is off"),
     )
     for name, value, good, valid in bounds:
         if not good:
             raise InvalidRequest(f"{name} is {value}: it must be {valid}", code="bad-sampling")
+    if params.beams > 1 and params.temperature > 0:
+        raise InvalidRequest(
+            f"{params.beams} beams at temperature {params.temperature}: beams are for greedy requests, so use"
+            " temperature 0 or one beam",
+            code="bad-sampling",
+        )
     try:
         re.compile(params.regex)
     except re.error as e:

@@ -57,6 +57,7 @@ def chat_request(
         "top_p": (params.top_p, 1.0),
         "top_k": (params.top_k, 0),
         "seed": (params.seed, None),
+        "min_p": (params.min_p, 0.0),
         "repetition_penalty": (params.repetition_penalty, 1.0),
         "stop": (list(params.stop), []),
     }

@@ -147,7 +147,8 @@ class OpenVinoLM:
             params = replace(params, regex="")
         channel: Channel[Mapping[str, Any]] = Channel()
         child = self._started()
-        number = child.ask({"op": "generate", "messages": _as_dicts(messages), "params": asdict(params)}, channel.put)
+        given = asdict(replace(params, without=()))  # which this runtime does not heed
+        number = child.ask({"op": "generate", "messages": _as_dicts(messages), "params": given}, channel.put)
         ended = False
         try:
             while not ended:

@@ -142,6 +142,8 @@ class Engine:
         config = self._pipeline.get_config()
         config.max_new_tokens = max_tokens
         config.repetition_penalty = params["repetition_penalty"]
+        if params["beams"] > 1:
+            config.num_beams = params["beams"]
         config.do_sample = params["temperature"] > 0
         if params["regex"]:
             import openvino_genai  # loaded by now, with the pipeline
@@ -150,6 +152,7 @@ class Engine:
         if config.do_sample:
             config.temperature = params["temperature"]
             config.top_p = params["top_p"]
+            config.min_p = params["min_p"]
             if params["top_k"]:
                 config.top_k = params["top_k"]
             seed = params["seed"]
@@ -161,7 +164,9 @@ class Engine:
         finish = ""
         text = ""
         while request.handle.can_read():
-            for output in request.handle.read().values():
+            read = request.handle.read().values()
+            # Beams come all at once, at the end.
+            for output in read if len(read) < 2 else [max(read, key=lambda o: float(o.score))]:
                 request.completion_tokens += len(output.generated_ids)
                 text += request.detokenizer.feed(output.generated_ids)
                 if output.finish_reason.name != "NONE":

@@ -11,15 +11,19 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from core.errors import ModelUnavailable, OpenbookError
+from core.errors import InvalidRequest, ModelUnavailable, OpenbookError
 from core.events import LMDone, LMEvent, TextDelta
 from core.offload import Channel
 from core.types import FinishReason, Message, SamplingParams, ToolSpec, Usage
 from lm.chat import PLAIN_STOPS, check_request, defuse, plain_prompt, refuse_tools, room_for_answer
 from lm.detokenize import Detokenizer
 from lm.stopping import StopScanner
+
+if TYPE_CHECKING:
+    from lm.causal import DType
 
 _log = logging.getLogger(__name__)
 _DEFAULT_CONTEXT = 2048  # of a model whose configuration does not say
@@ -46,7 +50,14 @@ class TransformersLM:
         device: "auto" is CUDA where there is one.
         dtype: "auto" is what the weights have on CUDA and float32 on CPU, where bfloat16 is slower.
         context_tokens: prompt and answer together; None is what the model says.
+        adapter: folder of a LoRA adapter as PEFT saves it; merged into the weights.
+        draft: a smaller model with the same vocabulary, which proposes what the model then checks (greedy requests only,
+            whose tokens stay the same): hub name or folder.
+        amateur: a smaller model with the same vocabulary, against which all answers are weighed (``lm.contrast``): hub name
+            or folder.
 
+    Raises:
+        InvalidRequest: both a draft and an amateur.
     Raises (from ``stream``):
         InvalidRequest: tools were given, or a parameter is out of range.
         TooLarge: the prompt leaves no room for an answer, code "prompt-too-long".
@@ -54,16 +65,31 @@ class TransformersLM:
     """
 
     native_tools = False
+    contrasting = True
 
     def __init__(
         self,
         model: str,
         *,
         device: str = "auto",
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+        dtype: DType = "auto",
         context_tokens: int | None = None,
+        adapter: Path | None = None,
+        draft: str = "",
+        amateur: str = "",
     ) -> None:
+        if draft and amateur:
+            raise InvalidRequest(
+                "lm_draft_model and lm_amateur_model are both set: a draft is checked against the model's own choice, which"
+                " an amateur changes; leave one of them empty",
+                code="bad-settings",
+            )
         self._model_name = model
+        self._adapter = adapter
+        self._draft_name = draft
+        self._amateur_name = amateur
+        self._draft: Any = None
+        self._amateur: Any = None
         self._device = device
         self._dtype = dtype
         self._context_set = context_tokens
@@ -80,7 +106,9 @@ class TransformersLM:
 
     @property
     def name(self) -> str:
-        return f"transformers:{self._model_name}"
+        adapter = f"+{self._adapter.name}" if self._adapter is not None else ""
+        amateur = f"-{self._amateur_name}" if self._amateur_name else ""
+        return f"transformers:{self._model_name}{adapter}{amateur}"
 
     @property
     def context_tokens(self) -> int:
@@ -114,7 +142,7 @@ class TransformersLM:
                 current.cancelled.set()
             self._inbox.put(None)
             thread.join()
-        self._model = self._tokenizer = None
+        self._model = self._tokenizer = self._draft = self._amateur = None
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exactly, chat template included. Loads the model if it is not."""
@@ -168,40 +196,41 @@ class TransformersLM:
 
     def _load(self, say: Callable[[str, float], None]) -> None:
         say("importing torch", 0.1)
-        import torch
-        import transformers
+        from lm.causal import load_causal, on_this_machine, stop_between_layers, with_adapter
 
-        device = self._device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = self._dtype
-        if dtype == "auto" and device == "cpu":
-            dtype = "float32"
+        device = on_this_machine(self._device)
         say("loading the model", 0.3)
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(self._model_name)
-            model: Any = transformers.AutoModelForCausalLM.from_pretrained(
-                self._model_name, dtype=dtype, use_safetensors=True
-            )
-        except (OSError, ValueError, ImportError) as e:
-            text = " ".join(str(e).split())[:300]
-            raise ModelUnavailable(
-                f"cannot load {self._model_name!r}: {text}; lm_model is a hub name or the folder of a causal language"
-                " model with safetensors weights"
-            ) from e
-        model.to(device).eval()
-        # A cancel must end the reading of a long prompt too, so each layer asks before it begins.
-        for part in model.modules():
-            if isinstance(part, torch.nn.ModuleList):
-                for layer in part:
-                    layer.register_forward_pre_hook(self._stop_if_cancelled)
-        limits = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
+        tokenizer, model = load_causal(self._model_name, device, self._dtype, "lm_model")
+        if self._adapter is not None:
+            model = with_adapter(model, self._adapter)
+        draft = self._beside(self._draft_name, tokenizer, device, "lm_draft_model")
+        amateur = self._beside(self._amateur_name, tokenizer, device, "lm_amateur_model")
+        for each in (model, draft, amateur):
+            if each is not None:
+                stop_between_layers(each, self._stop_if_cancelled)
+        read = [getattr(m.config, "max_position_embeddings", None) for m in (model, draft, amateur) if m is not None]
+        limits = (*read, tokenizer.model_max_length)
         self._context_said = min((n for n in limits if n and n < _ANY_LENGTH), default=None)
         self.has_chat_template = bool(tokenizer.chat_template)
         if not self.has_chat_template:
             _log.warning("%s has no chat template: it is a base model and gets a plain completion prompt", self.name)
         self._control_tokens = [t for t in tokenizer.get_added_vocab() if t.strip()]
+        self._draft, self._amateur = draft, amateur
         self._tokenizer, self._model = tokenizer, model
+
+    def _beside(self, name: str, tokenizer: Any, device: str, setting: str) -> Any:
+        """The model ``name`` that works beside the main one; None if none is named."""
+        if not name:
+            return None
+        from lm.causal import load_causal, speaks_alike
+
+        theirs, model = load_causal(name, device, self._dtype, setting)
+        if not speaks_alike(tokenizer, theirs):
+            raise ModelUnavailable(
+                f"{setting} {name!r} has another vocabulary than {self._model_name!r}: use a smaller model of the same family",
+                code="bad-settings",
+            )
+        return model
 
     def _stop_if_cancelled(self, *_: Any) -> None:
         if self._current is not None and self._current.cancelled.is_set():
@@ -227,10 +256,12 @@ class TransformersLM:
         detokenizer = Detokenizer(lambda part: self._tokenizer.decode(part, skip_special_tokens=True))
         scanner = StopScanner((*params.stop, *(() if self.has_chat_template else PLAIN_STOPS)))
         counted = 0
+        last = -1
 
         def on_token(token: int) -> bool:
-            nonlocal counted
+            nonlocal counted, last
             counted += 1
+            last = token
             if text := scanner.feed(detokenizer.feed([token])):
                 channel.put(TextDelta(text=text))
             return scanner.stopped or request.cancelled.is_set()
@@ -241,7 +272,7 @@ class TransformersLM:
                 torch.seed()
             else:
                 torch.manual_seed(params.seed)
-            last = self._generate(ids, params, room, on_token)
+            self._generate(ids, params, room, on_token)
         if request.cancelled.is_set():
             return
         if not scanner.stopped and (text := scanner.feed(detokenizer.flush()) + scanner.flush()):
@@ -251,47 +282,81 @@ class TransformersLM:
         usage = Usage(prompt_tokens=len(ids), completion_tokens=counted, duration_s=time.monotonic() - began)
         channel.put(LMDone(finish_reason=finish, usage=usage))
 
-    def _generate(self, ids: list[int], params: SamplingParams, room: int, on_token: Callable[[int], bool]) -> int:
-        """Runs the model until ``on_token`` says stop; returns the last token."""
+    def _generate(self, ids: list[int], params: SamplingParams, room: int, on_token: Callable[[int], bool]) -> None:
+        """Runs the model until ``on_token`` says stop. With beams it hears of no token before the last."""
         import torch
         import transformers
 
-        sampling: dict[str, Any] = {"do_sample": False}
+        prompt = torch.tensor([ids], device=self._model.device)  # (1, n)
+        heard = 0
+
+        def hear(said: Any) -> bool:  # (n,), with the prompt
+            nonlocal heard
+            for token in said[len(ids) + heard :].tolist():
+                heard += 1
+                if on_token(int(token)):
+                    return True
+            return False
+
+        def criterion(input_ids: Any, _scores: Any, **_: Any) -> Any:  # (1, n) -> (1,)
+            stop = hear(input_ids[0])  # a draft brings several tokens at once
+            return torch.full((input_ids.shape[0],), stop, dtype=torch.bool, device=input_ids.device)
+
+        beams = params.beams > 1
+        found = self._model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            generation_config=self._config(params, room),
+            logits_processor=transformers.LogitsProcessorList(self._weighed(ids, params)),
+            stopping_criteria=transformers.StoppingCriteriaList([] if beams else [criterion]),
+            **({"assistant_model": self._draft} if self._draft is not None and _checks_a_draft(params) else {}),
+        )
+        if beams:
+            hear(found[0])
+
+    def _config(self, params: SamplingParams, room: int) -> Any:
+        import transformers
+
+        sampling: dict[str, Any] = {"do_sample": False, "num_beams": params.beams}
         if params.temperature > 0:
             sampling = {
                 "do_sample": True,
                 "temperature": params.temperature,
                 "top_p": params.top_p,
                 "top_k": params.top_k,
+                "min_p": params.min_p or None,
             }
         ends = self._end_tokens()
         make_config: Any = transformers.GenerationConfig
-        config = make_config(
+        return make_config(
             max_new_tokens=room,
             repetition_penalty=params.repetition_penalty,
+            no_repeat_ngram_size=params.no_repeat_ngram,
             eos_token_id=ends or None,
             pad_token_id=self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else (ends or [0])[0],
             **sampling,
         )
-        stop = False
-        last = -1
 
-        def criterion(input_ids: Any, _scores: Any, **_: Any) -> Any:  # (1, n) -> (1,)
-            nonlocal stop, last
-            last = int(input_ids[0, -1])
-            stop = on_token(last)
-            return torch.full((input_ids.shape[0],), stop, dtype=torch.bool, device=input_ids.device)
+    def _weighed(self, ids: list[int], params: SamplingParams) -> list[Any]:
+        """What changes the model's choice by a second reading: of the prompt without passages, or by the amateur."""
+        from lm.contrast import AmateurContrast, ContextContrast, SecondReading
 
-        prompt = torch.tensor([ids], device=self._model.device)  # (1, n)
-        self._model.generate(
-            prompt,
-            attention_mask=torch.ones_like(prompt),
-            generation_config=config,
-            stopping_criteria=transformers.StoppingCriteriaList([criterion]),
-        )
-        return last
+        found: list[Any] = []
+        if params.beams > 1:
+            return found  # a second reading follows one hypothesis
+        if self._amateur is not None:
+            found.append(AmateurContrast(SecondReading(self._amateur, ids), len(ids)))
+        if params.contrast > 0 and params.without:
+            bare = SecondReading(self._model, self._encode(params.without))
+            found.append(ContextContrast(bare, len(ids), params.contrast))
+        return found
 
     def _end_tokens(self) -> list[int]:
         said = self._model.generation_config.eos_token_id
         ends = said if isinstance(said, list) else [said]
         return sorted({e for e in (*ends, self._tokenizer.eos_token_id) if e is not None})
+
+
+def _checks_a_draft(params: SamplingParams) -> bool:
+    """Whether a draft would leave the tokens what they are: greedy, and nothing that depends on who proposes."""
+    return params.temperature == 0 and params.beams == 1 and not (params.contrast > 0 and params.without)

@@ -12,24 +12,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import InvalidRequest
-from core.ids import chunk_id
 from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
 from core.settings import Settings
-from core.types import Allowed, Chunk, Hit, Vectors, Where
-from retrieval.dense.auto import AutoIndex
-from retrieval.dense.hnsw import HnswIndex
-from retrieval.late.cached import late_index_cached
-from retrieval.late.cached_tokens import both_cached
+from core.types import Allowed, Chunk, Hit, Where
+from retrieval.corpus_indexes import CorpusIndexes, allow
 from retrieval.late.packed import Packed
 from retrieval.ranking import Ranking, TokenSpace, VectorSpace, check_query, check_ranker
-from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions, new_sparse
-from retrieval.vector_cache import encode_cached
-
-_COLLECTION_ID = 1
-_TOKENS_OF = 100_000  # passages: of more they are not kept, which would take more than a gigabyte or two of memory
+from retrieval.sparse_kinds import SparseKind, SparseName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +83,7 @@ class AdhocRetriever:
             return self.everything
         rows = np.zeros(len(self.chunks), dtype=np.bool_)
         rows[[self.row_of[doc_id] for doc_id in where.filters["doc_id"] if doc_id in self.row_of]] = True
-        return _allow(rows)
-
-
-def _allow(rows: NDArray[np.bool_]) -> Allowed:
-    return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=(_COLLECTION_ID,))
+        return allow(rows)
 
 
 def build_adhoc(
@@ -114,7 +101,7 @@ def build_adhoc(
     tokens: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> AdhocRetriever:
-    """Indexes a corpus in memory.
+    """Indexes a corpus in memory; for several retrievers over one corpus see ``over``.
 
     Args:
         corpus: (id, title, text) of each passage; title and text are searched together.
@@ -128,6 +115,29 @@ def build_adhoc(
     Raises:
         InvalidRequest: an unknown retriever, or two passages with one id.
     """
+    ranker = check_ranker(retriever or settings.retriever)
+    indexes = CorpusIndexes(
+        settings, corpus, encoder, cache_dir, language=language, tokens=tokens or ranker == "late", report=report
+    )
+    return over(indexes, retriever=ranker, sparse=sparse, dense=dense, fusion=fusion, name=name, tokens=tokens)
+
+
+def over(
+    indexes: CorpusIndexes,
+    *,
+    retriever: str | None = None,
+    sparse: SparseName | None = None,
+    dense: Literal["auto", "exact", "hnsw"] | None = None,
+    fusion: Literal["convex", "rrf"] | None = None,
+    name: str = "corpus",
+    tokens: bool = False,
+) -> AdhocRetriever:
+    """A retriever over indexes that others use too; what it needs of them and is not there yet is made.
+
+    Raises:
+        InvalidRequest: an unknown retriever.
+    """
+    settings = indexes.settings
     ranking = Ranking(
         name=check_ranker(retriever or settings.retriever),
         fusion=fusion or settings.fusion,
@@ -135,66 +145,17 @@ def build_adhoc(
         rrf_k=settings.rrf_k,
         depth=settings.fusion_depth,
     )
-    row_of: dict[str, int] = {}
-    titles, chunks = [], []
-    for row, (doc_id, title, text) in enumerate(corpus):
-        if row_of.setdefault(doc_id, row) != row:
-            raise InvalidRequest(f"the corpus has the id {doc_id!r} twice: ids must differ")
-        titles.append(title)
-        chunks.append(_passage(doc_id, title, text))
-
-    sparse_index: SparseIndex | None = None
-    if ranking.name not in ("dense", "late"):
-        kind: SparseKind = "tfidf" if ranking.name == "tfidf" else sparse or settings.sparse
-        terms = new_sparse(kind, SparseOptions.of(settings))
-        # The title is in the text already; given twice it would count twice.
-        bodies = [replace(c, text=c.text[len(t) + 1 :]) if t else c for c, t in zip(chunks, titles, strict=True)]
-        n = len(chunks)
-        terms.add(range(n), bodies, titles, [_COLLECTION_ID] * n, [language] * n)
-        terms.commit()
-        sparse_index = terms
-
-    texts = [c.text for c in chunks]
-    packed: Sequence[Packed] = ()
-    vectors: Vectors | None = None
-    if (tokens or ranking.name == "late") and 0 < len(texts) <= _TOKENS_OF:
-        vectors, packed = both_cached(encoder, texts, cache_dir, report)
-
-    dense_index: AutoIndex | None = None
-    if ranking.name in ("dense", "hybrid"):
-        if vectors is None:
-            vectors = encode_cached(encoder, texts, cache_dir, report)
-        dense_index = AutoIndex(encoder.dim)
-        dense_index.add(np.arange(len(chunks), dtype=np.int64), vectors)
-        choice = dense or settings.dense
-        if chunks and (choice == "hnsw" or (choice == "auto" and len(chunks) >= settings.dense_hnsw_from)):
-            graph = HnswIndex(encoder.dim)
-            graph.build(dense_index.parts())
-            dense_index.adopt(graph)
-
-    late_index = late_index_cached(encoder, texts, cache_dir, report, packed) if ranking.name == "late" else None
+    kind: SparseKind = "tfidf" if ranking.name == "tfidf" else sparse or settings.sparse
     return AdhocRetriever(
         name=name,
-        chunks=chunks,
-        titles=titles,
-        row_of=row_of,
-        everything=_allow(np.ones(len(chunks), dtype=np.bool_)),
+        chunks=indexes.chunks,
+        titles=indexes.titles,
+        row_of=indexes.row_of,
+        everything=indexes.everything,
         ranking=ranking,
-        sparse=sparse_index,
-        dense=dense_index,
-        encoder=encoder,
-        late=late_index,
-        tokens=packed if tokens else (),
-    )
-
-
-def _passage(doc_id: str, title: str, text: str) -> Chunk:
-    whole = f"{title}\n{text}" if title else text
-    return Chunk(
-        chunk_id=chunk_id(doc_id, "", "whole", 0, len(whole), "whole"),
-        doc_id=doc_id,
-        text=whole,
-        start=0,
-        end=len(whole),
-        n_tokens=0,
+        sparse=None if ranking.name in ("dense", "late") else indexes.terms(kind),
+        dense=indexes.nearest(dense or settings.dense) if ranking.name in ("dense", "hybrid") else None,
+        encoder=indexes.encoder,
+        late=indexes.late() if ranking.name == "late" else None,
+        tokens=indexes.tokens() if tokens else (),
     )

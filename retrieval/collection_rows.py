@@ -27,11 +27,15 @@ def create_collection(
     pii: PiiMode = "off",
     late: bool = False,
     tokens: bool = True,
+    attached_to: str | None = None,
 ) -> CollectionInfo:
-    """Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
+    """``attached_to``: what it belongs to, where it does not stand by itself.
+
+    Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
     check_collection_name(name)
     created_at = now_iso()
     values = {"name": name, "owner_id": owner_id, "created_at": created_at, "pii": pii, "late": late, "tokens": tokens}
+    values["attached_to"] = attached_to
     try:
         with connection.begin_nested():
             statement = insert(collections).values(values).returning(collections.c.collection_id)
@@ -53,7 +57,7 @@ def create_collection(
 
 
 def list_collections(connection: Connection, principal: Principal) -> list[CollectionInfo]:
-    """Everything that the principal may read, by name."""
+    """Everything that stands by itself and the principal may read, by name."""
     counts = (
         select(
             documents.c.collection_id,
@@ -77,7 +81,7 @@ def list_collections(connection: Connection, principal: Principal) -> list[Colle
         )
         .outerjoin(counts, counts.c.collection_id == collections.c.collection_id)
         .outerjoin(kept, (kept.c.collection_id == collections.c.collection_id) & (kept.c.state == "kept"))
-        .where(may_read(principal))
+        .where(may_read(principal), collections.c.attached_to.is_(None))
         .order_by(collections.c.name)
     )
     return [CollectionInfo(**row._mapping) for row in connection.execute(query)]
@@ -87,6 +91,13 @@ def get_collection(connection: Connection, principal: Principal, name: str) -> C
     """Raises NotFound."""
     readable_collections(connection, principal, [name])
     return next(c for c in list_collections(connection, principal) if c.name == name)
+
+
+def attached_collection(connection: Connection, principal: Principal, to: str) -> str | None:
+    """The name of what the principal has attached there; None: nothing."""
+    query = select(collections.c.name).where(collections.c.attached_to == to, may_read(principal))
+    found: str | None = connection.execute(query).scalar_one_or_none()
+    return found
 
 
 def collection_names(connection: Connection) -> frozenset[str]:

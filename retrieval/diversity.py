@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from core.late_interaction import inner_products
 from core.protocols import Retriever
 from core.types import Hit, Principal, StagePart, Vectors, Where
 from retrieval.fuse import minmax
@@ -137,7 +138,7 @@ class DiverseRetriever:
 
     def _spread(self, hits: Sequence[Hit], k: int, principal: Principal, cuts: list[Cut]) -> list[Hit]:
         vectors, encoders = self.vectors(principal, hits)
-        similarity = vectors @ vectors.T  # (n, n)
+        similarity = inner_products(vectors, vectors)  # (n, n)
         # What two encoders made cannot be compared.
         similarity[encoders[:, None] != encoders[None, :]] = 0.0
         relevance = [score for _, score in minmax([(i, hit.score) for i, hit in enumerate(hits)])]

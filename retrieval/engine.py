@@ -275,7 +275,7 @@ class SearchEngine:
             NotFound: a collection that there is not for this person.
         """
         index = self._terms.index if self._on_disk else None
-        readable = self.store.readable_collections(where.principal, where.collections)
+        readable = self.store.readable_collections(where.principal, where.collections, attached=True)
         if index is None or not query.strip():
             return None
 
@@ -320,7 +320,7 @@ class SearchEngine:
         """
         with self.store.database.read() as connection:
             change = current_change(connection)
-            readable = readable_collections(connection, where.principal, where.collections)
+            readable = readable_collections(connection, where.principal, where.collections, attached=True)
         if change != self._catalogue.change:
             return None
         spaces = tuple(encoder.revision for encoder, _ in self._spaces)

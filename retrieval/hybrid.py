@@ -23,7 +23,7 @@ from core.types import Allowed, Hit, Where
 from retrieval.access import readable_collections
 from retrieval.catalogue import Snapshot
 from retrieval.collapse import collapse
-from retrieval.fusion_weights import kept_weights
+from retrieval.fusion_weights import FusionWeights, kept_weights
 from retrieval.near import read_signatures
 from retrieval.parents import any_parents, parent_ids
 from retrieval.ranking import MAX_K, RankedRow, Ranking, check_query
@@ -136,15 +136,17 @@ class EngineRetriever:
         self, query: str, k: int, where: Where, snapshot: Snapshot, connection: Connection | None
     ) -> list[RankedRow]:
         """The best ``k`` rows of which no two are read as the same parent."""
-        # Nobody waits for a second connection while holding one, so each question is asked by itself.
+        # Nobody waits for a second connection while holding one, so nothing is searched while a question is asked.
         reading = self.engine.store.database.read if connection is None else lambda: nullcontext(connection)
         with reading() as reader:
             none = not any_parents(reader)
+            named = readable_collections(reader, where.principal, where.collections, attached=True)
+            own = kept_weights(reader, *named.values()) if self.own_weights and len(named) == 1 else None
         if none:
-            return self._ranked(query, k, where, snapshot)
+            return self._ranked(query, k, where, snapshot, named, own)
         depth = _DEEPER * k
         while True:
-            ranked = self._ranked(query, depth, where, snapshot)
+            ranked = self._ranked(query, depth, where, snapshot, named, own)
             with reading() as reader:
                 parent_of = parent_ids(reader, [r.row for r in ranked])
             best: dict[str | int, RankedRow] = {}
@@ -156,13 +158,11 @@ class EngineRetriever:
                 return list(best.values())[:k]
             depth *= _DEEPER
 
-    def _ranked(self, query: str, k: int, where: Where, snapshot: Snapshot) -> list[RankedRow]:
+    def _ranked(
+        self, query: str, k: int, where: Where, snapshot: Snapshot, named: dict[str, int], own: FusionWeights | None
+    ) -> list[RankedRow]:
         engine = self.engine
-        with engine.store.database.read() as connection:
-            named = readable_collections(connection, where.principal, where.collections)
-            readable = tuple(named.values())
-            own = kept_weights(connection, readable[0]) if self.own_weights and len(readable) == 1 else None
-        allowed = self._allowed(snapshot, readable, where)
+        allowed = self._allowed(snapshot, tuple(named.values()), where)
         if not allowed.count:
             return []
         name = self.ranking.name

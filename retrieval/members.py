@@ -68,6 +68,8 @@ def remove_member(connection: Connection, principal: Principal, name: str, user_
 
 
 def every_collection(connection: Connection) -> list[tuple[str, str]]:
-    """(name, owner's user_id) of all collections, for who has to see to those whose owner has gone."""
-    rows = connection.execute(select(collections.c.name, collections.c.owner_id).order_by(collections.c.name))
+    """(name, owner's user_id) of all collections that stand by themselves, for who has to see to those whose owner has gone."""
+    by_itself = collections.c.attached_to.is_(None)
+    query = select(collections.c.name, collections.c.owner_id).where(by_itself).order_by(collections.c.name)
+    rows = connection.execute(query)
     return [(row.name, row.owner_id) for row in rows]

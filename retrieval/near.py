@@ -38,7 +38,8 @@ def insert_signature(connection: Connection, doc_number: int, signature: Signatu
 
 
 def near_duplicates(connection: Connection, principal: Principal, doc_id: str) -> list[NearDuplicate]:
-    """The near-duplicates of a document that this principal may read, in any collection, the most alike first.
+    """The near-duplicates of a document that this principal may read, in any collection that stands by itself, the most
+    alike first.
 
     At most ``MOST`` candidates are looked at.
 
@@ -78,6 +79,7 @@ def _alike(connection: Connection, principal: Principal, number: int) -> dict[in
             signature_bands.c.doc_number != number,
             documents.c.edition_id.is_(None),
             may_read(principal),
+            collections.c.attached_to.is_(None),
         )
         .distinct()
         .limit(MOST)

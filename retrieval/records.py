@@ -35,6 +35,7 @@ class CollectionInfo:
     late: bool = False
     tokens: bool = True
     with_tokens: int = 0  # passages that have token vectors
+    attached_to: str | None = None  # what it belongs to; None: it stands by itself
     previous: Mapping[str, Any] | None = None  # how they were made before the last reindex, if that can be gone back to
 
 

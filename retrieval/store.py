@@ -80,27 +80,32 @@ class Store:
         pii: PiiMode = "off",
         late: bool = False,
         tokens: bool = True,
+        attached_to: str | None = None,
     ) -> CollectionInfo:
         """Raises InvalidRequest for a bad name and Conflict for a name in use (by anybody: names are shared)."""
-        return create_collection(connection, name, owner_id, pii=pii, late=late, tokens=tokens)
+        return create_collection(connection, name, owner_id, pii=pii, late=late, tokens=tokens, attached_to=attached_to)
 
     def list_collections(self, principal: Principal) -> list[CollectionInfo]:
         """Everything that the principal may read, by name."""
         with self.database.read() as connection:
             return list_collections(connection, principal)
 
-    def readable_collections(self, principal: Principal, names: Sequence[str] = ()) -> dict[str, int]:
+    def readable_collections(
+        self, principal: Principal, names: Sequence[str] = (), *, attached: bool = False
+    ) -> dict[str, int]:
         """Name → id; see ``retrieval.access.readable_collections``."""
         with self.database.read() as connection:
-            return readable_collections(connection, principal, names)
+            return readable_collections(connection, principal, names, attached=attached)
 
-    def delete_collection(self, connection: Connection, principal: Principal, name: str) -> Change:
-        """Deletes a collection with all that is in it. Only its owner may.
+    def delete_collection(
+        self, connection: Connection, principal: Principal, name: str, *, attached: bool = False
+    ) -> Change:
+        """Deletes a collection with all that is in it. Only its owner may; ``attached`` as in ``require_role``.
 
         Raises:
             NotFound, Forbidden: see ``retrieval.access.require_role``.
         """
-        collection_id = require_role(connection, principal, name, ("owner",))
+        collection_id = require_role(connection, principal, name, ("owner",), attached=attached)
         inside = documents.c.collection_id == collection_id
         change = self._take_away(connection, "delete-collection", name, connection.execute(_runs(inside)).all())
         connection.execute(delete(collections).where(collections.c.collection_id == collection_id))
@@ -142,7 +147,7 @@ class Store:
         if tokens is not None:
             check_tokens(tokens, len(chunks_))
         if principal is not None:
-            collection_id = require_role(connection, principal, document.collection, ("owner", "editor"))
+            collection_id = require_role(connection, principal, document.collection, ("owner", "editor"), attached=True)
         else:
             named = select(collections.c.collection_id).where(collections.c.name == document.collection)
             found = connection.execute(named).scalar_one_or_none()
@@ -193,7 +198,7 @@ class Store:
         name = connection.execute(query.where(*this, may_read(principal))).scalar_one_or_none()
         if name is None:
             raise no_document(doc_id)
-        require_role(connection, principal, name, ("owner", "editor"))
+        require_role(connection, principal, name, ("owner", "editor"), attached=True)
         found = connection.execute(_runs(documents.c.doc_id == doc_id)).all()  # in every edition
         connection.execute(delete(edition_attempts).where(edition_attempts.c.doc_id == doc_id))
         return self._take_away(connection, "delete-document", doc_id, found)

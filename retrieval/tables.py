@@ -41,6 +41,9 @@ collections = Table(
     Column("fusion", JSON),  # its own weights, and how they were fitted; null: as the settings say
     Column("late", Boolean, nullable=False, server_default=text("0")),  # whether it can be searched by late interaction
     Column("tokens", Boolean, nullable=False, server_default=text("1")),  # whether ``token_vectors`` are kept
+    # What it belongs to: then it is listed nowhere and is its owner's alone; null: it stands by itself. See decision 0203.
+    Column("attached_to", String),
+    Index("collections_attached", "attached_to", unique=True),
     sqlite_autoincrement=True,
 )
 

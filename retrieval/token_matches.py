@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.late_interaction import PlacedTokens, place_tokens
+from core.late_interaction import PlacedTokens, inner_products, place_tokens
 from core.protocols import Encoder
 from core.text import word_spans
 
@@ -36,7 +36,7 @@ def token_matches(query: str, passages: Sequence[str], encoder: Encoder) -> list
 def _matches(query: str, asked: PlacedTokens, text: str, tokens: PlacedTokens) -> list[TokenMatch]:
     if not len(asked.vectors) or not len(tokens.vectors):
         return []
-    cosines = asked.vectors @ tokens.vectors.T  # (n_query_tokens, n_tokens)
+    cosines = inner_products(asked.vectors, tokens.vectors)  # (n_query_tokens, n_tokens)
     best = cosines.argmax(axis=1)
     words = word_spans(text)
     found = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from core.errors import InvalidRequest
 from core.types import Principal
@@ -119,6 +119,21 @@ class FoundTokens:
     damaged: frozenset[str]
 
 
+# For what every search asks: making a statement takes longer than running it.
+_TOKENS = (
+    select(chunks.c.chunk_id, documents.c.doc_id, token_vectors)
+    .select_from(documents)
+    .join(chunks, chunks.c.doc_number == documents.c.doc_number)
+    .join(token_vectors, token_vectors.c.row_id == chunks.c.row_id)
+    .where(
+        documents.c.doc_id.in_(bindparam("docs", expanding=True)),
+        documents.c.edition_id.is_(None),
+        chunks.c.chunk_id.in_(bindparam("chunks", expanding=True)),
+        token_vectors.c.revision == bindparam("revision"),
+    )
+)
+
+
 def tokens_of(
     connection: Connection, revision: str, dim: int, chunk_ids: Sequence[str], doc_ids: Sequence[str]
 ) -> FoundTokens:
@@ -128,21 +143,10 @@ def tokens_of(
         dim: of the encoder.
         doc_ids: of the chunks' documents, by which they are looked up.
     """
-    query = (
-        select(chunks.c.chunk_id, documents.c.doc_id, token_vectors)
-        .select_from(documents)
-        .join(chunks, chunks.c.doc_number == documents.c.doc_number)
-        .join(token_vectors, token_vectors.c.row_id == chunks.c.row_id)
-        .where(
-            documents.c.doc_id.in_(list(doc_ids)),
-            documents.c.edition_id.is_(None),
-            chunks.c.chunk_id.in_(list(chunk_ids)),
-            token_vectors.c.revision == revision,
-        )
-    )
     found: dict[str, Packed] = {}
     damaged = set()
-    for row in connection.execute(query):
+    asked = {"docs": list(doc_ids), "chunks": list(chunk_ids), "revision": revision}
+    for row in connection.execute(_TOKENS, asked):
         if not is_sound(row):
             damaged.add(row.doc_id)
         elif len(row.packed) % packed_width(dim) == 0:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.lexical import STOP_WORDS, stem
-from core.late_interaction import PlacedTokens, without_specials
+from core.late_interaction import PlacedTokens, inner_products, without_specials
 from core.protocols import Encoder
 from core.text import fold, sentence_spans, word_spans
 from core.types import Vectors
@@ -172,7 +172,7 @@ def _claim_tokens(claim: str, wanted: Sequence[tuple[int, int]], encoder: Encode
 
 def _strengths(vectors: Vectors, pieces: Sequence[Sequence[int]], text: Read) -> NDArray[np.float64]:
     """(n_words, n_sentences). A word that the encoder did not read, behind its longest input, is met by nothing."""
-    best = np.maximum.reduceat(vectors @ text.tokens.T, text.starts, axis=1)  # (n_pieces, n_sentences)
+    best = np.maximum.reduceat(inner_products(vectors, text.tokens), text.starts, axis=1)  # (n_pieces, n_sentences)
     return np.stack([best[list(p)].mean(axis=0) if p else np.zeros(len(text.starts)) for p in pieces]).astype(float)
 
 

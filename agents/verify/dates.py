@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
+from agents.lexical import KEPT_TEXTS
 from agents.verify.findings import Finding
 
 MONTH_NAMES = [
@@ -84,6 +86,11 @@ class Date:
 
 def dates(text: str) -> list[Date]:
     """The dates of ``text`` in order."""
+    return list(_dates(text))
+
+
+@lru_cache(maxsize=2 * KEPT_TEXTS)
+def _dates(text: str) -> tuple[Date, ...]:
     found: list[Date] = []
     for pattern in _PATTERNS:
         for m in pattern.finditer(text):
@@ -116,7 +123,7 @@ def dates(text: str) -> list[Date]:
         if int(m["second"]) > int(m["first"]):
             year, start = int(m["century"] + m["second"]), m.start("second")
             found.append(Date(year=year, month=None, day=None, decade=False, text=m.group(), start=start, end=m.end()))
-    return sorted(found, key=lambda d: d.start)
+    return tuple(sorted(found, key=lambda d: d.start))
 
 
 def check_dates(claim: str, evidence: str, likely: str) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
-from agents.lexical import STOP_WORDS, stem
+from agents.lexical import KEPT_TEXTS, STOP_WORDS, stem
 from agents.verify.dates import MONTH_NAMES
 from agents.verify.findings import Finding
 from core.text import fold, strip_marks, words
@@ -71,11 +72,16 @@ def _is_acronym(word: str) -> bool:
     return len(word) > 1 and word.upper() == word
 
 
+@lru_cache(maxsize=KEPT_TEXTS)
+def _told(text: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """The words of a text without accents, their stems, and the initials of its names."""
+    said = frozenset(strip_marks(w) for w in words(text))
+    return said, frozenset(stem(w) for w in said), frozenset(_initials(n) for n in names(text))
+
+
 def check_names(claim: str, evidence: str) -> Iterator[Finding]:
     """One finding per name of the claim."""
-    said = {strip_marks(w) for w in words(evidence)}
-    stems = {stem(w) for w in said}
-    initials = {_initials(n) for n in names(evidence)}
+    said, stems, initials = _told(evidence)
     for name in names(claim):
         parts = [strip_marks(w) for w in words(name) if w not in _JOINERS and w not in STOP_WORDS]
         absent = [p for p in parts if p not in said and stem(p) not in stems and p.removesuffix("'s") not in said]

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from agents.lexical import KEPT_TEXTS
 from agents.verify.findings import Finding
 
 _SCALES = {
@@ -97,6 +99,11 @@ class Quantity:
 
 def quantities(text: str) -> list[Quantity]:
     """The numbers of ``text`` in order, years included."""
+    return list(_quantities(text))
+
+
+@lru_cache(maxsize=2 * KEPT_TEXTS)
+def _quantities(text: str) -> tuple[Quantity, ...]:
     found: list[Quantity] = []
     taken: list[tuple[int, int]] = []
     for m in _NUMBER.finditer(text):
@@ -131,7 +138,7 @@ def quantities(text: str) -> list[Quantity]:
         found.append(
             Quantity(values=(value * scale,), step=scale, kind=kind, text=m.group(), start=m.start(), plain=False)
         )
-    return sorted(found, key=lambda q: q.start)
+    return tuple(sorted(found, key=lambda q: q.start))
 
 
 def _readings(digits: str) -> list[tuple[float, int]]:

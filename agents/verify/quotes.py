@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
+from agents.lexical import KEPT_TEXTS
 from agents.verify.findings import Finding
 from core.text import words
 
@@ -38,5 +40,6 @@ def is_quotation(claim: str, evidence: str) -> bool:
     return len(said) > 2 and said in _joined(evidence)
 
 
+@lru_cache(maxsize=2 * KEPT_TEXTS)  # claims too
 def _joined(text: str) -> str:
     return f" {' '.join(words(text))} "

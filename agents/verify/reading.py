@@ -11,11 +11,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from agents.lexical import terms
+from agents.lexical import sentence_terms, terms
 from agents.verify.alignment import Read, read
 from core.late_interaction import place_tokens
 from core.protocols import Encoder
-from core.text import Span, sentence_spans
+from core.text import Span
 
 MAX_CHARACTERS = 1000  # of evidence read, about 200 word pieces of English
 _KEPT = 32  # readings remembered, of at most 0.5 MB each
@@ -30,8 +30,17 @@ class EvidenceReader:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Read] = OrderedDict()
 
-    def read(self, claim: str, texts: Sequence[str]) -> list[Read]:
-        """Each text, or the part of it that speaks of the claim; nothing for one whose tokens cannot be placed."""
+    @property
+    def encoder(self) -> Encoder:
+        """What it reads with."""
+        return self._encoder
+
+    def read(self, claim: str, texts: Sequence[str], beside: Sequence[str] = ()) -> list[Read]:
+        """Each text, or the part of it that speaks of the claim; nothing for one whose tokens cannot be placed.
+
+        Args:
+            beside: what else will be read of the claim, in the same pass if the encoder remembers.
+        """
         share = max(self._max_characters // max(len(texts), 1), self._max_characters // 4)
         # A passage is read whole beside others, too: cut to the claim, it would be read anew for every sentence.
         whole = self._max_characters
@@ -39,8 +48,8 @@ class EvidenceReader:
         with self._lock:
             known = {t: self._known[t] for t in chosen if t in self._known}
         new = [t for t in dict.fromkeys(chosen) if t not in known]
-        if new:
-            placed = place_tokens(new, self._encoder)
+        if new or beside:
+            placed = place_tokens(new, self._encoder, beside)
             if placed is not None:
                 known |= {t: read(t, p) for t, p in zip(new, placed, strict=True)}
         with self._lock:
@@ -57,9 +66,9 @@ def excerpt(claim: str, text: str, max_characters: int) -> str:
     """``text``, or of a longer one the sentences that speak of the claim, in order and about so many characters."""
     if len(text) <= max_characters:
         return text
-    spans = sentence_spans(text)
+    spans = [span for span, _ in sentence_terms(text)]
     wanted = set(terms(claim))
-    shared = [wanted & set(terms(text[a:b])) for a, b in spans]
+    shared = [wanted & of_sentence for _, of_sentence in sentence_terms(text)]
     kept = _chosen(shared, spans, max_characters)
     return "\n".join(text[spans[i][0] : spans[i][1]][:max_characters] for i in sorted(kept))
 

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.verify.alignment import ALIGNMENT_FEATURES, Read, align
+from agents.verify.alignment import ALIGNMENT_FEATURES, align
 from agents.verify.cascade import Thresholds, conclude, screen
 from agents.verify.reading import EvidenceReader
 from agents.verify.rules import FEATURES, Examination, examine
-from agents.verify.unlike import check_unlike
+from agents.verify.unlike import check_unlike, exchanged
 from core.errors import ModelUnavailable
 from core.protocols import Encoder
+from core.token_memory import TokenMemory
 from core.types import Verdict
 from models.verifier_head import SHIPPED_VERIFIER, VerifierHead, read_head
 
@@ -32,6 +33,8 @@ NAMES: tuple[str, ...] = (
     "log_claim_to_evidence",
     *(f"align_{name}" for name in ALIGNMENT_FEATURES),
 )
+# Claims, for the other passages that they are held against; passages themselves are remembered by the reader.
+_CLAIM_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +45,17 @@ class Looked:
     features: NDArray[np.float64]  # (len(NAMES),)
 
 
-def look(claim: str, texts: Sequence[str], read: Sequence[Read], encoder: Encoder) -> Looked:
-    """All that the head is told of a claim and the texts that it cites; ``read`` is what was read of them."""
+def look(claim: str, texts: Sequence[str], reader: EvidenceReader) -> Looked:
+    """All that the head is told of a claim and the texts that it cites, read in one pass: the claim, the claim with words of
+    the passage put back, and what of the texts was not read before."""
     seen = examine(claim, "\n\n".join(texts))
-    if seen.near and (unlike := tuple(check_unlike(claim, seen.near, encoder))):
+    words = exchanged(claim, seen.near)
+    read = reader.read(claim, texts, [claim, *(w.text for w in words)])
+    if unlike := tuple(check_unlike(claim, words, reader.encoder)):
         seen = replace(seen, findings=(*seen.findings, *unlike))
     own = [float(np.log(len(claim) + 20) - np.log(sum(map(len, texts)) + 20))]
-    return Looked(seen=seen, features=np.concatenate([seen.features(), own, align(claim, read, encoder).values()]))
+    aligned = align(claim, read, reader.encoder).values()
+    return Looked(seen=seen, features=np.concatenate([seen.features(), own, aligned]))
 
 
 class TrainedVerifier:
@@ -60,8 +67,7 @@ class TrainedVerifier:
     """
 
     def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
-        self._encoder = encoder
-        self._reader = EvidenceReader(encoder)
+        self._reader = EvidenceReader(TokenMemory(encoder, _CLAIM_BYTES))
         self._folder = folder or SHIPPED_VERIFIER
         self._lock = threading.Lock()
         self._head: VerifierHead | None = None
@@ -77,8 +83,7 @@ class TrainedVerifier:
         if isinstance(screened, Verdict):
             return screened
         head = self._loaded()
-        read = self._reader.read(screened.claim, screened.texts)
-        looked = look(screened.claim, screened.texts, read, self._encoder)
+        looked = look(screened.claim, screened.texts, self._reader)
         at = Thresholds(supported=head.supported_from, partial=head.partial_from)
         score = head.probability(looked.features)
         return conclude(score, looked.seen.findings, at, why=looked.seen.said())

@@ -8,7 +8,8 @@ has 0.36 ("live", "actual"); half of the words exchanged at random by ``bench.pe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +25,34 @@ LIKE_FROM = 0.35
 _MOST = 3  # exchanged pieces; with more it is a sentence of its own
 
 
-def check_unlike(claim: str, likely: str, encoder: Encoder) -> Iterator[Finding]:
-    """Findings of the rule "unlike" (missing).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """``text`` is the claim with the passage's word put back."""
+
+    by: Substitution
+    text: str
+
+
+def exchanged(claim: str, likely: str) -> list[Exchanged]:
+    """The words in the place of others that the encoder is to be asked about.
 
     Args:
-        likely: the sentence of the evidence that speaks of the same.
+        likely: the sentence of the evidence that speaks of the same; empty if there is none.
     """
+    if not likely:
+        return []
     found = [s for s in substitutions(claim, likely) if not (s.names or faces(s.new) or faces(s.old)) and _as_long(s)]
-    if not found or len(found) > _MOST:
+    if len(found) > _MOST:
+        return []
+    return [Exchanged(by=s, text=claim[: s.start] + s.old + claim[s.end :]) for s in found]
+
+
+def check_unlike(claim: str, words: Sequence[Exchanged], encoder: Encoder) -> Iterator[Finding]:
+    """Findings of the rule "unlike" (missing); ``words`` as ``exchanged`` gives them."""
+    if not words:
         return
-    put_back = [claim[: s.start] + s.old + claim[s.end :] for s in found]
-    own, *others = encoder.encode_tokens([claim, *put_back])
-    for one, text, vectors in zip(found, put_back, others, strict=True):
+    own, *others = encoder.encode_tokens([claim, *(w.text for w in words)])
+    for one, text, vectors in zip((w.by for w in words), (w.text for w in words), others, strict=True):
         new = _at(claim, own, (one.start, one.end), encoder)
         old = _at(text, vectors, (one.start, one.start + len(one.old)), encoder)
         if new is not None and old is not None and float(new @ old) < LIKE_FROM:

@@ -136,8 +136,13 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("POST", f"{_CHAT}/messages/{{message_id}}/select"): Access("ask", "own"),
     ("PUT", f"{_CHAT}/messages/{{message_id}}/feedback"): Access("ask", "own"),
     ("DELETE", f"{_CHAT}/messages/{{message_id}}/feedback"): Access("ask", "own"),
+    ("POST", f"{_CHAT}/files"): Access("write", "own", "chat.attach"),
+    ("DELETE", f"{_CHAT}/files/{{job_id}}"): Access("write", "own", "chat.detach"),
     ("GET", f"{_CHAT}/export"): Access("read", "own"),
+    ("GET", "/v1/traces"): Access("read", "own"),
     ("GET", "/v1/traces/{run_id}"): Access("read", "own"),
+    ("GET", "/v1/traces/{run_id}/diff"): Access("read", "own"),
+    ("DELETE", "/v1/traces/{run_id}"): Access("ask", "own"),
     ("POST", "/v1/traces/{run_id}/replay"): Access("ask", "own"),
     ("GET", "/v1/evals"): Access("read", "own"),
     ("POST", "/v1/evals"): Access("ask", "own"),
@@ -184,6 +189,11 @@ class Lookup:
             if of == method and (found := pattern.match(path)):
                 return access, found.groupdict()
         return UNCLASSIFIED, {}
+
+
+def takes_files(path: str) -> bool:
+    """Whether what is sent there is read piece by piece, and bounded by the route itself."""
+    return path == "/v1/preview" or path.endswith(("/documents", "/files")) or path.startswith("/internal/")
 
 
 def route_table(routes: Iterable[Any]) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200, examples=["Ada"])]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=200)]
 
 
-def with_identities(request: Request) -> None:
+async def with_identities(request: Request) -> None:
     """Raises Conflict where nobody signs in."""
     if services(request).settings.identity == "none":
         raise Conflict(

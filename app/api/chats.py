@@ -10,7 +10,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from app import attachments
 from app.api.ask import RunLimits, keep_trace, run_events, whole_answer
+from app.api.etags import IfMatch, Tagged, check_unchanged, tag_of_json
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.search import Collections
 from app.api.sse import EventStream
@@ -18,14 +20,16 @@ from app.asking import begin
 from app.chat_export import as_markdown
 from app.chat_tables import Chat
 from app.feedback import Thumb
+from app.intake import job_json
 from app.query_sides import QueryOptions
 from app.runs import Run
 from app.services import Services
 from app.shapes import answer_json, chat_json, message_json, trace_json
+from core.errors import NotFound
 from core.events import RunDone, RunFailed
 from core.types import Message, Principal
 
-router = APIRouter(prefix="/v1/chats", tags=["chats"])
+router = APIRouter(prefix="/v1/chats", tags=["chats"], route_class=Tagged)
 
 
 class NewChat(BaseModel):
@@ -58,6 +62,7 @@ class HowToAnswer(BaseModel):
     collections: list[str] | None = None
     stream: bool = False
     answer_policy: Literal["mark", "repair", "strict"] | None = None
+    only_files: bool = Field(False, description="ask only the files of this conversation, no collection")
     limits: RunLimits = RunLimits()
 
 
@@ -93,12 +98,23 @@ async def list_chats(
 
 
 @router.get("/{chat_id}")
-async def get_chat(chat_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    chat = await services.offload(services.chats.get, principal, chat_id)
-    messages = await services.offload(services.chats.messages, principal, chat_id)
-    thumbs = await services.offload(services.feedback.of, principal, [m.message_id for m in messages])
+async def get_chat(
+    chat_id: str, response: Response, services: ServicesHere, principal: PrincipalHere
+) -> dict[str, Any]:
+    found = await services.offload(_whole, services, principal, chat_id)
+    response.headers["ETag"] = tag_of_json(found)
+    return found
+
+
+def _whole(services: Services, principal: Principal, chat_id: str) -> dict[str, Any]:
+    """The conversation as it is shown."""
+    chat = services.chats.get(principal, chat_id)
+    messages = services.chats.messages(principal, chat_id)
+    files = attachments.attached_files(services, principal, chat_id)
+    thumbs = services.feedback.of(principal, [m.message_id for m in messages])
     return {
         **chat_json(chat),
+        "files": [job_json(job) for job in files],
         "messages": [{**message_json(m), "feedback": _thumb(thumbs.get(m.message_id))} for m in messages],
     }
 
@@ -130,11 +146,17 @@ def _thumb(found: Thumb | None) -> dict[str, Any] | None:
 
 @router.patch("/{chat_id}")
 async def change_chat(
-    chat_id: str, body: ChatChange, services: ServicesHere, principal: PrincipalHere
+    chat_id: str, body: ChatChange, services: ServicesHere, principal: PrincipalHere, if_match: IfMatch = None
 ) -> dict[str, Any]:
+    """With `If-Match`, the `ETag` of the conversation, nothing is changed where it is not as it was read."""
+
+    def unchanged() -> None:
+        if if_match is not None:
+            check_unchanged(if_match, tag_of_json(_whole(services, principal, chat_id)))
+
     def change() -> dict[str, Any]:
         chat = services.chats.update(
-            principal, chat_id, title=body.title, collections=body.collections, strategy=body.strategy
+            principal, chat_id, title=body.title, collections=body.collections, strategy=body.strategy, check=unchanged
         )
         return chat_json(chat)
 
@@ -142,8 +164,15 @@ async def change_chat(
 
 
 @router.delete("/{chat_id}", status_code=204)
-async def delete_chat(chat_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
-    await services.offload(services.chats.delete, principal, chat_id)
+async def delete_chat(chat_id: str, services: ServicesHere, principal: PrincipalHere, purge: bool = False) -> Response:
+    """Deletes the conversation with its files and the traces of its runs; with `purge=true` until no byte of them is left
+    in the data directory, which takes as long as the database is large."""
+
+    def delete() -> None:
+        attachments.delete_chat(services, principal, chat_id, purge=purge)
+
+    await services.offload(delete)
+    await services.announce_jobs()
     return Response(status_code=204)
 
 
@@ -197,7 +226,7 @@ async def show_version(
 ) -> dict[str, Any]:
     """Shows the thread that goes through this message, and returns the conversation as it is then."""
     await services.offload(services.chats.select, principal, chat_id, message_id)
-    return await get_chat(chat_id, services, principal)
+    return await services.offload(_whole, services, principal, chat_id)
 
 
 @router.get("/{chat_id}/export")
@@ -241,6 +270,8 @@ async def _answered(
         question_id = await services.offload(ask)
 
     async def keep(run: Run) -> None:
+        if not question_id:  # it was stopped before the question was kept
+            return
         await keep_trace(services, principal, run)
         outcome, problem = run.outcome, ""
         if isinstance(outcome, RunDone):
@@ -266,14 +297,26 @@ async def _answered(
                 problem=problem,
             )
 
-        if question_id:  # else it was stopped before the question was kept
+        try:
             await services.offload(append)
+        except NotFound:  # the conversation was deleted meanwhile, and its traces with it
+            await services.offload(forget, run.run_id)
+            raise
 
+    def forget(run_id: str) -> None:
+        with services.database.write() as connection:
+            services.traces.delete(connection, principal, [run_id])
+
+    chosen = chat.collections if how.collections is None else tuple(how.collections)
+    searched = await services.offload(
+        lambda: attachments.searched_in(services, principal, chat_id, chosen, only_files=how.only_files)
+    )
     run = begin(
         services,
         principal,
         question=question,
-        collections=chat.collections if how.collections is None else tuple(how.collections),
+        collections=() if how.only_files else chosen,
+        searched=searched,
         strategy=how.strategy or chat.strategy,
         limits=how.limits,
         history=tuple(history),

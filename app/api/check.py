@@ -49,4 +49,5 @@ async def check(body: CheckRequest, services: ServicesHere, principal: Principal
         checked = checker.check(body.claim, where)
         return checked_json(checked, time.perf_counter() - began)
 
-    return await services.offload(work)
+    async with services.checks.turn(principal.user_id):
+        return await services.offload(work)

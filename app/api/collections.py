@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from app.api.etags import IfMatch, Tagged, check_unchanged, tag_of
 from app.api.guard import PrincipalHere, ServicesHere
 from app.intake import job_json
 from app.pipelines import encoder_choice
@@ -16,9 +17,10 @@ from core.ids import check_collection_name
 from core.types import PiiMode
 from ingest.ledger_people import cancel_collection
 from retrieval.collection_rows import count_treated_otherwise, get_collection, set_late, set_pii
+from retrieval.records import CollectionInfo
 from retrieval.token_rows import set_tokens
 
-router = APIRouter(prefix="/v1/collections", tags=["collections"])
+router = APIRouter(prefix="/v1/collections", tags=["collections"], route_class=Tagged)
 
 
 class NewCollection(BaseModel):
@@ -80,14 +82,20 @@ async def create_collection(
 
 @router.patch("/{collection}")
 async def change_collection(
-    collection: str, body: ChangedCollection, services: ServicesHere, principal: PrincipalHere
+    collection: str,
+    body: ChangedCollection,
+    response: Response,
+    services: ServicesHere,
+    principal: PrincipalHere,
+    if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Changes what is done about personal data in what is added from now on, whether it can be searched by late
     interaction, and whether token vectors of its passages are kept for reranking; both are seen to in the background, and
     their room is given back at once. What is not said stays. Only the owner may.
 
     What is stored stays as it is until it is added again: `unlike` counts the documents whose personal data were treated
-    otherwise.
+    otherwise. With `If-Match`, the `etag` that the list of collections has for it, nothing is changed where somebody else
+    has changed these settings since.
     """
     if body.pii is None and body.late is None and body.tokens is None:
         raise InvalidRequest("nothing is to be changed: say 'pii', 'late' or 'tokens'")
@@ -96,6 +104,8 @@ async def change_collection(
 
     def change() -> dict[str, Any]:
         with services.database.write() as connection:
+            if if_match is not None:
+                check_unchanged(if_match, _tag(get_collection(connection, principal, collection)))
             if body.pii is not None:
                 set_pii(connection, principal, collection, body.pii)
             if body.late is not None:
@@ -106,10 +116,17 @@ async def change_collection(
             unlike = count_treated_otherwise(connection, collection)
         if engine is not None:
             engine.follow_late()
-        how = {"pii": found.pii, "late": found.late, "tokens": found.tokens}
+        how = {"pii": found.pii, "late": found.late, "tokens": found.tokens, "etag": _tag(found)}
         return {"name": collection, **how, "unlike": unlike}
 
-    return await services.offload(change)
+    changed = await services.offload(change)
+    response.headers["ETag"] = changed["etag"]
+    return changed
+
+
+def _tag(found: CollectionInfo) -> str:
+    """Of what ``change_collection`` changes."""
+    return tag_of(found.name, found.pii, str(found.late), str(found.tokens))
 
 
 @router.get("")
@@ -130,6 +147,7 @@ async def list_collections(services: ServicesHere, principal: PrincipalHere) -> 
                 "tokens": c.tokens,
                 "with_tokens": c.with_tokens,
                 "role": c.role,
+                "etag": _tag(c),
             }
             for c in found
         ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
+from app.api.etags import Tagged, known, tag_of
 from app.api.guard import PrincipalHere, ServicesHere
 from app.shapes import chunk_json, facts_json
 from app.upkeep.purge import purge as purge_document
@@ -19,7 +21,7 @@ from ingest.parse.kinds import DRAWN
 from retrieval.near import NearDuplicate, count_near, near_duplicates
 from retrieval.records import DocumentInfo
 
-router = APIRouter(prefix="/v1", tags=["documents"])
+router = APIRouter(prefix="/v1", tags=["documents"], route_class=Tagged)
 
 PAGE_WIDTH_PX = 1000
 MAX_CHUNKS = 1000  # passages in one answer, if an offset is asked for without a limit
@@ -138,6 +140,8 @@ async def delete_document(
             data_dir=services.data_dir,
         )
         services.searching.forget()
+        if services.models.reader is not None:
+            services.models.reader.forget()
         await services.announce_jobs()
         return JSONResponse(purged_json(done))
 
@@ -153,6 +157,7 @@ async def delete_document(
 @router.get("/documents/{doc_id}/content", response_class=PlainTextResponse)
 async def get_content(
     doc_id: str,
+    request: Request,
     services: ServicesHere,
     principal: PrincipalHere,
     format: Annotated[str, Query(pattern="^(text|json|original)$")] = "text",
@@ -161,12 +166,16 @@ async def get_content(
     document = await services.offload(services.store.get_document, principal, doc_id)
     if format == "original":
         _may_show_original(document)
+        tag = f'"{document.sha256}"'
+        if (unchanged := known(request, tag)) is not None:
+            return unchanged
         # Never shown in place: a stored HTML page must not run as a page of this server.
         return FileResponse(
             services.store.originals.path(document.sha256),
             media_type="application/octet-stream",
             filename=document.uri.rstrip("/").rsplit("/", 1)[-1],
             content_disposition_type="attachment",
+            headers={"ETag": tag},
         )
     if format == "json":
         return JSONResponse({"doc_id": doc_id, "text": document.text})
@@ -207,6 +216,7 @@ async def get_chunks(
 async def get_page_image(
     doc_id: str,
     number: int,
+    request: Request,
     services: ServicesHere,
     principal: PrincipalHere,
     highlight: Annotated[
@@ -225,15 +235,20 @@ async def get_page_image(
     start, end = _range(highlight) if highlight else (page.start, page.start)
     path = services.store.originals.path(document.sha256)
     words = document.metadata.get(OCR_WORDS, {}).get(str(number), "")
+    # Offsets of a document become offsets of its page; a passage may begin before it or end after it.
+    low, high = max(start, page.start) - page.start, min(end, page.end) - page.start
+    page_text = document.text[page.start : page.end]
+    # Of all that it is drawn from, so that whoever has it waits for no drawing.
+    drawn = (document.sha256, number, low, high, width, version("openbook"), version("pypdfium2"))
+    tag = tag_of(*map(str, drawn), page_text, str(words))
+    if (unchanged := known(request, tag)) is not None:
+        return unchanged
 
     def render() -> bytes:
-        # Offsets of a document become offsets of its page; a passage may begin before it or end after it.
-        low, high = max(start, page.start) - page.start, min(end, page.end) - page.start
-        page_text = document.text[page.start : page.end]
         passages = [(low, high)] if low < high else []
         return services.sandbox.page_image(path, number, page_text, passages, width, words=words)
 
-    return Response(await services.offload(render), media_type="image/png")
+    return Response(await services.offload(render), media_type="image/png", headers={"ETag": tag})
 
 
 def _is_redacted(document: Document) -> bool:

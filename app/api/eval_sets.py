@@ -12,11 +12,13 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.eval_configs import all_documents
 from app.eval_contamination import contamination_of_set
 from app.eval_leaderboard import board_of_set
-from app.question_making import imported_questions, questions_of
+from app.question_making import imported_questions, questions_of, sources_of
+from app.question_writing import write_questions, writer
 from app.services import Services
 from core.errors import InvalidRequest
 from core.types import Principal
 from eval.mapped import read_table
+from eval.written import passages_to_ask_of
 
 router = APIRouter(prefix="/v1/evals/sets", tags=["evals"])
 
@@ -31,6 +33,8 @@ class MakeSet(BaseModel):
     name: str = Field("", max_length=200)
     seed: int = Field(0, ge=0)
     unanswerable: float = Field(0.1, ge=0, le=0.5, description="share that no document answers")
+    written: int = Field(0, ge=0, le=200, description="of them, how many the configured language model writes")
+    multi_hop: float = Field(0.1, ge=0, le=0.5, description="share that takes two passages which share a name")
 
 
 class ImportSet(BaseModel):
@@ -63,13 +67,29 @@ class Decision(BaseModel):
 
 @router.post("", status_code=201)
 async def make(body: MakeSet, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """Makes questions of a collection's documents, without a language model: the same for the same documents and seed.
+    """Makes questions of a collection's documents: by rule, the same for the same documents and seed, or some of them
+    `written` by the language model, for ten minutes at most.
 
     Each is tied to the span that answers it and was tried by words and by meaning. Nobody has approved them yet.
     """
+    sources = await services.offload(sources_of, services, principal, body.collection, body.seed)
+    written = None
+    if body.written:
+        passages = passages_to_ask_of(sources.documents, sources.splits, body.seed)
+        written = await write_questions(writer(services, principal), passages, min(body.written, body.n))
 
     def work() -> dict[str, Any]:
-        questions, origin = questions_of(services, principal, body.collection, body.n, body.seed, body.unanswerable)
+        questions, origin = questions_of(
+            services,
+            principal,
+            body.collection,
+            sources,
+            n=body.n,
+            seed=body.seed,
+            unanswerable=body.unanswerable,
+            multi_hop=body.multi_hop,
+            written=written,
+        )
         made = services.eval_sets.add(principal, body.collection, body.name, questions, origin)
         return _whole(services, principal, made.set_id)
 

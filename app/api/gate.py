@@ -18,7 +18,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.access import UNCLASSIFIED, Access, Lookup
+from app.api.access import UNCLASSIFIED, Access, Lookup, takes_files
 from app.api.problem import problem
 from app.people import SCOPES, Person, local_person
 from app.throttle import Rate
@@ -53,6 +53,7 @@ class Gate:
         self._services = services
         self._lookup = Lookup()
         self._rate = Rate(services.settings.requests_per_minute)
+        self._turns = {"/v1/search": services.searches, "/v1/check": services.checks}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,9 +62,14 @@ class Gate:
         state = scope.setdefault("state", {})
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         most = self._services.settings.max_body_bytes
-        if _length(headers) > most and not _takes_files(scope["path"]):
+        if _length(headers) > most and not takes_files(scope["path"]):
             text = f"the body has more than {most:,} bytes: send less, or set max_body_bytes"
             await problem(413, "too-large", text)(scope, receive, send)
+            return
+        turns = self._turns.get(scope["path"])
+        if turns is not None and (busy := turns.full()) is not None:
+            # Before it costs anything: in a flood, refusing is most of what there is to do.
+            await problem(429, busy.code, busy.message, {"Retry-After": str(busy.retry_after_s)})(scope, receive, send)
             return
         access, named = self._lookup.find(scope["method"], scope["path"])
         if access.needs == "machine" and not self._is_machine(headers):
@@ -212,10 +218,6 @@ def _length(headers: Mapping[str, str]) -> int:
     """What a body says of itself; one that says nothing is counted while it arrives."""
     said = headers.get("content-length", "")
     return int(said[:20]) if said.isdecimal() else 0
-
-
-def _takes_files(path: str) -> bool:
-    return path == "/v1/preview" or path.endswith("/documents") or path.startswith("/internal/")
 
 
 def _target(named: Mapping[str, str]) -> str:

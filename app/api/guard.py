@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.access import takes_files
 from app.api.problem import problem
 from app.people import Person
 from app.services import Services
@@ -74,12 +75,22 @@ def person(request: Request) -> Person:
     return found
 
 
-def principal(request: Request) -> Principal:
+# Asynchronous, though they wait for nothing: the framework hands others to threads, and each of those hops waits behind the
+# searches that are at work.
+async def _services(request: Request) -> Services:
+    return services(request)
+
+
+async def _person(request: Request) -> Person:
+    return person(request)
+
+
+async def _principal(request: Request) -> Principal:
     """Who asks, for whatever has a `where`."""
     return person(request).principal
 
 
-def worker_only(request: Request) -> None:
+async def worker_only(request: Request) -> None:
     """The worker's routes do not exist for anyone else."""
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if not hmac.compare_digest(given.encode(), services(request).worker_token.encode()):
@@ -94,7 +105,10 @@ async def whole_characters(request: Request) -> None:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
-        return  # an upload above all, which is never held whole
+        return
+    path = request.url.path
+    if takes_files(path) and not path.startswith("/internal/"):
+        return  # an upload is never held whole, whatever it calls itself
     body = await request.body()
     if not _SURROGATE.search(body):
         return
@@ -109,6 +123,6 @@ async def whole_characters(request: Request) -> None:
         return  # no JSON at all: whoever reads it says so
 
 
-ServicesHere = Annotated[Services, Depends(services)]
-PersonHere = Annotated[Person, Depends(person)]
-PrincipalHere = Annotated[Principal, Depends(principal)]
+ServicesHere = Annotated[Services, Depends(_services)]
+PersonHere = Annotated[Person, Depends(_person)]
+PrincipalHere = Annotated[Principal, Depends(_principal)]

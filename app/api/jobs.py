@@ -13,15 +13,27 @@ from starlette.responses import JSONResponse, Response
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
 from app.api.uploads import receive_files
-from app.intake import accept_files, check_may_change, job_json
+from app.idempotency import MAX_KEY_CHARACTERS
+from app.intake import Accepting, accept_files, check_may_change, job_json
 from app.services import Services
 from core.types import Principal
 from ingest import ledger_listing, ledger_people
 from ingest.job import FINAL_STATES, Job, JobState
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
+uploading = APIRouter(prefix="/v1", tags=["jobs"])  # which bounds what it takes while it arrives
 
-_UPLOAD_BODY = {
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        max_length=MAX_KEY_CHARACTERS + 2,
+        description="sent again under the same key within 24 hours, the request makes nothing again and gets the same jobs; "
+        "something else under it is refused",
+        examples=["5c0ee0f2-8d3a-4d5b-9d5e-6d8f9a7e2b10"],
+    ),
+]
+
+UPLOAD_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -37,18 +49,31 @@ _UPLOAD_BODY = {
 }
 
 
-@router.post("/collections/{collection}/documents", status_code=202, openapi_extra=_UPLOAD_BODY)
+@uploading.post("/collections/{collection}/documents", status_code=202, openapi_extra=UPLOAD_BODY)
 async def upload(
     collection: str,
     request: Request,
+    response: Response,
     services: ServicesHere,
     principal: PrincipalHere,
     chunker: Literal["fixed", "sentence", "semantic", "parent-child"] | None = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
-    """Takes files in. 202 means kept, with a job each; a job in the state `ready` is searchable."""
-    accepting = accept_files(services, principal, collection, chunker)
+    """Takes files in. 202 means kept, with a job each; a job in the state `ready` is searchable.
+
+    Under an `Idempotency-Key` an upload that broke off can be sent again as a whole: what had arrived keeps its jobs.
+    """
+    accepting = await services.offload(accept_files, services, principal, collection, chunker, "files", idempotency_key)
     async for uploaded in receive_files(request, accepting.keep, services.offload, services.settings.max_batch_files):
         await accepting.add(uploaded)
+    await accepting.finish()
+    return accepted(accepting, response)
+
+
+def accepted(accepting: Accepting, response: Response) -> dict[str, Any]:
+    """The jobs of a request, and in a header whether none of them is new."""
+    if accepting.jobs and accepting.repeated == len(accepting.jobs):
+        response.headers["Idempotency-Replayed"] = "true"
     return {"jobs": [job_json(job) for job in accepting.jobs]}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
@@ -14,6 +14,7 @@ from app.api import (
     account,
     ask,
     calibrate,
+    chat_files,
     chats,
     check,
     collections,
@@ -40,6 +41,7 @@ from app.api import (
 from app.api.gate import Gate
 from app.api.guard import HostAndOrigin, whole_characters
 from app.api.headers import SecurityHeaders
+from app.api.mcp_bounds import McpBounds
 from app.mcp import TIMEOUT, mcp_server, mounted
 from app.services import Services
 
@@ -87,18 +89,23 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
         openai_compatible,
         system,
         urls,
+        jobs,
     ):
         app.include_router(room.router, max_body_size=services.settings.max_body_bytes)
     # What takes files bounds them itself, while they arrive; the worker is one of us.
-    for unbounded in (jobs, preview, work, parts, upkeep):
+    app.include_router(jobs.uploading)
+    for unbounded in (chat_files, preview, work, parts, upkeep):
         app.include_router(unbounded.router)
     app.include_router(people.machine)
+
     # Its tools take the way of everybody's requests, checks included, but for the socket.
-    own = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    mcp = mcp_server(
-        lambda headers: httpx.AsyncClient(transport=own, base_url="http://127.0.0.1", timeout=TIMEOUT, headers=headers)
-    )
-    app.router.routes.extend(mounted(mcp))
+    def connect(headers: Mapping[str, str], address: str) -> httpx.AsyncClient:
+        # As from where the call came from, for the audit log.
+        own = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(address or "127.0.0.1", 0))
+        return httpx.AsyncClient(transport=own, base_url="http://127.0.0.1", timeout=TIMEOUT, headers=headers)
+
+    mcp = mcp_server(connect)
+    app.router.routes.extend(mounted(mcp, services.settings.max_body_bytes, McpBounds))
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
     metrics.install(app, services)

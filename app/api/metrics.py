@@ -16,7 +16,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.responses import Response
@@ -64,6 +64,10 @@ class _State(Collector):
         services = self._services
         yield _gauge("ready", "1 once searching works.", float(services.search_ready))
         yield _gauge("runs", "Questions being answered.", len(services.runs))
+        refused = CounterMetricFamily("openbook_busy", "Searches and checks refused because too many waited.")
+        refused.add_metric([], services.searches.refused + services.checks.refused)
+        yield refused
+        yield _gauge("searches", "Searches at work or waiting for their turn.", len(services.searches))
         jobs = GaugeMetricFamily("openbook_jobs", "Files by the state of their job.", labels=["state"])
         for state, n in count_jobs(services.database, EVERYBODY).items():
             jobs.add_metric([state], n)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from core.errors import (
     Busy,
+    Changed,
     Conflict,
     DataDirLocked,
     FetchFailed,
@@ -39,6 +40,7 @@ STATUS: tuple[tuple[type[OpenbookError], int], ...] = (
     (NotFound, 404),
     (NotSignedIn, 401),
     (Forbidden, 403),
+    (Changed, 412),
     (Conflict, 409),
     (TooLarge, 413),
     (Busy, 429),

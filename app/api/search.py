@@ -79,16 +79,17 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
     )
     options = QueryOptions(hyde=body.hyde, decompose=body.decompose)
     plan, said = await planned_search(services, principal, body.query, options, body.collections)
-    found, cached = await services.offload(
-        services.searching.search,
-        services.engine,
-        body.query,
-        body.k,
-        where,
-        replace(choices, plan=plan),
-        reranker_for(services, body.rerank, body.retriever),
-    )
-    correction = await services.offload(services.engine.did_you_mean, body.query, where)
+    async with services.searches.turn(principal.user_id):
+        found, cached = await services.offload(
+            services.searching.search,
+            services.engine,
+            body.query,
+            body.k,
+            where,
+            replace(choices, plan=plan),
+            reranker_for(services, body.rerank, body.retriever),
+        )
+        correction = await services.offload(services.engine.did_you_mean, body.query, where)
     return {
         **found_json(
             found, cached=cached, counts=services.searching.counts() if services.settings.identity == "none" else None

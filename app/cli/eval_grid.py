@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -14,6 +15,7 @@ from app import wiring
 from app.cli.common import AsJson, DataDir, print_json, told
 
 if TYPE_CHECKING:
+    from app.lab import SharedCorpus
     from core.settings import Settings
     from eval.grid import Entry, GridResult
 
@@ -44,14 +46,21 @@ def grid(
     from eval.grid import run_grid
 
     datasets = [load_beir(dataset, one) for one in dict.fromkeys(split or ["test"])]
-    entries = [grid_entry(settings, one) for one in dict.fromkeys(configuration or STANDARD)]
+    entries = grid_entries(settings, configuration or STANDARD)
     with told("eval grid") as progress:
         result = run_grid(datasets, entries, work or wiring.model_cache_dir() / "results", n=n, progress=progress)
     print_json(result.to_json()) if as_json else print(grid_text(result))
 
 
-def grid_entry(settings: Settings, text: str) -> Entry:
-    """A configuration of the grid from "hybrid:rrf:rerank"."""
+def grid_entries(settings: Settings, configurations: Sequence[str]) -> list[Entry]:
+    """The configurations of a grid, each once, from "hybrid:rrf:rerank"; they share one encoder and its indexes."""
+    from app.lab import SharedCorpus
+
+    shared = SharedCorpus()
+    return [_entry(settings, one, shared) for one in dict.fromkeys(configurations)]
+
+
+def _entry(settings: Settings, text: str, shared: SharedCorpus) -> Entry:
     from app.lab import adhoc_retriever_factory
     from eval.grid import Entry
     from retrieval.ranking import RankerName
@@ -69,7 +78,8 @@ def grid_entry(settings: Settings, text: str) -> Entry:
         label=text,
         options={"retriever": retriever, "fusion": fusion, "reranker": reranker, "code": code_digest(RETRIEVAL_CODE)},
         settings=settings,
-        build=adhoc_retriever_factory(retriever, settings.sparse, settings.dense, fusion, reranker),
+        build=adhoc_retriever_factory(retriever, settings.sparse, settings.dense, fusion, reranker, shared),
+        forget=shared.forget,
     )
 
 

@@ -7,13 +7,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.cli.common import AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
+from app.cli.common import READY_TIMEOUT_S, AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
+from app.waiting import wait_for_lm
 
 
 def questions(
     collection: Collection,
     n: Annotated[int, typer.Option("--n", min=1, max=1000, help="How many are wanted.")] = 100,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same questions.")] = 0,
+    multi_hop: Annotated[
+        float, typer.Option("--multi-hop", min=0, max=0.5, help="Share of them that takes two passages.")
+    ] = 0.1,
+    written: Annotated[
+        int, typer.Option("--written", min=0, max=200, help="How many of them the language model writes.")
+    ] = 0,
     file: Annotated[
         Path | None, typer.Option("--file", exists=True, dir_okay=False, help="Read these (CSV or JSON lines) instead.")
     ] = None,
@@ -25,13 +32,16 @@ def questions(
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Make questions of a collection, without a language model, each tied to the passage that answers it.
+    """Make questions of a collection, without a language model unless --written asks for it, each tied to the passage that
+    answers it.
 
     Example: openbook eval questions --collection filings --n 100
     """
-    with connected(data_dir) as client:
+    with connected(data_dir, lm=written > 0) as client:
+        if written:
+            wait_for_lm(client, READY_TIMEOUT_S)
         if file is None:
-            found = client.make_questions(collection, n, name=name, seed=seed)
+            found = client.make_questions(collection, n, name=name, seed=seed, multi_hop=multi_hop, written=written)
         else:
             text = file.read_text("utf-8-sig")
             form = "jsonl" if file.suffix == ".jsonl" else "csv"

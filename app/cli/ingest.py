@@ -7,6 +7,7 @@ import enum
 import functools
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any, TypeVar
@@ -153,7 +154,7 @@ def _with_parts(client: Client, job: Job) -> Iterator[Job]:
 
 
 def _add_urls(client: Client, collection: str, urls: list[str], chunker: str | None) -> list[Job]:
-    return _patiently(lambda: client.ingest_urls(collection, urls, chunker=chunker))
+    return _patiently(lambda key: client.ingest_urls(collection, urls, chunker=chunker, key=key))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
@@ -196,7 +197,7 @@ def ensure_collection(client: Client, name: str) -> None:
 
 def _upload(client: Client, collection: str, part: list[tuple[str, Path]], chunker: str | None) -> list[Job]:
 
-    def upload() -> list[Job]:
+    def upload(key: str) -> list[Job]:
         with contextlib.ExitStack() as stack:
             handles: list[tuple[str, IO[bytes]]] = []
             for name, path in part:
@@ -204,20 +205,24 @@ def _upload(client: Client, collection: str, part: list[tuple[str, Path]], chunk
                     handles.append((name, stack.enter_context(path.open("rb"))))
                 except OSError as e:
                     _unread(e)
-            return client.upload(collection, handles, chunker=chunker) if handles else []
+            return client.upload(collection, handles, chunker=chunker, key=key) if handles else []
 
     return _patiently(upload)
 
 
-def _patiently(send: Callable[[], list[Job]]) -> list[Job]:
-    """Sends, waiting and trying again while the queue is full."""
+def _patiently(send: Callable[[str], list[Job]]) -> list[Job]:
+    """Sends, waiting and trying again while the queue is full; under a key, so that what has arrived gets no second job."""
+    key = str(uuid.uuid4())
     while True:
         try:
-            return _past_a_restart(send)
+            return _past_a_restart(functools.partial(send, key))
         except ApiError as e:
+            if e.code == "idempotency-key-reused":  # a file has changed between two tries
+                key = str(uuid.uuid4())
+                continue
             if e.status != 429:
                 raise
-            time.sleep(e.retry_after_s or 5)
+            time.sleep(5 if e.retry_after_s is None else e.retry_after_s)
 
 
 def _past_a_restart(ask: Callable[[], T]) -> T:

@@ -16,5 +16,5 @@ def mcp(data_dir: DataDir = None) -> None:
     from app.mcp import TIMEOUT, mcp_server
 
     with connected(data_dir, worker=True, lm=True, announce=True) as client:
-        server = mcp_server(lambda _headers: client.asynchronous(TIMEOUT))
+        server = mcp_server(lambda _headers, _address: client.asynchronous(TIMEOUT))
         asyncio.run(server.run_stdio_async())

@@ -1,19 +1,63 @@
-"""``openbook trace``: what a run did, again, and how two runs differ."""
+"""``openbook trace``: which runs there were, what one did, again, and how two differ."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.common import READY_TIMEOUT_S, AsJson, DataDir, connected, print_json
-from app.cli.trace_text import lines_of
+from app.cli.trace_text import line_of_run, lines_of
 from core.wording import shortened
 
-app = typer.Typer(name="trace", help="Shows, replays and compares what runs did.", no_args_is_help=True)
+app = typer.Typer(name="trace", help="Lists, shows, replays, compares and forgets what runs did.", no_args_is_help=True)
 
 RunId = Annotated[str, typer.Argument(help="The run's id, as `openbook ask --json` says it.")]
+
+
+@app.command("list")
+def list_runs(
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", "-s", help="Only runs that answered in this way.")
+    ] = None,
+    chat: Annotated[str | None, typer.Option("--chat", help="Only runs of this conversation, by its id.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--since", help="Only runs that ended then or later, in UTC.")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option("--until", help="Only runs that ended before, in UTC.")] = None,
+    words: Annotated[str, typer.Option("--words", help="Only questions that have all of these.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 20,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Your runs, the last first.
+
+    Example: openbook trace list --strategy react --since 2026-11-01
+    """
+    with connected(data_dir, wait=False) as client:
+        page = client.trace_page(strategy=strategy, chat=chat, since=since, until=until, words=words, limit=limit)
+    if as_json:
+        print_json(page)
+        return
+    for line in page["traces"]:
+        print(line_of_run(line))
+    if not page["traces"]:
+        print("no runs")
+    elif page["next_cursor"]:
+        print("there are more: raise --limit, or narrow with --since, --until, --strategy, --words")
+
+
+@app.command()
+def delete(run_id: RunId, data_dir: DataDir = None) -> None:
+    """Forgets what a run asked and heard; an answer in a conversation stays, without its steps.
+
+    Example: openbook trace delete r0123456789abcdef
+    """
+    with connected(data_dir, wait=False) as client:
+        client.delete_trace(run_id)
+    print(f"forgot {run_id}")
 
 
 @app.command()
@@ -86,10 +130,8 @@ def diff(
 
     Example: openbook trace diff r0123456789abcdef rfedcba9876543210
     """
-    from app.trace_diff import differences
-
     with connected(data_dir, wait=False) as client:
-        found = differences(client.trace(run_a), client.trace(run_b))
+        found = client.trace_differences(run_a, run_b)
     if as_json:
         print_json({"run_a": run_a, "run_b": run_b, "differences": found})
         return

@@ -6,8 +6,19 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.replies import TraceLine
 from core.types import Limits, Usage
 from core.wording import shortened
+
+
+def line_of_run(run: TraceLine) -> str:
+    """One run in a list."""
+    tokens = run["prompt_tokens"] + run["completion_tokens"]
+    where = f"  in {run['chat']['chat_id']}" if run["chat"] else ""
+    return (
+        f"{run['created_at'][:19]}  {run['run_id']}  {run['strategy']:<16} {run['stop_reason']:<9} "
+        f"{run['duration_s']:>6.1f} s {tokens:>7,} tokens{where}  {shortened(run['question'], 80)}"
+    )
 
 
 def lines_of(trace: Mapping[str, Any]) -> Iterator[str]:

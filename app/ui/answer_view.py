@@ -56,7 +56,8 @@ def draw_answer(answer: replies.Answer, open_passage: Open) -> None:
 def streaming_html(now: Snapshot, elapsed_s: float, *, verbatim: bool) -> str:
     """The answer as far as it has come, or what is being done while nothing is said yet."""
     if not now.text:
-        doing = STEP_WORDS.get(str(now.steps[-1].get("kind")), "Working") if now.steps else "Searching the documents"
+        before = inert_html(now.doing) or "Searching the documents"
+        doing = STEP_WORDS.get(str(now.steps[-1].get("kind")), "Working") if now.steps else before
         return (
             '<div class="ob-working" role="status"><span class="ob-dot" aria-hidden="true"></span>'
             f"{doing} … {elapsed_s:.0f} s</div>{latest_html(now.steps)}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
@@ -17,6 +19,7 @@ from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_ht
 from app.ui.approval_view import draw_approval
 from app.ui.boundary import explain, guarded
 from app.ui.composer import Scope, draw_composer
+from app.ui.files_view import Sent, bring_files, send_files
 from app.ui.follow_ups import draw_follow_ups, follow_ups
 from app.ui.history import draw_history, searched_for
 from app.ui.inert import inert_html
@@ -32,6 +35,15 @@ ELSEWHERE_POLL_S = 2.0
 ELSEWHERE_FOR = timedelta(minutes=3)  # how long a question without an answer is taken to be under way
 
 
+class AnswerChoices(TypedDict):
+    """How a question is answered, as the client's calls take it."""
+
+    strategy: str
+    collections: list[str]
+    answer_policy: str | None
+    only_files: bool
+
+
 @guarded
 def chat_page() -> None:
     chat_id = current_chat_id()
@@ -44,9 +56,7 @@ def chat_page() -> None:
     signals = heard()
     if said := take_notice():
         look.card("That did not work", said, kind="error")
-    if not any(c["documents"] for c in collections) and chat is None:
-        _nothing_to_ask(collections)
-        return
+    nothing_yet = not any(c["documents"] for c in collections) and chat is None
 
     live = lives().get(chat["chat_id"]) if chat else None
     if live is not None and signals.stopped:
@@ -58,7 +68,9 @@ def chat_page() -> None:
     strategies = client().strategies()
     draw_composer(chat, collections, strategies, _ask)
 
-    if not messages and live is None:
+    if nothing_yet:
+        _nothing_to_ask(collections)
+    elif not messages and live is None:
         look.empty_state(
             "What would you like to know?",
             "Every sentence of an answer quotes the passage it comes from. Where the documents do not say, "
@@ -75,8 +87,9 @@ def chat_page() -> None:
     # The composer shows its stop button only in the run that a question began; later ones need another.
     just_asked = st.session_state.pop("just-asked", False)
     if live is not None:
-        if live.now.state == "failed" and len(messages) <= live.before:
-            _question(live.question)  # it was refused, so nobody kept it
+        unasked = live.now.state == "failed" or (live.now.state == "stopped" and not live.now.run_id)
+        if unasked and len(messages) <= live.before:
+            _question(live.question)  # it was refused, or stopped before it was asked, so nobody kept it
         _draw_live(live, replaced=len(messages) - live.before, with_stop=not just_asked)
     elif messages and messages[-1]["role"] == "user":
         _unanswered(messages[-1])
@@ -84,9 +97,23 @@ def chat_page() -> None:
 
 def _ask() -> None:
     """The composer's callback: begins the answer before the page is drawn, so that the history already has it."""
-    question = (st.session_state.get("question") or "").strip()
-    if question:
-        _begin(question)
+    said = st.session_state.get("question")
+    question, files = (said or "", ()) if said is None or isinstance(said, str) else (said.text or "", said.files)
+    if question.strip():
+        _begin(question.strip(), files=files)
+    elif files:
+        _attach(files)
+
+
+def _attach(files: Sequence[Sent]) -> None:
+    """Files without a question: into the conversation that is open, or a new one."""
+    scope = st.session_state.get("scope")
+    if not isinstance(scope, Scope):
+        return
+    try:
+        send_files(client(), _chat_now(scope)["chat_id"], files)
+    except OpenbookError as e:
+        notice(explain(e))
 
 
 def _edit(message_id: str, question: str) -> None:
@@ -98,28 +125,35 @@ def _again(message_id: str, strategy: str) -> None:
     st.rerun()
 
 
-def _begin(question: str, place: Place | None = None, strategy: str = "") -> None:
+def _begin(question: str, place: Place | None = None, strategy: str = "", files: Sequence[Sent] = ()) -> None:
     """Begins an answer in the conversation that is open, or in a new one.
 
     Args:
         question: as ``place`` says: of an answer that is given again it is the one that was asked.
         strategy: the one that is picked, if empty.
+        files: that come with the question, and are read before it is asked.
     """
     scope, place = st.session_state.get("scope"), place or Place()
     if not isinstance(scope, Scope):
         return
     try:
-        _start(question, place, dataclasses.replace(scope, strategy=strategy or scope.strategy))
+        _start(question, place, dataclasses.replace(scope, strategy=strategy or scope.strategy), files)
     except OpenbookError as e:
         notice(explain(e))
 
 
-def _start(question: str, place: Place, scope: Scope) -> None:
+def _chat_now(scope: Scope) -> replies.Chat:
+    """The conversation that is open, or a new one."""
     chat_id = st.session_state.get("chat_id")
     chat = open_chat(chat_id) if chat_id else None
     if chat is None:
         chat = client().create_chat(scope.collections, strategy=scope.strategy)
         choose_chat(chat["chat_id"])
+    return chat
+
+
+def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent] = ()) -> None:
+    chat = _chat_now(scope)
     chat_id = chat["chat_id"]
     running = lives().get(chat_id)
     if running is not None:
@@ -133,21 +167,26 @@ def _start(question: str, place: Place, scope: Scope) -> None:
     question = question or messages[before]["content"]
     speaker = client()
 
-    strategy, collections, policy = scope.strategy, scope.collections, scope.policy
-
     def ask() -> EventStream:
+        how = _how(scope)
         if place.again:
-            return speaker.regenerate_stream(
-                chat_id, place.again, strategy=strategy, collections=collections, answer_policy=policy
-            )
+            return speaker.regenerate_stream(chat_id, place.again, **how)
         if place.edits:
-            return speaker.edit_stream(
-                chat_id, place.edits, question, strategy=strategy, collections=collections, answer_policy=policy
-            )
-        return speaker.chat_stream(chat_id, question, strategy=strategy, collections=collections, answer_policy=policy)
+            return speaker.edit_stream(chat_id, place.edits, question, **how)
+        return speaker.chat_stream(chat_id, question, **how)
 
-    lives()[chat_id] = LiveAnswer(speaker, ask, question, before, place).start()
+    prepare = functools.partial(bring_files, speaker, chat_id, files) if files or chat.get("files") else None
+    lives()[chat_id] = LiveAnswer(speaker, ask, question, before, place, prepare).start()
     st.session_state["just-asked"] = True
+
+
+def _how(scope: Scope) -> AnswerChoices:
+    return {
+        "strategy": scope.strategy,
+        "collections": scope.collections,
+        "answer_policy": scope.policy,
+        "only_files": scope.only_files,
+    }
 
 
 def _index(messages: Sequence[replies.Message], message_id: str) -> int:
@@ -235,6 +274,10 @@ def _draw_live(live: LiveAnswer, *, replaced: int, with_stop: bool) -> None:
     elif now.state in ("stopped", "done"):  # the server has not kept it yet
         with st.chat_message("assistant", avatar=":material/auto_stories:"):
             draw_partial(now.text, now.run_id) if now.answer is None else draw_answer(now.answer, _open)
+        if now.answer is not None and not live.looked_again:
+            # It ended after the messages were asked for: now with what can be done with it.
+            live.looked_again = True
+            st.rerun()
     if now.state == "failed":
         look.card("The answer failed", now.error, kind="error")
         st.button("Ask again", icon=":material/refresh:", key="ask-again", on_click=_ask_again, args=(live,))
@@ -304,7 +347,7 @@ def _nothing_to_ask(collections: Sequence[replies.Collection]) -> None:
     look.empty_state(
         "Bring your documents",
         "Openbook answers from what you give it. Make a collection, drop in your PDF, Word, Excel, PowerPoint, "
-        "mail, HTML or text files, and ask."
+        "mail, HTML or text files, and ask. Or attach a file to one conversation, with the + below."
         if not collections
         else "Your collections are empty. Drop some files in, and ask.",
     )

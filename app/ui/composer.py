@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import replies
+from app.ui.files_view import draw_arriving, draw_files
 from app.ui.inert import inert_markdown
 from app.ui.state import client, limits
 from core.ids import COLLECTION_NAME
@@ -19,6 +20,7 @@ class Scope:
 
     collections: list[str]
     strategy: str
+    only_files: bool = False  # of the conversation's own files alone
     policy: str | None = None  # what becomes of an unsupported sentence; None: as the server's settings say
 
 
@@ -37,9 +39,13 @@ def draw_composer(
 ) -> Scope:
     """Draws it at the foot of the page and returns what is chosen; ``on_submit`` runs before the next draw."""
     with st.bottom, st.container(key="composer", gap="xsmall"):
+        draw_arriving(chat)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            names = [c["name"] for c in collections]
+            only_files = draw_files(chat)
             scope = Scope(
-                collections=_pick_collections(chat, [c["name"] for c in collections]),
+                collections=_pick_collections(chat, names) if names else [],
+                only_files=only_files,
                 strategy=_pick_strategy(chat, strategies),
                 policy=st.session_state.get("answer-policy"),
             )
@@ -48,6 +54,8 @@ def draw_composer(
             "Ask your documents …",
             key="question",
             submit_mode="stop",
+            accept_file="multiple",
+            max_upload_size=max(1, limits().max_upload_bytes // 2**20),
             max_chars=limits().max_question_characters,
             on_submit=on_submit,
         )

@@ -16,6 +16,7 @@ KIND_WORDS = {
     "cloze": "gap to fill",
     "heading": "about a heading",
     "unanswerable": "cannot be answered",
+    "written": "by a language model",
     "uploaded": "uploaded",
     "multi-hop": "two passages",
     "liked": "asked in the chat, answer liked",

@@ -126,7 +126,7 @@ def draw_board(board: dict[str, Any]) -> None:
             f"<td>{verdict}</td><td>{'✓' if place['on_front'] else ''}</td></tr>"
         )
     head = f"<th></th><th>{inert_html(board['metric'])}</th><th>seconds</th><th>against the first</th><th>front</th>"
-    st.html(f'<div class="ob-scroll"><table class="ob-table"><tr>{head}</tr>{"".join(rows)}</table></div>')
+    st.html(f'<div class="ob-scroll" tabindex="0"><table class="ob-table"><tr>{head}</tr>{"".join(rows)}</table></div>')
     look.plot(board["pareto_svg"]["dark" if look.is_dark() else "light"], "quality against seconds")
     look.muted(
         f"{board['n_questions']:,} questions. Filled dots are the front: nobody is better and as fast. “Not told apart”: "
@@ -165,7 +165,9 @@ def _table(configurations: list[dict[str, Any]]) -> None:
     for key, label, digits in (("characters_read", "characters read", 0), ("seconds_per_question", "seconds", 3)):
         cells = "".join("<td>–</td>" if c[key] is None else f"<td>{c[key]:,.{digits}f}</td>" for c in configurations)
         rows.append(f"<tr><td>{label}</td>{cells}</tr>")
-    st.html(f'<div class="ob-scroll"><table class="ob-table"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>')
+    st.html(
+        f'<div class="ob-scroll" tabindex="0"><table class="ob-table"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
+    )
 
 
 def _mean(mean: dict[str, Any] | None) -> str:

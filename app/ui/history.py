@@ -11,7 +11,8 @@ from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_markdown
-from app.ui.state import choose_chat, client, lives
+from app.ui.state import choose_chat, client, lives, open_chat
+from core.wording import plural
 
 SHOWN = 40
 MAX_TITLE = 120
@@ -132,14 +133,22 @@ def _delete(chat: replies.Chat) -> None:
 
 @guarded
 def _delete_form(chat: replies.Chat) -> None:
-    st.html('<div class="ob-muted">Its questions and answers go for good. The documents stay.</div>')
+    opened = open_chat(chat["chat_id"])
+    files = opened.get("files", []) if opened is not None else []
+    what = (
+        f"Its questions, answers, traces and {plural(len(files), 'own file')}"
+        if files
+        else "Its questions, answers and traces"
+    )
+    look.muted(f"{what} go for good. The documents of collections stay.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="delete-chat-yes"):
             live = lives().pop(chat["chat_id"], None)
             if live is not None:
                 live.stop()
             try:
-                client().delete_chat(chat["chat_id"])
+                with st.spinner("Deleting …"):
+                    client().delete_chat(chat["chat_id"], purge=bool(files))
             except ApiError as e:
                 if e.status != 404:  # gone already is what was wanted
                     raise

@@ -99,7 +99,7 @@ def passage_html(text: str, start: int, end: int, *, around: int = 240) -> str:
         before = "… " + (before.partition(" ")[2] or before)
     if right < len(text):
         after = (after.rpartition(" ")[0] or after) + " …"
-    return f'<div class="ob-passage">{inert_html(before)}<mark>{inert_html(text[start:end])}</mark>{inert_html(after)}</div>'
+    return f'<div class="ob-passage" tabindex="0">{inert_html(before)}<mark>{inert_html(text[start:end])}</mark>{inert_html(after)}</div>'
 
 
 def answer_html(
@@ -200,7 +200,7 @@ class _Writer:
                 return "".join(self.inline(child) for child in token.children or ())
             case "fence":
                 code, endings = self._without_endings(token.content)
-                return f"<pre><code>{html.escape(code)}</code></pre>{endings}"
+                return f'<pre tabindex="0"><code>{html.escape(code)}</code></pre>{endings}'
             case "hr":
                 return "<hr>"
             case "heading_open":

@@ -96,12 +96,12 @@ def _rows(everything: Sequence[replies.Job]) -> None:
         look.muted(f"and {plural(hidden, 'more file')}")
     if ready:
         with st.expander(f"{plural(len(ready), 'file')} ready"):
-            st.html("".join(_line(job) for job in ready[:200]))
+            st.html("".join(job_html(job) for job in ready[:200]))
 
 
 def _row(job: replies.Job) -> None:
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-        st.html(_line(job))
+        st.html(job_html(job))
         if job["state"] in ACTIVE_STATES:
             paused = bool(job.get("paused"))
             st.button(
@@ -120,7 +120,7 @@ def _row(job: replies.Job) -> None:
             )  # fmt: skip
 
 
-def _line(job: replies.Job) -> str:
+def job_html(job: replies.Job) -> str:
     state, anew = job["state"], _is_reindex(job)
     detail = "paused" if _is_paused(job) else "making anew" if anew and state == "encoding" else STATE_WORDS[state]
     name = job["file"].replace("reindex: ", "All passages anew: ", 1) if anew else job["file"]

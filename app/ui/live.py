@@ -37,6 +37,7 @@ class Snapshot:
     steps: tuple[dict[str, Any], ...] = ()
     answer: replies.Answer | None = None
     error: str = ""
+    doing: str = ""  # in words, before the question is asked
     asked: tuple[dict[str, Any], ...] = ()  # what the run waits for a yes to, oldest first
 
 
@@ -48,6 +49,10 @@ class Place:
     again: str = ""  # the question that is answered again, or an answer to it
 
 
+class _Stopped(Exception):
+    """The person stopped it before it was asked."""
+
+
 class LiveAnswer:
     def __init__(
         self,
@@ -56,6 +61,7 @@ class LiveAnswer:
         question: str,
         before: int,
         place: Place | None = None,
+        prepare: Callable[[Callable[[str], None]], None] | None = None,
     ) -> None:
         """Starts nothing yet.
 
@@ -63,13 +69,16 @@ class LiveAnswer:
             open_stream: asks the question; called by the reading thread.
             before: how many messages stand before this question in the thread that is shown.
             place: where the question stands, for those who want to ask it again there.
+            prepare: what has to be done before; called by the reading thread with what it reports to, in words.
         """
         self.question = question
         self.before = before
         self.place = place or Place()
         self.started = time.monotonic()
+        self.looked_again = False  # for what the server has kept of an answer that ended while the page was being drawn
         self._client = client
         self._open = open_stream
+        self._prepare = prepare
         self._stream: EventStream | None = None
         self._changed = threading.Condition()
         self._now = Snapshot()
@@ -119,6 +128,8 @@ class LiveAnswer:
 
     def _read(self) -> None:
         try:
+            if self._prepare is not None:
+                self._prepare(self._report)
             stream = self._open()
             with self._changed:
                 self._stream = stream
@@ -132,11 +143,20 @@ class LiveAnswer:
             with self._changed:
                 if self._now.state == "running":
                     self._set(state="failed", error="the answer broke off before its end: ask again")
+        except _Stopped:
+            return
         except OpenbookError as e:
             self._fail(e.message)
         except Exception:
             log.exception("reading an answer failed")
             self._fail("something went wrong while reading the answer: the log of the page has the details")
+
+    def _report(self, doing: str) -> None:
+        with self._changed:
+            if self._stopping:
+                raise _Stopped
+            if doing != self._now.doing:
+                self._set(doing=doing)
 
     def _take(self, name: str, data: dict[str, Any]) -> None:
         if self._now.state != "running":

@@ -19,6 +19,7 @@ from app.ui.readiness import wait_until_ready
 from app.ui.search_page import search_page
 from app.ui.signals import listen
 from app.ui.system_page import system_page
+from app.ui.traces_page import traces_page
 from app.ui.who import draw_person, me, signs_in, who
 
 
@@ -44,6 +45,7 @@ def main() -> None:
         "search": st.Page(search_page, title="Search", icon=":material/search:", url_path="search"),
         "check": st.Page(check_page, title="Check", icon=":material/fact_check:", url_path="check"),
         "evaluate": st.Page(evaluate_page, title="Evaluate", icon=":material/science:", url_path="evaluate"),
+        "traces": st.Page(traces_page, title="Traces", icon=":material/timeline:", url_path="traces"),
         "system": st.Page(system_page, title="System", icon=":material/monitor_heart:", url_path="system"),
     }
     if signs_in():

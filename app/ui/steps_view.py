@@ -14,20 +14,13 @@ from app import replies
 from app.ui import look
 from app.ui.inert import inert_html
 from app.ui.state import client
+from app.ui.trace_timeline import STEP_WORDS
 from core.errors import OpenbookError
 from core.wording import plural, shortened
 
 _LATEST = 4
 _SHORT, _LONG = 140, 600  # characters
 _SHOWN = "shown-steps"
-_WORDS: Mapping[str, str] = {
-    "plan": "Thought",
-    "act": "Did",
-    "observe": "Saw",
-    "reflect": "Judged",
-    "expand": "Tried",
-    "answer": "Answered",
-}
 
 Step = Mapping[str, Any]
 
@@ -60,6 +53,8 @@ def draw_steps(answer: replies.Answer, load: Callable[[str], Mapping[str, Any]] 
         look.muted(f"The steps cannot be shown: {e.message}")
         return
     st.html(f'<ol class="ob-steps">{"".join(_line(step, _LONG) for step in trace["steps"])}</ol>')
+    if (page := st.session_state.get("pages", {}).get("traces")) is not None:
+        st.page_link(page, label="The whole trace", icon=":material/timeline:", query_params={"run": run_id})
 
 
 def _toggle(run_id: str) -> None:
@@ -73,7 +68,7 @@ def _line(step: Step, width: int) -> str:
         named = f"{call['name']}: {', '.join(v for v in call['arguments'].values() if isinstance(v, str))}"
         done = f'<span class="ob-step-call">{inert_html(shortened(named, width))}</span>'
     parts = [
-        f'<span class="ob-step-kind">{inert_html(_WORDS.get(str(step.get("kind")), "Step"))}</span>',
+        f'<span class="ob-step-kind">{inert_html(STEP_WORDS.get(str(step.get("kind")), "Step"))}</span>',
         inert_html(shortened(str(step.get("thought") or ""), width)),
         done,
         f'<span class="ob-muted">{inert_html(shortened(str(step.get("observation") or ""), width))}</span>',

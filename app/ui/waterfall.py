@@ -95,7 +95,7 @@ def _sum_html(explanation: replies.Explanation) -> str:
         for p in explanation["fused"]
     )
     return (
-        '<h5>The sum</h5><div class="ob-scroll"><table class="ob-parts"><tr><th>list</th><th>score</th>'
+        '<h5>The sum</h5><div class="ob-scroll" tabindex="0"><table class="ob-parts"><tr><th>list</th><th>score</th>'
         f"<th>weight · scaled</th><th>gives</th></tr>{rows}"
         f"<tr><td>Fused</td><td></td><td></td><td><b>{total:.4f}</b></td></tr></table></div>"
     )
@@ -117,7 +117,7 @@ def _terms_html(explanation: replies.Explanation) -> str:
     )
     more = f" and {len(terms) - _MOST} more" if len(terms) > _MOST else ""
     return (
-        '<h5>Matched words</h5><div class="ob-scroll"><table class="ob-parts"><tr><th>word</th><th>rarity (idf)</th>'
+        '<h5>Matched words</h5><div class="ob-scroll" tabindex="0"><table class="ob-parts"><tr><th>word</th><th>rarity (idf)</th>'
         f"<th>times</th><th>gives</th><th></th></tr>{rows}</table></div>"
         f'<div class="ob-muted">{total:.3f} together{more}</div>'
     )

@@ -2,6 +2,7 @@
 
     openbook.db
     originals/ab/abcdef…      one per uploaded file
+    prompts/…                 people's own, and one folder down those of one collection
     manifest.json             without it the archive is not whole
 
 Reading trusts nothing: only these names, only plain files, each of the size and the bytes that the manifest says.
@@ -24,14 +25,17 @@ from typing import IO, Any, cast
 
 from core.database import DATABASE_FILE
 from core.errors import InvalidRequest, StorageFailed
+from core.ids import COLLECTION_NAME
 from retrieval.files import fsync_path, make_folder, sha256_of, storage_errors
 
 FORMAT = 1
+PROMPTS_FOLDER = "prompts"
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 30
 _PIECE_BYTES = 1 << 20
 _GZIP_LEVEL = 1  # most originals are packed already; the database gives most at the first level
 _ORIGINAL = re.compile(r"originals/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_PROMPT = re.compile(rf"{PROMPTS_FOLDER}/(?:{COLLECTION_NAME.pattern}/)?[a-z0-9_]+\.[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +166,8 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> I
 
 
 def _check_name(member: tarfile.TarInfo, found: dict[str, Entry], path: Path) -> None:
-    if member.name != DATABASE_FILE and not _ORIGINAL.fullmatch(member.name):
+    known = member.name == DATABASE_FILE or _ORIGINAL.fullmatch(member.name) or _PROMPT.fullmatch(member.name)
+    if not known:
         raise _bad(path, f"it holds {member.name!r}, which no backup does")
     if member.name in found:
         raise _bad(path, f"it holds {member.name!r} twice")
@@ -223,8 +228,8 @@ def _check_manifest(manifest: Manifest, found: dict[str, Entry], path: Path) -> 
     if DATABASE_FILE not in found:
         raise _bad(path, f"it has no {DATABASE_FILE}")
     for name, entry in found.items():
-        named = name.rpartition("/")[2]
-        if entry != wanted[name] or (name != DATABASE_FILE and entry.sha256 != named):
+        original = _ORIGINAL.fullmatch(name)
+        if entry != wanted[name] or (original is not None and entry.sha256 != original[2]):
             raise _bad(path, f"the bytes of {name} are not those of its manifest")
 
 

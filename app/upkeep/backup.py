@@ -1,17 +1,20 @@
 """A copy of everything that cannot be made again, of one moment, while people go on writing.
 
-The database is copied first, inside one read transaction; then come the originals that this copy names. While that
-lasts no original is removed. Index files are caches and stay behind.
+The database is copied first, inside one read transaction; then come the originals that this copy names, and people's own
+prompts, copied as well since they may be edited at any moment. While that lasts no original is removed. Index files are
+caches and stay behind.
 """
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
+from app.prompt_files import own_prompts
 from app.upkeep.archive import Entry, Manifest, archive_pieces, entry_of
 from core.clock import now_iso
 from core.database import DATABASE_FILE, copy_database
@@ -48,6 +51,7 @@ class Backup:
                 needed = sorted(store.document_originals(connection) | (store.needed_originals(connection) & stored))
                 copy_database(connection, self._copy)
             files, missing = _files(store, self._copy, needed)
+            files += self._prompts(data_dir)
             self.manifest = Manifest(
                 openbook=version("openbook"),
                 made_at=now_iso(),
@@ -59,6 +63,16 @@ class Backup:
         except BaseException:
             self._held.close()
             raise
+
+    def _prompts(self, data_dir: Path) -> list[tuple[Entry, Path]]:
+        copies = []
+        with storage_errors("copy the prompts"):
+            for number, path in enumerate(own_prompts(data_dir)):
+                copy = self._copy.with_name(f"{self._copy.stem}-{number}.tmp")
+                self._held.callback(copy.unlink, missing_ok=True)
+                shutil.copyfile(path, copy)
+                copies.append((entry_of(path.relative_to(data_dir).as_posix(), copy), copy))
+        return copies
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -119,10 +119,7 @@ def purge(
         (subject.title, subject.uri, *(text for key, text in quoted if key == "title")),
         _Peculiar(store, doc_id, engine.encoder.tokenizer),
     )
-    pending = data_dir / PENDING_FILE
-    with storage_errors("note down the purge"):
-        pending.touch()
-        fsync_path(data_dir)
+    note_purge(data_dir)
     recent.add(scrub, principal.user_id)
     change: Change | None = None
     with database.write() as connection:
@@ -130,7 +127,7 @@ def purge(
         if subject.is_there:
             change = store.delete_document(connection, principal, doc_id)
         else:
-            require_role(connection, principal, subject.collection, ("owner", "editor"))
+            require_role(connection, principal, subject.collection, ("owner", "editor"), attached=True)
         # Of other people only what was shown the document: the same words elsewhere are theirs, and how often they have
         # them is nobody's business.
         me = principal.user_id
@@ -138,16 +135,13 @@ def purge(
         runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches, me)
         n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs, among, me)
         clean_reasons(connection, scrub.text, among)
-        of = readable_collections(connection, principal, [subject.collection])[subject.collection]
+        of = readable_collections(connection, principal, [subject.collection], attached=True)[subject.collection]
         eval_sets.forget_document(connection, doc_id, scrub.clean, of)
         eval_runs.forget_answers(connection, of)
         n_jobs = ledger.forget_document(connection, subject.collection, subject.uri)
     if change is not None:
         engine.publish(change)
-    engine.forget_removed()
-    compact(database)
-    with storage_errors("end the purge"):
-        pending.unlink(missing_ok=True)
+    wipe(database, engine, data_dir)
     return Purged(
         doc_id=doc_id,
         deleted_before=not subject.is_there,
@@ -158,6 +152,21 @@ def purge(
         original=_original(store, subject.sha256),
         remains=_remains(data_dir) if subject.is_there else (_UNSHOWN, *_remains(data_dir)),
     )
+
+
+def note_purge(data_dir: Path) -> None:
+    """Before anything is deleted: if it is interrupted, the next start ends it. Raises StorageFailed."""
+    with storage_errors("note down the purge"):
+        (data_dir / PENDING_FILE).touch()
+        fsync_path(data_dir)
+
+
+def wipe(database: Database, engine: SearchEngine, data_dir: Path) -> None:
+    """After the deletion: leaves nothing of what was deleted in the files. Raises StorageFailed."""
+    engine.forget_removed()
+    compact(database)
+    with storage_errors("end the purge"):
+        (data_dir / PENDING_FILE).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +191,7 @@ def _subject(principal: Principal, doc_id: str, database: Database, store: Store
                 raise
             collection, uri, sha256 = named
             try:
-                require_role(connection, principal, collection, ("owner", "editor"))
+                require_role(connection, principal, collection, ("owner", "editor"), attached=True)
             except NotFound:  # of a collection of somebody else's one does not learn that there was such a document
                 raise no_document(doc_id) from None
         return _Subject(collection=collection, uri=uri, sha256=sha256, is_there=False)

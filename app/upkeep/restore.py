@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.datadir import LOCK_FILE, SERVER_FILE
-from app.upkeep.archive import MANIFEST_FILE, Manifest, read_archive
+from app.upkeep.archive import MANIFEST_FILE, PROMPTS_FOLDER, Manifest, read_archive
 from core.database import DATABASE_FILE, open_database
 from core.errors import Conflict, InvalidRequest, StorageFailed
 from core.ids import new_id
@@ -26,6 +26,7 @@ from retrieval.generations import Generations
 MARKER_FILE = "restore.json"
 _STAGING = "restore-*.tmp"
 _ORIGINALS = "originals"
+_FOLDERS = (PROMPTS_FOLDER, _ORIGINALS)  # that come from the archive
 _WAL_FILES = (f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm")
 # What makes up the state of a data directory, in the order in which it is put aside.
 _STATE = (*_WAL_FILES, DATABASE_FILE, "indexes", "watches")
@@ -54,8 +55,9 @@ def restore(file: Path, data_dir: Path, *, replace: bool) -> tuple[Manifest, Pat
         manifest = read_archive(file, staging)
         _check_database(staging, file)
         with storage_errors("store what is restored"):
-            make_folder(staging / _ORIGINALS)
-            for folder in (staging / _ORIGINALS, staging, data_dir):
+            for name in _FOLDERS:
+                make_folder(staging / name)
+            for folder in (*(staging / name for name in _FOLDERS), staging, data_dir):
                 fsync_path(folder)
         aside = data_dir / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}" if occupied else None
         _decide(data_dir, staging, aside)
@@ -88,9 +90,10 @@ def finish_restore(data_dir: Path) -> None:
 
 
 def _switch(data_dir: Path, staging: Path, aside: Path | None) -> None:
-    if (staging / _ORIGINALS).is_dir():  # the old originals have not yet been followed by the new
-        _put_aside(data_dir / _ORIGINALS, aside)
-        (staging / _ORIGINALS).rename(data_dir / _ORIGINALS)
+    for name in _FOLDERS:
+        if (staging / name).is_dir():  # the old one has not yet been followed by the new
+            _put_aside(data_dir / name, aside)
+            (staging / name).rename(data_dir / name)
     if (staging / DATABASE_FILE).exists():  # last of all, so that it tells whether the rest was put aside
         for name in _STATE:
             _put_aside(data_dir / name, aside)

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.protocols import QueryJointEncoder, Tokenizer
+from core.around import AroundEncoder
+from core.array_memory import ArrayMemory
+from core.protocols import QueryJointEncoder
 from core.types import Vectors
-from retrieval.array_memory import ArrayMemory
 
 _MEMORY_BYTES = 16 << 20  # about 500 questions of 20 word pieces
 
 
-class RememberingEncoder:
+class RememberingEncoder(AroundEncoder):
     """The same vectors as the encoder that it is given, for which a question that was just asked costs nothing. Thread-safe.
 
     A question is what ``encode_queries`` is asked for alone; ``encode_tokens`` of that text is then there already.
@@ -27,6 +28,7 @@ class RememberingEncoder:
     """
 
     def __init__(self, inner: QueryJointEncoder, memory_bytes: int = _MEMORY_BYTES) -> None:
+        super().__init__(inner)
         self._inner = inner
         self._memory = ArrayMemory[str](memory_bytes)
 
@@ -34,21 +36,9 @@ class RememberingEncoder:
         """Loads the encoder; see there for what it raises."""
         self._inner.load()
 
-    @property
-    def dim(self) -> int:
-        return self._inner.dim
-
-    @property
-    def revision(self) -> str:
-        return self._inner.revision
-
-    @property
-    def max_tokens(self) -> int:
-        return self._inner.max_tokens
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        return self._inner.tokenizer
+    def forget(self) -> None:
+        """Takes the next question as if none had been asked before, so that it can be timed."""
+        self._memory.clear()
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dim)"""
@@ -66,10 +56,6 @@ class RememberingEncoder:
         """Per text (n_tokens, dim)."""
         found = self._memory.get(texts[0]) if len(texts) == 1 else None
         return self._inner.encode_tokens(texts) if found is None else [np.array(found[1])]
-
-    def encode_documents(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim)"""
-        return self._inner.encode_documents(texts)
 
     def encode_both(self, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
         """``encode_documents`` and ``encode_tokens`` of the same texts, in the time of one."""

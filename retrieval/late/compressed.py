@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.late_interaction import inner_products
 from core.types import Allowed, Vectors
 from retrieval.late.checks import check_passages, check_question
 from retrieval.late.codec import Codec, Codes, Packed
@@ -159,7 +160,7 @@ class CompressedLateIndex:
             InvalidRequest: ``k`` is less than 1, or the query has another dimension.
         """
         asked = self.codec.project(check_question(query, k, self.codec.dim))
-        centroid_scores: Vectors = asked @ self.codec.centroids.T  # (n_query_tokens, n_centroids)
+        centroid_scores: Vectors = inner_products(asked, self.codec.centroids)  # (n_query_tokens, n_centroids)
         state = self._state
         candidates = [(s, state.positions(s, allowed)) for s in state.segments]
         if _count(candidates) > (wanted := max(NEAR, _PER_HIT * k)):

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from core.array_memory import ArrayMemory
 from core.errors import InvalidRequest, NotReady
 from core.protocols import Encoder
 from core.types import Hit
-from retrieval.array_memory import ArrayMemory
 from retrieval.late.packed import Packed, mean_max_sims
 from retrieval.late.reading import packed_revision, read_packed, read_query
 from retrieval.rerank.order import UNREAD, Scores, check_rerank, ordered, passage_text

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from core.errors import IndexDamaged, NotReady, StorageFailed
 from core.types import Allowed, Chunk
+from retrieval.fuse import best_first
 from retrieval.sparse.languages import KEYS, LanguageKey, language_key
 from retrieval.sparse.passage import PassageReader
 from retrieval.sparse.quoted import read_query
@@ -258,8 +259,7 @@ class TantivyIndex:
             # Ties with the last one may lie beyond the limit: tantivy orders them by its own addresses.
             settled = len(found) >= k and (_rounded(hits[-1][0]) < found[k - 1][1] or limit > enough)
             if exhausted or settled:
-                found.sort(key=lambda hit: (-hit[1], hit[0]))
-                return found[:k]
+                return best_first(found)[:k]
             limit = min(total, limit * 4)
 
     def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
@@ -385,7 +385,9 @@ def _visible(
     seen = rows < len(allowed.rows)
     seen[seen] = allowed.rows[rows[seen]]
     return [
-        (row, _rounded(score)) for (score, _), row, ok in zip(hits, rows.tolist(), seen.tolist(), strict=True) if ok
+        (row, round(score, _SCORE_DIGITS))
+        for (score, _), row, ok in zip(hits, rows.tolist(), seen.tolist(), strict=True)
+        if ok
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -12,11 +12,13 @@ from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.rag import RagStrategy
 from agents.verify import RuleVerifier
+from core.around import AroundLM
 from core.errors import InvalidRequest, ModelUnavailable
-from core.events import Event, RunDone, RunFailed, SentenceChecked, StepTaken, TokenSaid
+from core.events import Event, LMEvent, RunDone, RunFailed, SentenceChecked, StepTaken, TokenSaid
 from core.offload import Offload
 from core.protocols import Strategy
-from core.types import Limits, Message, ToolCall
+from core.types import Limits, Message, SamplingParams, ToolCall, ToolSpec
+from lm.decoding import Decoding, DecodingLM
 from lm.scripted import Reply, Script, ScriptedLM
 from tests.contract.strategy_suite import (
     HARBOUR,
@@ -65,6 +67,35 @@ def test_a_supported_sentence_quotes_what_supports_it(library: PassageRetriever,
     assert answer.citations[0].quote == "The orchard was planted in 1987 by Maria Keller."
     assert answer.citations[1].quote == "It has 412 apple trees on nine hectares."
     assert not answer.abstained
+
+
+class _Contrasting(AroundLM):
+    """As a runtime that can weigh an answer against what it would say without passages."""
+
+    contrasting = True
+
+    def __init__(self, lm: ScriptedLM) -> None:
+        super().__init__(lm)
+        self.params: list[SamplingParams] = []
+
+    def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: SamplingParams
+    ) -> AsyncIterator[LMEvent]:
+        self.params.append(params)
+        return self._lm.stream(messages, tools, params)
+
+
+@pytest.mark.parametrize("weight", [0.5, 0.0])
+def test_what_would_be_said_without_passages_is_asked_for_where_settings_want_it(
+    library: PassageRetriever, offload: Offload, weight: float
+) -> None:
+    strategy = rag(library, offload, [GOOD])
+    inner = _Contrasting(strategy._lm)  # type: ignore[arg-type]
+    strategy._lm = DecodingLM(inner, Decoding(contrast=weight))
+    run(strategy)
+    (params,) = inner.params
+    without = (Message(role="user", content=QUESTION),) if weight else ()
+    assert (params.contrast, params.without) == (weight, without)
 
 
 def test_a_fabricated_marker_never_becomes_a_citation(library: PassageRetriever, offload: Offload) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from agents.verify.reading import excerpt
 from agents.verify.trained import NAMES
 from core.errors import ModelUnavailable
 from core.protocols import Encoder, Verifier
+from core.types import Vectors
 from models.verifier_head import VerifierHead, read_head, save_head
 from tests.contract.verifier_suite import EVIDENCE, VerifierSuite
 
@@ -129,3 +131,55 @@ def test_the_shipped_head_says_what_it_was_made_by_and_how_often_it_errs() -> No
     assert tuple(config["features"]) == NAMES
     assert config["made_by"].startswith("python -m bench.fit_verifier")
     assert (folder / "README.md").is_file()
+
+
+class Counting:
+    """An encoder that keeps each list of texts whose tokens it was asked for."""
+
+    def __init__(self, inner: Encoder) -> None:
+        self._inner = inner
+        self.read: list[list[str]] = []
+        self.dim, self.revision, self.max_tokens, self.tokenizer = (
+            inner.dim,
+            inner.revision,
+            inner.max_tokens,
+            inner.tokenizer,
+        )
+        self.encode_queries, self.encode_documents = inner.encode_queries, inner.encode_documents
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        self.read.append(list(texts))
+        return self._inner.encode_tokens(texts)
+
+
+def test_a_sentence_is_read_in_one_pass_and_its_passage_once(encoder: Encoder) -> None:
+    counting = Counting(encoder)
+    verifier = TrainedVerifier(counting)
+    first = "The library of Tarn was designed by Ines Roth and opened in 1961."
+    verifier.check(first, [REPORT])
+    assert counting.read == [[REPORT, first]]
+    # A word in the place of another is asked about in the same pass, and the passage is not read again.
+    exchanged = "The work was finished in 2021 and the reading room does not open on Fridays."
+    verifier.check(exchanged, [REPORT])
+    assert len(counting.read) == 2
+    assert REPORT not in counting.read[1]
+    # Another passage: the claim is known.
+    verifier.check(first, [EVIDENCE])
+    assert counting.read[2:] == [[EVIDENCE]]
+    verifier.check(first, [REPORT, EVIDENCE])
+    assert len(counting.read) == 3
+
+
+def test_what_was_read_before_changes_no_verdict(encoder: Encoder) -> None:
+    claims = [
+        "The library of Tarn was designed by Ines Roth and opened in 1961.",
+        "Visitors can take home five books at most.",
+        "The work was finished in 2021 and it was costly.",
+    ]
+    shared = TrainedVerifier(encoder)
+    for claim in claims:
+        for evidence in ([REPORT], [EVIDENCE], [REPORT, EVIDENCE], [REPORT]):
+            alone = TrainedVerifier(encoder).check(claim, evidence)
+            found = shared.check(claim, evidence)
+            assert (found.label, found.reason) == (alone.label, alone.reason)
+            assert found.score == pytest.approx(alone.score, abs=1e-5)

@@ -10,11 +10,13 @@ import tarfile
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from app.datadir import DataDirLock
+from app.prompt_files import prompts_of
 from app.upkeep.archive import read_archive, write_archive
 from app.upkeep.backup import Backup
 from app.upkeep.restore import finish_restore, restore
@@ -286,8 +288,29 @@ def test_a_lost_original_is_named_in_the_backup_and_the_rest_is_restored(small: 
         assert set(documents(lib)) == {"x", "y"}
 
 
+def test_own_prompts_come_back_as_they_were(small: Path) -> None:
+    """Those of one collection too; what is no prompt is not ours to keep; a change while it is copied does no harm."""
+    data, own = small / "data", small / "data" / "prompts"
+    (own / "farm").mkdir(parents=True)
+    shipped = resources.files("agents.prompts")
+    (own / "rag_user.j2").write_bytes(shipped.joinpath("rag_user.j2").read_bytes() + b"Be brief.")
+    (own / "farm" / "rag_user.j2").write_bytes(shipped.joinpath("rag_user.j2").read_bytes() + b"Be long.")
+    (own / "notes.txt").write_text("mine")
+    with library(data) as lib, closing(Backup(lib.store, data)) as made:
+        (own / "rag_user.j2").write_text("changed while the backup is taken")
+        write_archive(made, small / "own.tar", compress=False)
+    assert not list(data.glob("backup-*"))
+    _, aside = restore(small / "own.tar", data, replace=True)
+    assert prompts_of(data).overrides["rag_user.j2"].endswith("Be brief.")
+    assert prompts_of(data, ["farm"]).overrides["rag_user.j2"].endswith("Be long.")
+    assert aside is not None and (aside / "prompts" / "notes.txt").read_text() == "mine"
+    restore(small / "good.tar", data, replace=True)  # which had none
+    assert not prompts_of(data).overrides
+
+
 def test_an_interrupted_switch_is_finished_by_whoever_opens_next(small: Path) -> None:
     """Every prefix of the renames is a state that a kill can leave; from each the restore comes to its end."""
+    (small / "data" / "prompts").mkdir()
     with library(small / "data") as lib:
         put(lib, "z", "words written after the backup")
     renames = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,7 @@ from markdown_it import MarkdownIt
 from app.chats import Chats
 from app.client import ApiError, Client
 from app.wire import EventStream
-from core.ids import new_id
-from tests.support.jobs import settled
+from tests.support.jobs import ready_collection
 from tests.support.library import LOCAL, library
 
 TALL = "How tall was the Saturn V?"
@@ -24,13 +22,8 @@ TEXT = b"# Rockets\n\nThe Saturn V was 110.6 metres tall. Its first stage had fi
 
 @pytest.fixture(scope="module")
 def collection(server) -> Iterator[str]:
-    name = f"chats-{new_id('x')[-8:].lower()}"
-    with server.client() as client:
-        client.create_collection(name)
-        for job in client.upload(name, [("rockets.md", io.BytesIO(TEXT))]):
-            assert settled(client, job["job_id"])["state"] == "ready"
+    with ready_collection(server, "chats", rockets=TEXT) as name:
         yield name
-        client.delete_collection(name)
 
 
 @pytest.fixture

@@ -29,6 +29,14 @@ FACTS = [
 ]
 
 
+# One name in several documents: two of them are in the same half, whichever they are.
+BELLS = [
+    "The great bell of the chapel was cast in one night by Ines Marlow from 9 broken anchors.",
+    "Nobody in the valley had seen snow when Ines Marlow opened her foundry with 17 apprentices.",
+    "For the last flood a stone tells that Ines Marlow gave 58 boats to the ferrymen.",
+]
+
+
 def document(n: int) -> str:
     town, trade = TOWNS[n], TRADES[n]
     return f"""# {town}
@@ -43,6 +51,7 @@ Travellers who cross it in winter pay a toll of {3 + n} silver coins to the keep
 Merchants from {TOWNS[(n + 1) % 8]} bring {trade} to the market, where about {40 + 11 * n} stalls are put up every autumn.
 The guild of {trade} traders in {town} counted {200 + 13 * n} members when its last register was written down.
 {FACTS[n % 4] if n < 4 else ""}
+{BELLS[n - 4] if 4 <= n < 7 else ""}
 """
 
 
@@ -74,16 +83,18 @@ def ended(client: Client, eval_id: str, timeout_s: float = 90.0) -> dict[str, An
 
 def test_questions_are_tied_to_spans_that_hold_their_answers(client: Client, questions: dict[str, Any]) -> None:
     assert questions["n"] >= 15 and questions["n_approved"] == 0
-    assert {q["kind"] for q in questions["questions"]} == {"cloze", "heading", "unanswerable"}
+    assert {q["kind"] for q in questions["questions"]} == {"cloze", "heading", "unanswerable", "multi-hop"}
     for question in questions["questions"]:
-        (gold,) = question["gold"]
+        assert len(question["gold"]) == (2 if question["kind"] == "multi-hop" else 1)
+        gold = question["gold"][-1]
         span = client.document_text(gold["doc_id"])[gold["start"] : gold["end"]]
         assert question["answerable"] == (question["kind"] != "unanswerable")
         for answer in question["answers"]:
             assert answer in span and answer not in question["question"]
     splits: dict[str, set[str]] = {}
     for question in questions["questions"]:
-        splits.setdefault(question["gold"][0]["doc_id"], set()).add(question["split"])
+        for gold in question["gold"]:
+            splits.setdefault(gold["doc_id"], set()).add(question["split"])
     assert all(len(found) == 1 for found in splits.values())  # no document is in both halves
 
 
@@ -94,6 +105,11 @@ def test_the_same_seed_makes_the_same_questions(client: Client, towns: str, ques
     with pytest.raises(ApiError) as gone:
         client.question_set(again["set_id"])
     assert gone.value.status == 404
+
+
+def test_none_are_written_without_a_language_model(client: Client, towns: str) -> None:
+    with pytest.raises(ApiError, match="there is none"):
+        client.make_questions(towns, 10, written=2)
 
 
 def test_only_approved_questions_are_asked_and_nothing_is_computed_twice(

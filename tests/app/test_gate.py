@@ -16,6 +16,7 @@ from app.api.gate import Gate, csrf_of
 from app.audit import AuditLog
 from app.credentials import Credentials
 from app.identity import Identity
+from app.turns import Turns
 from app.wiring import MIGRATIONS
 from core.database import migrate, open_database
 from core.settings import Settings
@@ -48,6 +49,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespa
     yield SimpleNamespace(
         settings=Settings(identity="password", requests_per_minute=30), credentials=credentials, identity=identity,
         audit=AuditLog(database), offload=offload, worker_token="w" * 43, page_token="p" * 43,
+        searches=Turns("searches", at_once=1, waiting=0), checks=Turns("checks", at_once=1, waiting=0),
         root=root, ada=identity.accept(invite, "ada", PASSWORD, "::1").token,
     )  # fmt: skip
     database.close()
@@ -162,5 +164,17 @@ def test_a_body_that_says_that_it_is_too_long_is_not_read(services: Any, tmp_pat
         assert (
             await http.post("/v1/collections/c/documents", headers={**long, **bearer(services.root)})
         ).status_code == 200
+
+    asked(services, talk)
+
+
+def test_a_search_too_many_is_refused_before_anything_is_read_and_all_else_goes_on(services: Any) -> None:
+    async def talk(http: httpx.AsyncClient) -> None:
+        async with services.searches.turn("somebody"):
+            busy = await http.post("/v1/search")
+            assert busy.status_code == 429 and int(busy.headers["retry-after"]) >= 1
+            assert busy.json()["code"] == "busy" and "1 searches are under way" in busy.json()["detail"]
+            assert (await http.get("/health")).status_code == 200
+        assert (await http.post("/v1/search")).status_code == 401  # there is room again: who asks, then?
 
     asked(services, talk)

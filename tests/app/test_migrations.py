@@ -25,6 +25,7 @@ OWNERS = [
     "ingest.ledger",
     "app.people",
     "app.audit",
+    "app.idempotency",
     "app.chat_tables",
     "app.feedback",
     "app.traces",

@@ -71,11 +71,18 @@ QUERIES: dict[tuple[str, str], dict[str, str]] = {
     ("GET", "/v1/search/facets"): {"collection": "vault"},
     ("GET", "/v1/jobs"): {"collection": "vault"},
     ("GET", "/v1/evals/{eval_id}/compare"): {"a": "0", "b": "0"},
+    ("GET", "/v1/traces/{run_id}/diff"): {"other": "{run_id}"},
 }
-FILES = {("POST", "/v1/collections/{collection}/documents"), ("POST", "/v1/preview")}
+FILES = {
+    ("POST", "/v1/collections/{collection}/documents"),
+    ("POST", "/v1/preview"),
+    ("POST", "/v1/chats/{chat_id}/files"),
+}
 # What ends a session, a collection or a document is asked last, in this order.
 LAST = [
+    ("DELETE", "/v1/chats/{chat_id}/files/{job_id}"),
     ("DELETE", "/v1/jobs/{job_id}"),
+    ("DELETE", "/v1/traces/{run_id}"),
     ("DELETE", "/v1/evals/{eval_id}"),
     ("DELETE", "/v1/evals/sets/{set_id}"),
     ("DELETE", "/v1/chats/{chat_id}"),
@@ -138,7 +145,7 @@ def filled(value: Any, ids: dict[str, str], who: str) -> Any:
 def asked(world: Team, http: httpx.Client, key: tuple[str, str], who: str) -> httpx.Response:
     method, path = key
     url = filled(path, world.ids, who)
-    options: dict[str, Any] = {"params": QUERIES.get(key)}
+    options: dict[str, Any] = {"params": filled(QUERIES.get(key), world.ids, who)}
     if key in FILES:
         options["files"] = {"files": (f"{who}.md", b"# A file\n\nOf a few words.\n", "text/markdown")}
     elif key in BODIES:

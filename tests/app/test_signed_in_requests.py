@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -243,6 +244,37 @@ def test_an_administrators_key_looks_at_people_and_changes_none(team_of: Team) -
         assert http.post(f"/v1/users/{user}/invite").status_code == 403
         assert http.post("/v1/users", json={"name": "mine", "is_admin": True}).status_code == 403
         assert http.patch(f"/v1/users/{user}", json={"active": False}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/v1/collections/of-sam/jobs/pause", "/v1/jobs/j/pause", "/v1/chats"])
+def test_a_body_that_does_not_say_how_long_it_is_is_bounded_while_it_arrives(team_of: Team, path: str) -> None:
+    at = urlsplit(team_of.server.api_url)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Type: application/json\r\nAccept: application/json, "
+        f"text/event-stream\r\nAuthorization: Bearer {team_of.tokens['sam']}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((str(at.hostname), at.port or 80), timeout=20) as line:
+        line.sendall(head.encode())
+        with contextlib.suppress(ConnectionError):  # it need not hear the end
+            for _ in range(33):
+                line.sendall(b"100000\r\n" + b" " * 2**20 + b"\r\n")
+        assert line.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+def test_what_an_mcp_client_does_is_noted_with_the_address_that_it_came_from(team_of: Team, sam: httpx.Client) -> None:
+    key = sam.post("/v1/keys", json={"name": "mcp", "scopes": ["read", "write"]}).json()["key"]
+
+    async def talk() -> None:
+        elsewhere = httpx2.AsyncHTTPTransport(local_address="127.0.0.5")
+        http = httpx2.AsyncClient(transport=elsewhere, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+        async with http, McpClient(streamable_http_client(f"{team_of.server.api_url}/mcp", http_client=http)) as mcp:
+            made = await mcp.call_tool("ingest", {"collection": "of-sam", "name": "n.md", "text": "A note of today."})
+            assert not made.is_error, made.content
+
+    asyncio.run(talk())
+    with team_of.http("admin") as admin:
+        newest = admin.get("/v1/audit", params={"action": "document.upload", "limit": 1}).json()["entries"][0]
+    assert (newest["name"], newest["address"]) == ("sam", "127.0.0.5")
 
 
 def test_the_workers_routes_are_refused_before_a_body_is_read(team_of: Team) -> None:

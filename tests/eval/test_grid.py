@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,26 @@ def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
     path.write_bytes(b"{}\nnonsense\n" + path.read_bytes())
     with pytest.raises(InvalidRequest, match="measured again"):
         KeptRows(tmp_path, {"of": 1}).load()
+
+
+def test_each_question_is_asked_of_all_before_the_next_and_timed_as_new(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Telling(Always):
+        def __init__(self, name: str) -> None:
+            super().__init__(["good"])
+            self.name = name
+
+        def search(self, query: str, k: int, where: Where) -> list[Hit]:
+            told.append(f"{self.name} {query} {k}")
+            return super().search(query, k, where)
+
+    def forget() -> None:
+        told.append("forget")
+
+    entries = [replace(entry(name, Telling(name)), forget=forget) for name in ("a", "b")]
+    run_grid([data("dev")], entries, tmp_path, n=2)
+    asked = [
+        line for q in (0, 3) for e in "ab" for line in ("forget", f"{e} question {q} 10", f"{e} question {q} 1000")
+    ]
+    assert told == asked

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,23 @@ def test_it_knows_a_fact(smollm2: OpenVinoLM) -> None:
     assert "Paris" in answer.text
     assert answer.finish_reason == "stop"
     assert smollm2.has_chat_template
+
+
+def test_beams_give_one_answer_and_it_ends_at_a_stop(smollm2: OpenVinoLM) -> None:
+    asked = user("Write one sentence about rivers.")
+    whole = run(complete(smollm2, asked, (), SamplingParams(max_tokens=20, beams=3)))
+    assert 0 < whole.usage.completion_tokens <= 20
+    stop = whole.text[8:14]
+    cut = run(complete(smollm2, asked, (), SamplingParams(max_tokens=20, beams=3, stop=(stop,))))
+    assert (cut.text, cut.finish_reason) == (whole.text[: whole.text.index(stop)], "stop")
+
+
+def test_with_min_p_near_one_only_the_likeliest_is_drawn(smollm2: OpenVinoLM) -> None:
+    def said(**params: Any) -> str:
+        return run(complete(smollm2, user("Count: 1 2 1 2 1 2"), (), SamplingParams(max_tokens=24, **params))).text
+
+    greedy = said()
+    assert said(temperature=5.0, seed=1, min_p=0.999_999) == greedy != said(temperature=5.0, seed=1)
 
 
 def test_the_context_is_what_the_file_says() -> None:

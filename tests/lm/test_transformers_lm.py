@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,52 +12,12 @@ from core.types import SamplingParams, ToolSpec
 from lm.complete import complete
 from lm.transformers import TransformersLM
 from tests.contract.language_model_suite import LanguageModelSuite, run, user
-
-TEMPLATE = (
-    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
-SPECIAL = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
-
-
-def build_model(folder: Path, *, template: str | None = TEMPLATE, context: int = 512) -> Path:
-    """Two layers, 32 wide, a byte-level vocabulary of 260."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(letters)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|end|>", additional_special_tokens=SPECIAL[1:]
-    )
-    wrapped.chat_template = template
-    wrapped.save_pretrained(folder)
-    torch.manual_seed(5)
-    config = LlamaConfig(
-        vocab_size=len(letters) + len(SPECIAL),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=context,
-        eos_token_id=wrapped.eos_token_id,
-        bos_token_id=None,
-        pad_token_id=None,
-    )
-    model: Any = LlamaForCausalLM(config)
-    # So that a random model does not end its answers by itself.
-    with torch.no_grad():
-        model.lm_head.weight[len(letters) :] = 0.0
-    model.save_pretrained(folder)
-    return folder
+from tests.support.tiny_llama import build_llama
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TransformersLM]:
-    lm = TransformersLM(str(build_model(tmp_path_factory.mktemp("tiny"))), device="cpu")
+    lm = TransformersLM(str(build_llama(tmp_path_factory.mktemp("tiny"))), device="cpu")
     lm.load()
     yield lm
     lm.close()
@@ -107,7 +66,7 @@ def test_a_seed_repeats_and_does_not_touch_the_callers(tiny: TransformersLM) -> 
 
 
 def test_a_base_model_gets_a_plain_prompt_and_it_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lm = TransformersLM(str(build_model(tmp_path, template=None)), device="cpu")
+    lm = TransformersLM(str(build_llama(tmp_path, template=None)), device="cpu")
     try:
         assert run(complete(lm, user("Hello"), (), SamplingParams(max_tokens=4))).text
         assert lm.has_chat_template is False
@@ -127,7 +86,7 @@ def test_a_model_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_safetensors_are_refused(tmp_path: Path) -> None:
-    folder = build_model(tmp_path)
+    folder = build_llama(tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelUnavailable, match="safetensors"):
         TransformersLM(str(folder)).load()
@@ -139,7 +98,7 @@ def test_tools_are_refused(tiny: TransformersLM) -> None:
 
 
 def test_an_answer_ends_where_the_context_does(tmp_path: Path) -> None:
-    lm = TransformersLM(str(build_model(tmp_path, context=64)), device="cpu")
+    lm = TransformersLM(str(build_llama(tmp_path, context=64)), device="cpu")
     try:
         answer = run(complete(lm, user("a" * 50), (), SamplingParams(max_tokens=500)))
         assert answer.usage.prompt_tokens == 53
@@ -151,7 +110,7 @@ def test_an_answer_ends_where_the_context_does(tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 def test_on_a_gpu_it_says_what_it_says_on_the_cpu(tmp_path: Path) -> None:
-    folder = str(build_model(tmp_path))
+    folder = str(build_llama(tmp_path))
     texts = []
     for device in ("cpu", "cuda"):
         lm = TransformersLM(folder, device=device, dtype="float32")

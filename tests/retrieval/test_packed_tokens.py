@@ -51,6 +51,6 @@ def test_packed_passages_score_as_their_vectors_do(monkeypatch: pytest.MonkeyPat
     exact = max_sims(query, [pool_neighbours(p, POOLING) for p in passages]) / len(query)
     found = mean_max_sims(query, [pack(p) for p in passages])
     assert np.abs(found - exact).max() < 0.01
-    monkeypatch.setattr(packing, "_BLOCK_TOKENS", 5)  # block by block it is the same
+    monkeypatch.setattr(packing, "_UNPACKED_ROWS", 5)  # block by block it is the same
     assert mean_max_sims(query, [pack(p) for p in passages]) == pytest.approx(found, abs=1e-6)
     assert mean_max_sims(query, [pack(query[:0])]).tolist() == [0.0]

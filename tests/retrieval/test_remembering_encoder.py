@@ -106,3 +106,13 @@ class TestRememberedPackaged(EncoderSuite):
     @pytest.fixture
     def encoder(self, encoder: OpenVinoEncoder) -> RememberingEncoder:
         return RememberingEncoder(encoder)
+
+
+def test_what_is_forgotten_is_read_again() -> None:
+    inner = Counting()
+    encoder = RememberingEncoder(inner)
+    for _ in range(2):
+        encoder.encode_queries(["who purrs?"])
+    encoder.forget()
+    encoder.encode_queries(["who purrs?"])
+    assert inner.asked == ["both", "both"]

@@ -1,13 +1,17 @@
-"""Waiting for a job of a running server."""
+"""Jobs of a running server: waiting for one, and a collection where all are done."""
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 
 from app.client import ApiError, Client, ServerUnreachable
 from app.replies import Job
+from core.ids import new_id
 from ingest.job import FINAL_STATES
+from tests.support.servers import RunningServer
 
 
 def settled(
@@ -34,3 +38,15 @@ def settled(
             return job
         assert time.monotonic() < deadline, job
         time.sleep(0.05)
+
+
+@contextmanager
+def ready_collection(server: RunningServer, prefix: str, **files: bytes) -> Iterator[str]:
+    """A collection of its own with Markdown ``files`` that are ready, and its name; deleted afterwards."""
+    name = f"{prefix}-{new_id('x')[-8:].lower()}"
+    with server.client() as client:
+        client.create_collection(name)
+        for job in client.upload(name, [(f"{file}.md", io.BytesIO(text)) for file, text in files.items()]):
+            assert settled(client, job["job_id"])["state"] == "ready"
+        yield name
+        client.delete_collection(name)

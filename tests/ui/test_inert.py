@@ -16,7 +16,7 @@ OUR_TAGS = {
     *("div", "p", "ul", "ol", "li", "strong", "em", "s", "blockquote", "table", "thead", "tbody", "tr", "th", "td"),
     *("pre", "code", "br", "hr", "button", "span", "mark"),
 }
-OUR_ATTRIBUTES = {"class", "type", "title", "aria-label", "aria-hidden", "role", "start", "data-ob-cite"}
+OUR_ATTRIBUTES = {"class", "type", "tabindex", "title", "aria-label", "aria-hidden", "role", "start", "data-ob-cite"}
 
 URL = "http://127.0.0.1:9/canary"
 PAYLOADS = [

@@ -40,6 +40,11 @@ class ArrayMemory(Generic[K]):
                 _, gone = self._kept.popitem(last=False)
                 self._used -= _size(gone)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self._used = 0
+
 
 def _size(arrays: tuple[NDArray[Any], ...]) -> int:
     return sum(array.nbytes for array in arrays)

@@ -1,0 +1,184 @@
+"""Questions over two passages that share a name, made by rule: the first sentence says whose name it is, the second is asked of.
+
+    X is the name in: the mill that X built burned down in 1871. Which number completes: X was paid ____ crowns a year?
+
+Only one who finds the first passage knows the name, and only the name finds the second. Names are told by their capitals, so
+scripts without capitals give no such question. Knows nothing of retrieval: whether each step can be found is for the caller to try.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from core.text import fold, sentence_spans, words
+from eval.questions import (
+    BLANK,
+    NUMBER,
+    Gold,
+    MadeQuestion,
+    SourceDocument,
+    Split,
+    asked_for,
+    is_plain,
+    jaccard,
+    names_in,
+)
+
+STAND_IN = "X"
+_SHARED = (2, 8)  # sentences that a name stands in: in one it joins nothing, in many it says little
+_APART = 1500  # characters between two sentences of one document: what is nearer is one passage
+_ALIKE = 0.4  # Jaccard of their words from which two sentences say the same
+_FIRST_WORDS = 16  # that the question repeats of the first sentence, around the name
+_SECOND_WORDS = 10  # of the second: few, so that it is the name that finds it
+_LEAST_WORDS = (6, 4)  # of each, beside the name and the blank
+# What may follow a name that is not the attribute of something else. Verbs that are not here cost a question, no more.
+_AFTER_A_NAME = frozenset(
+    words(
+        "a about after agreed also although an and announced appeared are as asked at became because began between both bought "
+        "brought built but by called came can could decided did died does during entered first followed for found founded from "
+        "gave had has have held if in into is its joined led left lost made may met might moved must named not of on opened or "
+        "owns paid played produced published received said sent served should signed since so sold started still that the then "
+        "through to took under until used visited was went were when where which while who whose will with without won worked "
+        "would wrote"
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """A sentence, and where in it the name stands; ``document`` counts them."""
+
+    document: int
+    start: int
+    sentence: str
+    name_at: int
+
+
+def two_hop_questions(
+    documents: Sequence[SourceDocument], splits: dict[str, Split], seed: int
+) -> Iterator[MadeQuestion]:
+    """Candidates in a random order, one of each name at most. Both documents of one are in the same half."""
+    chance = random.Random(f"two hops {seed}")
+    shared = [(name, found) for name, found in _mentions(documents).items() if _SHARED[0] <= len(found) <= _SHARED[1]]
+    chance.shuffle(shared)
+    used: set[tuple[int, int]] = set()  # sentences that were asked of
+    for name, found in shared:
+        pairs = [(a, b) for a in found for b in found if _far_apart(a, b)]
+        chance.shuffle(pairs)
+        for first, second in pairs:
+            ids = [documents[m.document].doc_id for m in (first, second)]
+            if splits[ids[0]] != splits[ids[1]] or (second.document, second.start) in used:
+                continue
+            made = _joined(name, first, second, documents, splits[ids[0]], chance)
+            if made is not None:
+                used.add((second.document, second.start))
+                yield made
+                break
+
+
+def _mentions(documents: Sequence[SourceDocument]) -> dict[str, list[_Mention]]:
+    found: dict[str, list[_Mention]] = {}
+    for number, document in enumerate(documents):
+        for start, end in sentence_spans(document.text):
+            sentence = document.text[start:end]
+            if not is_plain(sentence):
+                continue
+            for match in names_in(sentence, document.text):
+                if not _stands_alone(sentence, match):
+                    continue
+                mention = _Mention(number, start, sentence, match.start())
+                found.setdefault(match.group().removesuffix("'s").removesuffix("’s"), []).append(mention)
+    return found
+
+
+def _stands_alone(sentence: str, name: re.Match[str]) -> bool:
+    """Whether it names somebody or something by itself: not "the French colony", and of single words not "the Senate"."""
+    following = re.match(r"\s*([\w-]+)", sentence[name.end() :])
+    if following and following[1][0].isalnum() and following[1].lower() not in _AFTER_A_NAME:
+        return False
+    single = " " not in name.group()
+    return not (single and re.search(r"\b[Tt]he\s+$", sentence[: name.start()]))
+
+
+def _far_apart(a: _Mention, b: _Mention) -> bool:
+    if a.document == b.document and abs(a.start - b.start) < _APART:
+        return False
+    return jaccard(frozenset(words(a.sentence)), frozenset(words(b.sentence))) < _ALIKE
+
+
+def _joined(
+    name: str,
+    first: _Mention,
+    second: _Mention,
+    documents: Sequence[SourceDocument],
+    split: Split,
+    chance: random.Random,
+) -> MadeQuestion | None:
+    name_in_first = first.name_at, first.name_at + len(name)
+    name_in_second = second.name_at, second.name_at + len(name)
+    whole = documents[second.document].text
+    blanks = [
+        m.span()
+        for m in list(NUMBER.finditer(second.sentence)) or names_in(second.sentence, whole)
+        if m.end() <= name_in_second[0] or m.start() >= name_in_second[1]
+    ]
+    if not blanks:
+        return None
+    blank = chance.choice(blanks)
+    answer = second.sentence[slice(*blank)].strip()
+    said = _shown(first.sentence, {name_in_first: STAND_IN}, _FIRST_WORDS)
+    asked = _shown(second.sentence, {name_in_second: STAND_IN, blank: BLANK}, _SECOND_WORDS)
+    if said is None or asked is None or _n_words(said) < _LEAST_WORDS[0] or _n_words(asked) < _LEAST_WORDS[1]:
+        return None
+    told = fold(f"{said} {asked}")
+    if fold(answer) in told or fold(answer) in fold(first.sentence):
+        return None  # it would need one passage at most
+    if fold(answer).startswith(fold(name)) or fold(name).startswith(fold(answer)):
+        return None  # one of them is made of the other, as Indian of India
+    if any(len(part) > 3 and part in words(f"{said} {asked}") for part in words(name)):
+        return None  # the name would give itself away
+    with_name = _shown(second.sentence, {name_in_second: name, blank: BLANK}, _SECOND_WORDS)
+    return MadeQuestion(
+        question=f"{STAND_IN} is the name in: {said}. Which {asked_for(answer)} completes: {asked}?",
+        answers=(answer,),
+        answerable=True,
+        kind="multi-hop",
+        gold=tuple(_gold(documents[m.document], m) for m in (first, second)),
+        split=split,
+        hops=(said.replace(STAND_IN, BLANK), with_name or asked),
+    )
+
+
+def _shown(sentence: str, replaced: dict[tuple[int, int], str], most: int) -> str | None:
+    """At most ``most`` words of the sentence around what is replaced in it; None where that lies further apart."""
+    pieces: list[tuple[str, bool]] = []
+    at = 0
+    for (start, end), by in sorted(replaced.items()):
+        pieces += [(word, False) for word in sentence[at:start].split()]
+        pieces.append((by, True))
+        at = end
+    tail = sentence[at:]
+    glued = re.match(r"[\w'’%]*", tail)  # the rest of a word, as of a genitive
+    at_end = glued.end() if glued else 0
+    pieces += [(word, False) for word in tail[at_end:].split()]
+    marked = [i for i, (_, mark) in enumerate(pieces) if mark]
+    spare = most - (marked[-1] - marked[0] + 1 - len(marked))
+    if spare < 0:
+        return None
+    before = min(marked[0], max(spare // 2, spare - (len(pieces) - 1 - marked[-1])))
+    after = spare - before
+    shown = pieces[marked[0] - before : marked[-1] + 1 + after]
+    cut = ("… " if marked[0] > before else "", " …" if marked[-1] + 1 + after < len(pieces) else "")
+    return cut[0] + " ".join(word for word, _ in shown).strip(" .,;:") + cut[1]
+
+
+def _n_words(text: str) -> int:
+    return sum(word not in (STAND_IN, BLANK, "…") for word in text.split())
+
+
+def _gold(document: SourceDocument, mention: _Mention) -> Gold:
+    end = mention.start + len(mention.sentence)
+    return Gold(doc_id=document.doc_id, title=document.title, start=mention.start, end=end)

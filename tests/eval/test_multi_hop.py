@@ -1,0 +1,65 @@
+"""Questions over two passages that share a name, made by rule."""
+
+from __future__ import annotations
+
+from eval.multi_hop import two_hop_questions
+from eval.questions import MadeQuestion, SourceDocument, make_questions, split_of
+
+MILL = "The oak mill at the lower ford was built by Ada Vance in the dry summer of that year. It stood for long."
+PAY = "In the county accounts of the winter Ada Vance was paid 340 crowns for her journeys. Nobody else was."
+NOISE = "On the northern shoal the pilots counted 412 boats before the lighthouse was built there by the guild."
+
+
+def documents(*texts: str) -> list[SourceDocument]:
+    return [SourceDocument(doc_id=f"d{i}", title=f"Title {i}", text=text) for i, text in enumerate(texts)]
+
+
+def made(*texts: str, same_half: bool = True) -> list[MadeQuestion]:
+    found = documents(*texts)
+    splits = {d.doc_id: "dev" for d in found} if same_half else split_of([d.doc_id for d in found], 0)
+    return list(two_hop_questions(found, splits, 0))  # type: ignore[arg-type]
+
+
+def test_the_first_sentence_gives_the_name_and_the_second_is_asked_of() -> None:
+    (question,) = made(MILL, PAY, NOISE)
+    assert question.kind == "multi-hop" and question.answers == ("340",)
+    assert question.question.startswith("X is the name in: ") and "built by X in" in question.question
+    assert "Which number completes: " in question.question and "X was paid ____ crowns" in question.question
+    assert "Ada" not in question.question and "Vance" not in question.question
+    texts = (MILL, PAY, NOISE)
+    spans = [texts[int(g.doc_id[1:])][g.start : g.end] for g in question.gold]
+    assert spans[0].startswith("The oak mill") and spans[1].startswith("In the county accounts")
+    first, second = question.hops
+    assert "____" in first and "Ada Vance" not in first
+    assert "Ada Vance was paid ____ crowns" in second
+
+
+def test_a_name_joins_nothing_within_one_passage_or_between_two_that_say_the_same() -> None:
+    assert made(f"{MILL} {PAY}") == []
+    apart = f"{MILL} {NOISE * 20} {PAY}"
+    assert len(made(apart)) == 1
+    assert made(PAY, PAY.replace("340", "350")) == []
+    assert made(MILL, NOISE) == []
+
+
+def test_both_passages_are_in_one_half() -> None:
+    assert made(MILL, PAY, same_half=False) == []
+
+
+def test_what_the_name_would_give_away_is_not_asked() -> None:
+    vances = MILL.replace("It stood", "It stood").replace("the dry summer", "the year of the Vance family feast")
+    assert made(vances, PAY) == []
+    told = MILL.replace("that year", "the 340 floods")
+    assert made(told, PAY) == []
+
+
+def test_the_same_seed_makes_the_same_and_they_take_their_share() -> None:
+    assert made(MILL, PAY, NOISE) == made(MILL, PAY, NOISE)
+    found = documents(MILL, PAY, NOISE)
+    joined = made(MILL, PAY, NOISE)
+    kinds = [q.kind for q in make_questions(found, 4, unanswerable=0, joined=joined, multi_hop=0.25)]
+    assert kinds[0] == "multi-hop" and kinds.count("multi-hop") == 1 and len(kinds) > 1
+    none = make_questions(found, 4, unanswerable=0, joined=joined, multi_hop=0)
+    assert all(q.kind != "multi-hop" for q in none)
+    put_off = make_questions(found, 4, unanswerable=0, joined=joined, multi_hop=0.25, keep=lambda q: "later")
+    assert sum(q.kind == "multi-hop" for q in put_off) == 1
