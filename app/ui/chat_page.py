@@ -84,13 +84,11 @@ def chat_page() -> None:
         show_passage(passage)
     elif signals.run_id:
         _open_cited(signals.run_id, signals.marker, messages, live)
-    # The composer shows its stop button only in the run that a question began; later ones need another.
-    just_asked = st.session_state.pop("just-asked", False)
     if live is not None:
         unasked = live.now.state == "failed" or (live.now.state == "stopped" and not live.now.run_id)
         if unasked and len(messages) <= live.before:
             _question(live.question)  # it was refused, or stopped before it was asked, so nobody kept it
-        _draw_live(live, replaced=len(messages) - live.before, with_stop=not just_asked)
+        _draw_live(live, replaced=len(messages) - live.before)
     elif messages and messages[-1]["role"] == "user":
         _unanswered(messages[-1])
 
@@ -177,7 +175,6 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent] = ()
 
     prepare = functools.partial(bring_files, speaker, chat_id, files) if files or chat.get("files") else None
     lives()[chat_id] = LiveAnswer(speaker, ask, question, before, place, prepare).start()
-    st.session_state["just-asked"] = True
 
 
 def _how(scope: Scope) -> AnswerChoices:
@@ -255,7 +252,7 @@ def _draw_message(
             draw_follow_ups(follow_ups(message["answer"], asked), _begin, message["message_id"])
 
 
-def _draw_live(live: LiveAnswer, *, replaced: int, with_stop: bool) -> None:
+def _draw_live(live: LiveAnswer, *, replaced: int) -> None:
     """``replaced``: how many messages were shown where this question and its answer now are."""
     now = live.now
     if now.state == "running":
@@ -266,7 +263,7 @@ def _draw_live(live: LiveAnswer, *, replaced: int, with_stop: bool) -> None:
         for _ in range(2 * max(0, replaced)):
             st.empty()
         with said, st.chat_message("assistant", avatar=":material/auto_stories:"):
-            now = _follow(live, with_stop=with_stop)
+            now = _follow(live)
             if now.answer is not None:
                 draw_answer(now.answer, _open)
         if now.answer is not None:
@@ -292,11 +289,13 @@ def _ask_again(live: LiveAnswer) -> None:
     _begin(live.question, Place(again=kept[-1]) if kept else live.place)
 
 
-def _follow(live: LiveAnswer, *, with_stop: bool) -> Snapshot:
+def _follow(live: LiveAnswer) -> Snapshot:
     """Draws the answer as it grows, until it has ended. A stop of the script stops the run; a rerun does not."""
     place, question, below = st.empty(), st.empty(), st.empty()
-    if with_stop:
-        below.button("Stop", icon=":material/stop:", key="stop-live", on_click=live.stop)
+    # Hidden by the style sheet while the composer shows a stop button of its own, which it does only as long as the run
+    # lasts that the question began: any other rerun (a theme, a closing list) takes that one away.
+    with below.container(key="stop-answer"):
+        st.button("Stop", icon=":material/stop:", key="stop-live", on_click=live.stop)
     questions, drawn = question.container(), 0
     scope = st.session_state.get("scope")
     verbatim = isinstance(scope, Scope) and scope.strategy in VERBATIM
