@@ -20,8 +20,9 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.support.commands import json_of, openbook
 from tests.support.team import PASSWORD, Team
 
-SECRET = "The vermilion-quokka ledger counts 8431 sealed barrels in the northern cellar of Ottokar Brandt."
-WORDS = ["vermilion", "quokka", "ledger", "8431", "barrels", "Ottokar", "Brandt"]  # none of them the stranger's
+SECRET = "The vermilion-quokka ledger counts 8431729206 sealed barrels in the northern cellar of Ottokar Brandt."
+# The number is too long to come about in a score or an identifier.
+WORDS = ["vermilion", "quokka", "ledger", "8431729206", "barrels", "Ottokar", "Brandt"]  # none of them the stranger's
 OWN = "# A garden\n\nThe garden has a pond. Ducks swim in the pond every morning. The cellar is full of apples.\n"
 
 

@@ -64,9 +64,13 @@ def test_beams_give_one_answer_and_it_ends_at_a_stop(smollm2: OpenVinoLM) -> Non
 
 def test_with_min_p_near_one_only_the_likeliest_is_drawn(smollm2: OpenVinoLM) -> None:
     def said(**params: Any) -> str:
-        return run(complete(smollm2, user("Count: 1 2 1 2 1 2"), (), SamplingParams(max_tokens=24, **params))).text
+        return run(
+            complete(smollm2, user("What is the capital of France?"), (), SamplingParams(max_tokens=24, **params))
+        ).text
 
-    greedy = said()
+    greedy = (
+        said()
+    )  # of an answer the model is sure of: where logits are rounded to bf16, two others may be equally likely
     assert said(temperature=5.0, seed=1, min_p=0.999_999) == greedy != said(temperature=5.0, seed=1)
 
 
