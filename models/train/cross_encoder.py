@@ -89,7 +89,8 @@ def run(options: argparse.Namespace) -> Measured | None:
         identity=common.identity(COMMAND, options, base.sha256),
     )
     load(model, outcome.tensors, device)
-    measured = measure_all(model, cutter, some_of(mined.dev, 0, options.dev_depth, options.seed), device)
+    half = options.precision == "bf16" or (options.precision == "auto" and device.type == "cuda")
+    measured = measure_all(model, cutter, some_of(mined.dev, 0, options.dev_depth, options.seed), device, half)
     size = save_model(
         options.out,
         outcome.tensors,
@@ -195,13 +196,13 @@ def scorer(
 
 
 def measure_all(
-    model: Bert, cutter: Cutter, dev: Mapping[str, Sequence[DevQuery]], device: torch.device
+    model: Bert, cutter: Cutter, dev: Mapping[str, Sequence[DevQuery]], device: torch.device, half: bool
 ) -> Measured | None:
-    """The model as it stands on every dev query; None where there is no dev field."""
+    """The model as it stands on every dev query; None where there is no dev field. ``half``: computed in bf16."""
     model.eval()
     if not dev:
         return None
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
         return measure(dev, scorer(model, cutter, device))
 
 

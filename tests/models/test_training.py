@@ -271,7 +271,7 @@ def test_the_saved_folder_holds_only_trained_tensors_and_gives_the_same_logits(
 ) -> None:
     model, outcome = trained(base, mined, tmp_path, "--steps", "6", "--trainable-layers", "1")
     load(model, outcome.tensors, CPU)
-    measured = measure_all(model, cutter(base, mined), mined.dev, CPU)
+    measured = measure_all(model, cutter(base, mined), mined.dev, CPU, half=False)
     card = model_card(
         title="t", what="w", command="c", manifest=mined.manifest, run={}, measured=measured, not_for=("n",)
     )
