@@ -205,12 +205,13 @@ class Desk:
             return
         await self._pass_on(self.kit.reader.read(self.recorder, self.asked, question, hits, self.budget))
 
-    async def cite(self, text: str, *, limit: str = "") -> None:
-        """Ends the run with ``text``, cited from ``hits`` and checked."""
+    async def cite(self, text: str, *, limit: str = "", logprobs: Sequence[float] = ()) -> None:
+        """Ends the run with ``text``, cited from ``hits`` and checked; ``logprobs`` are of its tokens, where they are known."""
         if not text.strip():
             self.do_not_know("The model gave no answer.", limit=limit)
             return
-        await self._pass_on(self.kit.reader.cite(self.recorder, self.asked, text, tuple(self.hits), limit=limit))
+        cited = self.kit.reader.cite(self.recorder, self.asked, text, tuple(self.hits), limit=limit, logprobs=logprobs)
+        await self._pass_on(cited)
 
     def do_not_know(self, detail: str, *, limit: str = "") -> None:
         """Ends the run without an answer."""

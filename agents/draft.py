@@ -12,6 +12,7 @@ from agents.abstain import abstention_reason, is_abstention
 from agents.cite import Bibliography, attribute
 from agents.evidence import evidence_text
 from agents.gate import Gate
+from agents.saying import mean_logprob
 from agents.sources import DatesOf, conflict_text, disputed, stated
 from agents.writer import AnswerWriter, ClosedSentence
 from core.protocols import Verifier
@@ -28,6 +29,7 @@ class Draft:
     citations: list[Citation] = field(default_factory=list)  # of what was said without a gate; see ``cited``
     sentences: list[Sentence] = field(default_factory=list)  # the same; see ``said``
     raw: str = ""  # as the model wrote it
+    logprobs: list[float] = field(default_factory=list)  # of the tokens of ``raw``, where they are known
     finish: FinishReason = "stop"
     limit: str = ""  # why it was cut short; empty if it was not
     remarks: list[str] = field(default_factory=list)  # said beside the answer
@@ -162,4 +164,5 @@ def finished(draft: Draft, asked: str, conflicts: Sequence[Conflict], more: Sequ
         reason=" ".join(reasons),
         hits=tuple(draft.hits),
         conflicts=() if abstained else tuple(conflicts),
+        logprob=None if abstained else mean_logprob(draft.logprobs),
     )

@@ -202,13 +202,21 @@ class RagStrategy:
                 yield event
 
     async def cite(
-        self, recorder: Recorder, asked: str, text: str, hits: Sequence[Hit], *, limit: str = ""
+        self,
+        recorder: Recorder,
+        asked: str,
+        text: str,
+        hits: Sequence[Hit],
+        *,
+        limit: str = "",
+        logprobs: Sequence[float] = (),
     ) -> AsyncGenerator[Event, None]:
         """Says ``text``, which another loop has written, cited and checked like what is written here; ends with RunDone.
 
         Args:
             hits: what its markers name, from 1 on, and what its sentences may rest on.
             limit: why the loop did not finish; empty if it did.
+            logprobs: of the tokens of ``text``, where they are known.
         """
         began = recorder.now_s()
         bibliography = Bibliography(hits)
@@ -216,6 +224,7 @@ class RagStrategy:
         gate = Gate("strict") if self._policy != "mark" else None
         writer = AnswerWriter(bibliography)
         draft = Draft(writer=writer, bibliography=bibliography, hits=hits, raw=text, limit=limit, gate=gate)
+        draft.logprobs += logprobs
         draft.writer.feed(text)
         async with aclosing(self._flush(draft)) as events:
             async for event in events:
@@ -277,8 +286,9 @@ class RagStrategy:
         async with aclosing(budget.ask(self._lm, shown.messages, params)) as events:
             async for event in events:
                 match event:
-                    case TextDelta(text=text):
+                    case TextDelta(text=text, logprobs=logprobs):
                         draft.raw += text
+                        draft.logprobs += logprobs
                         draft.writer.feed(text)
                         async with aclosing(self._show(draft, final=False)) as said:
                             async for one in said:
