@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from agents.evidence import evidence_text
 from agents.irregular import base
-from agents.lexical import sentence_terms, terms
+from agents.lexical import STOP_WORDS, sentence_terms, terms
 from agents.misnamed import in_place_of, named_in, stands_in, without_possessive
 from agents.verify.coverage import cover
 from agents.verify.dates import check_dates, dates
@@ -36,7 +36,8 @@ _WANTED = re.compile(
     r"(?:did|does|do|was|were|is|are|has|have|had)\s+",
     re.IGNORECASE,
 )
-_PART_OF_A_NAME = r"\b[A-Z]\w+\s+{0}\b|\b{0}s\b"  # "Super Bowl 50", "the 80s"
+# "Super Bowl 50", "the 80s"; in "is the tower of Alby 72 metres high" something is counted.
+_PART_OF_A_NAME = rf"\b[A-Z]\w+\s+{{0}}(?=\W*$|\W+(?:{'|'.join(sorted(STOP_WORDS))})\b)|\b{{0}}s\b"
 _SHARED = 0.75  # of the premise's terms, dates and numbers apart, that one sentence must have to speak of the same
 _LEAST_TERMS = 2  # … so many of them, at least
 # Of the premise's terms without the name, that the sentence must have which has another in its place: the place asks for

@@ -3,10 +3,10 @@
     python -m bench.premises --data ../shared/data
 
 Each question is put to all passages of its file (hybrid retrieval, eight passages). The premises of the questions as they
-are hold, so whatever is named of them is named wrongly, also where their own passages are
-withheld. In the others, one name that the gold passage has is replaced by
-another: one that a passage of another article has behind the same word. A name that is not found out is not an error of
-the rule alone: the gold passage may not be found, or may not say what the question says in one sentence.
+are hold, so whatever is named of them is named wrongly, also where their own passages are withheld. In the others, one name
+that the gold passage has is replaced by another, of which a passage of another article has it behind the same word: of no
+particular kind, so that a person may stand where a place stood. A name that is not found out is not an error of the rule
+alone: the gold passage may not be found, or may not say in one sentence what the question says.
 
 The rule was made on the train files. Nothing was chosen on dev.
 """

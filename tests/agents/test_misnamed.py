@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import pytest
 
 from agents.irregular import base
-from agents.misnamed import may_be
+from agents.misnamed import may_be, named_in, stands_in, without_possessive
 from agents.premise import FalsePremise, false_premise
+from bench.premises import names_of
+from core.text import sentence_spans
 from tests.support.facts import NAMED_FACTS
 from tests.support.passages import EVERYTHING, PassageRetriever, StoredText
 
@@ -101,3 +109,43 @@ def test_of_a_hundred_true_premises_with_names_none_is_called_false() -> None:
     library = PassageRetriever([f.document for f in NAMED_FACTS])
     questions = [f.assuming.replace(f.wrong, f.right) for f in NAMED_FACTS]
     assert [q for q in questions if false_premise(q, library.search(q, 8, EVERYTHING)) is not None] == []
+
+
+@pytest.mark.slow
+def test_of_a_hundred_names_exchanged_in_sentences_of_real_articles_most_are_named(shared_data: Path) -> None:
+    """ "How did it come that SENTENCE?", with one name of another article; of the sentences as they are nothing is said."""
+    lines = (shared_data / "xquad" / "en-train.jsonl").read_text("utf-8").splitlines()
+    passages = list(dict.fromkeys((c["title"], c["text"]) for line in lines for c in json.loads(line)["contexts"]))
+    library = PassageRetriever(
+        [StoredText(doc_id=f"p{n}", title=title, text=text) for n, (title, text) in enumerate(passages)]
+    )
+    drawn = list(_exchanged_sentences(passages))
+    random.Random(0).shuffle(drawn)
+    named, replaced = 0, 0
+    for true, false, right, wrong in drawn[:100]:
+        assert false_premise(true, library.search(true, 8, EVERYTHING)) is None, true
+        found = false_premise(false, library.search(false, 8, EVERYTHING))
+        if found is not None and found.item == without_possessive(wrong):
+            named += 1
+            replaced += f"says {without_possessive(right)}," in found.detail
+    assert len(drawn) >= 100
+    assert named >= 65 and replaced >= named - 3, (named, replaced)
+
+
+def _exchanged_sentences(passages: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str, str]]:
+    """(question, the same with another name, the right name, the other) of sentences with a name that the passage has once."""
+    behind: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for title, named in names_of(passages):
+        behind[named.before].append((title, named.name))
+    for title, text in passages:
+        for a, b in sentence_spans(text):
+            sentence = text[a:b].rstrip(".")
+            for one in named_in(sentence):
+                if text.count(one.name) > 1 or not one.before or not 6 <= len(sentence.split()) <= 40:
+                    continue
+                others = behind[one.before]
+                turned = others[len(sentence) % len(others) :] + others
+                wrong = next((n for t, n in turned if t != title and not stands_in(n, text)), None)
+                if wrong is not None:
+                    true = f"How did it come that {sentence}?"
+                    yield true, true.replace(one.name, wrong, 1), one.name, wrong
