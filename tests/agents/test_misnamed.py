@@ -13,7 +13,6 @@ import pytest
 from agents.irregular import base
 from agents.misnamed import may_be, named_in, stands_in, without_possessive
 from agents.premise import FalsePremise, false_premise
-from bench.premises import names_of
 from core.text import sentence_spans
 from tests.support.facts import NAMED_FACTS
 from tests.support.passages import EVERYTHING, PassageRetriever, StoredText
@@ -134,6 +133,8 @@ def test_of_a_hundred_names_exchanged_in_sentences_of_real_articles_most_are_nam
 
 def _exchanged_sentences(passages: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str, str]]:
     """(question, the same with another name, the right name, the other) of sentences with a name that the passage has once."""
+    from bench.premises import names_of  # with the indexes and the statistics that it needs: seconds
+
     behind: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for title, named in names_of(passages):
         behind[named.before].append((title, named.name))
