@@ -13,7 +13,7 @@ from agents.cite import Bibliography, attribute
 from agents.evidence import evidence_text
 from agents.gate import Gate
 from agents.saying import mean_logprob
-from agents.sources import DatesOf, conflict_text, disputed, stated
+from agents.sources import DatesOf, conflict_text, disputed, own_date, stated
 from agents.writer import AnswerWriter, ClosedSentence
 from core.protocols import Verifier
 from core.types import Answer, Citation, Conflict, FinishReason, Hit, Sentence, Verdict
@@ -120,7 +120,7 @@ def disputes(draft: Draft, verifier: Verifier, dates: DatesOf) -> tuple[list[Con
                         answer_end=sentence.end,
                         verdict="contradicted",
                         score=dispute.verdict.score,
-                        date=dates([doc_id]).get(doc_id),
+                        date=own_date(dates, doc_id),
                     )
                 )
     return conflicts, more
