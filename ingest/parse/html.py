@@ -84,7 +84,7 @@ def _around_main(root: Any) -> frozenset[Any] | None:
 
 
 def _is_main(node: Any) -> bool:
-    return node.tag == "main" or node.get("role") == "main"
+    return bool(node.tag == "main" or node.get("role") == "main")
 
 
 def _described(texts: list[str]) -> Iterable[ParseWarning]:
