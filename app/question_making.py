@@ -30,8 +30,8 @@ MAX_DOCUMENTS = 200  # that questions are made of; of a larger collection so man
 class RoundTrip:
     """Tries a question by words and by meaning, alike, so that the choice favours neither.
 
-    Kept is what one of them finds among its first ``FOUND_WITHIN``; of a question over two passages, each step by itself, and only if
-    neither finds the second within one look without the name that the first gives: it would need no first. Those
+    Kept is what one of them finds among its first ``FOUND_WITHIN``; of a question over two passages, each step by itself; one
+    whose second passage either finds within one look without the name that the first gives, and so needs no first, is put off. Those
     that both find first (of two passages: both within one look) are at most half of the questions, unless there are too few
     others.
     """
@@ -51,7 +51,7 @@ class RoundTrip:
             lost = any(ranks == [None, None] for ranks in steps)
             if not lost and _within_a_look(self._ranks(question.shortcut, question.gold[-1:])):
                 self.one_passage += 1
-                return "no"
+                return "later"
             # Found together at once, it takes one look, however many passages it is about.
             together = [self._ranks(question.question, [gold]) for gold in question.gold]
             easy = all(rank is not None and rank <= ONE_LOOK for ranks in together for rank in ranks)

@@ -36,13 +36,13 @@ _SHARED = (2, 8)  # sentences that a name stands in: in one it joins nothing, in
 _APART = 1500  # characters between two sentences of one document: what is nearer is one passage
 _ALIKE = 0.4  # Jaccard of their words from which two sentences say the same
 _FIRST_WORDS = 16  # that the question repeats of the first sentence, around the name
-_SECOND_WORDS = 7  # of the second: few, so that it is the name that finds it
+_SECOND_WORDS = 5  # of the second: few, so that it is the name that finds it
 _PER_NAME = 3  # questions about one name: the caller may have no use for the first
 # Code, markup, and the fields at the head of a file, which are no sentences: "Title: … Author: …".
 _NO_PROSE = re.compile(r"[\[\]{}<>`|=*\\]|//|\(\)|_\s|\s_|(?:\b[A-Z][\w-]*: .*){2}")
 _REST_OF_WORD = re.compile(r"[\w'’%]*")
 _KINDS = re.compile(r"[A-Z]{2,}s")  # PEPs, LLMs: things of a kind, not one of a name
-_LEAST_WORDS = (6, 4)  # of each, beside the name and the blank
+_LEAST_WORDS = (6, 3)  # of each, beside the name and the blank
 # What may follow a name that is not the attribute of something else. Verbs that are not here cost a question, no more.
 _AFTER_A_NAME = frozenset(
     words(

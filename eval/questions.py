@@ -153,6 +153,8 @@ def make_questions(
         if len(kept) >= n_joined or tried >= _TRIES * n_joined:
             break
         take(candidate)
+    n_good = sum(bool(q.hops) for q in kept)
+    n_joined = min(n_joined, len(kept) + max(1, n_good))  # no more of the worse than there are of the better
     for candidate in (q for q in later if q.hops):
         if len(kept) >= n_joined:
             break

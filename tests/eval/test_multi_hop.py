@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from eval.multi_hop import two_hop_questions
@@ -111,3 +113,19 @@ def test_the_same_seed_makes_the_same_and_they_take_their_share() -> None:
     assert all(q.kind != "multi-hop" for q in none)
     put_off = make_questions(found, 4, unanswerable=0, joined=joined, multi_hop=0.25, keep=lambda q: "later")
     assert sum(q.kind == "multi-hop" for q in put_off) == 1
+
+
+def test_of_those_put_off_no_more_are_taken_than_there_are_others() -> None:
+    (one,) = made(MILL, PAY, NOISE)
+    asked = ("Who felled oaks?", "Which guild sang?", "What did pilots count?", "Whose lighthouse fell?")
+    joined = [replace(one, question=text) for text in asked]
+    for good, expected in ((0, 1), (1, 2), (2, 4)):
+        kept = make_questions(
+            documents(MILL, PAY, NOISE),
+            8,
+            unanswerable=0,
+            joined=joined,
+            multi_hop=0.5,
+            keep=lambda q, good=good: "yes" if q.question in asked[:good] else "later",  # type: ignore[misc]
+        )
+        assert sum(q.kind == "multi-hop" for q in kept) == expected
