@@ -13,8 +13,11 @@ I_DO_NOT_KNOW = "I don't know."
 _UNKNOWN = re.compile(
     r"\b(?:i|we) (?:do not|don't|cannot|can't|could not|couldn't|am unable to|was unable to|am not able to) "
     r"(?:know|find|answer|say|determine|tell|provide)\b"
-    r"|\b(?:is|are|was|were) (?:not|n't) (?:mentioned|stated|given|provided|specified|found|included|available|"
-    r"in the (?:passages?|context|documents?|text))\b"
+    r"|\b(?:is|are|was|were)(?: not|n't) (?:mentioned|stated|specified)\b"
+    # What is not available or included may be so in the world: of a report it is a claim like any other.
+    r"|\b(?:answers?|information|details?|data|this|that|it) (?:is|are|was|were)(?: not|n't) (?:given|provided|found|included|available)\b"
+    r"|\b(?:not|n't) (?:(?:given|provided|found|included|available|contained) )?(?:in|from|by) (?:the|these|those|any|any of the|your) "
+    r"(?:\w+ )?(?:passages?|context|documents?|texts?|sources?|excerpts?)\b"
     r"|\b(?:passages?|context|documents?|text|sources?) (?:do|does|did) ?(?:not|n't) "
     r"(?:say|mention|contain|state|provide|give|specify|include|answer|have)\b"
     r"|\b(?:there is|has|have|contains?) no (?:information|mention|answer)\b"

@@ -128,11 +128,26 @@ def test_names_are_runs_of_capitals_without_the_first_word_of_a_sentence() -> No
 
 
 @pytest.mark.parametrize(
-    "said", ["I don't know.", "The passages do not mention it.", "There is no information on this."]
+    "said",
+    [
+        "I don't know.",
+        "The passages do not mention it.",
+        "There is no information on this.",
+        "The number of geese isn't mentioned.",
+        "This information is not available.",
+        "The price is not included in the documents.",
+    ],
 )
 def test_ways_to_say_that_one_does_not_know(said: str) -> None:
     assert says_unknown(said)
     assert is_abstention(said)
+
+
+@pytest.mark.parametrize(
+    "said", ["The drug is not available in Canada.", "Tax is not included.", "The keeper was not found."]
+)
+def test_what_is_not_so_in_the_world_is_a_claim(said: str) -> None:
+    assert not says_unknown(said)
 
 
 def test_an_answer_that_doubts_only_later_is_no_abstention() -> None:
