@@ -39,6 +39,7 @@ from app.reindexing import Reindexing
 from app.runs import Runs
 from app.searching import Searching
 from app.services import Models, Services
+from app.shared_chats import SharedChats
 from app.traces import Traces
 from app.turns import Turns
 from app.upkeep.backup import sweep_leftovers
@@ -89,6 +90,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         store=store,
         ledger=ledger,
         chats=chats,
+        shared_chats=SharedChats(database),
         traces=Traces(database),
         calibrations=Calibrations(database),
         eval_sets=EvalSets(database),

@@ -23,6 +23,7 @@ from app.publishing import Publisher
 from app.reindexing import Reindexing
 from app.runs import Runs
 from app.searching import Searching
+from app.shared_chats import SharedChats
 from app.traces import Traces
 from app.turns import Turns
 from app.upkeep.backup import BackupDesk
@@ -83,6 +84,7 @@ class Services:
     store: Store
     ledger: Ledger
     chats: Chats
+    shared_chats: SharedChats
     traces: Traces
     calibrations: Calibrations
     eval_sets: EvalSets

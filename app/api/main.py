@@ -31,6 +31,7 @@ from app.api import (
     problem,
     runs,
     search,
+    shared_chats,
     system,
     traces,
     tuning,
@@ -81,6 +82,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
         ask,
         runs,
         check,
+        shared_chats,  # before those of which a part stands for any id
         chats,
         traces,
         eval_sets,
