@@ -24,6 +24,7 @@ from app.reindexing import Reindexing
 from app.runs import Runs
 from app.searching import Searching
 from app.shared_chats import SharedChats
+from app.telemetry import Telemetry
 from app.traces import Traces
 from app.turns import Turns
 from app.upkeep.backup import BackupDesk
@@ -105,6 +106,7 @@ class Services:
     audit: AuditLog
     searches: Turns  # and checks, which take longer
     checks: Turns
+    telemetry: Telemetry
     page_token: str = ""  # by which the page shows that it is ours; empty: nobody can
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)

@@ -327,6 +327,8 @@ def test_shared_conversations_are_listed_page_by_page(house: Team, una: Client, 
                 break
     assert made <= set(found) and len(found) == len(set(found))
     assert found == [c["chat_id"] for c in rolf.shared_chats()]
+    for chat_id in made:
+        una.delete_chat(chat_id)
 
 
 def shared_untitled(una: Client) -> str:
