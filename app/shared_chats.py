@@ -8,7 +8,7 @@ does not exist. Versions that are not shown count for the right to read, and are
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select
@@ -40,7 +40,7 @@ class SharedChats:
         """
         with self._database.read() as connection:
             readable = _readable(connection, principal)
-            query = _open_to(principal, readable).where(*map(_has, words.split()))
+            query = _open_to(principal, readable).where(*_have(words.split()))
             if after is not None:
                 last = _one(connection, principal, readable, after)
                 same = and_(chats.c.updated_at == last.updated_at, chats.c.chat_id > after)
@@ -106,11 +106,15 @@ def _for_others(message: ChatMessage) -> ChatMessage:
     return dataclasses.replace(message, problem=problem, versions=(message.message_id,))
 
 
-def _has(word: str) -> ColumnElement[bool]:
-    """That a shared chat's title, or a message of the thread on show, has a word: what is not shown cannot be guessed at."""
+def _have(words: Sequence[str]) -> list[ColumnElement[bool]]:
+    """That a shared chat has each word, in its title or a message of the thread on show: what is not shown cannot be guessed at."""
     said = (messages.c.message_id, messages.c.parent_id, messages.c.chat_id, messages.c.content)
     last = select(*said).join(chats, chats.c.leaf_id == messages.c.message_id).where(chats.c.shared_at.is_not(None))
     shown = last.cte("shown", recursive=True)
     shown = shown.union_all(select(*said).join(shown, shown.c.parent_id == messages.c.message_id))
-    in_it = select(shown.c.chat_id).where(shown.c.content.icontains(word, autoescape=True))
-    return or_(chats.c.title.icontains(word, autoescape=True), chats.c.chat_id.in_(in_it))
+
+    def has(word: str) -> ColumnElement[bool]:
+        in_it = select(shown.c.chat_id).where(shown.c.content.icontains(word, autoescape=True))
+        return or_(chats.c.title.icontains(word, autoescape=True), chats.c.chat_id.in_(in_it))
+
+    return list(map(has, words))
