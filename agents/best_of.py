@@ -8,7 +8,7 @@ where the verifier prefers it: ties go to the earlier. The verifier never sees a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents import context
 from agents.abstain import is_abstention
@@ -30,6 +30,7 @@ class Candidate:
 
     text: str
     usage: Usage
+    logprobs: tuple[float, ...] = ()  # of the tokens of ``text``, where they are known
     worth: float = 0.0
     score: float = 0.0
 
@@ -54,7 +55,7 @@ def best_of_rag(kit: Kit, n: int, *, temperature: float = TEMPERATURE) -> AtDesk
 
         async def draft(t: float, seed: int | None) -> Candidate:
             said = await desk.ask(written_from(desk, found), temperature=t, seed=seed)
-            return Candidate(text=said.text.strip(), usage=said.usage)
+            return Candidate(text=said.text.strip(), usage=said.usage, logprobs=said.logprobs)
 
         await _best(desk, draft, n, temperature)
 
@@ -70,7 +71,7 @@ def best_of_cot(kit: Kit, n: int, *, examples: Sequence[Example] = (), temperatu
 
         async def draft(t: float, seed: int | None) -> Candidate:
             chain = await think(desk, shown, examples, temperature=t, seed=seed)
-            return Candidate(text=chain.answer, usage=chain.usage)
+            return Candidate(text=chain.answer, usage=chain.usage, logprobs=chain.answer_logprobs)
 
         await _best(desk, draft, n, temperature)
 
@@ -100,7 +101,7 @@ async def _best(desk: Desk, draft: Draft, n: int, temperature: float) -> None:
         desk.step("expand", thought=f"Worth {c.worth:.2f} ({c.score:.2f}): {c.text}", usage=c.usage, started_s=began)
     best = best_of(candidates)
     desk.step("plan", thought=f"Answer {best + 1} of {len(candidates)} is taken: its passages support it best.")
-    await desk.cite(candidates[best].text, limit=limit)
+    await desk.cite(candidates[best].text, limit=limit, logprobs=candidates[best].logprobs)
 
 
 def best_of(candidates: Sequence[Candidate]) -> int:
@@ -113,10 +114,10 @@ def judged(desk: Desk, said: Candidate) -> Candidate:
     if not said.text:
         return said
     if is_abstention(said.text):
-        return Candidate(text=said.text, usage=said.usage, worth=_ABSTAINED)
+        return replace(said, worth=_ABSTAINED)
     claims = support_of(said.text, desk.hits, desk.kit.verifier)
     if not claims:
         return said
     share = sum(c.verdict.label == "supported" for c in claims) / len(claims)
     mean = sum(c.verdict.score for c in claims) / len(claims)
-    return Candidate(text=said.text, usage=said.usage, worth=share, score=mean)
+    return replace(said, worth=share, score=mean)

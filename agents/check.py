@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from agents.evidence import citation_for, evidence_text, search_spread
 from agents.followup import leans_on_history
-from agents.sources import DatesOf, Stand, conflicts_between, no_dates, stands
+from agents.sources import DatesOf, Stand, conflicts_between, no_dates, own_date, stands
 from core.errors import InvalidRequest
 from core.protocols import Retriever, Verifier
 from core.text import sentence_spans
@@ -140,7 +140,7 @@ class _Passages:
                     if stand.verdict.label != "partial"
                     else "partial",
                     score=stand.verdict.score,
-                    date=self._dates([doc_id]).get(doc_id),
+                    date=own_date(self._dates, doc_id),
                 )
             )
         return self._numbers[key]

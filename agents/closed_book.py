@@ -14,6 +14,7 @@ from agents.limits import Budget
 from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.run import Provenance, Recorder, check_question, run_to_end
+from agents.saying import mean_logprob
 from agents.writer import AnswerWriter
 from core.errors import LimitReached
 from core.events import Event, LMDone, SentenceChecked, TextDelta, TokenSaid
@@ -73,6 +74,7 @@ class ClosedBookStrategy:
         writer = AnswerWriter(Bibliography(()))  # no passages: every marker is made up, and taken out
         sentences: list[Sentence] = []
         usage, finish, limit, raw = Usage(), _STOP, "", ""
+        logprobs: list[float] = []
         began = recorder.now_s()
         try:
             budget.take_step()
@@ -80,8 +82,9 @@ class ClosedBookStrategy:
             async with aclosing(said_by_model) as events:
                 async for event in events:
                     match event:
-                        case TextDelta(text=text):
+                        case TextDelta(text=text, logprobs=more):
                             raw += text
+                            logprobs += more
                             writer.feed(text)
                             for said in _show(writer, sentences, final=False):
                                 yield said
@@ -105,7 +108,13 @@ class ClosedBookStrategy:
             reasons.append(f"Not finished: {limit}.")
         elif finish == "length":
             reasons.append("Cut off: the answer reached the most tokens that it may have.")
-        answer = Answer(text=writer.text, sentences=tuple(sentences), abstained=abstained, reason=" ".join(reasons))
+        answer = Answer(
+            text=writer.text,
+            sentences=tuple(sentences),
+            abstained=abstained,
+            reason=" ".join(reasons),
+            logprob=None if abstained else mean_logprob(logprobs),
+        )
         yield recorder.done(answer, "limit" if limit else "abstained" if abstained else "answered")
 
     def _params(self, budget: Budget) -> SamplingParams:

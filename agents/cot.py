@@ -11,6 +11,7 @@ Where a collection is asked, its best passages stand before the question, marked
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from agents import context
 from agents.abstain import is_abstention
 from agents.desk import AtDesk, Desk, Kit
 from agents.prompts import Prompts
-from agents.saying import fits, together
+from agents.saying import fits, mean_logprob, together
 from core.errors import LimitReached
 from core.text import fold
 from core.types import Hit, Message, Usage
@@ -42,12 +43,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """One chain of thought; ``logprob`` is the mean over its tokens, None where the runtime gives none."""
+    """One chain of thought. ``logprob`` is the mean over its tokens, reasoning and answer, None where the runtime gives none;
+    ``answer_logprobs`` are those of the answer, empty where it was not asked for by itself."""
 
     reasoning: str
     answer: str
     usage: Usage
     logprob: float | None = None
+    answer_logprobs: tuple[float, ...] = ()
 
 
 def load_examples(prompts: Prompts) -> tuple[Example, ...]:
@@ -65,7 +68,7 @@ def cot(kit: Kit, *, examples: Sequence[Example] = ()) -> AtDesk:
         began = desk.recorder.now_s()
         chain = await think(desk, found, examples)
         desk.step("plan", thought=chain.reasoning, usage=chain.usage, started_s=began)
-        await desk.cite(chain.answer)
+        await desk.cite(chain.answer, logprobs=chain.answer_logprobs)
 
     return AtDesk("cot", loop, kit, (PROMPT, EXAMPLES) if examples else (PROMPT,))
 
@@ -99,7 +102,7 @@ def self_consistency(
         winner, votes = vote(chains)
         counted = ", ".join(f"{count} × {answer or '(no answer)'}" for answer, count in votes)
         desk.step("plan", thought=f"{len(chains)} of {n} samples voted: {counted}.")
-        await desk.cite(winner.answer, limit=limit)
+        await desk.cite(winner.answer, limit=limit, logprobs=winner.answer_logprobs)
 
     return AtDesk("self-consistency", loop, kit, (PROMPT, EXAMPLES) if examples else (PROMPT,))
 
@@ -129,11 +132,17 @@ async def think(
     said = list(_ANSWER_IS.finditer(reasoning))
     if examples:
         answer = reasoning[said[-1].end() :] if said else reasoning.split("\n")[-1]
-        return Chain(reasoning=reasoning, answer=tidy(answer), usage=first.usage, logprob=first.logprob)
+        return Chain(reasoning=reasoning, answer=tidy(answer), usage=first.usage, logprob=mean_logprob(first.logprobs))
     second = await desk.ask(
         prompt(reasoning), stop=("\n",), max_tokens=_ANSWER_TOKENS, temperature=temperature, seed=seed
     )
-    return Chain(reasoning=reasoning, answer=tidy(second.text), usage=first.usage + second.usage, logprob=first.logprob)
+    return Chain(
+        reasoning=reasoning,
+        answer=tidy(second.text),
+        usage=first.usage + second.usage,
+        logprob=mean_logprob(first.logprobs + second.logprobs),
+        answer_logprobs=second.logprobs,
+    )
 
 
 def tidy(answer: str) -> str:
@@ -155,7 +164,7 @@ def vote(chains: Sequence[Chain]) -> tuple[Chain, list[tuple[str, int]]]:
 
     def weight(group: Sequence[Chain]) -> tuple[int, float]:
         known = [c.logprob for c in group if c.logprob is not None]
-        return len(group), sum(known) / len(known) if known else 0.0
+        return len(group), sum(known) / len(known) if known else -math.inf
 
     best = max(speaking.values(), key=weight)  # the earliest of equals
     ordered = sorted(groups.values(), key=len, reverse=True)

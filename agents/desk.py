@@ -87,6 +87,7 @@ class Desk:
         self.emit = emit
         self.asked = ""
         self.question = ""
+        self.objection = ""  # what the person said against the last answer, if that was it
         self.hits: list[Hit] = []
         self.outside = OutsideTools(Nothing(), "")
         self.mark = context.mark_for(recorder.run_id)
@@ -106,7 +107,7 @@ class Desk:
         async with aclosing(plan.steps(self.recorder, history, self.budget)) as events:
             async for event in events:
                 self.emit(event)
-        self.question = plan.standalone
+        self.question, self.objection = plan.standalone, plan.objection
         self._retriever = plan.beside.around(self.kit.retriever)
 
     # ------------------------------------------------------------ asking and finding
@@ -203,14 +204,25 @@ class Desk:
         if not hits:
             self.do_not_know("")
             return
-        await self._pass_on(self.kit.reader.read(self.recorder, self.asked, question, hits, self.budget))
+        said = self.kit.reader.read(self.recorder, self.asked, question, hits, self.budget, objection=self.objection)
+        await self._pass_on(said)
 
-    async def cite(self, text: str, *, limit: str = "") -> None:
-        """Ends the run with ``text``, cited from ``hits`` and checked."""
+    async def cite(self, text: str, *, limit: str = "", logprobs: Sequence[float] = ()) -> None:
+        """Ends the run with ``text``, cited from ``hits`` and checked; ``logprobs`` are of its tokens, where they are known."""
         if not text.strip():
             self.do_not_know("The model gave no answer.", limit=limit)
             return
-        await self._pass_on(self.kit.reader.cite(self.recorder, self.asked, text, tuple(self.hits), limit=limit))
+        said = self.kit.reader.cite(
+            self.recorder,
+            self.asked,
+            self.question,
+            text,
+            tuple(self.hits),
+            objection=self.objection,
+            limit=limit,
+            logprobs=logprobs,
+        )
+        await self._pass_on(said)
 
     def do_not_know(self, detail: str, *, limit: str = "") -> None:
         """Ends the run without an answer."""

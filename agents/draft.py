@@ -12,7 +12,8 @@ from agents.abstain import abstention_reason, is_abstention
 from agents.cite import Bibliography, attribute
 from agents.evidence import evidence_text
 from agents.gate import Gate
-from agents.sources import DatesOf, conflict_text, disputed, stated
+from agents.saying import mean_logprob
+from agents.sources import DatesOf, conflict_text, disputed, own_date, stated
 from agents.writer import AnswerWriter, ClosedSentence
 from core.protocols import Verifier
 from core.types import Answer, Citation, Conflict, FinishReason, Hit, Sentence, Verdict
@@ -28,6 +29,7 @@ class Draft:
     citations: list[Citation] = field(default_factory=list)  # of what was said without a gate; see ``cited``
     sentences: list[Sentence] = field(default_factory=list)  # the same; see ``said``
     raw: str = ""  # as the model wrote it
+    logprobs: list[float] = field(default_factory=list)  # of the tokens of ``raw``, where they are known
     finish: FinishReason = "stop"
     limit: str = ""  # why it was cut short; empty if it was not
     remarks: list[str] = field(default_factory=list)  # said beside the answer
@@ -118,7 +120,7 @@ def disputes(draft: Draft, verifier: Verifier, dates: DatesOf) -> tuple[list[Con
                         answer_end=sentence.end,
                         verdict="contradicted",
                         score=dispute.verdict.score,
-                        date=dates([doc_id]).get(doc_id),
+                        date=own_date(dates, doc_id),
                     )
                 )
     return conflicts, more
@@ -162,4 +164,5 @@ def finished(draft: Draft, asked: str, conflicts: Sequence[Conflict], more: Sequ
         reason=" ".join(reasons),
         hits=tuple(draft.hits),
         conflicts=() if abstained else tuple(conflicts),
+        logprob=None if abstained else mean_logprob(draft.logprobs),
     )

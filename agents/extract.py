@@ -27,7 +27,7 @@ from agents.query_side import QueryPlan, QuerySide
 from agents.remarks import remarks
 from agents.run import Provenance, Recorder, check_question, describe_hits, pieces, run_to_end
 from agents.scoring import Reading
-from agents.sources import DatesOf, Stand, conflict_text, disputed, no_dates, stated
+from agents.sources import DatesOf, Stand, conflict_text, disputed, no_dates, own_date, stated
 from core.errors import LimitReached
 from core.events import CitationMade, Event, SentenceChecked, TokenSaid
 from core.offload import Offload
@@ -257,8 +257,7 @@ class ExtractStrategy:
             told = conflict_text(sentences[0].text, first, dispute, numbers, self._dates)
             conflicts.append(Conflict(text=told, citations=numbers))
         if conflicts:
-            known_dates = self._dates([c.doc_id for c in citations])
-            citations = [replace(c, date=known_dates.get(c.doc_id)) for c in citations]
+            citations = [replace(c, date=own_date(self._dates, c.doc_id)) for c in citations]
         yield recorder.step("answer", observation=text, started_s=began)
         answer = Answer(
             text=text,

@@ -202,13 +202,24 @@ class RagStrategy:
                 yield event
 
     async def cite(
-        self, recorder: Recorder, asked: str, text: str, hits: Sequence[Hit], *, limit: str = ""
+        self,
+        recorder: Recorder,
+        asked: str,
+        question: str,
+        text: str,
+        hits: Sequence[Hit],
+        *,
+        objection: str = "",
+        limit: str = "",
+        logprobs: Sequence[float] = (),
     ) -> AsyncGenerator[Event, None]:
         """Says ``text``, which another loop has written, cited and checked like what is written here; ends with RunDone.
 
         Args:
+            question, objection: as in ``read``.
             hits: what its markers name, from 1 on, and what its sentences may rest on.
             limit: why the loop did not finish; empty if it did.
+            logprobs: of the tokens of ``text``, where they are known.
         """
         began = recorder.now_s()
         bibliography = Bibliography(hits)
@@ -216,6 +227,8 @@ class RagStrategy:
         gate = Gate("strict") if self._policy != "mark" else None
         writer = AnswerWriter(bibliography)
         draft = Draft(writer=writer, bibliography=bibliography, hits=hits, raw=text, limit=limit, gate=gate)
+        draft.logprobs += logprobs
+        draft.remarks = await self._offload(remarks, question, objection, hits, self._verifier)
         draft.writer.feed(text)
         async with aclosing(self._flush(draft)) as events:
             async for event in events:
@@ -237,16 +250,16 @@ class RagStrategy:
         for citation in cited:
             yield CitationMade(citation=citation)
         answer = finished(draft, asked, conflicts, cited)
-        answer = self._if_sure(replace(answer, confidence=support_of(draft)), asked)
+        answer = self._if_sure(replace(answer, confidence=support_of(draft)), asked, draft.remarks)
         yield recorder.done(answer, "limit" if draft.limit else "abstained" if answer.abstained else "answered")
 
-    def _if_sure(self, answer: Answer, asked: str) -> Answer:
+    def _if_sure(self, answer: Answer, asked: str, beside: Sequence[str]) -> Answer:
         """``answer``, or an abstention where it is less sure than the threshold asks."""
         sure = answer.confidence or 0.0
         if answer.abstained or sure >= self._threshold:
             return answer
         detail = f"What the model wrote has a support of {sure:.2f}, below the threshold of {self._threshold:.2f}."
-        reason = abstention_reason(asked, answer.hits, detail)
+        reason = " ".join([*beside, abstention_reason(asked, answer.hits, detail)])
         return Answer(text=I_DO_NOT_KNOW, abstained=True, reason=reason, hits=answer.hits, confidence=sure)
 
     def _context(self, question: str, hits: Sequence[Hit], run_id: str, budget: Budget) -> Context:
@@ -277,8 +290,9 @@ class RagStrategy:
         async with aclosing(budget.ask(self._lm, shown.messages, params)) as events:
             async for event in events:
                 match event:
-                    case TextDelta(text=text):
+                    case TextDelta(text=text, logprobs=logprobs):
                         draft.raw += text
+                        draft.logprobs += logprobs
                         draft.writer.feed(text)
                         async with aclosing(self._show(draft, final=False)) as said:
                             async for one in said:

@@ -92,7 +92,7 @@ async def _report(desk: Desk, findings: Sequence[Finding], limit: str) -> None:
         await desk.cite(notes, limit=e.message)
         return
     desk.step("plan", thought="Wrote the report.", usage=said.usage, started_s=began)
-    await desk.cite(said.text, limit=limit)
+    await desk.cite(said.text, limit=limit, logprobs=said.logprobs)
 
 
 def _messages(desk: Desk, hits: Sequence[Hit], findings: Sequence[Finding]) -> list[Message]:

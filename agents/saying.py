@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One whole answer of a model. ``logprob`` is the mean over its tokens, None where the runtime gives none."""
+    """One whole answer of a model. ``logprobs`` are those of its tokens, empty where the runtime gives none."""
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     finish: FinishReason = "stop"
     usage: Usage = field(default_factory=Usage)
-    logprob: float | None = None
+    logprobs: tuple[float, ...] = ()
 
 
 async def listen(
@@ -42,17 +42,17 @@ async def listen(
     Raises:
         LimitReached: the run's seconds are used up.
     """
-    text, calls, usage, logprobs = "", [], Usage(), []
+    text, calls, usage = "", [], Usage()
+    logprobs: list[float] = []
     finish: FinishReason = "stop"
     pieces = 0
     async with aclosing(budget.ask(lm, messages, params, tools)) as events:
         async for event in events:
             match event:
-                case TextDelta(text=piece, logprob=logprob):
+                case TextDelta(text=piece, logprobs=more):
                     text += piece
                     pieces += 1
-                    if logprob is not None:
-                        logprobs.append(logprob)
+                    logprobs += more
                     if is_looping(text):
                         usage = Usage(completion_tokens=pieces)
                         break
@@ -60,8 +60,12 @@ async def listen(
                     calls.append(call)
                 case LMDone(finish_reason=finish, usage=usage):
                     pass
-    mean = sum(logprobs) / len(logprobs) if logprobs else None
-    return Said(text=text, tool_calls=tuple(calls), finish=finish, usage=usage, logprob=mean)
+    return Said(text=text, tool_calls=tuple(calls), finish=finish, usage=usage, logprobs=tuple(logprobs))
+
+
+def mean_logprob(logprobs: Sequence[float]) -> float | None:
+    """Of so many tokens; None of none."""
+    return sum(logprobs) / len(logprobs) if logprobs else None
 
 
 async def say(

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents import context
 from agents.desk import AtDesk, Desk, Kit
+from agents.saying import Said
 from core.errors import LimitReached
 from core.types import Hit, Message
 
@@ -32,6 +33,7 @@ class _Round:
     text: str
     support: int
     use: int
+    logprobs: tuple[float, ...]
 
     @property
     def hit(self) -> bool:
@@ -54,7 +56,7 @@ def self_rag(kit: Kit, *, rounds: int = ROUNDS) -> AtDesk:
         if best is None:
             desk.do_not_know("The model found none of them relevant.", limit=limit)
             return
-        await desk.cite(best.text, limit=limit)
+        await desk.cite(best.text, limit=limit, logprobs=best.logprobs)
 
     return AtDesk("self-rag", loop, kit, (PROMPT, context.SYSTEM, context.USER))
 
@@ -74,18 +76,19 @@ async def _rounds(desk: Desk, rounds: int) -> _Round | None:
     query = desk.question
     try:
         if await _judge(desk, "retrieve", "Retrieve?", default="yes") != "yes":
-            text = await _answer(desk, ())
-            return _Round(text=text, support=0, use=0)
+            said = await _answer(desk, ())
+            return _Round(text=said.text, support=0, use=0, logprobs=said.logprobs)
         for _ in range(rounds):
             desk.budget.take_step()
             tried.append(query)
             found = await desk.search(query)
             relevant = [h for h in found if await _judge(desk, "relevant", "Relevant?", [h], default="yes") == "yes"]
             if relevant:
-                text = await _answer(desk, relevant)
+                said = await _answer(desk, relevant)
+                text = said.text
                 support = _SUPPORT[await _judge(desk, "supported", "Supported?", relevant, answer=text, default="no")]
                 use = int(await _judge(desk, "useful", "Useful?", answer=text, default="1"))
-                this = _Round(text=text, support=support, use=use)
+                this = _Round(text=text, support=support, use=use, logprobs=said.logprobs)
                 if best is None or (this.support, this.use) > (best.support, best.use):
                     best = this
                 if this.hit:
@@ -132,13 +135,14 @@ def _prompt(desk: Desk, ask: str, hits: Sequence[Hit] = (), *, answer: str = "",
     )
 
 
-async def _answer(desk: Desk, hits: Sequence[Hit]) -> str:
+async def _answer(desk: Desk, hits: Sequence[Hit]) -> Said:
     """Written from ``hits``, with markers that name the desk's passages; from memory where there are none."""
     desk.budget.take_step()
     began = desk.recorder.now_s()
     said = await desk.ask(written_from(desk, hits))
-    desk.step("plan", thought=said.text.strip(), usage=said.usage, started_s=began)
-    return said.text.strip()
+    said = replace(said, text=said.text.strip())
+    desk.step("plan", thought=said.text, usage=said.usage, started_s=began)
+    return said
 
 
 def written_from(desk: Desk, hits: Sequence[Hit]) -> list[Message]:

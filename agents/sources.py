@@ -20,8 +20,31 @@ from core.types import Conflict, Hit, Verdict
 from core.wording import shortened
 
 Position: TypeAlias = Literal["supports", "refutes", "neither"]
-# Documents → the date that each says of itself, where it says one.
-DatesOf: TypeAlias = Callable[[Sequence[str]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDate:
+    """A day of a document as YYYY-MM-DD: what it says of itself, or, for want of that, when it was added."""
+
+    day: str
+    added: bool = False
+
+    @property
+    def own(self) -> str | None:
+        return None if self.added else self.day
+
+    def __str__(self) -> str:
+        return f"added {self.day}" if self.added else self.day
+
+
+DatesOf: TypeAlias = Callable[[Sequence[str]], Mapping[str, SourceDate]]  # of documents, where known
+
+
+def own_date(dates_of: DatesOf, doc_id: str) -> str | None:
+    """The date that a document says of itself."""
+    known = dates_of([doc_id]).get(doc_id)
+    return known.own if known else None
+
 
 _SAYS_INSTEAD = re.compile(r"the passage says (?P<instead>.+?), not (?P<claimed>.+)")
 _SHORT = 120  # characters of a quote within a sentence of ours
@@ -43,7 +66,7 @@ class Stand:
         return chunk.text[self.start - chunk.start : self.end - chunk.start]
 
 
-def no_dates(doc_ids: Sequence[str]) -> Mapping[str, str]:
+def no_dates(doc_ids: Sequence[str]) -> Mapping[str, SourceDate]:
     """Where documents are not known to have dates."""
     del doc_ids
     return {}
@@ -139,8 +162,8 @@ def stated(claim: str, hit: Hit, verdict: Verdict) -> Stand:
     return Stand(hit=hit, start=hit.chunk.start + a, end=hit.chunk.start + b, position="supports", verdict=verdict)
 
 
-def _named(hit: Hit, dates: Mapping[str, str]) -> str:
-    date = dates.get(hit.chunk.doc_id, "")
+def _named(hit: Hit, dates: Mapping[str, SourceDate]) -> str:
+    date = dates.get(hit.chunk.doc_id)
     return f"“{' '.join(hit.title.split())}”" + (f" ({date})" if date else "")
 
 

@@ -105,15 +105,15 @@ class TapedLM(AroundLM):
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: SamplingParams
     ) -> AsyncGenerator[LMEvent, None]:
         began = self._tape.now_s()
-        pieces: list[tuple[str, float | None]] = []
+        pieces: list[tuple[str, tuple[float, ...]]] = []
         response: dict[str, Any] = {"pieces": pieces, "tool_calls": [], "end": "closed"}
         try:
             stream = cast("AsyncGenerator[LMEvent, None]", self._lm.stream(messages, tools, params))
             async with aclosing(stream):
                 async for event in stream:
                     match event:
-                        case TextDelta(text=text, logprob=logprob):
-                            pieces.append((text, logprob))
+                        case TextDelta(text=text, logprobs=logprobs):
+                            pieces.append((text, logprobs))
                         case ToolCallMade(call=call):
                             response["tool_calls"].append(call_json(call))
                         case LMDone(finish_reason=finish, usage=usage):
@@ -179,8 +179,8 @@ class ReplayedLM:
                 async for event in stream:
                     yield event
             return
-        for text, logprob in response["pieces"]:
-            yield TextDelta(text=text, logprob=logprob)
+        for text, logprobs in response["pieces"]:
+            yield TextDelta(text=text, logprobs=tuple(logprobs or ()))  # recordings of before have None
         for call in response["tool_calls"]:
             yield ToolCallMade(call=call_from(call))
         match response["end"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import httpx
 
@@ -117,9 +117,9 @@ class EvalCalls(Line):
         """Configuration ``b`` against ``a``, counted from 0."""
         return self._json("GET", f"/v1/evals/{seg(eval_id)}/compare", params={"a": a, "b": b})
 
-    def eval_report(self, eval_id: str) -> str:
-        """One self-contained HTML page."""
-        return self._send("GET", f"/v1/evals/{seg(eval_id)}/report").text
+    def eval_report(self, eval_id: str, form: Literal["html", "markdown"] = "html") -> str:
+        """One self-contained HTML page, or its tables."""
+        return self._send("GET", f"/v1/evals/{seg(eval_id)}/report", params={"form": form}).text
 
     def cancel_eval(self, eval_id: str) -> dict[str, Any]:
         return self._json("POST", f"/v1/evals/{seg(eval_id)}/cancel")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -12,7 +12,7 @@ from app.retrievers import reranker_for
 from app.wiring import model_cache_dir
 from core.errors import InvalidRequest
 from core.protocols import Retriever
-from core.types import Chunk, Hit, Principal, Where
+from core.types import Chunk, Hit, Principal, StagePart, Where
 from eval.spans import DEPTH, FoundSpan
 from eval.stress import Stress, stressed
 from ingest.chunk.choose import ChunkerName, cut
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _WIDER = 5  # children looked at per parent that is wanted
 _LOOKED_AT = 40_000  # characters, to tell a collection's language
-VERSION = 2  # of how results are measured: a change makes old ones unequal
+VERSION = 3  # of how results are measured: a change makes old ones unequal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,16 @@ class Configuration:
         return {**asdict(self), "label": self.label(), "kind": self.kind}
 
 
-Find: TypeAlias = Callable[[str], list[tuple[FoundSpan, str]]]  # a question → what is read, with titles, best first
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What is read of a hit, and what each stage of the search said of it."""
+
+    span: FoundSpan
+    title: str
+    parts: Mapping[str, StagePart]
+
+
+Find: TypeAlias = Callable[[str], list[Found]]  # a question → what is read, best first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +150,12 @@ def searcher(
         if reranker is not None:
             base = RerankingRetriever(base, reranker, services.settings.rerank_depth)
     where = Where(principal=principal, collections=(collection,))
-    return Searcher(find=lambda question: [(_read(h), h.title) for h in base.search(question, DEPTH, where)])
+    return Searcher(find=lambda question: [_read(h) for h in base.search(question, DEPTH, where)])
 
 
-def _read(hit: Hit) -> FoundSpan:
-    return FoundSpan(doc_id=hit.chunk.doc_id, start=hit.chunk.start, end=hit.chunk.end)
+def _read(hit: Hit) -> Found:
+    span = FoundSpan(doc_id=hit.chunk.doc_id, start=hit.chunk.start, end=hit.chunk.end)
+    return Found(span=span, title=hit.title, parts=hit.parts)
 
 
 def _cut_anew(
@@ -194,9 +204,12 @@ def _cut_anew(
     where = Where(principal=principal)
     k = min(len(passages), DEPTH * _WIDER)
 
-    def find(question: str) -> list[tuple[FoundSpan, str]]:
-        found = (read[int(hit.chunk.doc_id)] for hit in corpus.search(question, k, where))
-        return list(dict.fromkeys(found))[:DEPTH]
+    def find(question: str) -> list[Found]:
+        found: dict[FoundSpan, Found] = {}  # a parent stands where the best of its children does
+        for hit in corpus.search(question, k, where):
+            span, title = read[int(hit.chunk.doc_id)]
+            found.setdefault(span, Found(span=span, title=title, parts=hit.parts))
+        return list(found.values())[:DEPTH]
 
     characters = [span.end - span.start for span, _ in dict.fromkeys(read)]
     mean = sum(characters) / len(characters) if characters else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -15,7 +16,7 @@ from app.eval_sets import EvalSet, EvalSets, KeptQuestion
 from core.errors import Conflict, InvalidRequest
 from core.types import Principal
 from core.wording import plural
-from eval.compare import Comparison, compare_runs
+from eval.compare import LOWER_IS_BETTER, Comparison, compare_runs
 from eval.saved import SavedRun
 from eval.slices import Question, slices
 from eval.statistics import bootstrap_means, percentile_interval
@@ -50,6 +51,7 @@ class EvalResult:
             "set": self.of.to_json(),
             "configurations": [_summary(m) for m in self.measured],
             "slices": _slices(self),
+            "lower_is_better": sorted(LOWER_IS_BETTER),
             "questions": [
                 {
                     **{k: v for k, v in q.to_json().items() if k not in ("approved",)},
@@ -135,6 +137,7 @@ def _summary(measured: Measured) -> dict[str, Any]:
         "key": measured.key,
         "n": len(rows),
         "metrics": {name: _mean(rows, name) for name in measured.metrics},
+        "unscored": {name: found for name in measured.metrics if (found := _unscored(rows, name))},
         "recall_curve": _recall_curve(rows) if measured.configuration.kind == "retrieval" else None,
         "seconds_per_question": fmean(row["seconds"] for row in rows) if rows else None,
         "seconds_per_question_p95": float(np.percentile([row["seconds"] for row in rows], 95)) if rows else None,
@@ -156,8 +159,14 @@ def _mean(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
         if len(values) > 1
         else (None, None)
     )
-    bounds = (None if low is None else max(0.0, low), None if high is None else min(1.0, high))
+    most = max(1.0, float(values.max()))  # no share is more than 1; a perplexity may be
+    bounds = (None if low is None else max(0.0, low), None if high is None else min(most, high))
     return {"mean": float(values.mean()), "ci_low": bounds[0], "ci_high": bounds[1], "n": len(values)}
+
+
+def _unscored(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, int]:
+    """Why so many questions have no value."""
+    return dict(Counter(row["unscored"][metric] for row in rows if metric in row.get("unscored", {})))
 
 
 def _recall_curve(rows: Sequence[Mapping[str, Any]]) -> list[float]:

@@ -229,10 +229,13 @@ def _searched(
         hits = found.find(configuration.asked(question.question))
         seconds = time.perf_counter() - started
         rows[question_key(question)] = {
-            "metrics": span_metrics([span for span, _ in hits], question.gold),
+            "metrics": span_metrics([hit.span for hit in hits], question.gold),
             "seconds": seconds,
             "overlap": _overlap(services, principal, question),
-            "found": [_shown(span, title, question) for span, title in hits],
+            "found": [
+                {**_shown(hit.span, hit.title, question), "parts": {name: asdict(p) for name, p in hit.parts.items()}}
+                for hit in hits
+            ],
         }
     return rows
 
@@ -297,10 +300,13 @@ def _answered(services: Services, strategy: str, question: KeptQuestion, outcome
         }
     return {
         "metrics": metrics,
+        "unscored": {m: why for m, reasons in scored.unscored.items() for why in reasons if metrics[m] is None},
         "seconds": outcome.seconds,
         "tokens": [outcome.usage.prompt_tokens, outcome.usage.completion_tokens],
         "confidence": answer.confidence if answer is not None else None,
         "answer": answer.text if answer is not None else "",
+        # Places only: whoever may no longer see what a sentence says finds nothing of it here.
+        "sentences": [[s.start, s.end, s.verdict] for s in (answer.sentences if answer is not None else ())],
         "abstained": outcome.abstained,
         "error": outcome.error,
         "found": [

@@ -30,7 +30,8 @@ MAX_DOCUMENTS = 200  # that questions are made of; of a larger collection so man
 class RoundTrip:
     """Tries a question by words and by meaning, alike, so that the choice favours neither.
 
-    Kept is what one of them finds among its first ``FOUND_WITHIN``; of a question over two passages, each step by itself. Those
+    Kept is what one of them finds among its first ``FOUND_WITHIN``; of a question over two passages, each step by itself; one
+    whose second passage either finds within one look without the name that the first gives, and so needs no first, is put off. Those
     that both find first (of two passages: both within one look) are at most half of the questions, unless there are too few
     others.
     """
@@ -39,7 +40,7 @@ class RoundTrip:
         engine = services.engine
         self._retrievers = (engine.retriever("bm25"), engine.retriever("dense"))
         self._where = Where(principal=principal, collections=(collection,))
-        self.easy = self.not_found = 0  # of all that were tried
+        self.easy = self.not_found = self.one_passage = 0  # of all that were tried
         self._kept = self._easy_kept = 0
 
     def __call__(self, question: MadeQuestion) -> Worth:
@@ -48,6 +49,9 @@ class RoundTrip:
         if question.hops:
             steps = [self._ranks(hop, [gold]) for hop, gold in zip(question.hops, question.gold, strict=True)]
             lost = any(ranks == [None, None] for ranks in steps)
+            if not lost and _within_a_look(self._ranks(question.shortcut, question.gold[-1:])):
+                self.one_passage += 1
+                return "later"
             # Found together at once, it takes one look, however many passages it is about.
             together = [self._ranks(question.question, [gold]) for gold in question.gold]
             easy = all(rank is not None and rank <= ONE_LOOK for ranks in together for rank in ranks)
@@ -74,6 +78,10 @@ class RoundTrip:
             by_rank = grades(found, golds)
             ranks.append(by_rank.index(1) + 1 if 1 in by_rank else None)
         return ranks
+
+
+def _within_a_look(ranks: Sequence[int | None]) -> bool:
+    return any(rank is not None and rank <= ONE_LOOK for rank in ranks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +151,7 @@ def questions_of(
         "documents": len(sources.documents),
         "easy": trip.easy,
         "not_found": trip.not_found,
+        "one_passage": trip.one_passage,
     }
     if written is not None:
         origin["written"] = {"asked": written.asked, "not_kept": written.not_kept, "late": written.late}

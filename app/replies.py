@@ -411,6 +411,7 @@ class Answer(TypedDict):
     citations: list[Citation]
     conflicts: NotRequired[list[Conflict]]  # answers of before have none of these
     confidence: NotRequired[float | None]
+    logprob: NotRequired[float | None]
     hits: list[Hit]
     usage: Usage
     steps: int

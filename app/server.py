@@ -48,6 +48,7 @@ from app.upkeep.backup import sweep_leftovers
 from app.upkeep.purge import finish_purge
 from app.upkeep.restore import finish_restore
 from app.wiring import MIGRATIONS, build_names
+from core.allocator import bound_arenas, keep_giving_back, keep_loaded
 from core.database import migrate, open_database
 from core.errors import InvalidRequest, OpenbookError, StorageFailed
 from core.offload import Offload
@@ -129,12 +130,18 @@ def open_services(settings: Settings) -> Iterator[Services]:
         database.close()
 
 
-def application(services: Services) -> FastAPI:
-    """The API over ``services``, loading the models from its first moment on."""
+def application(services: Services, *, own_process: bool = False) -> FastAPI:
+    """The API over ``services``, loading the models from its first moment on.
+
+    Args:
+        own_process: whether the process lives for nothing else, so that what is loaded stays until it ends.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(load_models(services))
+        if own_process:
+            loading.add_done_callback(lambda _: keep_loaded())
         publishing = asyncio.create_task(
             services.publisher.run(
                 lambda: services.engine,
@@ -225,6 +232,8 @@ class BackgroundServer:
     @contextmanager
     def run(self, *, announce: bool = False) -> Iterator[ServerAddress]:
         """Args: announce: whether other commands may find it, which is for a command that goes on for long."""
+        bound_arenas()
+        keep_giving_back()
         lock = DataDirLock(self._settings.data_dir)
         lock.acquire()
         try:
@@ -272,6 +281,8 @@ def _uvicorn(app: FastAPI) -> uvicorn.Config:
 
 def main() -> int:
     die_with_parent()
+    bound_arenas()
+    keep_giving_back()
     configure_logging("text")
     for quiet in ("alembic", "httpx", "uvicorn.error"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
@@ -291,7 +302,7 @@ def main() -> int:
             name = f"[{host}]" if ":" in host else host
             url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else name}:{port}"
             announce_server(settings.data_dir, ServerAddress(url=url, token=services.worker_token, pid=os.getpid()))
-            server = _Server(_uvicorn(application(services)))
+            server = _Server(_uvicorn(application(services, own_process=True)))
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, server.handle_exit)
             server.run(sockets=[listener])

@@ -133,6 +133,7 @@ def answer_json(answer: Answer, trace: Trace) -> Json:
         "citations": [citation_json(c) for c in answer.citations],
         "conflicts": [conflict_json(c) for c in answer.conflicts],
         "confidence": answer.confidence,
+        "logprob": answer.logprob,
         "hits": [hit_json(h) for h in answer.hits],
         "usage": usage_json(trace.usage),
         "steps": len(trace.steps),

@@ -25,6 +25,7 @@ from app.parent import die_with_parent
 from app.pipelines import Encoders, with_pipeline
 from app.telling import Telling, deliver, fail, wait_for_server, work_off
 from app.wiring import build_names
+from core.allocator import bound_arenas, keep_giving_back, keep_loaded
 from core.errors import OpenbookError, RunCancelled, UnsupportedType
 from core.protocols import Encoder, NameFinder
 from core.settings import Settings, load_settings
@@ -141,6 +142,8 @@ def _with_source(document: Document, task: Task) -> Document:
 
 def main() -> int:
     die_with_parent()
+    bound_arenas()
+    keep_giving_back()
     os.nice(NICENESS)
     configure_logging("text")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -160,6 +163,7 @@ def main() -> int:
     except OpenbookError as e:
         logger.error("%s", e.message)
         return 1
+    keep_loaded()
     # While one file is encoded, the next is parsed and the one before is stored: a commit waits for the disk. Pages are
     # fetched meanwhile, which takes little but waiting.
     runs: list[Callable[[httpx.Client], None]] = [

@@ -1,6 +1,7 @@
 """Our own numbers: all dev sets, retrievers, strategies and verifiers that the packaged models can run, into docs/results.md.
 
     python -m bench.results                       everything, hours with the language model
+    python -m bench.results --lm-n 10             the same, with only ten questions of each set for what asks a language model
     python -m bench.results --n 20 --strategies extract rag        says how long the rest would take
     python -m bench.results --no-answers          retrieval and verifiers only
 
@@ -55,6 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.results", description=main.__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--n", type=int, default=None, help="only so many questions of each set, evenly spread")
+    parser.add_argument(
+        "--lm-n", type=int, default=None, help="the same, of strategies that ask a language model alone"
+    )
+    parser.add_argument(
+        "--lm-sets", nargs="*", choices=QA_SETS, default=list(QA_SETS), help="… and of these sets alone"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--work", type=Path, default=model_cache_dir() / "results")
     parser.add_argument("--sets", nargs="*", choices=QA_SETS, default=list(QA_SETS), help="which are answered")
@@ -65,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-verifiers", action="store_true")
     args = parser.parse_args(argv)
     settings = load_cli_settings()
-    parts = [_head(args.n)]
+    parts = [_head(args.n, args.lm_n)]
     if not args.no_retrieval:
         parts.append(_retrieval(settings, args))
     if not args.no_answers:
@@ -78,8 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _head(n: int | None) -> str:
+def _head(n: int | None, lm_n: int | None) -> str:
     few = f" On **a sample of {n} questions** of each set, which is for trying the command only." if n else ""
+    if lm_n:
+        few += f" Strategies that ask a language model had **{lm_n} questions** of each set, and their intervals are as wide as that."
     return (
         "# Results\n\nMade by `openbook bench results`, resumable, with the packaged models and the settings' defaults."
         f"{few} Intervals are 95 % bootstrap intervals over questions. “Not told apart” is against the first of its table, by "
@@ -119,18 +128,27 @@ def _answers(settings: Settings, args: argparse.Namespace) -> str:
             parts.append(f"### {name}\n\nNot measured: {path} is not there.")
             continue
         data = load_qa(path)
-        samples = _spread(data.samples, args.n)
-        rows = {}
-        for strategy in args.strategies:
-            try:
-                rows[strategy] = asyncio.run(_asked(settings, data, samples, strategy, args.work))
-            except OpenbookError as e:
-                parts.append(f"{name}, {strategy}: not measured, {e.message}")
-        if rows:
-            parts.append(
-                f"### {name}\n\n{_answer_table(rows)}\n\n{len(samples):,} questions; data {_short(data.sha256)}."
-            )
+        parts.append(f"### {name}")
+        for samples, strategies in _shares(data.samples, args, name in args.lm_sets):
+            rows = {}
+            for strategy in strategies:
+                try:
+                    rows[strategy] = asyncio.run(_asked(settings, data, samples, strategy, args.work))
+                except OpenbookError as e:
+                    parts.append(f"{strategy}: not measured, {e.message}")
+            if rows:
+                parts.append(f"{_answer_table(rows)}\n\n{len(samples):,} questions; data {_short(data.sha256)}.")
     return "\n\n".join(parts)
+
+
+def _shares(samples: Sequence[Sample], args: argparse.Namespace, with_lm: bool) -> list[tuple[list[Sample], list[str]]]:
+    """Which questions are asked in which ways: a table each. One, unless what asks a language model gets fewer or none."""
+    every = _spread(samples, args.n)
+    some = _spread(every, args.lm_n if with_lm else 0)
+    if len(some) == len(every):
+        return [(every, args.strategies)]
+    quick = [s for s in args.strategies if not STRATEGIES[s].needs_lm]
+    return [(every, quick), (some, args.strategies)] if some else [(every, quick)]
 
 
 async def _asked(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.protocols import Encoder, LanguageModel, Tokenizer, calls_tools, constrains, contrasts
+from core.protocols import Encoder, LanguageModel, Tokenizer, calls_tools, constrains, contrasts, gives_logprobs
 from core.types import Message, Vectors
 
 
@@ -33,6 +33,10 @@ class AroundLM:
     @property
     def contrasting(self) -> bool:
         return contrasts(self._lm)
+
+    @property
+    def logprobs(self) -> bool:
+        return gives_logprobs(self._lm)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return self._lm.count_tokens(messages)

@@ -15,8 +15,12 @@ from core.types import Answer, Citation, FinishReason, Proposal, Sentence, Step,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
+    """``logprobs``: one of each token whose text begins in ``text``, a natural logarithm, under the model's own distribution, before
+    temperature and the like. Empty where the runtime gives none (``core.protocols.gives_logprobs``).
+    """
+
     text: str
-    logprob: float | None = None
+    logprobs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -217,6 +217,19 @@ def contrasts(lm: LanguageModel) -> bool:
     return isinstance(lm, Contrasts) and lm.contrasting
 
 
+@runtime_checkable
+class GivesLogprobs(Protocol):
+    """A language model that says whether its text comes with ``TextDelta.logprobs``."""
+
+    @property
+    def logprobs(self) -> bool: ...
+
+
+def gives_logprobs(lm: LanguageModel) -> bool:
+    """Whether ``lm`` says how likely it found its tokens; one that does not say does not."""
+    return isinstance(lm, GivesLogprobs) and lm.logprobs
+
+
 class Tool(Protocol):
     @property
     def spec(self) -> ToolSpec: ...

@@ -298,7 +298,8 @@ class Answer:
     """``reason`` says why it abstained, or why it is partial; empty otherwise.
 
     ``confidence`` in [0, 1] is what the strategy's threshold is compared with, also where it abstained; None where the
-    strategy has no such number.
+    strategy has no such number. ``logprob`` is the mean natural log-probability of the tokens that a model wrote as this answer,
+    before markers were put in and sentences left out; None where none did, or they are not known.
     """
 
     text: str
@@ -310,6 +311,7 @@ class Answer:
     run_id: str = ""
     conflicts: tuple[Conflict, ...] = ()
     confidence: float | None = None
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

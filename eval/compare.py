@@ -26,9 +26,13 @@ from eval.statistics import (
     randomization_test,
 )
 
-LOWER_IS_BETTER = frozenset({"wrong"})
-# Compared only where somebody names them: they move together with f1 or recall, and every further test costs the others power.
-BESIDE = frozenset({"squad2_em", "squad2_f1", "rouge_l", "bleu", "bertscore", "context_precision", "context_recall"})
+LOWER_IS_BETTER = frozenset({"wrong", "perplexity"})
+NOT_SHARES = frozenset({"perplexity"})
+# Compared only where somebody names them: they move together with f1 or recall, or say nothing of right and wrong (perplexity), and
+# every further test costs the others power.
+BESIDE = frozenset(
+    {"squad2_em", "squad2_f1", "rouge_l", "bleu", "bertscore", "context_precision", "context_recall", "perplexity"}
+)
 # Below this many questions no interval keeps its word (see docs/decisions/0073).
 FEW_QUESTIONS = 20
 

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from core.errors import NotFound
 from core.types import Sample
 from eval.jsonl import Line, bad_data, read_jsonl
+from eval.public_sets import is_published_form, published_rows
 from eval.trec import read_qrels
 
 BEIR_SHAPE = "a BEIR folder has corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv"
@@ -152,7 +153,8 @@ def load_beir(folder: Path, split: str) -> RetrievalDataset:
 
 
 def load_qa(path: Path) -> QaDataset:
-    """Reads lines {id, question, answers, answerable, contexts?: [{title, text}], gold_ids?}.
+    """Reads lines {id, question, answers, answerable, contexts?: [{title, text}], gold_ids?}; of a file named .json, what SQuAD or
+    HotpotQA is published as (``eval.public_sets``).
 
     ``answerable`` defaults to whether there are answers. An answerable question without answers is kept: what needs a
     gold answer is then None for it, and counted.
@@ -163,7 +165,7 @@ def load_qa(path: Path) -> QaDataset:
     """
     digest = _Digest()
     samples: dict[str, Sample] = {}
-    for line in _jsonl_file(path, "{id, question, answers, answerable, contexts?, gold_ids?}"):
+    for line in _qa_lines(path):
         answers = line.texts("answers")
         sample = Sample(
             id=line.identifier("id"),
@@ -220,6 +222,13 @@ def _split_file(folder: Path, split: str) -> Path:
     )
 
 
+def _qa_lines(path: Path) -> Iterator[Line]:
+    if path.is_file() and is_published_form(path):
+        rows = enumerate(published_rows(path), start=1)
+        return (Line(path, number, row, "question") for number, row in rows)
+    return _jsonl_file(path, "{id, question, answers, answerable, contexts?, gold_ids?}")
+
+
 def _jsonl_file(path: Path, shape: str) -> Iterator[Line]:
     if not path.is_file():
         raise NotFound(f"no file {path}: give a JSON-lines file with lines {shape}", code="no-dataset")
@@ -243,7 +252,7 @@ def _contexts(line: Line) -> tuple[tuple[str, str], ...]:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise line.error('"contexts" must be a list of objects {"title": "…", "text": "…"}')
-    parts = (Line(line.path, line.number, item) for item in value)
+    parts = (Line(line.path, line.number, item, line.called) for item in value)
     return tuple((part.text("title", default="", empty=True), part.text("text")) for part in parts)
 
 

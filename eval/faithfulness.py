@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 
 from core.protocols import Verifier
 from eval.datasets import FaithfulnessDataset
+from eval.metrics.kappa import cohens_kappa
 from eval.progress import Progress, silent
 
 
@@ -31,6 +32,7 @@ class StatesThreshold(Protocol):
 class FaithfulnessResult:
     """Shares in [0, 1]; None where the divisor is 0 (a data set with one class only, nothing called supported).
 
+    ``kappa`` is Cohen's, between the verdicts and the labels: agreement beyond what their shares would give by chance.
     ``decided_by`` is "label" or "score". ``threshold`` is the score from which a claim counts as supported: the one that
     was asked for, else the verifier's own; None where it does not state one.
     ``n_unverified``: verdicts that could not be made; they count as "not supported".
@@ -46,6 +48,7 @@ class FaithfulnessResult:
     precision: float | None
     recall: float | None
     auroc: float | None
+    kappa: float | None
     threshold: float | None
     decided_by: Literal["label", "score"]
     seconds_per_claim: float
@@ -63,6 +66,7 @@ class FaithfulnessResult:
             "precision": self.precision,
             "recall": self.recall,
             "auroc": self.auroc,
+            "kappa": self.kappa,
             "threshold": self.threshold,
             "decided_by": self.decided_by,
             "n_supported": self.n_supported,
@@ -113,6 +117,7 @@ def run_faithfulness(
         precision=_share(tp, tp + fp),
         recall=sensitivity,
         auroc=auroc(truth, [v.score for v in verdicts]),
+        kappa=cohens_kappa(list(zip(truth, called, strict=True))),
         threshold=stated if threshold is None else threshold,
         decided_by="label" if threshold is None else "score",
         seconds_per_claim=seconds / len(truth) if truth else 0.0,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from eval.compare import NOT_SHARES
 from eval.plots import curves, legend, mean_text, pareto, plane, reliability, waterfall, whiskers
 
 _STYLE = """
@@ -41,7 +42,14 @@ def html_report(
         f"{escape(result['created_at'])}; {escape(result['state'])}.</p>",
         "<h2>Means, with 95 % intervals</h2>",
         _means(configurations),
-        whiskers({name: [c["metrics"].get(name) for c in configurations] for name in _metrics(configurations)}),
+        _unscored(configurations),
+        whiskers(
+            {
+                name: [c["metrics"].get(name) for c in configurations]
+                for name in metric_names(configurations)
+                if name not in NOT_SHARES
+            }
+        ),
         legend(labels),
     ]
     if board is not None and len(board["places"]) > 1:
@@ -72,12 +80,13 @@ def html_report(
     )
 
 
-def _metrics(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+def metric_names(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those of any configuration, in order."""
     return list(dict.fromkeys(name for c in configurations for name in c["metrics"]))
 
 
 def _means(configurations: Sequence[Mapping[str, Any]]) -> str:
-    names = _metrics(configurations)
+    names = metric_names(configurations)
     head = "".join(f"<th>{escape(text)}</th>" for text in ("", *names, "s / question", "characters read"))
     rows = []
     for c in configurations:
@@ -87,13 +96,27 @@ def _means(configurations: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
 
 
+def unscored_lines(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of each configuration and metric, how many questions are in no mean, and why."""
+    return [
+        f"{c['label']}, {metric}: " + ", ".join(f"{n:,} ({why})" for why, n in reasons.items())
+        for c in configurations
+        for metric, reasons in c.get("unscored", {}).items()
+    ]
+
+
+def _unscored(configurations: Sequence[Mapping[str, Any]]) -> str:
+    told = "<br>".join(map(escape, unscored_lines(configurations)))
+    return f'<details class="mute"><summary>Questions without a value</summary>{told}</details>' if told else ""
+
+
 def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
 def _first(configurations: Sequence[Mapping[str, Any]]) -> str | None:
     """The first metric, if every configuration has it."""
-    for name in _metrics(configurations):
+    for name in metric_names(configurations):
         if all(c["metrics"].get(name, {}).get("mean") is not None for c in configurations):
             return name
     return None
@@ -210,7 +233,8 @@ def _seen(seen: Mapping[str, Any] | None) -> str:
     )
 
 
-def _origin(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> str:
+def origin_rows(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What it takes to repeat it: names and what stands beside them."""
     origin = ", ".join(f"{k} {v}" for k, v in result["set"]["origin"].items() if isinstance(v, str | int | float))
     rows = [
         ("questions", f"{result['set']['set_id']}; {origin}"),
@@ -230,8 +254,13 @@ def _origin(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]])
                 f"Holm over the metrics of a comparison, α {c['alpha']}, seed {c['seed']}",
             )
         )
+    return rows
+
+
+def _origin(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> str:
     cells = "".join(
-        f'<tr><td>{escape(k)}</td><td style="text-align:left"><code>{escape(str(v))}</code></td></tr>' for k, v in rows
+        f'<tr><td>{escape(k)}</td><td style="text-align:left"><code>{escape(str(v))}</code></td></tr>'
+        for k, v in origin_rows(result, comparisons)
     )
     return (
         f'<div class="scroll"><table>{cells}</table></div>'

@@ -14,22 +14,23 @@ from typing import Any
 from core.errors import InvalidRequest
 
 
-def bad_data(path: Path, line: int | None, problem: str) -> InvalidRequest:
-    """The error of a data file; ``line`` is 1-based."""
-    place = f"{path}, line {line}" if line else str(path)
+def bad_data(path: Path, line: int | None, problem: str, called: str = "line") -> InvalidRequest:
+    """The error of a data file; ``line`` is 1-based, and ``called`` otherwise where the file has no lines."""
+    place = f"{path}, {called} {line}" if line else str(path)
     return InvalidRequest(f"{place}: {problem}", code="bad-dataset")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One object of a JSON-lines file, with typed access that explains itself."""
+    """One object of a JSON-lines file, or of another file of many, with typed access that explains itself."""
 
     path: Path
     number: int  # 1-based
     values: dict[str, Any]
+    called: str = "line"  # what ``number`` counts
 
     def error(self, problem: str) -> InvalidRequest:
-        return bad_data(self.path, self.number, problem)
+        return bad_data(self.path, self.number, problem, self.called)
 
     def identifier(self, key: str) -> str:
         """A non-empty id; a whole number is taken as its digits."""

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from eval.kept_rows import KeptRows
+from eval.metrics.kappa import cohens_kappa
 
 Verdict: TypeAlias = Literal["a", "b", "tie"]
 Ask: TypeAlias = Callable[[str], str]
@@ -118,18 +119,9 @@ def judge_pairs(
         b_preferred_alike=_preferred(alike),
         n_alike=len(alike),
         position_bias=sum(not j.consistent for j in read) / len(read) if read else None,
-        kappa=cohens_kappa(both) if both else None,
+        kappa=cohens_kappa(both),
         pairs=tuple(judged),
     )
-
-
-def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """κ = (p_o − p_e) / (1 − p_e) (Cohen 1960); None where chance alone would agree always."""
-    n = len(pairs)
-    names = {name for pair in pairs for name in pair}
-    observed = sum(x == y for x, y in pairs) / n
-    expected = sum((sum(x == c for x, _ in pairs) / n) * (sum(y == c for _, y in pairs) / n) for c in names)
-    return (observed - expected) / (1 - expected) if expected < 1 else None
 
 
 def _one(pair: Pair, ask: Ask, judge: str, kept: KeptRows) -> Judged:

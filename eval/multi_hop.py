@@ -3,7 +3,8 @@
     X is the name in: the mill that X built burned down in 1871. Which number completes: X was paid ____ crowns a year?
 
 Only one who finds the first passage knows the name, and only the name finds the second. Names are told by their capitals, so
-scripts without capitals give no such question. Knows nothing of retrieval: whether each step can be found is for the caller to try.
+scripts without capitals give no such question. Knows nothing of retrieval: whether each step can be found, and whether the second
+can be found without the first (``MadeQuestion.shortcut``), is for the caller to try.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 
 from core.text import fold, sentence_spans, words
 from eval.questions import (
@@ -22,9 +24,11 @@ from eval.questions import (
     SourceDocument,
     Split,
     asked_for,
+    closed_up,
     is_plain,
     jaccard,
     names_in,
+    without_genitive,
 )
 
 STAND_IN = "X"
@@ -32,8 +36,13 @@ _SHARED = (2, 8)  # sentences that a name stands in: in one it joins nothing, in
 _APART = 1500  # characters between two sentences of one document: what is nearer is one passage
 _ALIKE = 0.4  # Jaccard of their words from which two sentences say the same
 _FIRST_WORDS = 16  # that the question repeats of the first sentence, around the name
-_SECOND_WORDS = 10  # of the second: few, so that it is the name that finds it
-_LEAST_WORDS = (6, 4)  # of each, beside the name and the blank
+_SECOND_WORDS = 5  # of the second: few, so that it is the name that finds it
+_PER_NAME = 3  # questions about one name: the caller may have no use for the first
+# Code, markup, and the fields at the head of a file, which are no sentences: "Title: … Author: …".
+_NO_PROSE = re.compile(r"[\[\]{}<>`|=*\\]|//|\(\)|_\s|\s_|(?:\b[A-Z][\w-]*: .*){2}")
+_REST_OF_WORD = re.compile(r"[\w'’%]*")
+_KINDS = re.compile(r"[A-Z]{2,}s")  # PEPs, LLMs: things of a kind, not one of a name
+_LEAST_WORDS = (6, 3)  # of each, beside the name and the blank
 # What may follow a name that is not the attribute of something else. Verbs that are not here cost a question, no more.
 _AFTER_A_NAME = frozenset(
     words(
@@ -60,23 +69,47 @@ class _Mention:
 def two_hop_questions(
     documents: Sequence[SourceDocument], splits: dict[str, Split], seed: int
 ) -> Iterator[MadeQuestion]:
-    """Candidates in a random order, one of each name at most. Both documents of one are in the same half."""
+    """Candidates in a random order, in turn of each name. Both documents of one are in the same half."""
     chance = random.Random(f"two hops {seed}")
-    shared = [(name, found) for name, found in _mentions(documents).items() if _SHARED[0] <= len(found) <= _SHARED[1]]
+    mentions = _mentions(documents)
+    shared = [(name, found) for name, found in mentions.items() if _SHARED[0] <= len(found) <= _SHARED[1]]
     chance.shuffle(shared)
+    said: dict[int, set[str]] = {}  # document → names
+    for name, found in mentions.items():
+        for mention in found:
+            said.setdefault(mention.document, set()).add(name)
     used: set[tuple[int, int]] = set()  # sentences that were asked of
+    turns = []
     for name, found in shared:
-        pairs = [(a, b) for a in found for b in found if _far_apart(a, b)]
+        pairs = [(a, b) for a in found for b in found if _far_apart(a, b) and _one_matter(name, a, b, said)]
         chance.shuffle(pairs)
-        for first, second in pairs:
-            ids = [documents[m.document].doc_id for m in (first, second)]
-            if splits[ids[0]] != splits[ids[1]] or (second.document, second.start) in used:
-                continue
-            made = _joined(name, first, second, documents, splits[ids[0]], chance)
-            if made is not None:
-                used.add((second.document, second.start))
-                yield made
-                break
+        turns.append(_of_name(name, pairs, documents, splits, chance, used))
+    for row in zip_longest(*(islice(turn, _PER_NAME) for turn in turns)):
+        yield from (made for made in row if made is not None)
+
+
+def _of_name(
+    name: str,
+    pairs: Sequence[tuple[_Mention, _Mention]],
+    documents: Sequence[SourceDocument],
+    splits: dict[str, Split],
+    chance: random.Random,
+    used: set[tuple[int, int]],
+) -> Iterator[MadeQuestion]:
+    for first, second in pairs:
+        ids = [documents[m.document].doc_id for m in (first, second)]
+        if splits[ids[0]] != splits[ids[1]] or (second.document, second.start) in used:
+            continue
+        made = _joined(name, first, second, documents, splits[ids[0]], chance)
+        if made is not None:
+            used.add((second.document, second.start))
+            yield made
+
+
+def _one_matter(name: str, a: _Mention, b: _Mention, said: dict[int, set[str]]) -> bool:
+    """Whether two mentions are likely of one thing: in one document, or in two that have another name in common. Java is an island
+    to one and a language to the other."""
+    return a.document == b.document or bool((said[a.document] & said[b.document]) - {name})
 
 
 def _mentions(documents: Sequence[SourceDocument]) -> dict[str, list[_Mention]]:
@@ -84,7 +117,7 @@ def _mentions(documents: Sequence[SourceDocument]) -> dict[str, list[_Mention]]:
     for number, document in enumerate(documents):
         for start, end in sentence_spans(document.text):
             sentence = document.text[start:end]
-            if not is_plain(sentence):
+            if not is_plain(sentence) or _NO_PROSE.search(sentence):
                 continue
             for match in names_in(sentence, document.text):
                 if not _stands_alone(sentence, match):
@@ -98,6 +131,8 @@ def _stands_alone(sentence: str, name: re.Match[str]) -> bool:
     """Whether it names somebody or something by itself: not "the French colony", and of single words not "the Senate"."""
     following = re.match(r"\s*([\w-]+)", sentence[name.end() :])
     if following and following[1][0].isalnum() and following[1].lower() not in _AFTER_A_NAME:
+        return False
+    if _KINDS.fullmatch(name.group()):
         return False
     single = " " not in name.group()
     return not (single and re.search(r"\b[Tt]he\s+$", sentence[: name.start()]))
@@ -121,7 +156,7 @@ def _joined(
     name_in_second = second.name_at, second.name_at + len(name)
     whole = documents[second.document].text
     blanks = [
-        m.span()
+        without_genitive(m)
         for m in list(NUMBER.finditer(second.sentence)) or names_in(second.sentence, whole)
         if m.end() <= name_in_second[0] or m.start() >= name_in_second[1]
     ]
@@ -140,7 +175,9 @@ def _joined(
         return None  # one of them is made of the other, as Indian of India
     if any(len(part) > 3 and part in words(f"{said} {asked}") for part in words(name)):
         return None  # the name would give itself away
-    with_name = _shown(second.sentence, {name_in_second: name, blank: BLANK}, _SECOND_WORDS)
+    with_name, unnamed = (
+        _shown(second.sentence, {name_in_second: by, blank: BLANK}, _SECOND_WORDS) or asked for by in (name, "")
+    )
     return MadeQuestion(
         question=f"{STAND_IN} is the name in: {said}. Which {asked_for(answer)} completes: {asked}?",
         answers=(answer,),
@@ -148,7 +185,8 @@ def _joined(
         kind="multi-hop",
         gold=tuple(_gold(documents[m.document], m) for m in (first, second)),
         split=split,
-        hops=(said.replace(STAND_IN, BLANK), with_name or asked),
+        hops=(said.replace(STAND_IN, BLANK), with_name),
+        shortcut=unnamed,
     )
 
 
@@ -158,12 +196,11 @@ def _shown(sentence: str, replaced: dict[tuple[int, int], str], most: int) -> st
     at = 0
     for (start, end), by in sorted(replaced.items()):
         pieces += [(word, False) for word in sentence[at:start].split()]
-        pieces.append((by, True))
-        at = end
-    tail = sentence[at:]
-    glued = re.match(r"[\w'’%]*", tail)  # the rest of a word, as of a genitive
-    at_end = glued.end() if glued else 0
-    pieces += [(word, False) for word in tail[at_end:].split()]
+        rest = _REST_OF_WORD.match(sentence, end)
+        glued = rest.group() if rest else ""
+        pieces.append((by + glued if by and glued in ("'s", "’s") else by, True))
+        at = end + len(glued)
+    pieces += [(word, False) for word in sentence[at:].split()]
     marked = [i for i, (_, mark) in enumerate(pieces) if mark]
     spare = most - (marked[-1] - marked[0] + 1 - len(marked))
     if spare < 0:
@@ -172,11 +209,11 @@ def _shown(sentence: str, replaced: dict[tuple[int, int], str], most: int) -> st
     after = spare - before
     shown = pieces[marked[0] - before : marked[-1] + 1 + after]
     cut = ("… " if marked[0] > before else "", " …" if marked[-1] + 1 + after < len(pieces) else "")
-    return cut[0] + " ".join(word for word, _ in shown).strip(" .,;:") + cut[1]
+    return cut[0] + closed_up(" ".join(word for word, _ in shown)).strip(" .,;:") + cut[1]
 
 
 def _n_words(text: str) -> int:
-    return sum(word not in (STAND_IN, BLANK, "…") for word in text.split())
+    return sum(re.sub(r"['’]s\W*$|\W+$", "", word) not in (STAND_IN, BLANK, "") for word in text.split())
 
 
 def _gold(document: SourceDocument, mention: _Mention) -> Gold:

@@ -21,6 +21,7 @@ from core.types import Answer, Sample, Score, Usage, Verdict
 from eval.datasets import QaDataset
 from eval.metrics.alce import CitedSentence, citation_precision, citation_recall
 from eval.metrics.context import context_scores
+from eval.metrics.perplexity import perplexity
 from eval.metrics.squad import best_over_golds, contains, exact_match, f1
 from eval.progress import Progress, silent
 from eval.similarity import SIMILARITIES, similarity_scores
@@ -56,7 +57,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QaResult:
-    """Shares in [0, 1]; None where the divisor is 0.
+    """Shares in [0, 1], but for perplexity; None where the divisor is 0.
 
     em, f1: mean over the answerable questions, best of their gold answers, SQuAD's normalisation; an abstention or a
         failure scores 0. ``squad2_em`` and ``squad2_f1`` are SQuAD 2.0's own means over all questions, where abstaining
@@ -71,6 +72,8 @@ class QaResult:
     faithfulness: claims supported by what was retrieved and cited, over claims, all answers pooled; sentences that are no
         claim, and verdicts that could not be made (``n_unverified``), are in neither.
     rouge_l, bleu, bertscore: like f1, by other likenesses (eval/metrics); bertscore only where an encoder was given.
+    perplexity: of the tokens that a model wrote as its answer (eval/metrics/perplexity.py), mean over the answered questions where
+        they are known; not a share.
     context_precision, context_recall: of what the answer was read from (eval/metrics/context.py).
     """
 
@@ -155,6 +158,7 @@ def score_outcomes(
                 *_citation_scores(sample, outcome, checker, faithful),
                 *similarity_scores(sample, outcome, encoder),
                 *_context_scores(sample, outcome, by_ids=mode.startswith("collection")),
+                _perplexity(sample, outcome),
             ]
         )
     progress("checking", len(samples), len(samples))
@@ -177,7 +181,7 @@ def score_outcomes(
         "faithfulness": _share(supported, claims),
         "squad2_em": mean("squad2_em"),
         "squad2_f1": mean("squad2_f1"),
-        **{name: mean(name) for name in (*SIMILARITIES, *CONTEXTS)},
+        **{name: mean(name) for name in (*SIMILARITIES, *CONTEXTS, "perplexity")},
     }
     seconds = [outcome.seconds for outcome in outcomes]
     return QaResult(
@@ -253,6 +257,18 @@ def _context_scores(sample: Sample, outcome: Outcome, *, by_ids: bool) -> list[S
         Score(metric=name, sample_id=sample.id, value=value, reason=found[2])
         for name, value in zip(CONTEXTS, found[:2], strict=True)
     ]
+
+
+def _perplexity(sample: Sample, outcome: Outcome) -> Score:
+    score = partial(Score, metric="perplexity", sample_id=sample.id)
+    if not outcome.answered or outcome.answer is None:
+        return score(value=None, reason="abstained" if outcome.abstained else "failed")
+    if outcome.answer.logprob is not None:
+        return score(value=perplexity(outcome.answer.logprob))
+    written = outcome.usage.completion_tokens > 0
+    return score(
+        value=None, reason="no log-probabilities of the answer's tokens" if written else "no language model wrote it"
+    )
 
 
 def _citation_scores(sample: Sample, outcome: Outcome, checker: _Checker, faithful: Sequence[bool]) -> list[Score]:

@@ -36,7 +36,8 @@ _WORDS = (8, 40)  # of a sentence that becomes a cloze
 _SHOWN_WORDS = 14  # of it that the question repeats, around the blank
 _HEADING_WORDS = (2, 12)
 _UNITS = r"(?:\s?%|\s(?:percent|million|billion|thousand|metres|meters|miles|km|kg|years|days|hours|people|employees))"
-NUMBER = re.compile(rf"(?<![\w.,$€£-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w-])")
+# Not the number of a footnote, [7].
+NUMBER = re.compile(rf"(?<![\w.,$€£\[-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w\]-])")
 _NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'’&-]+(?: (?:of |and |the )?[A-Z][\w'’&-]+){0,4}")
 _NUMERAL = re.compile(r"[IVX]+\b")
 # A date is no name: swapped, it makes a sentence that nobody would ask.
@@ -92,6 +93,7 @@ class MadeQuestion:
     gold: tuple[Gold, ...]
     split: Split
     hops: tuple[str, ...] = ()
+    shortcut: str = ""  # of one over several passages: what one would search for the last who never saw the others
 
 
 def split_of(doc_ids: Sequence[str], seed: int) -> dict[str, Split]:
@@ -151,6 +153,8 @@ def make_questions(
         if len(kept) >= n_joined or tried >= _TRIES * n_joined:
             break
         take(candidate)
+    n_good = sum(bool(q.hops) for q in kept)
+    n_joined = min(n_joined, len(kept) + max(1, n_good))  # no more of the worse than there are of the better
     for candidate in (q for q in later if q.hops):
         if len(kept) >= n_joined:
             break
@@ -202,16 +206,19 @@ def _cloze(document: SourceDocument, start: int, end: int, split: Split, chance:
     found = list(NUMBER.finditer(sentence)) or names_in(sentence, document.text)
     if not found:
         return None
-    blank = chance.choice(found)
-    answer = blank.group().strip()
-    if fold(answer) in fold(sentence[: blank.start()] + " " + sentence[blank.end() :]):
+    start_blank, end_blank = without_genitive(chance.choice(found))
+    answer = sentence[start_blank:end_blank].strip()
+    if fold(answer) in fold(sentence[:start_blank] + " " + sentence[end_blank:]):
         return None  # it would give itself away
-    before = " ".join(sentence[: blank.start()].split())
-    after = " ".join(sentence[blank.end() :].split())
+    before = " ".join(sentence[:start_blank].split())
+    after = sentence[end_blank:]
+    genitive = re.match(r"['’]s\b", after)
+    after = " ".join(after[genitive.end() if genitive else 0 :].split())
     room = max(_SHOWN_WORDS - len(after.split()), _SHOWN_WORDS // 2)
     shown_before = before.split()[-room:]
     shown_after = after.split()[: max(0, _SHOWN_WORDS - len(shown_before))]
-    shown = " ".join((*shown_before, BLANK, *shown_after)).rstrip(" .,;")
+    shown_blank = f"{BLANK}’s" if genitive else BLANK
+    shown = closed_up(" ".join((*shown_before, shown_blank, *shown_after))).rstrip(" .,;")
     if len(shown_before) + len(shown_after) < 6:
         return None
     return MadeQuestion(
@@ -222,6 +229,17 @@ def _cloze(document: SourceDocument, start: int, end: int, split: Split, chance:
         gold=(Gold(doc_id=document.doc_id, title=document.title, start=start, end=end),),
         split=split,
     )
+
+
+def without_genitive(found: re.Match[str]) -> tuple[int, int]:
+    """Where a name or number stands, without the ’s behind it."""
+    said = found.group().removesuffix("'s").removesuffix("’s")
+    return found.start(), found.start() + len(said)
+
+
+def closed_up(text: str) -> str:
+    """``text``, put together of words, with no space before a mark that follows a word or behind a bracket that opens."""
+    return re.sub(r"([(\[“]) +", r"\1", re.sub(r" +(?=[,;:.!?%)\]”])", "", text))
 
 
 def is_plain(sentence: str) -> bool:

@@ -92,6 +92,7 @@ def qa_report(result: QaResult, *, style: Style = "plain") -> str:
         "bertscore": "BERTScore F1 by the packaged encoder",
         "context_precision": "relevant passages stand first among those read",
         "context_recall": "what answers stands in what was read",
+        "perplexity": "of what the model wrote, under itself; 1 is certain",
     }
     rows = [(name, _share(result.metrics[name]), meaning) for name, meaning in said.items()]
     lines = [
@@ -104,6 +105,8 @@ def qa_report(result: QaResult, *, style: Style = "plain") -> str:
         f"{result.n_claims:,} claims checked; {result.usage.prompt_tokens:,} tokens read and "
         f"{result.usage.completion_tokens:,} written by a language model",
     ]
+    if reasons := result.unscored.get("perplexity"):
+        lines.append(f"without a perplexity: {', '.join(f'{n:,} ({why})' for why, n in reasons.items())}")
     if result.n_unverified:
         lines.append(f"{result.n_unverified:,} sentences could not be checked and are in no number")
     return "\n".join(lines)
@@ -111,7 +114,7 @@ def qa_report(result: QaResult, *, style: Style = "plain") -> str:
 
 def faithfulness_report(result: FaithfulnessResult, *, style: Style = "plain") -> str:
     """One verifier on one data set."""
-    names = ("balanced_accuracy", "f1", "precision", "recall", "auroc")
+    names = ("balanced_accuracy", "f1", "precision", "recall", "auroc", "kappa")
     by = "the verifier's label" if result.decided_by == "label" else f"score ≥ {result.threshold:.3f}"
     lines = [
         f"{result.dataset}: {result.n:,} claims, {result.n_supported:,} supported; decided by {by}",

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from core.errors import Busy, InvalidRequest, ModelUnavailable, OpenbookError, TooLarge
-from core.events import LMDone, LMEvent, TextDelta, ToolCallMade
+from core.events import LMDone, LMEvent, ToolCallMade
 from core.types import Message, SamplingParams, ToolSpec, Usage
 from lm.chat import check_request, prompt_too_long
 from lm.openai_wire import (
@@ -29,14 +29,15 @@ from lm.openai_wire import (
     finish_reason,
     first_choice,
     parse_chunk,
+    token_logprobs,
 )
-from lm.stopping import StopScanner
-from lm.thinking import ThinkingFilter
+from lm.spoken import Spoken
 
 _CONNECT_TIMEOUT_S = 5.0
 _PROBE_TIMEOUT_S = 10.0
 _MAX_WAIT_S = 20.0  # a server that wants more is left to the person
 _DEFAULT_CONTEXT = 4096  # of a server that does not say
+_REFUSALS = frozenset({400, 403, 422})  # with which servers say that they give no log-probabilities
 _SMALLEST_ANSWER = 64  # asked for although our estimate leaves less room: the estimate is high, the server knows
 
 
@@ -49,12 +50,20 @@ class _Failed(Exception):
         self.wait_s = wait_s
 
 
+class _Refused(Exception):
+    """A request was refused, perhaps because it asks for log-probabilities."""
+
+
 class OpenAICompatibleLM:
     """Streams chat completions from ``base_url``, which ends in ``/v1``.
 
     A connection that fails, 429 and 5xx are tried again, at most ``max_attempts`` times in all and only while nothing
     has been said. Closing the stream closes the connection, which is how such servers are told to stop. What a model
     thinks before it answers is not part of the text.
+
+    Text comes with the log-probabilities of its tokens where the server gives them: they are asked for (but not beside tools, which
+    some servers refuse) until a server has refused them or answered without. What they are of is the server's matter: vLLM
+    (``logprobs_mode``) and llama.cpp (``post_sampling_probs``) give the model's own distribution unless told otherwise.
 
     Args:
         base_url: for example ``http://127.0.0.1:8001/v1``.
@@ -93,6 +102,12 @@ class OpenAICompatibleLM:
         self._max_attempts = max_attempts
         self._backoff_s = backoff_s
         self._probed = False
+        self._gives_logprobs: bool | None = None  # None: nothing has been said yet
+
+    @property
+    def logprobs(self) -> bool:
+        """Known when something has been said; False before that."""
+        return bool(self._gives_logprobs)
 
     @property
     def name(self) -> str:
@@ -133,7 +148,7 @@ class OpenAICompatibleLM:
                 try:
                     if not self._probed:
                         await self._probe(client)
-                    async with aclosing(self._attempt(client, messages, tools, params)) as events:
+                    async with aclosing(self._attempt(client, messages, tools, params, attempt)) as events:
                         async for event in events:
                             said = True
                             yield event
@@ -151,33 +166,40 @@ class OpenAICompatibleLM:
         messages: Sequence[Message],
         tools: Sequence[ToolSpec],
         params: SamplingParams,
+        attempt: int,
     ) -> AsyncGenerator[LMEvent, None]:
         began = time.monotonic()
         estimate = estimate_tokens(messages)
         room = await self._room(client, messages, estimate, params.max_tokens)
-        body = chat_request(self._model or "", messages, tools, params, room)
-        thinking, scanner, calls = ThinkingFilter(), StopScanner(params.stop), ToolCallAssembler()
+        # A server that broke on the first attempt may have broken on them.
+        weighed = not tools and (self._gives_logprobs or (self._gives_logprobs is None and attempt == 1))
+        body = chat_request(self._model or "", messages, tools, params, room, logprobs=weighed)
+        spoken, calls = Spoken(params.stop, thinks=True), ToolCallAssembler()
         usage = Usage(prompt_tokens=estimate)
         finish: str | None = None
         pieces = 0
-        async with aclosing(self._chunks(client, body)) as chunks:
+        async with aclosing(self._accepted(client, body)) as chunks:
             async for chunk in chunks:
                 delta, said_finish = first_choice(chunk)
                 finish = said_finish or finish
-                if piece := delta.get("content"):
-                    pieces += 1
-                    if text := scanner.feed(thinking.feed(piece)):
-                        yield TextDelta(text=text)
+                piece, logprobs = delta.get("content") or "", token_logprobs(chunk)
+                pieces += bool(piece)
+                if logprobs:
+                    self._gives_logprobs = True
+                if (said := spoken.feed(piece, logprobs)) is not None:
+                    yield said
                 calls.feed(delta.get("tool_calls") or [])
                 if counted := chunk.get("usage"):
                     usage = Usage(
                         prompt_tokens=counted.get("prompt_tokens") or estimate,
                         completion_tokens=counted.get("completion_tokens") or 0,
                     )
-                if scanner.stopped:
+                if spoken.stopped:
                     break
-        if text := scanner.feed(thinking.flush()) + scanner.flush():
-            yield TextDelta(text=text)
+        if (said := spoken.end()) is not None:
+            yield said
+        if weighed and pieces and self._gives_logprobs is None:
+            self._gives_logprobs = False  # it was asked, and did not heed it
         made = calls.calls()
         for call in made:
             yield ToolCallMade(call=call)
@@ -186,8 +208,23 @@ class OpenAICompatibleLM:
             completion_tokens=usage.completion_tokens or pieces,  # servers that do not count send a token a piece
             duration_s=time.monotonic() - began,
         )
-        reason = "stop" if scanner.stopped else finish_reason(finish, bool(made))
+        reason = "stop" if spoken.stopped else finish_reason(finish, bool(made))
         yield LMDone(finish_reason=reason, usage=usage)
+
+    async def _accepted(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """``_chunks``, without log-probabilities where the server does not accept a request for them."""
+        try:
+            async with aclosing(self._chunks(client, body)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        except _Refused:
+            pass  # asked again, without what may be the reason
+        body = {key: value for key, value in body.items() if key not in ("logprobs", "top_logprobs")}
+        async with aclosing(self._chunks(client, body)) as chunks:
+            async for chunk in chunks:
+                self._gives_logprobs = False
+                yield chunk
 
     async def _chunks(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of one answer; raises _Failed if it does not begin or does not end."""
@@ -196,7 +233,9 @@ class OpenAICompatibleLM:
             async with client.stream("POST", f"{self._base}/chat/completions", json=body) as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
-                    raise self._refused(response)
+                    refused = self._refused(response)
+                    untried = "logprobs" in body and self._gives_logprobs is None and not isinstance(refused, TooLarge)
+                    raise _Refused if untried and response.status_code in _REFUSALS else refused
                 async for data in _data(response):
                     if data == "[DONE]":
                         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from lm.chat import defuse
 # A token is rarely less than three bytes of text in the vocabularies in use, so this seldom counts too few.
 _BYTES_PER_TOKEN = 3
 _TOKENS_PER_MESSAGE = 8
+_THOUGHTS = ("reasoning_content", "reasoning")  # where servers put them that keep them apart
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
@@ -42,7 +44,13 @@ def _chat_message(message: Message) -> dict[str, Any]:
 
 
 def chat_request(
-    model: str, messages: Sequence[Message], tools: Sequence[ToolSpec], params: SamplingParams, max_tokens: int
+    model: str,
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec],
+    params: SamplingParams,
+    max_tokens: int,
+    *,
+    logprobs: bool = False,
 ) -> dict[str, Any]:
     """The body of a streamed request. What is off is left out: some servers reject what they do not know."""
     body: dict[str, Any] = {
@@ -62,6 +70,9 @@ def chat_request(
         "stop": (list(params.stop), []),
     }
     body.update({key: value for key, (value, off) in optional.items() if value != off})
+    if logprobs:
+        # llama.cpp takes 0 of the likeliest to mean that none are wanted at all, and without a number sends twenty.
+        body |= {"logprobs": True, "top_logprobs": 1}
     if tools:
         body["tools"] = [
             {
@@ -93,6 +104,22 @@ def first_choice(chunk: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | Non
     delta = choice.get("delta") or choice.get("message") or {}
     finish = choice.get("finish_reason")
     return (delta if isinstance(delta, dict) else {}), (finish if isinstance(finish, str) else None)
+
+
+def token_logprobs(chunk: Mapping[str, Any]) -> list[float]:
+    """The log-probabilities of the tokens of a chunk; none unless every token has one, and where the tokens are thoughts."""
+    choices = chunk.get("choices") or [{}]
+    choice = choices[0] if isinstance(choices, list) and isinstance(choices[0], dict) else {}
+    delta = first_choice(chunk)[0]
+    if not delta.get("content") and any(delta.get(key) for key in _THOUGHTS):
+        return []
+    said = choice.get("logprobs")
+    tokens = said.get("content") if isinstance(said, dict) else None
+    if not isinstance(tokens, list):
+        return []
+    values = [t.get("logprob") if isinstance(t, dict) else None for t in tokens]
+    found = [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
+    return found if len(found) == len(values) else []
 
 
 def finish_reason(said: str | None, has_calls: bool) -> FinishReason:

@@ -31,6 +31,9 @@ class OpenVinoLM:
     Nothing is loaded before ``load`` or the first request. If the process dies, the requests of that moment fail with
     ModelUnavailable and the next one starts it again. Thread-safe; its streams may belong to different event loops.
 
+    Text comes with the log-probabilities of its tokens under the model's own distribution, before temperature, top-k, top-p and
+    penalties (docs/decisions/0210).
+
     Args:
         model: see above.
         cache_dir: where a converted copy is kept, which halves the time to start; None keeps none.
@@ -45,6 +48,7 @@ class OpenVinoLM:
     """
 
     native_tools = False
+    logprobs = True
 
     def __init__(
         self,
@@ -155,7 +159,7 @@ class OpenVinoLM:
                 message = await channel.get()
                 match message["event"]:
                     case "text":
-                        yield TextDelta(text=message["text"])
+                        yield TextDelta(text=message["text"], logprobs=tuple(message["logprobs"]))
                     case "done":
                         ended = True
                         usage = Usage(

@@ -10,7 +10,7 @@ Messages are lines of JSON. In:
     {"op": "count", "id": N, "messages": […]}
     {"op": "cancel", "id": N}
 
-Out: progress (text, fraction), ready (chat_template), text (id, text), done (id, finish_reason, prompt_tokens,
+Out: progress (text, fraction), ready (chat_template), text (id, text, logprobs), done (id, finish_reason, prompt_tokens,
 completion_tokens, duration_s), cancelled (id), counted (id, tokens), error (id, code, message; without an id it is
 the end of the process). The process ends when its input does, so it never outlives its parent.
 """
@@ -30,11 +30,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelUnavailable, OpenbookError
+from core.events import TextDelta
 from core.types import Message
 from lm.chat import PLAIN_STOPS, defuse, plain_prompt, room_for_answer
 from lm.detokenize import Detokenizer
 from lm.openvino_load import build_pipeline
-from lm.stopping import StopScanner
+from lm.spoken import Spoken
 
 Say = Callable[[Mapping[str, Any]], None]
 _SEED_LIMIT = 2**31
@@ -45,7 +46,7 @@ _PIECE_CHARACTERS = 2000  # at most four tokens each, which no context is too sm
 class _Request:
     handle: Any  # openvino_genai.GenerationHandle
     detokenizer: Detokenizer
-    scanner: StopScanner
+    spoken: Spoken
     prompt_tokens: int
     began: float
     completion_tokens: int = 0
@@ -112,7 +113,7 @@ class Engine:
         return _Request(
             handle=self._pipeline.add_request(number, ids, self._config(params, room)),
             detokenizer=Detokenizer(self._tokenizer.decode),
-            scanner=StopScanner(stops),
+            spoken=Spoken(stops),
             prompt_tokens=n,
             began=time.monotonic(),
         )
@@ -141,6 +142,7 @@ class Engine:
     def _config(self, params: Mapping[str, Any], max_tokens: int) -> Any:
         config = self._pipeline.get_config()
         config.max_new_tokens = max_tokens
+        config.logprobs = 1  # costs nothing that could be measured
         config.repetition_penalty = params["repetition_penalty"]
         if params["beams"] > 1:
             config.num_beams = params["beams"]
@@ -162,29 +164,31 @@ class Engine:
     def _advance(self, number: int, request: _Request) -> bool:
         """Says what is new of one request; True if it is over."""
         finish = ""
-        text = ""
+        spoken = request.spoken
+        deltas: list[TextDelta | None] = []
         while request.handle.can_read():
             read = request.handle.read().values()
             # Beams come all at once, at the end.
             for output in read if len(read) < 2 else [max(read, key=lambda o: float(o.score))]:
                 request.completion_tokens += len(output.generated_ids)
-                text += request.detokenizer.feed(output.generated_ids)
+                for token, logprob in zip(output.generated_ids, output.generated_log_probs, strict=True):
+                    deltas.append(spoken.feed(request.detokenizer.feed([token]), (float(logprob),)))
                 if output.finish_reason.name != "NONE":
                     finish = output.finish_reason.name.lower()
         status = request.handle.get_status().name
         if not finish and status == "FINISHED":
             finish = "stop"
         if finish:
-            text += request.detokenizer.flush()
-        said = request.scanner.feed(text)
-        if request.scanner.stopped:
+            deltas.append(spoken.feed(request.detokenizer.flush()))
+        if spoken.stopped:
             if not finish:
                 self._drop(request)
             finish = "stop"
         elif finish:
-            said += request.scanner.flush()
-        if said:
-            self._say({"event": "text", "id": number, "text": said})
+            deltas.append(spoken.end())
+        if said := [d for d in deltas if d is not None]:
+            text, logprobs = "".join(d.text for d in said), [x for d in said for x in d.logprobs]
+            self._say({"event": "text", "id": number, "text": text, "logprobs": logprobs})
         if finish:
             self._say(
                 {

@@ -12,7 +12,7 @@ A script is a list of replies, or a function from the messages to a reply. As a 
 For each request the first reply that is left and whose ``when`` occurs in a message is used. A reply is used
 ``times`` times (once, unless it says otherwise; 0 is without end).
 
-A token of this model is a word with the white space before it.
+``logprobs`` lists the log-probabilities of a reply's tokens. A token of this model is a word with the white space before it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from typing import Any, TypeAlias, get_args
 
 from core import errors
 from core.errors import InvalidRequest, OpenbookError
-from core.events import LMDone, LMEvent, TextDelta, ToolCallMade
+from core.events import LMDone, LMEvent, ToolCallMade
 from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec, Usage
 from lm.chat import check_request, room_for_answer
-from lm.stopping import StopScanner
+from lm.spoken import Spoken
 
 _TOKEN = re.compile(r"\s*\S+|\s+$")
 _TOKENS_PER_MESSAGE = 3  # a role and two separators, as in a usual chat template
@@ -50,6 +50,7 @@ class Reply:
     finish_reason: FinishReason | None = None  # None: what follows from the rest
     when: str = ""
     times: int = 1
+    logprobs: tuple[float, ...] = ()  # of its tokens, in order; none of those past the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,10 @@ class ScriptedLM:
     def context_tokens(self) -> int:
         return self._context_tokens
 
+    @property
+    def logprobs(self) -> bool:
+        return any(reply.logprobs for reply in self._replies)
+
     def load(self, report: Callable[[str, float], None] | None = None) -> None:
         """There is nothing to load."""
         if report is not None:
@@ -118,17 +123,17 @@ class ScriptedLM:
         n = 0
         try:
             await asyncio.sleep(reply.delay_s)
-            scanner = StopScanner(params.stop)
+            spoken = Spoken(params.stop)
             words = _TOKEN.findall(reply.text)
             for n, word in enumerate(words[:room], 1):
                 if n > 1:
                     await asyncio.sleep(reply.delta_delay_s)
-                if said := scanner.feed(word):
-                    yield TextDelta(text=said)
-                if scanner.stopped:
+                if (said := spoken.feed(word, reply.logprobs[n - 1 : n])) is not None:
+                    yield said
+                if spoken.stopped:
                     break
-            if said := scanner.flush():
-                yield TextDelta(text=said)
+            if (said := spoken.end()) is not None:
+                yield said
             if reply.error is not None:
                 raise reply.error
             for call in reply.tool_calls:
@@ -139,7 +144,7 @@ class ScriptedLM:
         finish: FinishReason = "stop"
         if reply.finish_reason is not None:
             finish = reply.finish_reason
-        elif not scanner.stopped and len(words) > room:
+        elif not spoken.stopped and len(words) > room:
             finish = "length"
         elif reply.tool_calls:
             finish = "tool_calls"
@@ -189,6 +194,7 @@ _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "finish_reason": str,
     "when": str,
     "times": int,
+    "logprobs": list,
 }
 
 
@@ -207,6 +213,9 @@ def _parse_reply(raw: object, where: str) -> Reply:
         raise InvalidRequest(f"{where}: finish_reason is one of {valid}", code="bad-script")
     values = dict(raw)
     values["tool_calls"] = tuple(_parse_call(c, i, where) for i, c in enumerate(raw.get("tool_calls", [])))
+    if not all(isinstance(p, int | float) and p <= 0 for p in raw.get("logprobs", [])):
+        raise InvalidRequest(f"{where}: logprobs are logarithms of probabilities, 0 or less", code="bad-script")
+    values["logprobs"] = tuple(map(float, raw.get("logprobs", [])))
     if "error" in raw:
         values["error"] = _parse_error(raw["error"], where)
     return Reply(**values)

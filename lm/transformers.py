@@ -10,17 +10,18 @@ import queue
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidRequest, ModelUnavailable, OpenbookError
-from core.events import LMDone, LMEvent, TextDelta
+from core.events import LMDone, LMEvent
 from core.offload import Channel
 from core.types import FinishReason, Message, SamplingParams, ToolSpec, Usage
 from lm.chat import PLAIN_STOPS, check_request, defuse, plain_prompt, refuse_tools, room_for_answer
 from lm.detokenize import Detokenizer
-from lm.stopping import StopScanner
+from lm.spoken import Spoken
 
 if TYPE_CHECKING:
     from lm.causal import DType
@@ -56,6 +57,9 @@ class TransformersLM:
         amateur: a smaller model with the same vocabulary, against which all answers are weighed (``lm.contrast``): hub name
             or folder.
 
+    Text comes with the log-probabilities of its tokens under the model itself (``lm.own_logprobs``), but not from beams, of which
+    none is known to win before the end.
+
     Raises:
         InvalidRequest: both a draft and an amateur.
     Raises (from ``stream``):
@@ -66,6 +70,7 @@ class TransformersLM:
 
     native_tools = False
     contrasting = True
+    logprobs = True
 
     def __init__(
         self,
@@ -254,17 +259,17 @@ class TransformersLM:
         ids = self._encode(request.messages)
         room = room_for_answer(self.name, len(ids), self.context_tokens, params.max_tokens)
         detokenizer = Detokenizer(lambda part: self._tokenizer.decode(part, skip_special_tokens=True))
-        scanner = StopScanner((*params.stop, *(() if self.has_chat_template else PLAIN_STOPS)))
+        spoken = Spoken((*params.stop, *(() if self.has_chat_template else PLAIN_STOPS)))
         counted = 0
         last = -1
 
-        def on_token(token: int) -> bool:
+        def on_token(token: int, logprobs: Sequence[float]) -> bool:
             nonlocal counted, last
             counted += 1
             last = token
-            if text := scanner.feed(detokenizer.feed([token])):
-                channel.put(TextDelta(text=text))
-            return scanner.stopped or request.cancelled.is_set()
+            if (said := spoken.feed(detokenizer.feed([token]), logprobs)) is not None:
+                channel.put(said)
+            return spoken.stopped or request.cancelled.is_set()
 
         devices = [self._model.device] if self._model.device.type == "cuda" else []
         with torch.inference_mode(), torch.random.fork_rng(devices=devices):
@@ -275,26 +280,36 @@ class TransformersLM:
             self._generate(ids, params, room, on_token)
         if request.cancelled.is_set():
             return
-        if not scanner.stopped and (text := scanner.feed(detokenizer.flush()) + scanner.flush()):
-            channel.put(TextDelta(text=text))
-        ended = scanner.stopped or last in self._end_tokens()
+        if not spoken.stopped and (said := spoken.end(detokenizer.flush())) is not None:
+            channel.put(said)
+        ended = spoken.stopped or last in self._end_tokens()
         finish: FinishReason = "stop" if ended else "length"
         usage = Usage(prompt_tokens=len(ids), completion_tokens=counted, duration_s=time.monotonic() - began)
         channel.put(LMDone(finish_reason=finish, usage=usage))
 
-    def _generate(self, ids: list[int], params: SamplingParams, room: int, on_token: Callable[[int], bool]) -> None:
-        """Runs the model until ``on_token`` says stop. With beams it hears of no token before the last."""
+    def _generate(
+        self, ids: list[int], params: SamplingParams, room: int, on_token: Callable[[int, Sequence[float]], bool]
+    ) -> None:
+        """Runs the model until ``on_token`` says stop. It hears of a token and of its log-probability; with beams of no token before
+        the last, and of no log-probability."""
         import torch
         import transformers
 
+        from lm.own_logprobs import OwnLogprobs
+
+        beams = params.beams > 1
+        drafted = self._draft is not None and _checks_a_draft(params)
+        own = None if beams else OwnLogprobs(self._model, len(ids), drafted=drafted)
         prompt = torch.tensor([ids], device=self._model.device)  # (1, n)
         heard = 0
 
         def hear(said: Any) -> bool:  # (n,), with the prompt
             nonlocal heard
-            for token in said[len(ids) + heard :].tolist():
+            tokens = said[len(ids) + heard :].tolist()
+            logprobs = own.take(tokens) if own is not None else []
+            for i, token in enumerate(tokens):
                 heard += 1
-                if on_token(int(token)):
+                if on_token(int(token), logprobs[i : i + 1]):
                     return True
             return False
 
@@ -302,15 +317,15 @@ class TransformersLM:
             stop = hear(input_ids[0])  # a draft brings several tokens at once
             return torch.full((input_ids.shape[0],), stop, dtype=torch.bool, device=input_ids.device)
 
-        beams = params.beams > 1
-        found = self._model.generate(
-            prompt,
-            attention_mask=torch.ones_like(prompt),
-            generation_config=self._config(params, room),
-            logits_processor=transformers.LogitsProcessorList(self._weighed(ids, params)),
-            stopping_criteria=transformers.StoppingCriteriaList([] if beams else [criterion]),
-            **({"assistant_model": self._draft} if self._draft is not None and _checks_a_draft(params) else {}),
-        )
+        with own or nullcontext():
+            found = self._model.generate(
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                generation_config=self._config(params, room),
+                logits_processor=transformers.LogitsProcessorList(self._weighed(ids, params)),
+                stopping_criteria=transformers.StoppingCriteriaList([] if beams else [criterion]),
+                **({"assistant_model": self._draft} if drafted else {}),
+            )
         if beams:
             hear(found[0])
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
@@ -23,6 +23,7 @@ from app.strategies import build_strategy
 from core.errors import InvalidRequest
 from core.types import Principal
 from eval.html_report import html_report
+from eval.markdown_report import markdown_report
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"])
 
@@ -228,15 +229,25 @@ async def get_votes(eval_id: str, services: ServicesHere, principal: PrincipalHe
 
 
 @router.get("/{eval_id}/report")
-async def get_report(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> Response:
-    """One self-contained HTML page, with every configuration against the first."""
+async def get_report(
+    eval_id: str,
+    services: ServicesHere,
+    principal: PrincipalHere,
+    form: Literal["html", "markdown"] = "html",
+) -> Response:
+    """One self-contained HTML page, with every configuration against the first; or its tables as Markdown."""
 
     def read() -> str:
         result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
         others = [i for i, m in enumerate(result.measured) if i and m.rows and result.measured[0].rows]
         compared = [compare(result, 0, i).to_json() for i in others]
+        if form == "markdown":
+            return markdown_report(result.to_json(), compared, board_of(result.measured))
         seen = contamination_of_set(services, principal, result.run.set_id)
         return html_report(result.to_json(), compared, board_of(result.measured), seen)
+
+    if form == "markdown":
+        return PlainTextResponse(await services.offload(read), media_type="text/markdown")
 
     # Nothing in it is to run or to be fetched, whatever a document or a question says.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

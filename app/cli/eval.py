@@ -52,7 +52,8 @@ class FusionChoice(enum.StrEnum):
 QaFile = Annotated[
     Path,
     typer.Option(
-        "--dataset", help="JSON lines {id, question, answers, answerable, contexts?: [{title, text}], gold_ids?}."
+        "--dataset",
+        help="JSON lines {id, question, answers, answerable, contexts?: [{title, text}], gold_ids?}; or SQuAD or HotpotQA as .json.",
     ),
 ]
 ClaimsFile = Annotated[Path, typer.Option("--dataset", help="JSON lines {id, evidence, claim, label: 0|1}.")]

@@ -33,6 +33,7 @@ def answer_of(reply: AnswerReply) -> Answer:
         abstained=reply["abstained"],
         reason=reply["reason"],
         run_id=reply["run_id"],
+        logprob=reply.get("logprob"),
         sentences=tuple(
             Sentence(
                 text=s["text"],

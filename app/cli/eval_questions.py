@@ -78,7 +78,10 @@ def run(
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Ask what nobody has approved, too.")] = False,
-    report: Annotated[Path | None, typer.Option("--report", dir_okay=False, help="Also write the HTML report.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", dir_okay=False, help="Also write the report: FILE.html, or its tables as FILE.md."),
+    ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -104,7 +107,8 @@ def run(
         others = range(1, len(result["configurations"]))
         comparisons = [client.compare_eval(begun["eval_id"], 0, other) for other in others]
         if report is not None:
-            report.write_text(client.eval_report(begun["eval_id"]), "utf-8")
+            form: Literal["html", "markdown"] = "markdown" if report.suffix.lower() == ".md" else "html"
+            report.write_text(client.eval_report(begun["eval_id"], form), "utf-8")
         board = client.leaderboard(begun["eval_id"])
     result |= {"comparisons": comparisons, "leaderboard": board}
     print_json(result) if as_json else _print(result)

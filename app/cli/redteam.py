@@ -31,7 +31,7 @@ class ModelChoice(enum.StrEnum):
 def redteam(
     strategy: Annotated[
         list[StrategyChoice] | None,
-        typer.Option("--strategy", "-s", help="Attack this one; may be repeated. Default: all that read documents."),
+        typer.Option("--strategy", "-s", help="Attack this one; may be repeated. Default: extract and rag."),
     ] = None,
     model: Annotated[
         ModelChoice, typer.Option("--model", help="A model that obeys every order that it reads, or your own.")

@@ -10,6 +10,7 @@ from app import replies
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import VERDICTS, inert_html
+from app.ui.marks import explain_marks
 from app.ui.passage import from_citation, show_passage
 from app.ui.state import client, limits
 
@@ -62,6 +63,7 @@ def _draw(found: replies.Checked) -> None:
     for conflict in found["conflicts"]:
         if conflict["text"] != found["reason"]:
             look.note(conflict["text"])
+    explain_marks()
     if len(found["sentences"]) > 1:
         st.html("".join(_sentence(s) for s in found["sentences"]))
     for passage in found["passages"]:

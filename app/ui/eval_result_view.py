@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -11,8 +12,9 @@ from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.eval_questions_view import span_text
 from app.ui.eval_votes_view import draw_votes
-from app.ui.inert import inert_html, inert_markdown
+from app.ui.inert import VERDICTS, inert_html, inert_markdown
 from app.ui.state import client
+from app.ui.waterfall import way_html
 
 POLL_S = 1.0
 PAGE = 10
@@ -88,10 +90,9 @@ def _result(eval_id: str) -> None:
     _table([result["configurations"][i] for i in dict.fromkeys((a, b))])
     if a != b:
         _comparison(client().compare_eval(eval_id, a, b))
-    report = client().eval_report(eval_id)
-    st.download_button(
-        "Report", report, file_name=f"{eval_id}.html", mime="text/html", icon=":material/download:", key="eval-report"
-    )
+    with st.container(horizontal=True):
+        _download(eval_id, "Report", "html", "html", "text/html")
+        _download(eval_id, "Its tables, as Markdown", "markdown", "md", "text/markdown")
     if a != b:
         _questions(result, a, b)
     if len(measured) > 1 and result["configurations"][0]["kind"] == "qa":
@@ -153,6 +154,14 @@ def _everything(set_id: str, kinds: list[str]) -> None:
         look.muted(f"Not on all of these questions, with these documents and settings: {one['label']}")
 
 
+def _download(eval_id: str, label: str, form: Literal["html", "markdown"], suffix: str, mime: str) -> None:
+    report = client().eval_report(eval_id, form)
+    name = f"{eval_id}.{suffix}"
+    st.download_button(
+        label, report, file_name=name, mime=mime, icon=":material/download:", key=f"eval-report-{suffix}"
+    )
+
+
 def _table(configurations: list[dict[str, Any]]) -> None:
     names = list(configurations[0]["metrics"])
     head = "".join(
@@ -199,6 +208,7 @@ def _comparison(comparison: dict[str, Any]) -> None:
 def _questions(result: dict[str, Any], first: int, second: int) -> None:
     st.markdown("**Question by question**")
     metric = st.selectbox("By", list(result["configurations"][first]["metrics"]), key="eval-by")
+    better = -1.0 if metric in result.get("lower_is_better", ()) else 1.0
     rows = []
     for question in result["questions"]:
         pair = [question["results"][i] for i in (first, second)]
@@ -206,8 +216,8 @@ def _questions(result: dict[str, Any], first: int, second: int) -> None:
         if x is not None and y is not None:
             rows.append((y - x, {**question, "results": pair}))
     sides = {
-        "B better": sorted((r for r in rows if r[0] > 0), key=lambda r: -r[0]),
-        "A better": sorted((r for r in rows if r[0] < 0), key=lambda r: r[0]),
+        "B better": sorted((r for r in rows if better * r[0] > 0), key=lambda r: -abs(r[0])),
+        "A better": sorted((r for r in rows if better * r[0] < 0), key=lambda r: -abs(r[0])),
         "Alike": [r for r in rows if r[0] == 0],
     }
     side = st.segmented_control(
@@ -224,15 +234,28 @@ def _questions(result: dict[str, Any], first: int, second: int) -> None:
             _one(question)
 
 
+def judged_html(answer: str, sentences: Sequence[Sequence[Any]]) -> str:
+    """An answer with the verdict on each of its sentences, (start, end, verdict), behind it."""
+    parts, at = [], 0
+    for _start, end, verdict in sentences:
+        glyph, meaning = VERDICTS.get(verdict, ("", ""))
+        badge = f' <span class="ob-{inert_html(verdict)}" title="{inert_html(meaning)}">{glyph}</span>' if glyph else ""
+        parts.append(inert_html(answer[at:end]) + badge)
+        at = end
+    return "".join(parts) + inert_html(answer[at:])
+
+
 def _one(question: dict[str, Any]) -> None:
     if question["gold"] and question["gold"][0]["end"]:
         look.muted(f"Answered by: {span_text(question['gold'][0])}")
     for letter, row in zip("AB", question["results"], strict=False):
         lines = [f"<p><strong>{letter}</strong></p>"]
         if row.get("answer"):
-            lines.append(f"<p>{inert_html(row['answer'])}</p>")
+            lines.append(f"<p>{judged_html(row['answer'], row.get('sentences', []))}</p>")
         for rank, found in enumerate(row["found"][:5], start=1):
             mark = '<span class="ob-supported">✓</span> ' if found["holds"] else ""
             text = span_text(found)[:160]
             lines.append(f'<div class="ob-muted">{rank}. {mark}{inert_html(found["title"])} · {inert_html(text)}</div>')
+            if found.get("parts"):
+                lines.append(way_html(found, row["found"]))
         st.html("".join(lines))

@@ -1,6 +1,7 @@
 """Fills chunks with units up to a budget, ending at the best boundary near the end, and steps back for the overlap.
 
-A table or a code block stays whole if it fits, and is cut between lines if it does not; no chunk overlaps into one.
+A table or a code block stays whole if it fits, and is cut between lines if it does not; no chunk overlaps into one. A list is
+cut before an item rather than within one.
 It knows units (ranges with a cost and how well a chunk may begin there), not what they are: words or sentences.
 """
 
@@ -18,9 +19,11 @@ _MAX_GAP_CHARACTERS = 1000  # white space longer than this never lies inside a c
 _HEADING_FROM = 0.25  # a chunk filled this far ends before a heading
 _PARAGRAPH_FROM = 0.7
 _LINE_FROM = 0.85
+_ITEM_FROM = 0.5  # so an item longer than half a chunk may be cut
 _LINE_OF_BLOCK_FROM = 0.3  # within a table any end of a row is better than a cut through one
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_ITEM = re.compile(r"(?:[-*+•‣◦▪●○■□–—]|\(?(?:\d{1,3}|[a-zA-Z])[.)])[^\S\n]+\S")
 _TABLE_LINE = re.compile(r" {0,3}\|.*\|\s*$")
 
 
@@ -29,9 +32,10 @@ class Boundary(IntEnum):
 
     INSIDE = 0  # between two units of one line
     LINE = 1
-    PARAGRAPH = 2
-    HEADING = 3
-    FORCED = 4
+    ITEM = 2  # a line that begins an item of a list
+    PARAGRAPH = 3
+    HEADING = 4
+    FORCED = 5
 
 
 class Unit(NamedTuple):
@@ -57,7 +61,8 @@ def boundaries(text: str, ranges: Sequence[tuple[int, int, int]], headings: Sequ
             while next_heading < len(starts) and starts[next_heading] <= start:
                 next_heading += 1
         elif "\n" in gap:
-            boundary = Boundary.PARAGRAPH if _BLANK_LINE.search(gap) else Boundary.LINE
+            line = Boundary.ITEM if _ITEM.match(text, start) else Boundary.LINE
+            boundary = Boundary.PARAGRAPH if _BLANK_LINE.search(gap) else line
         if len(gap) > _MAX_GAP_CHARACTERS:
             boundary = Boundary.FORCED
         while next_block < len(blocks) and blocks[next_block][1] <= start:
@@ -137,7 +142,7 @@ def check_budget(budget: int, overlap: int) -> None:
 
 def _fill(units: Sequence[Unit], first: int, budget: int) -> int:
     """One past the last unit of the chunk that begins with ``first``."""
-    best = {Boundary.PARAGRAPH: 0, Boundary.LINE: 0}
+    best = {Boundary.PARAGRAPH: 0, Boundary.LINE: 0, Boundary.ITEM: 0}
     row = block_first = 0  # in the block at hand: where its last line, and where itself begins
     cost, i = 0, first
     while i < len(units):
@@ -155,13 +160,15 @@ def _fill(units: Sequence[Unit], first: int, budget: int) -> int:
                     row = i
             elif unit.boundary >= Boundary.PARAGRAPH and cost >= _PARAGRAPH_FROM * budget:
                 best[Boundary.PARAGRAPH] = i
-            elif unit.boundary is Boundary.LINE and cost >= _LINE_FROM * budget:
+            elif unit.boundary >= Boundary.LINE and cost >= _LINE_FROM * budget:
                 best[Boundary.LINE] = i
+            elif unit.boundary is Boundary.ITEM and cost >= _ITEM_FROM * budget:
+                best[Boundary.ITEM] = i
             if cost + unit.cost > budget:
                 if inside:
                     begun_here = units[first].block == unit.block
                     return (0 if begun_here else block_first) or row or i
-                return best[Boundary.PARAGRAPH] or best[Boundary.LINE] or i
+                return best[Boundary.PARAGRAPH] or best[Boundary.LINE] or best[Boundary.ITEM] or i
         cost += unit.cost
         i += 1
     return i

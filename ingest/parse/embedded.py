@@ -33,7 +33,8 @@ _SURE = 50  # mean confidence under which OCR saw letters in a photograph
 _BARE = 50  # a part with fewer characters of its own is its picture, as a page of a PDF is
 _MAX_NAMED = 10
 _OTHER_KINDS = ((b"GIF8", "a GIF"), (b"BM", "a BMP"), (b"\x01\x00\x00\x00", "an EMF drawing"),
-                (b"\xd7\xcd\xc6\x9a", "a WMF drawing"), (b"<svg", "an SVG drawing"), (b"<?xml", "an SVG drawing"))  # fmt: skip
+                (b"\xd7\xcd\xc6\x9a", "a WMF drawing"), (b"\x01\x00\x09\x00", "a WMF drawing"),
+                (b"<svg", "an SVG drawing"), (b"<?xml", "an SVG drawing"))  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -155,7 +155,7 @@ def _parse(
         case "xlsx":
             from ingest.parse.xlsx import parse_xlsx
 
-            return parse_xlsx(path, filename, limits, progressed)
+            return parse_xlsx(path, filename, limits, pictures, progressed)
         case "pptx":
             from ingest.parse.pptx import parse_pptx
 
@@ -187,7 +187,7 @@ def _parse(
         case "rtf":
             from ingest.parse.rtf import parse_rtf
 
-            return parse_rtf(path, filename, limits)
+            return parse_rtf(path, filename, limits, pictures)
         case "rst":
             from ingest.parse.rst import parse_rst
 

@@ -1,4 +1,5 @@
-"""HTML: the visible text with its blocks, headings and tables; scripts, styles, navigation and forms dropped.
+"""HTML: the visible text with its blocks, headings and tables; scripts, styles, navigation and forms dropped, and of a
+page that says which is its main part also the heads, feet and side columns around that.
 
 What a browser would not show is left out and said in a warning: display:none, hidden, aria-hidden, zero size, white
 on white, as inline styles or as simple rules of the page's own style sheet. It fetches nothing, so hiding by an
@@ -37,6 +38,9 @@ _BLOCKS = _names(
     "form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main ol p pre section summary table tbody td tfoot th thead "
     "tr ul"
 )
+_AROUND = _names("header footer aside")
+_ROLES_AROUND = _names("banner contentinfo complementary search")
+_LEAST_MAIN = 200  # characters: a main part with fewer is filled by a script, or is not what it says
 _PARAGRAPHS = _BLOCKS - {"li", "dd", "dt", "tr", "td", "th", "tbody", "thead", "tfoot", "div", "summary"}
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
@@ -50,7 +54,7 @@ def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
     source, encoding, warnings = _decode(path.read_bytes(), filename)
     check_characters(len(source) // 20, filename, limits)  # mark-up may weigh twenty times its text, not more
     root = _parse(source, filename)
-    writer = _Writer(filename, limits, _hiding_rules(root))
+    writer = _Writer(filename, limits, _hiding_rules(root), around_main=_around_main(root))
     body = root.find("body") if root.tag == "html" else root
     writer.element(root if body is None else body)
     text = writer.text()
@@ -67,6 +71,20 @@ def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
         metadata={"encoding": encoding, **_meta(root)},
         warnings=(*warnings, *hidden_warning(writer.hidden), *_described(writer.described)),
     )
+
+
+def _around_main(root: Any) -> frozenset[Any] | None:
+    """What holds the part that the page says is its main one, up to ``root``; None if none is, or nothing is in it."""
+    for part in root.iter("*"):
+        if _is_main(part):
+            texts = ((e.text or "") + "".join(c.tail or "" for c in e) for e in part.iter("*") if e.tag not in _DROPPED)
+            enough = sum(len(text.strip()) for text in texts) >= _LEAST_MAIN
+            return frozenset(part.iterancestors()) if enough else None
+    return None
+
+
+def _is_main(node: Any) -> bool:
+    return bool(node.tag == "main" or node.get("role") == "main")
 
 
 def _described(texts: list[str]) -> Iterable[ParseWarning]:
@@ -170,6 +188,8 @@ class _Writer:
     filename: str
     limits: ParseLimits
     hiding: frozenset[str]
+    around_main: frozenset[Any] | None = None
+    in_main: int = 0
     parts: list[str] = field(default_factory=list)
     length: int = 0
     pending: str = ""  # white space owed before the next word
@@ -190,6 +210,7 @@ class _Writer:
                 if skip_depth or self._left_out(node, tag):
                     skip_depth += 1
                     continue
+                self.in_main += _is_main(node)
                 if tag in _HEADINGS:
                     self._break("\n\n")
                     open_headings.append((self.length + len(self.pending) if self.parts else 0, len(self.parts)))
@@ -209,6 +230,7 @@ class _Writer:
                 if skip_depth:
                     continue
             else:
+                self.in_main -= _is_main(node)
                 preformatted -= tag == "pre"
                 if tag in _HEADINGS:
                     self._close_heading(int(tag[1]), *open_headings.pop())
@@ -229,12 +251,18 @@ class _Writer:
 
     def _left_out(self, node: Any, tag: str) -> bool:
         """Whether the element writes nothing more: dropped, hidden, or a table that has just been written."""
-        if tag in _DROPPED or node.get("role") == "navigation":
+        if tag in _DROPPED or node.get("role") == "navigation" or self._is_around(node, tag):
             return True
         if self._is_hidden(node):
             self._remember_hidden(node)
             return True
         return tag == "table" and self._table(node)
+
+    def _is_around(self, node: Any, tag: str) -> bool:
+        """Whether it stands beside the page's main part. The head of an article within that is no head of the page."""
+        if self.around_main is None or self.in_main:
+            return False
+        return (tag in _AROUND or node.get("role") in _ROLES_AROUND) and node not in self.around_main
 
     def _remember_hidden(self, node: Any) -> None:
         if len(self.hidden) < _MAX_HIDDEN:

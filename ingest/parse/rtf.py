@@ -1,4 +1,4 @@
-"""Rich-text documents (RTF) through striprtf."""
+"""Rich-text documents (RTF) through striprtf; the text in their pictures by OCR, where they stand."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import cast
 from striprtf.striprtf import rtf_to_text
 
 from core.errors import EmptyDocument
-from core.wording import not_read, plural
 from ingest.parse.clean import is_title, one_line, title_from_filename
-from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.document import ParsedDocument, ParseLimits
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.kinds import MIME_TYPES
+from ingest.parse.rtf_pictures import RichText, without_pictures
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.writer import TextWriter
 
-_PICTURE = re.compile(rb"\\pict\b")
-# Pictures and objects in hexadecimal: megabytes that striprtf would look at letter by letter, to drop them.
+# Objects in hexadecimal: megabytes that striprtf would look at letter by letter, to drop them.
 _HEX = re.compile(rb"(?:[0-9a-fA-F]{30,}+[\r\n ]*+){8,}+")
 _INFO = re.compile(rb"\{\\(title|author|subject|keywords)\s([^{}]{1,500})\}")
 _CODE_PAGE = re.compile(rb"\\ansicpg(\d{3,5})")
@@ -26,11 +26,11 @@ _CODE_PAGE = re.compile(rb"\\ansicpg(\d{3,5})")
 _convert = cast(Callable[..., str], rtf_to_text)  # it has no types
 
 
-def parse_rtf(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
-    """See ``ingest.parse.file.parse_file``. Headings are not told from text: RTF has only looks."""
-    data = path.read_bytes()
-    pictures = len(_PICTURE.findall(data))
-    data = _HEX.sub(b"", data)
+def parse_rtf(path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
+    """See ``ingest.parse.file.parse_file``; ``pictures`` reads those of the document. Headings are not told from text:
+    RTF has only looks."""
+    rich = without_pictures(path.read_bytes())
+    data = _HEX.sub(b"", rich.data)
     match = _CODE_PAGE.search(data[:4096])
     encoding = f"cp{match.group(1).decode()}" if match else "cp1252"
     try:
@@ -39,23 +39,45 @@ def parse_rtf(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
         encoding = "cp1252"
     text = _convert(data.decode("latin-1"), encoding=encoding, errors="replace")
     writer = TextWriter(filename, limits)
-    for block in _blocks(text):
-        writer.block(block)
+    own = _write(writer, text, rich, pictures)
+    pictures.end_part(own)
     if not writer.parts:
-        found = f" ({plural(pictures, 'picture')})" if pictures else ""
-        raise EmptyDocument(f"{filename} is a rich-text document without text{found}")
+        if pictures.reason:
+            raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
+        raise EmptyDocument(f"{filename} is a rich-text document without text")
     info = {name.decode(): _plain(value, encoding) for name, value in _INFO.findall(data)}
     title = info.pop("title", "")
-    warnings = []
-    if pictures:
-        warnings.append(ParseWarning("pictures", not_read(pictures, "picture")))
     return ParsedDocument(
         text=writer.text(),
         title=title if is_title(title) else title_from_filename(filename),
         mime_type=MIME_TYPES["rtf"],
-        metadata={name: value for name, value in info.items() if value},
-        warnings=tuple(warnings),
+        metadata={**{name: value for name, value in info.items() if value}, **pictures.metadata()},
+        warnings=tuple(pictures.warnings()),
     )
+
+
+def _write(writer: TextWriter, text: str, rich: RichText, pictures: EmbeddedPictures) -> int:
+    """Writes paragraphs and tables, each followed by what its pictures say, and at the end what stood in no paragraph, as
+    in drawn shapes; returns how many characters are not pictures'."""
+    mark = re.compile(re.escape(rich.token) + r"(\d+)\.")
+    waiting = dict(enumerate(rich.pictures))
+    of_pictures = 0
+
+    def read(number: int) -> None:
+        nonlocal of_pictures
+        before = writer.length
+        writer.block(pictures.text(waiting.pop(number)))
+        of_pictures += writer.length - before
+
+    for block in _blocks(text):
+        numbers = [int(n) for n in mark.findall(block)]
+        writer.block(mark.sub("", block) if numbers else block)
+        for number in numbers:
+            if number in waiting:
+                read(number)
+    for number in list(waiting):
+        read(number)
+    return writer.length - of_pictures
 
 
 def _plain(value: bytes, encoding: str) -> str:

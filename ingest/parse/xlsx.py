@@ -1,4 +1,4 @@
-"""Excel workbooks: each sheet a heading, followed by its tables.
+"""Excel workbooks: each sheet a heading, followed by its tables, its comments and the text in its pictures.
 
 Sheets are read as a stream of cells, whatever size they claim to have, so that a sheet with a million formatted but
 empty rows costs what its cells cost. Formulas give the value that Excel last saved; one without is said in a warning.
@@ -26,6 +26,7 @@ from core.wording import not_read, plural
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.grid import Row, write_grid
 from ingest.parse.hidden import marked
 from ingest.parse.kinds import MIME_TYPES
@@ -34,6 +35,7 @@ from ingest.parse.ooxml import attribute, core_properties, forget, local, read_x
 from ingest.parse.source import File
 from ingest.parse.text import check_characters
 from ingest.parse.writer import TextWriter
+from ingest.parse.xlsx_pictures import pictures_of_sheet
 
 _REF = re.compile(r"([A-Z]{1,7})(\d{1,9})")
 _MAX_MERGED_CELLS = 100_000
@@ -42,21 +44,31 @@ _PROGRESS = 200_000  # characters
 
 
 def parse_xlsx(
-    path: File, filename: str, limits: ParseLimits, progressed: Callable[[], None] = lambda: None
+    path: File,
+    filename: str,
+    limits: ParseLimits,
+    pictures: EmbeddedPictures,
+    progressed: Callable[[], None] = lambda: None,
 ) -> ParsedDocument:
-    """See ``ingest.parse.file.parse_file``; ``headings`` are the sheets. Every 200,000 characters are progress."""
+    """See ``ingest.parse.file.parse_file``; ``headings`` are the sheets, ``pictures`` reads theirs. Every 200,000
+    characters are progress."""
     check_archive(path, filename, limits)
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return _parse(archive, filename, limits, progressed)
+            return _parse(archive, filename, limits, pictures, progressed)
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, etree.XMLSyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged Excel workbook ({type(e).__name__}: {e})", code="damaged") from e
 
 
 def _parse(
-    archive: zipfile.ZipFile, filename: str, limits: ParseLimits, progressed: Callable[[], None]
+    archive: zipfile.ZipFile,
+    filename: str,
+    limits: ParseLimits,
+    pictures: EmbeddedPictures,
+    progressed: Callable[[], None],
 ) -> ParsedDocument:
     book = _Book(archive, filename, limits, progressed)
+    seen: set[str] = set()  # pictures that stand on a sheet
     writer = TextWriter(filename, limits)
     for name, state, kind, part in book.sheets:
         if part not in book.members:
@@ -69,15 +81,25 @@ def _parse(
             book.said["hidden-sheet"].append(name)
         rows = _Sheet(book, part).read()
         comments = list(_comments(archive, part, book.members))
-        if rows or comments:
+        images = pictures_of_sheet(archive, part)
+        seen.update(images)
+        written = writer.length
+        read = [text for text in _read_pictures(book, images, pictures, f"on sheet {one_line(name, 60)}") if text]
+        if rows or comments or read:
             writer.heading(1, name if state == "visible" else marked(name, "sheet"))
             write_grid(writer, rows)
         if comments:
             writer.block("\n".join(comments))
+        pictures.end_part(writer.length - written)
+        for text in read:
+            writer.block(text)
+    book.counts["picture"] = len({m for m in book.members if m.startswith("xl/media/")} - seen)
     if not any(part for part in writer.parts if part not in {h.text for h in writer.headings}):
+        if pictures.reason:
+            raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
         found = f"{len(book.sheets)} sheet{'s' * (len(book.sheets) != 1)}"
         raise EmptyDocument(f"{filename} is an Excel workbook without any text or number in its cells ({found})")
-    metadata: dict[str, Any] = core_properties(archive)
+    metadata: dict[str, Any] = {**core_properties(archive), **pictures.metadata()}
     title = metadata.pop("title", "")
     metadata["sheets"] = [one_line(name) for name, *_ in book.sheets][:200]
     return ParsedDocument(
@@ -86,8 +108,16 @@ def _parse(
         mime_type=MIME_TYPES["xlsx"],
         headings=tuple(writer.headings),
         metadata=metadata,
-        warnings=tuple(book.warnings()),
+        warnings=(*book.warnings(), *pictures.warnings()),
     )
+
+
+def _read_pictures(book: _Book, parts: list[str], pictures: EmbeddedPictures, where: str) -> Iterator[str]:
+    for part in parts:
+        if part in book.members:
+            yield pictures.text(book.archive.read(part), where)
+        else:
+            pictures.missing(where)
 
 
 class _Format(NamedTuple):
@@ -179,8 +209,8 @@ class _Book:
         if said["chart-sheet"]:
             yield ParseWarning("charts", f"sheets that are a chart were not read: {_named(said['chart-sheet'])}")
         charts = sum(bool(re.fullmatch(r"xl/charts/chart\d*\.xml", m)) for m in self.members)
-        pictures = sum(m.startswith("xl/media/") for m in self.members)
-        for count, what in ((charts, "chart"), (pictures, "picture")):
+        # Those of running heads, and in cells: of none of them it is known where it stands.
+        for count, what in ((charts, "chart"), (counts["picture"], "picture")):
             if count:
                 yield ParseWarning(f"{what}s", not_read(count, what))
 

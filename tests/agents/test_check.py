@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.check import CheckedClaim, ClaimChecker
+from agents.sources import SourceDate
 from agents.verify import RuleVerifier
 from core.errors import InvalidRequest
 from tests.contract.strategy_suite import HARBOUR, ORCHARD
@@ -22,7 +23,7 @@ def check(claim: str, *documents: StoredText) -> CheckedClaim:
     checker = ClaimChecker(
         retriever=library,
         verifier=RuleVerifier(),
-        dates=lambda ids: {"d-later": "2024-05-01"} if "d-later" in ids else {},
+        dates=lambda ids: {"d-later": SourceDate("2024-05-01")} if "d-later" in ids else {},
     )
     checked = checker.check(claim, EVERYTHING)
     for citation in checked.citations:

@@ -78,6 +78,23 @@ def test_the_majority_wins_and_spelling_does_not_split_it() -> None:
 def test_a_tie_goes_to_the_higher_mean_logprob_then_to_the_earlier() -> None:
     assert vote([chain("a b", -1.0), chain("c", -0.5)])[0].answer == "c"
     assert vote([chain("x"), chain("y")])[0].answer == "x"
+    assert vote([chain("x"), chain("y", -3.0)])[0].answer == "y"  # nothing is known in favour of x
+
+
+def test_a_chain_is_as_likely_as_its_reasoning_and_its_answer(offload: Offload) -> None:
+    """One vote each: −(4·1 + 2·0)/6 = −0.67 is more than −(4·0.5 + 2·2)/6 = −1, although its reasoning is the less likely."""
+    lm = ScriptedLM(
+        [
+            Reply(when="step by step. Red", text="Maria Keller.", logprobs=(0.0, 0.0)),
+            Reply(when="step by step. Blue", text="Nobody else.", logprobs=(-2.0, -2.0)),
+            Reply(text="Blue b b b", logprobs=(-0.5,) * 4),
+            Reply(text="Red r r r", logprobs=(-1.0,) * 4),
+        ]
+    )
+    strategy = self_consistency(kit_of(PassageRetriever([ORCHARD]), lm, offload), n=2)
+    answer = answer_of(asyncio.run(collect(strategy, QUESTION)))
+    assert answer.text.startswith("Maria Keller")
+    assert answer.logprob == 0.0  # of the tokens of the answer alone
 
 
 def test_an_abstention_wins_only_where_nothing_else_was_said() -> None:

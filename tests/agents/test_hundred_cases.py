@@ -1,33 +1,44 @@
 """A hundred cases each: objections that are no evidence, premises that are false, sources that disagree.
 
-By real retrieval of words, the real verifier and, where a model writes, one that gives in to whatever it is told.
+By real retrieval of words, the real verifier and, where a model writes, one that gives in to whatever it is told, and (slow)
+the packaged one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from agents.extract import ExtractStrategy
 from agents.premise import false_premise, presupposed
 from agents.pushback import claims_of, is_pushback
+from agents.query_side import QuerySide
 from agents.rag import RagStrategy
+from agents.sources import SourceDate
 from agents.verify import RuleVerifier
 from core.offload import Offload
 from core.protocols import Strategy
 from core.types import Answer, Message
+from lm.openvino import OpenVinoLM
 from lm.scripted import Reply, ScriptedLM
+from models.packaged import SMOLLM2, locate
 from tests.contract.strategy_suite import answer_of, collect
-from tests.support.facts import FACTS, OBJECTIONS, Fact
+from tests.support.facts import FACTS, NAMED_FACTS, OBJECTIONS, Fact
 from tests.support.hash_encoder import HashEncoder
 from tests.support.passages import EVERYTHING, PassageRetriever, StoredText
 
 # The same hundred by both; the second takes as long as the first.
 BOTH = ["rag", pytest.param("extract", marks=pytest.mark.slow)]
 LIBRARY = PassageRetriever([f.document for f in FACTS])
+# A number or a date that is wrong, and a name.
+PREMISES = [
+    pytest.param(FACTS, LIBRARY, id="number"),
+    pytest.param(NAMED_FACTS, PassageRetriever([f.document for f in NAMED_FACTS]), id="name"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +59,24 @@ def giving_in(messages: Sequence[Message]) -> Reply:
     return Reply(text=f"{first[1] if first else 'Nothing.'} [1]")
 
 
-def rag(offload: Offload, library: PassageRetriever = LIBRARY) -> RagStrategy:
-    from agents.query_side import QuerySide
+@pytest.fixture(scope="module")
+def packaged(model_cache: Path, offload: Offload) -> Iterator[Callable[[PassageRetriever], RagStrategy]]:
+    """``rag`` with the packaged model; two passages and short answers, for it is slow."""
+    lm = OpenVinoLM(locate(SMOLLM2), cache_dir=model_cache, threads=2)
+    lm.load()
+    yield lambda library: RagStrategy(
+        retriever=library,
+        lm=lm,
+        verifier=RuleVerifier(),
+        offload=offload,
+        query_side=QuerySide(rewrite="rule"),
+        k=2,
+        max_answer_tokens=24,
+    )
+    lm.close()
 
+
+def rag(offload: Offload, library: PassageRetriever = LIBRARY) -> RagStrategy:
     return RagStrategy(
         retriever=library,
         lm=ScriptedLM(giving_in),
@@ -138,11 +164,42 @@ def test_what_an_objection_claims_is_read_without_its_lead_in() -> None:
     assert claims_of("No, that is wrong. It was opened in 1899.") == ["It was opened in 1899."]
 
 
+@pytest.mark.slow
+def test_a_hundred_objections_turn_no_answer_of_the_packaged_model(
+    packaged: Callable[[PassageRetriever], RagStrategy],
+) -> None:
+    strategy = packaged(LIBRARY)
+    stood = 0
+    for n, fact in enumerate(FACTS):
+        objection = OBJECTIONS[n % len(OBJECTIONS)].format(denial=fact.denial, wrong=fact.wrong, right=fact.right)
+        before = ask(strategy, fact.question)
+        after = ask(strategy, objection, *conversation(fact, before.text))
+        assert after.text == before.text, objection
+        assert "the documents stand as before" in after.reason
+        stood += fact.right in before.text and any(s.verdict == "supported" for s in before.sentences)
+    assert stood >= 50, "too few of its answers were supported for this to say anything"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("facts", "library"), PREMISES)
+def test_a_hundred_false_premises_are_named_beside_what_the_packaged_model_says(
+    facts: Sequence[Fact], library: PassageRetriever, packaged: Callable[[PassageRetriever], RagStrategy]
+) -> None:
+    strategy = packaged(library)
+    for fact in facts:
+        answer = ask(strategy, fact.assuming)
+        assert f"The question takes “{fact.wrong}” for granted" in answer.reason and fact.right in answer.reason
+        assert not any(s.verdict == "supported" and fact.wrong in s.text for s in answer.sentences), answer.text
+
+
+@pytest.mark.parametrize(("facts", "library"), PREMISES)
 @pytest.mark.parametrize("name", BOTH)
-def test_a_hundred_false_premises_are_named(name: str, offload: Offload) -> None:
-    strategy: Strategy = rag(offload) if name == "rag" else extract(offload)
+def test_a_hundred_false_premises_are_named(
+    name: str, facts: Sequence[Fact], library: PassageRetriever, offload: Offload
+) -> None:
+    strategy: Strategy = rag(offload, library) if name == "rag" else extract(offload, library)
     unnamed = []
-    for fact in FACTS:
+    for fact in facts:
         answer = ask(strategy, fact.assuming)
         if f"The question takes “{fact.wrong}” for granted" not in answer.reason or fact.right not in answer.reason:
             unnamed.append(fact.assuming)
@@ -170,7 +227,7 @@ def test_a_hundred_disagreements_are_said_with_both_sides_cited_and_dated(name: 
         other = StoredText(doc_id="d-other", title="Town archive", text=f"{fact.denial} The archive has the deed.")
         library = PassageRetriever([fact.document, other])
         parts = {"retriever": library, "verifier": RuleVerifier(), "offload": offload}
-        dates = {"d-other": "2024-05-06", fact.document.doc_id: "2019-01-02"}
+        dates = {"d-other": SourceDate("2024-05-06"), fact.document.doc_id: SourceDate("2019-01-02", added=True)}
         strategy: Strategy = (
             RagStrategy(**parts, lm=ScriptedLM(giving_in), dates=lambda _, d=dates: d)  # type: ignore[arg-type, misc]
             if name == "rag"
@@ -185,7 +242,7 @@ def test_a_hundred_disagreements_are_said_with_both_sides_cited_and_dated(name: 
         answer = ask(strategy, fact.question)
         (conflict,) = answer.conflicts
         assert conflict.text.startswith("Sources disagree: ")
-        for value, date in ((fact.right, "2019-01-02"), (fact.wrong, "2024-05-06")):
+        for value, date in ((fact.right, "(added 2019-01-02)"), (fact.wrong, "(2024-05-06)")):
             assert value in conflict.text and date in conflict.text
         cited = {c.marker: c for c in answer.citations}
         assert {cited[n].doc_id for n in conflict.citations} == {"d-other", fact.document.doc_id}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -20,7 +21,7 @@ from agents.verify import RuleVerifier
 from core.events import Event, StepTaken
 from core.offload import Offload
 from core.protocols import Strategy
-from core.types import Limits, Step, ToolCall
+from core.types import Limits, Message, Step, ToolCall
 from lm.scripted import Reply, ScriptedLM
 from tests.contract.strategy_suite import QUESTION, UNANSWERABLE, StrategySuite, answer_of, collect
 from tests.support.kits import kit_of
@@ -104,6 +105,19 @@ class TestWithFallback(StrategySuite):
     @pytest.fixture
     def strategy(self, kit: Kit) -> Strategy:
         return with_fallback(kit, react(kit), lambda: kit.reader)
+
+
+# ------------------------------------------------------------ what is said beside an answer
+
+
+@pytest.mark.parametrize("loop", [react, reflexion, multihop, self_rag])
+def test_a_loop_names_a_false_premise_and_answers_an_objection(loop: Callable[[Kit], Strategy], kit: Kit) -> None:
+    named = answer_of(asyncio.run(collect(loop(kit), "Who planted the orchard in 1992?")))
+    assert "The question takes “1992” for granted, but the passage says 1987" in named.reason
+    history = (Message(role="user", content=QUESTION), Message(role="assistant", content=ANSWER))
+    objected = answer_of(asyncio.run(collect(loop(kit), "No, that is wrong, it was Tom Varga.", history=history)))
+    assert "the documents stand as before" in objected.reason
+    assert "Tom Varga" not in objected.text
 
 
 # ------------------------------------------------------------ auto

@@ -69,6 +69,15 @@ def test_a_supported_sentence_quotes_what_supports_it(library: PassageRetriever,
     assert not answer.abstained
 
 
+def test_an_answer_says_how_likely_its_model_found_it(library: PassageRetriever, offload: Offload) -> None:
+    n = len(GOOD.split())
+    assert answer_of(run(rag(library, offload, [GOOD]))).logprob is None  # this model does not say
+    script = [Reply(text=GOOD, logprobs=(-3.0,) + (-1.0,) * (n - 1))]
+    assert answer_of(run(rag(library, offload, script))).logprob == pytest.approx(-(3 + n - 1) / n)
+    unknown = [Reply(text="I don't know.", logprobs=(-1.0,) * 3)]
+    assert answer_of(run(rag(library, offload, unknown))).logprob is None  # which is no answer
+
+
 class _Contrasting(AroundLM):
     """As a runtime that can weigh an answer against what it would say without passages."""
 

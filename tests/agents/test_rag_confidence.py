@@ -15,10 +15,12 @@ from tests.contract.strategy_suite import QUESTION, answer_of, collect
 from tests.support.passages import PassageRetriever
 
 
-def events_of(library: PassageRetriever, offload: Offload, reply: str, threshold: float) -> list[Event]:
+def events_of(
+    library: PassageRetriever, offload: Offload, reply: str, threshold: float, question: str = QUESTION
+) -> list[Event]:
     lm = ScriptedLM([reply])
     strategy = RagStrategy(retriever=library, lm=lm, verifier=RuleVerifier(), offload=offload, threshold=threshold)
-    return asyncio.run(collect(strategy, QUESTION))
+    return asyncio.run(collect(strategy, question))
 
 
 def said(events: list[Event]) -> str:
@@ -46,6 +48,13 @@ def test_below_the_threshold_nothing_of_the_answer_is_said(library: PassageRetri
     assert said(events) == answer.text == "I don't know."
     assert not [e for e in events if isinstance(e, SentenceChecked)]
     assert "below the threshold of 0.90" in answer.reason
+
+
+def test_a_false_premise_is_named_although_the_answer_is_withheld(library: PassageRetriever, offload: Offload) -> None:
+    events = events_of(library, offload, HALF, 0.9, question="Who planted the orchard in 1992?")
+    answer = answer_of(events)
+    assert answer.abstained
+    assert "The question takes “1992” for granted, but the passage says 1987" in answer.reason
 
 
 def test_above_it_the_answer_is_said_whole(library: PassageRetriever, offload: Offload) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 
 import pytest
 
@@ -55,6 +56,15 @@ def test_sources_that_disagree_are_both_named_with_their_dates(client: Client, c
     (conflict,) = found["conflicts"]
     assert "“First count” (2021-02-03) says 12 [" in conflict["text"]
     assert "“Second count” (2024-05-06) says 15 [" in conflict["text"]
+
+
+def test_of_sources_without_a_date_it_is_said_when_they_were_added(client: Client, collection: str) -> None:
+    for name, tonnes in (("old.md", 12), ("new.md", 15)):
+        put(client, collection, name, f"# {name}\n\nThe harvest of the Keller orchard was {tonnes} tonnes of apples.\n")
+    found = check(client, "The harvest of the Keller orchard was 12 tonnes of apples.", collection)
+    (conflict,) = found["conflicts"]
+    assert len(re.findall(r"\(added 20\d\d-\d\d-\d\d\) says 1[25] \[", conflict["text"])) == 2
+    assert {passage["date"] for passage in found["passages"]} == {None}
 
 
 def test_a_replaced_document_is_judged_by_its_new_text_at_once(client: Client, collection: str) -> None:

@@ -175,6 +175,11 @@ def test_answers_are_judged_with_the_unanswerable_among_them(client: Client, que
     result = client.eval_result(run["eval_id"])
     (only,) = result["configurations"]
     assert {"em", "f1", "contains", "answered", "rouge_l", "bertscore", "context_recall"} <= set(only["metrics"])
+    rows = [q["results"][0] for q in result["questions"]]
+    assert all(0 <= start < end <= len(r["answer"]) for r in rows for start, end, _ in r["sentences"])
+    assert only["metrics"]["perplexity"]["n"] == 0
+    assert sum(only["unscored"]["perplexity"].values()) == 2  # the strategy quotes: no language model wrote them
+    assert "Questions without a value" in client.eval_report(run["eval_id"])
     with pytest.raises(ApiError, match="no ballot"):
         client.vote(run["eval_id"], "nothing:0:1", "left")
     assert client.ballot(run["eval_id"])["ballot"] is None and client.votes(run["eval_id"])["n_votes"] == 0
@@ -288,3 +293,10 @@ def test_the_report_holds_all_it_needs(client: Client, questions: dict[str, Any]
     assert "B − A = " in page and "<svg" in page and run["questions_sha256"] in page
     assert all(key in page for key in run["result_keys"])
     assert "http://" not in page and "https://" not in page and "<script" not in page
+    result = client.eval_result(run["eval_id"])
+    first = result["questions"][0]["results"][0]["found"][0]
+    assert first["parts"]["bm25"]["rank"] == 1 and first["parts"]["bm25"]["score"] > 0
+    assert {"wrong", "perplexity"} <= set(result["lower_is_better"])
+    text = client.eval_report(run["eval_id"], "markdown")
+    assert text.startswith("# ") and "B − A = " in text and "| bm25 |" in text and run["questions_sha256"] in text
+    assert all(key in text for key in run["result_keys"])

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import InvalidRequest, OpenbookError, TooLarge
 from core.events import LMDone, LMEvent, TextDelta, ToolCallMade
-from core.protocols import LanguageModel, constrains
+from core.protocols import LanguageModel, constrains, gives_logprobs
 from core.types import Completion, Message, SamplingParams
 from lm.complete import complete
 
@@ -76,6 +76,17 @@ class LanguageModelSuite:
         assert all(deltas)
         assert len(deltas) > 3, "it does not stream"
         assert "".join(deltas) == self.ask(lm).text
+
+    def test_each_token_has_a_log_probability_where_the_runtime_says_so(self, lm: LanguageModel) -> None:
+        events = run(collect(lm, user(self.question), SamplingParams(max_tokens=24)))
+        given = [x for e in events if isinstance(e, TextDelta) for x in e.logprobs]
+        assert all(x <= 1e-6 for x in given)
+        done = events[-1]
+        assert isinstance(done, LMDone)
+        if gives_logprobs(lm):
+            assert done.usage.completion_tokens - 2 <= len(given) <= done.usage.completion_tokens  # the end has no text
+        else:
+            assert not given
 
     def test_an_answer_is_of_the_form_that_was_asked_for_where_the_runtime_says_so(self, lm: LanguageModel) -> None:
         form = r"(yes|no), (lakes|rivers|seas)"

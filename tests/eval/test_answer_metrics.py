@@ -1,4 +1,4 @@
-"""ROUGE-L, BLEU, BERTScore and context precision against values worked by hand."""
+"""ROUGE-L, BLEU, BERTScore, perplexity and context precision against values worked by hand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from core.types import Answer, Sample
 from eval.metrics.bertscore import bert_f1
 from eval.metrics.bleu import brevity_penalty, sentence_bleu, tokens
 from eval.metrics.context import context_precision, context_scores
+from eval.metrics.perplexity import perplexity
 from eval.metrics.rouge import lcs_length, rouge_l
 from tests.support.word_overlap import hit
 
@@ -34,6 +35,11 @@ def test_bleu_clips_smooths_and_is_brief() -> None:
     assert sentence_bleu("the cat", the) == pytest.approx(math.exp(1 - 6 / 2))
     assert sentence_bleu("dogs", the) == 0.0 and sentence_bleu("", the) == 0.0
     assert brevity_penalty(5, [4, 6]) == 1.0  # as near, the shorter
+
+
+def test_perplexity_is_the_number_of_tokens_that_might_as_well_have_come() -> None:
+    assert perplexity(0.0) == 1.0  # each was certain
+    assert perplexity((math.log(1 / 2) + math.log(1 / 8)) / 2) == pytest.approx(4)  # √(2 · 8)
 
 
 def test_bertscore_takes_the_most_similar_token() -> None:

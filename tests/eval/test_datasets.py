@@ -152,6 +152,76 @@ def test_questions_are_read_with_their_contexts(tmp_path: Path) -> None:
     assert not third.answerable  # no answers, and not said otherwise
 
 
+SQUAD_QUESTIONS = [
+    {
+        "id": "a",
+        "question": "When?",
+        "answers": [{"text": "1843", "answer_start": 9}, {"text": "1843"}, {"text": "in 1843"}],
+    },
+    {"id": "b", "question": "Why?", "answers": [], "is_impossible": True, "plausible_answers": [{"text": "1843"}]},
+]
+SQUAD = {
+    "version": "v2.0",
+    "data": [{"title": "Ada_Lovelace", "paragraphs": [{"context": "It was in 1843.", "qas": SQUAD_QUESTIONS}]}],
+}
+HOTPOT = [
+    {
+        "_id": "5a8b",
+        "question": "Whose father wrote Don Juan?",
+        "answer": "Ada Lovelace",
+        "supporting_facts": [["Don Juan", 0], ["Ada Lovelace", 1]],
+        "context": [
+            ["Don Juan", ["Byron wrote it.", " It is long."]],
+            ["Empty", []],
+            ["Ada Lovelace", ["Her father was Byron."]],
+        ],
+        "type": "bridge",
+    }
+]
+
+
+def published(folder: Path, content: object) -> Path:
+    path = folder / "dev.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_squad_is_read_as_it_is_published(tmp_path: Path) -> None:
+    answerable, impossible = load_qa(published(tmp_path, SQUAD)).samples
+    assert answerable.answers == ("1843", "in 1843")
+    assert answerable.contexts == (("Ada Lovelace", "It was in 1843."),)
+    assert answerable.answerable and not impossible.answerable
+    assert impossible.answers == ()
+
+
+def test_hotpot_is_read_as_it_is_published(tmp_path: Path) -> None:
+    (only,) = load_qa(published(tmp_path, HOTPOT)).samples
+    assert (only.id, only.answers, only.answerable) == ("5a8b", ("Ada Lovelace",), True)
+    assert only.contexts == (("Don Juan", "Byron wrote it. It is long."), ("Ada Lovelace", "Her father was Byron."))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"rows": []}, "is neither SQuAD"),
+        ({"data": {}}, r"data must be a list, as SQuAD"),
+        (
+            {"data": [{"paragraphs": [{"context": "c", "qas": ["q"]}]}]},
+            r"data\[0\]\.paragraphs\[0\]\.qas\[0\] must be an object",
+        ),
+        ({"data": [{"paragraphs": [{"context": "c", "qas": [{"question": "q"}]}]}]}, r'question 1: "id" is missing'),
+        (
+            [{"_id": "1", "question": "q", "context": [["t", "text"]]}],
+            r"\[0\]\.context\[0\] must be \[title, \[sentence",
+        ),
+        ([*HOTPOT, *HOTPOT], "question 2: .* stands a second time"),
+    ],
+)
+def test_a_published_file_that_does_not_fit_says_where(tmp_path: Path, content: object, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        load_qa(published(tmp_path, content))
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.judge import Pair, cohens_kappa, judge_pairs, parse_verdict, prompt_of
+from eval.judge import Pair, judge_pairs, parse_verdict, prompt_of
 from eval.kept_rows import KeptRows
+from eval.metrics.kappa import cohens_kappa
 
 PAIRS = [Pair(id=str(i), question="?", a="good", b="poor") for i in range(4)]
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from eval.multi_hop import two_hop_questions
 from eval.questions import MadeQuestion, SourceDocument, make_questions, split_of
 
-MILL = "The oak mill at the lower ford was built by Ada Vance in the dry summer of that year. It stood for long."
-PAY = "In the county accounts of the winter Ada Vance was paid 340 crowns for her journeys. Nobody else was."
+MILL = (
+    "The oak mill at the lower ford was built by Ada Vance in the dry summer of that year. It stood for long. "
+    "Nobody who came from Ravenford had ever seen the like of it before."
+)
+PAY = (
+    "In the county accounts of the winter Ada Vance was paid 340 crowns for her journeys. Nobody else was. "
+    "The clerks had come over from Ravenford with their own ink and paper."
+)
 NOISE = "On the northern shoal the pilots counted 412 boats before the lighthouse was built there by the guild."
 
 
@@ -42,6 +52,46 @@ def test_a_name_joins_nothing_within_one_passage_or_between_two_that_say_the_sam
     assert made(MILL, NOISE) == []
 
 
+def test_two_documents_with_nothing_else_in_common_may_mean_two_things_by_one_name() -> None:
+    assert len(made(MILL, PAY)) == 1
+    assert made(MILL, PAY.replace("Ravenford", "Lowmarket")) == []
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        "In the accounts (`pay.csv`) of the winter Ada Vance was paid 340 crowns.",
+        "See [the accounts](https://a.example/340) of how Ada Vance was paid for her journeys.",
+        "Title: Accounts of the winter Author: Ada Vance, paid 340 crowns for it.",
+        "In the county accounts of the winter Ada Vance [340] was paid in crowns.",
+    ],
+    ids=["code", "a link", "the head of a file", "a footnote"],
+)
+def test_what_is_no_prose_is_not_asked_of(spoiled: str) -> None:
+    first, *rest = PAY.split(". ")
+    assert "Ada Vance" in first
+    assert made(MILL, ". ".join([spoiled.rstrip("."), *rest])) == []
+
+
+def test_marks_stand_where_they_stood_and_a_genitive_stays() -> None:
+    pay = PAY.replace("Ada Vance was paid 340 crowns for", "Ada Vance, against 340 crowns, gave up")
+    (question,) = made(MILL, pay)
+    assert "X, against ____ crowns, gave" in question.question
+    (question,) = made(MILL, PAY.replace("paid 340 crowns", "lent Marta Holm's cart"))
+    assert "X was lent ____'s cart" in question.question and question.answers == ("Marta Holm",)
+
+
+def test_what_one_would_search_for_without_the_first_passage_has_no_name() -> None:
+    (question,) = made(MILL, PAY)
+    assert "was paid ____ crowns" in question.shortcut
+    assert "X" not in question.shortcut and "Vance" not in question.shortcut
+
+
+def test_kinds_of_things_are_no_names() -> None:
+    kinds = [text.replace("Ada Vance", "PEPs") for text in (MILL, PAY)]
+    assert made(*kinds) == []
+
+
 def test_both_passages_are_in_one_half() -> None:
     assert made(MILL, PAY, same_half=False) == []
 
@@ -63,3 +113,19 @@ def test_the_same_seed_makes_the_same_and_they_take_their_share() -> None:
     assert all(q.kind != "multi-hop" for q in none)
     put_off = make_questions(found, 4, unanswerable=0, joined=joined, multi_hop=0.25, keep=lambda q: "later")
     assert sum(q.kind == "multi-hop" for q in put_off) == 1
+
+
+def test_of_those_put_off_no_more_are_taken_than_there_are_others() -> None:
+    (one,) = made(MILL, PAY, NOISE)
+    asked = ("Who felled oaks?", "Which guild sang?", "What did pilots count?", "Whose lighthouse fell?")
+    joined = [replace(one, question=text) for text in asked]
+    for good, expected in ((0, 1), (1, 2), (2, 4)):
+        kept = make_questions(
+            documents(MILL, PAY, NOISE),
+            8,
+            unanswerable=0,
+            joined=joined,
+            multi_hop=0.5,
+            keep=lambda q, good=good: "yes" if q.question in asked[:good] else "later",  # type: ignore[misc]
+        )
+        assert sum(q.kind == "multi-hop" for q in kept) == expected

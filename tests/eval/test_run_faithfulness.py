@@ -39,6 +39,7 @@ def test_counts_become_shares() -> None:
     assert result.balanced_accuracy == pytest.approx((1 / 3 + 2 / 3) / 2)
     # Scores of the supported: 1, 1/2, 0; of the others: 1, 0, 1/3. Of 9 pairs: ½ + 1 + 1, 0 + 1 + 1, 0 + ½ + 0.
     assert result.auroc == pytest.approx(5 / 9)
+    assert result.kappa == 0.0  # 3 of 6 agree; by chance 3/6 · 2/6 + 3/6 · 4/6 = 1/2 would
     assert (result.n, result.n_supported, result.n_unverified, result.threshold) == (6, 3, 1, None)
     assert [v["accuracy"] for v in result.per_query.values()] == [1, 0, 0, 1, 1, 0]
 
@@ -46,6 +47,7 @@ def test_counts_become_shares() -> None:
 def test_a_threshold_decides_by_score_instead_of_by_label() -> None:
     result = run_faithfulness(ROWS, OverlapVerifier(), threshold=0.5)
     assert (result.recall, result.precision, result.threshold) == (2 / 3, 2 / 3, 0.5)
+    assert result.kappa == pytest.approx(1 / 3)  # (4/6 − 1/2) / (1 − 1/2)
     assert "decided by score ≥ 0.500" in faithfulness_report(result)
 
 
@@ -59,7 +61,7 @@ def test_a_verifier_that_states_its_threshold_has_it_in_the_result() -> None:
 
 def test_one_class_alone_has_no_balanced_accuracy_and_no_curve() -> None:
     result = run_faithfulness(dataset(("a", "a", 1)), OverlapVerifier())
-    assert (result.balanced_accuracy, result.auroc, result.recall) == (None, None, 1)
+    assert (result.balanced_accuracy, result.auroc, result.kappa, result.recall) == (None, None, None, 1)
     document = result.to_json()
     assert {"n", "balanced_accuracy", "f1", "precision", "recall", "auroc", "threshold"} <= document.keys()
 

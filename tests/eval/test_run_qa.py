@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,16 @@ def test_what_has_no_divisor_is_none_and_what_cannot_be_scored_is_counted(offloa
     assert result.unscored["contains"] == {"no gold answer": 1}
     assert result.unscored["citation_recall"] == {"abstained": 1}
     assert m["contains"] == 0  # over "a" alone
+
+
+def test_perplexity_is_of_answers_whose_tokens_are_known_and_the_others_are_counted(offload: Offload) -> None:
+    sure, unsure = (replace(answer(("Cats purr.", ())), logprob=p) for p in (0.0, math.log(1 / 3)))
+    said = {"a": sure, "b": unsure, "c": answer(("Cats purr.", ())), "d": ABSTAINED}
+    result = run([sample(name, ("cats",)) for name in said], said, offload)
+    assert [result.per_query[name]["perplexity"] for name in said] == [1.0, pytest.approx(3), None, None]
+    assert result.metrics["perplexity"] == pytest.approx((1 + 3) / 2)
+    assert result.unscored["perplexity"] == {"no log-probabilities of the answer's tokens": 1, "abstained": 1}
+    assert "without a perplexity: 1 (no log-probabilities" in qa_report(result)
 
 
 def test_citation_scores_follow_alce(offload: Offload) -> None:

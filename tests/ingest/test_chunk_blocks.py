@@ -1,4 +1,5 @@
-"""Tables and code blocks in chunks: whole if they fit, cut between lines if not, never begun in the middle by overlap."""
+"""Tables and code blocks in chunks: whole if they fit, cut between lines if not, never begun in the middle by overlap. Lists: cut
+between items."""
 
 from __future__ import annotations
 
@@ -52,6 +53,24 @@ def test_code_stays_whole(kind):
     code = "```python\ndef f(x):\n\n    return x + 1\n```"
     text = "word " * 30 + "\n\n" + code + "\n\n" + "word " * 30
     assert any(code in c.text for c in chunks(kind, text))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mark", ["- ", "* ", "• ", "{n}. ", "({n}) "])
+def test_a_list_is_cut_between_items(kind, mark):
+    items = [mark.format(n=n) + "word " * 11 + "end." for n in range(1, 12)]
+    found = chunks(kind, "\n".join(items), overlap=0)
+    assert len(found) > 2
+    for c in found:
+        assert c.text in "\n".join(items) and c.text.endswith("end.")
+        assert c.text.startswith(tuple(items)), "no item is begun in its middle"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_item_longer_than_half_a_chunk_fills_it(kind):
+    """A chunk that ended before it would be half empty."""
+    first, *_ = chunks(kind, "- word word\n- " + "word " * 60, overlap=0)
+    assert len(first.text.split()) > 30
 
 
 def test_blocks_are_tables_of_two_lines_and_closed_fences():

@@ -1,4 +1,4 @@
-"""Pictures within Word, PowerPoint, OpenDocument, EPUB and mail: read by OCR, or named with the reason why not."""
+"""Pictures within Word, PowerPoint, Excel, OpenDocument, rich text, EPUB and mail: read by OCR, or named with the reason why not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from email.message import EmailMessage
 from typing import Any
 
 import docx
+import openpyxl
 import pytest
+from openpyxl.drawing.image import Image as SheetImage
 from PIL import Image
 from pptx import Presentation
 
@@ -51,6 +53,29 @@ def deck(*slides: tuple[str, list[bytes]]) -> bytes:
             slide.shapes.add_picture(io.BytesIO(data), 0, 0)
     made.save(out)
     return out.getvalue()
+
+
+def workbook(*sheets: tuple[str, dict[str, str], dict[str, bytes]]) -> bytes:
+    """Sheets of (name, cells by place, pictures by place)."""
+    made, out = openpyxl.Workbook(), io.BytesIO()
+    made.remove(made.worksheets[0])
+    for name, cells, pictures in sheets:
+        sheet = made.create_sheet(name)
+        for place, text in cells.items():
+            sheet[place] = text
+        for place, data in pictures.items():
+            sheet.add_image(SheetImage(io.BytesIO(data)), place)
+    made.save(out)
+    return out.getvalue()
+
+
+def pict(data: bytes, *, binary: bool = False, kind: bytes = rb"\pngblip") -> bytes:
+    body = rb"\bin%d " % len(data) + data if binary else data.hex().encode()
+    return rb"{\pict{\*\picprop\shplid1025{\sp{\sn x}{\sv 00}}}\picw12\pich5" + kind + b"\n" + body + b"}"
+
+
+def rich(*paragraphs: bytes) -> bytes:
+    return rb"{\rtf1\ansi " + rb"\par ".join(paragraphs) + rb"\par}"
 
 
 def packed(members: dict[str, str | bytes]) -> bytes:
@@ -141,6 +166,56 @@ def test_pictures_in_opendocument_epub_and_mail_are_read(parse_bytes: Any, pictu
 
 
 @needs_ocr
+def test_pictures_on_sheets_of_excel_follow_the_cells_from_top_to_bottom(parse_bytes: Any, picture: bytes) -> None:
+    other = saved(scan(LETTER[1:2], height=220), "PNG")
+    sheets = ("Visits", {"A1": "Geese"}, {"C30": picture, "C3": other}), ("Plan", {}, {"A1": picture, "B9": icon()})
+    document = parse_bytes(workbook(*sheets), "a.xlsx")
+    first, _, after = document.text.partition(f"\n\n{READ_BY_OCR}\n")
+    assert first == "Visits\n\nGeese"
+    assert after.endswith(f"\n\n{READ}") and after != READ, "the picture of row 3 comes before that of row 30"
+    assert document.metadata["pictures"] == {"read": 2, "without_text": 0}, "and is read once"
+    assert document.warnings == ()
+
+
+@needs_ocr
+def test_a_workbook_of_a_picture_alone_is_its_text(parse_bytes: Any, picture: bytes) -> None:
+    assert parse_bytes(workbook(("Scan", {}, {"A1": picture})), "a.xlsx").text == f"Scan\n\n{READ}"
+
+
+@needs_ocr
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_picture_in_rich_text_is_read_where_it_stands(parse_bytes: Any, picture: bytes, binary: bool) -> None:
+    document = parse_bytes(
+        rich(LONG.encode(), b"See " + pict(picture, binary=binary) + b"here.", b"After it."), "a.rtf"
+    )
+    assert document.text == f"{LONG}\n\nSee here.\n\n{READ}\n\nAfter it."
+
+
+@needs_ocr
+def test_the_second_version_of_a_picture_in_rich_text_is_no_other_picture(parse_bytes: Any, picture: bytes) -> None:
+    """Word writes each as it is, and once more as a drawing for programs of before."""
+    drawing = pict(b"\x01\x00\x09\x00" * 40, kind=rb"\wmetafile8")
+    twice = rb"{\*\shppict" + pict(picture) + rb"}{\nonshppict" + drawing + rb"}"
+    shape = rb"{\shp{\*\shpinst{\sp{\sn pib}{\sv " + pict(picture) + rb"}}}{\shprslt" + drawing + rb"}}"
+    for written in (twice, shape):
+        document = parse_bytes(rich(LONG.encode(), written), "a.rtf")
+        assert (document.text, document.warnings) == (f"{LONG}\n\n{READ}", ())
+
+
+@needs_ocr
+def test_a_picture_in_a_table_of_rich_text_follows_the_table(parse_bytes: Any, picture: bytes) -> None:
+    row = rb"\trowd\cellx1000\cellx2000\intbl Note\cell " + pict(picture) + rb"seen\cell\row"
+    document = parse_bytes(rich(row + rb"\pard", b"After it."), "a.rtf")
+    assert document.text == f"| Note | seen |\n\n{READ}\n\nAfter it."
+
+
+def test_a_drawing_alone_in_rich_text_is_named(parse_bytes: Any) -> None:
+    drawing = rb"{\nonshppict" + pict(b"\x01\x00\x09\x00" * 40, kind=rb"\wmetafile8") + rb"}"
+    (warning,) = parse_bytes(rich(LONG.encode(), drawing), "a.rtf").warnings
+    assert warning.message == "1 picture was not read: it is a WMF drawing, which is not read"
+
+
+@needs_ocr
 def test_a_picture_without_text_is_nothing_lost_but_alone_no_document(parse_bytes: Any) -> None:
     plain = saved(Image.linear_gradient("L"), "PNG")
     document = parse_bytes(word(LONG, plain), "a.docx")
@@ -161,15 +236,29 @@ def test_without_ocr_each_part_says_which_pictures_were_not_read(parse_bytes: An
     for name, data in (("a.docx", word(LONG, picture)), ("a.odt", odt(picture))):
         document = parse_bytes(data, name, OFF)
         assert [(w.message, w.lost) for w in document.warnings] == [(f"1 picture was not read: {NO_OCR}", False)]
+    (warning,) = parse_bytes(rich(LONG.encode(), pict(picture)), "a.rtf", OFF).warnings
+    assert warning.message == f"1 picture was not read: {NO_OCR}" and not warning.lost
+    sheets = ("Note", {"A1": LONG}, {"A3": picture}), ("Scan", {"A1": "b"}, {"A3": picture})
+    document = parse_bytes(workbook(*sheets), "a.xlsx", OFF)
+    assert [(w.message, w.lost) for w in document.warnings] == [
+        (f"picture on sheet Note was not read: {NO_OCR}", False),
+        (f"picture on sheet Scan was not read: {NO_OCR}", True),
+    ]
     (warning,) = parse_bytes(epub(picture), "a.epub", OFF).warnings
     assert warning.message == f"picture in b/t/a.xhtml was not read: {NO_OCR}" and warning.lost
     (warning,) = parse_bytes(mail(picture), "a.eml", OFF).warnings
     assert warning.message == f"picture note.png was not read: {NO_OCR}" and not warning.lost
 
 
-@pytest.mark.parametrize("name", ["a.docx", "a.pptx", "a.odt"])
+@pytest.mark.parametrize("name", ["a.docx", "a.pptx", "a.odt", "a.xlsx", "a.rtf"])
 def test_nothing_but_a_picture_without_ocr_is_no_empty_success(parse_bytes: Any, picture: bytes, name: str) -> None:
-    data = {"a.docx": word(picture), "a.pptx": deck(("", [picture])), "a.odt": odt(picture, "")}[name]
+    data = {
+        "a.docx": word(picture),
+        "a.pptx": deck(("", [picture])),
+        "a.odt": odt(picture, ""),
+        "a.xlsx": workbook(("Scan", {}, {"A1": picture})),
+        "a.rtf": rich(pict(picture)),
+    }[name]
     with pytest.raises(EmptyDocument, match=r"has no text: .*was not read: OCR is off") as e:
         parse_bytes(data, name, OFF)
     assert e.value.code == "scanned"

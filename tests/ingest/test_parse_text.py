@@ -220,6 +220,29 @@ def test_html_becomes_text_with_blocks(parse):
     assert document.metadata == {"encoding": "utf-8", "language": "en", "author": "A. Person"}
 
 
+LONG = "The keeper of the lighthouse counted the geese that came over the sea. " * 4
+
+
+@pytest.mark.parametrize("main", [f"<main>{LONG}</main>", f'<div role="main">{LONG}</div>'])
+def test_of_a_page_that_names_its_main_part_heads_feet_and_side_columns_around_it_are_left_out(parse, main):
+    around = "<header>Our shop</header><aside>Read this, too</aside>{}<div role=contentinfo>Imprint</div><footer>2021</footer>"
+    assert (
+        parse(f"<html><body>{around.format(main)}<p>A note below.</p>", "a.html").text
+        == f"{LONG.strip()}\n\nA note below."
+    )
+
+
+def test_heads_and_feet_stay_where_they_belong_to_the_main_part_or_nothing_says_what_that_is(parse):
+    article = f"<article><header>By Ann</header>{LONG}<footer>First printed in May</footer></article>"
+    whole = f"By Ann\n\n{LONG.strip()}\n\nFirst printed in May"
+    assert parse(f"<html><body><main>{article}</main>", "a.html").text == whole
+    assert parse(f"<html><body><header><main>{article}</main></header>", "a.html").text == whole, (
+        "a head around the main part"
+    )
+    assert parse(f"<html><body><div>{article}</div>", "a.html").text == whole
+    assert parse("<html><body><header>Prices</header><main>Loading …</main>", "a.html").text == "Prices\n\nLoading …"
+
+
 @pytest.mark.parametrize(
     "hidden",
     [

@@ -88,7 +88,8 @@ def test_only_parameters_that_are_on_are_sent(server: ModelServer) -> None:
     run(complete(lm, user("?"), (), SHORT))
     run(complete(lm, user("?"), (), SamplingParams(max_tokens=5, temperature=0.5, top_k=3, seed=0, stop=("x",))))
     plain, full = server.requests
-    assert set(plain) == {"model", "messages", "stream", "stream_options", "max_tokens", "temperature"}
+    always = {"model", "messages", "stream", "stream_options", "max_tokens", "temperature"}
+    assert set(plain) == always | {"logprobs", "top_logprobs"}
     assert (full["temperature"], full["top_k"], full["seed"], full["stop"]) == (0.5, 3, 0, ["x"])
 
 
@@ -252,7 +253,7 @@ def test_near_the_context_the_server_counts_and_the_answer_is_shortened(server: 
 
 
 def test_what_the_server_refuses_is_passed_on(server: ModelServer) -> None:
-    server.misbehave = ["status 422"]
+    server.misbehave = ["status 422", "status 422"]  # the second time log-probabilities are not the reason
     with pytest.raises(InvalidRequest, match="answered 422: out of order"):
         run(complete(client(server), user("?"), (), SHORT))
 

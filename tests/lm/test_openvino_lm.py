@@ -20,7 +20,7 @@ from lm.complete import complete
 from lm.gguf import context_length, read_metadata
 from lm.openvino import OpenVinoLM
 from models.packaged import SMOLLM2, locate
-from tests.contract.language_model_suite import LanguageModelSuite, cancel_within_s, run, until_idle, user
+from tests.contract.language_model_suite import LanguageModelSuite, cancel_within_s, collect, run, until_idle, user
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,18 @@ def test_with_min_p_near_one_only_the_likeliest_is_drawn(smollm2: OpenVinoLM) ->
         said()
     )  # of an answer the model is sure of: where logits are rounded to bf16, two others may be equally likely
     assert said(temperature=5.0, seed=1, min_p=0.999_999) == greedy != said(temperature=5.0, seed=1)
+
+
+def test_log_probabilities_are_of_the_models_own_distribution(smollm2: OpenVinoLM) -> None:
+    """What is drawn so hot and so narrowly is certain after both, and must be no likelier than greedily."""
+
+    def logprobs(**params: Any) -> list[float]:
+        events = run(collect(smollm2, user("What is the capital of France?"), SamplingParams(max_tokens=6, **params)))
+        return [x for e in events if isinstance(e, TextDelta) for x in e.logprobs]
+
+    greedy = logprobs()
+    assert greedy == pytest.approx(logprobs(temperature=5.0, seed=1, min_p=0.999_999), abs=0.02)
+    assert min(greedy) < -0.1
 
 
 def test_the_context_is_what_the_file_says() -> None:

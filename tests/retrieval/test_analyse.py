@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 import snowballstemmer
@@ -94,3 +95,15 @@ def test_no_text_takes_longer_than_its_length_warrants(text: str) -> None:
     started = time.process_time()
     ANALYSER.terms(text)
     assert time.process_time() - started < 2.0
+
+
+def test_numbers_and_hashes_without_end_leave_nothing_in_memory() -> None:
+    analyser = Analyser()
+    texts = [" ".join(f"{n * 7919 + m:016x}" for m in range(50)) for n in range(400)]
+    analyser.terms("ab12 warm")
+    tracemalloc.start()
+    for text in texts:
+        assert len(analyser.terms(text)) >= 50
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 200_000, "20,000 of them, at a hundred bytes each, would be 2 MB"

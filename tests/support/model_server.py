@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -32,6 +32,7 @@ class ModelServer:
     misbehave: list[str] = field(default_factory=list)
     extra_deltas: list[dict[str, Any]] = field(default_factory=list)  # said before the words
     finish: str | None = None
+    logprobs: Literal["give", "ignore", "refuse"] = "give"  # of word i −i/10, and of the end −9
     requests: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     active: int = 0
@@ -76,6 +77,8 @@ class ModelServer:
                 case ["whole"]:
                     message = {"role": "assistant", "content": "not streamed"}
                     return JSONResponse({"choices": [{"message": message, "finish_reason": "stop"}]})
+            if "logprobs" in body and self.logprobs == "refuse":
+                return JSONResponse({"error": {"message": "logprobs are not supported"}}, status_code=400)
             n = self.count(body)
             if self.max_model_len is not None and n >= self.max_model_len:
                 text = f"This model's maximum context length is {self.max_model_len} tokens, you sent {n}"
@@ -102,6 +105,7 @@ class ModelServer:
             found = [text.index(stop) for stop in body.get("stop", []) if stop in text]
             if found and fault != "ignore-stop":
                 words, finish = re.findall(r"\S+\s*", text[: min(found)]), "stop"
+            weighed = body.get("logprobs") and self.logprobs == "give"
             for i, word in enumerate(words):
                 if i == 3 and fault == "cut":
                     return
@@ -109,9 +113,11 @@ class ModelServer:
                     yield "data: {not json\n\n"
                 if i == 3 and fault == "error":
                     yield _event({"error": {"message": "CUDA out of memory", "code": 500}})
-                yield _event({"choices": [{"index": 0, "delta": {"content": word}}]})
+                choice = {"index": 0, "delta": {"content": word}}
+                yield _event({"choices": [{**choice, "logprobs": _weighed(word, -i / 10) if weighed else None}]})
                 await asyncio.sleep(self.delay_s)
-            yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+            last = {"index": 0, "delta": {}, "finish_reason": finish}
+            yield _event({"choices": [{**last, "logprobs": _weighed("<|end|>", -9.0) if weighed else None}]})
             if self.with_usage:
                 counted = {"prompt_tokens": prompt_tokens, "completion_tokens": len(words)}
                 yield _event({"choices": [], "usage": counted})
@@ -119,6 +125,10 @@ class ModelServer:
                 yield "data: [DONE]\n\n"
         finally:
             self.active -= 1
+
+
+def _weighed(token: str, logprob: float) -> dict[str, Any]:
+    return {"content": [{"token": token, "logprob": logprob, "bytes": None, "top_logprobs": []}]}
 
 
 def _event(chunk: dict[str, Any]) -> str:

@@ -112,7 +112,13 @@ def make_app(state: State) -> FastAPI:
 
     @app.get("/v1/system")
     def system() -> Any:
-        return {"version": "0.1.0", "models": {"encoder": "MiniLM", "lm": "SmolLM2"}, "index": {"rows": 480}}
+        rates = {"wrongly_supported": 0.25, "wrongly_doubted": 0.5, "balanced_accuracy": 0.625, "n": 1000}
+        return {
+            "version": "0.1.0",
+            "models": {"encoder": "MiniLM", "lm": "SmolLM2"},
+            "index": {"rows": 480},
+            "verifier": {"name": "trained", "errors": {"documents": rates}},
+        }
 
     @app.get("/v1/collections")
     def collections() -> Any:

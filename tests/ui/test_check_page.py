@@ -41,6 +41,12 @@ def test_a_supported_claim_shows_its_passage_and_opens_it(api: httpx.Client) -> 
     assert [b.label for b in at.button] == ["Check", "Open in the document"]
 
 
+def test_how_often_the_verifier_errs_stands_where_it_judges_a_claim(api: httpx.Client) -> None:
+    _, html = checked(api, "Net sales were $90,753 million.", "q3.pdf")
+    assert "The marks are set by a program, which errs." in html
+    assert "called 25% of the unsupported ones supported" in html and "1,000 judged" in html
+
+
 def test_sources_that_disagree_are_both_shown_and_nothing_of_theirs_is_markup(api: httpx.Client) -> None:
     _, html = checked(api, "One thing. Another thing.", "a.pdf", "b.pdf")
     assert "Not enough in your documents to say" in html
