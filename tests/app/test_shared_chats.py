@@ -28,7 +28,7 @@ QUESTION = f"Who built the {CANARY}?"
 TEXT = f"# The {CANARY}\n\nThe {CANARY} was built by Edda Thorn in 1764. It plays three notes at dawn.\n"
 VAULT = "# The vault\n\nThe vault key is kept by Piet Sand under the third stair.\n"
 KEY = "Who keeps the vault key?"
-TOLD = ("Edda Thorn", "1764", "three notes", CANARY)
+TOLD = ("Edda Thorn", "three notes", CANARY)  # no digits: counts and bytes have those by chance
 _names = itertools.count()
 
 
