@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agents.run import check_question
 from app.query_sides import AS_SET, QueryOptions, query_side
+from app.request_context import SPAN
 from app.runs import Hook, Run
 from app.services import Services
 from app.strategies import build_strategy, run_limits
@@ -68,12 +70,22 @@ def begin(
     before = query_side(settings, writes=True, options=options).tokens
     name = strategy or settings.strategy
     bounds = run_limits(settings, name, before)
+    here, began = SPAN.get(), time.monotonic()
+
+    async def ended(run: Run) -> None:
+        at_ns, took_s = time.time_ns(), time.monotonic() - began
+        try:
+            await on_end(run)
+        finally:
+            if here is not None:
+                await services.offload(services.telemetry.run_ended, run.trace(), here, at_ns, took_s)
+
     return services.runs.start(
         build_strategy(name, services, principal, options, collections=searched if searched == collections else ()),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,
         where=Where(principal=principal, collections=searched, filters=filters or {}),
-        on_end=on_end,
+        on_end=ended,
         on_begin=on_begin,
     )

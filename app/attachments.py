@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.intake import Accepting
 from app.services import Services
 from app.upkeep.purge import note_purge, wipe
-from core.errors import InvalidRequest, NotFound
+from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import attached_name
 from core.types import Principal
 from ingest.job import Job
@@ -22,9 +22,19 @@ MAX_FILES = 20  # of one conversation; what is more than that is a collection
 
 
 def accept_attachments(services: Services, principal: Principal, chat_id: str) -> Accepting:
-    """Takes files of a conversation, as ``intake.accept_files`` does of a collection. Raises NotFound."""
+    """Takes files of a conversation, as ``intake.accept_files`` does of a collection.
+
+    Raises:
+        NotFound: there is no such conversation of this person.
+        Conflict: others read it, and nobody but its owner may see what its files say.
+    """
     with services.database.write() as connection:
-        services.chats.check(connection, principal, chat_id)
+        if services.chats.check(connection, principal, chat_id).shared_at is not None:
+            raise Conflict(
+                "this conversation is shared, and files of its own are for your eyes alone: stop sharing it first, or ask about "
+                "the files in another conversation",
+                code="shared",
+            )
         name = attached_collection(connection, principal, chat_id)
         if name is None:
             name = attached_name(chat_id)

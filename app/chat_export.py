@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.chat_tables import Chat, ChatMessage
+from app.chat_tables import Chat, ChatMessage, SharedChat
 from app.ui.inert import inert_markdown
 from core.wording import VERDICT_MARKS
 
@@ -16,7 +16,7 @@ from core.wording import VERDICT_MARKS
 DOUBTFUL = ("partial", "contradicted", "unsupported")
 
 
-def as_markdown(chat: Chat, messages: Sequence[ChatMessage]) -> str:
+def as_markdown(chat: Chat | SharedChat, messages: Sequence[ChatMessage]) -> str:
     asked_of = ", ".join(map(inert_markdown, chat.collections)) or "all collections"
     parts = [f"# {inert_markdown(chat.title) or 'Untitled'}", f"{chat.created_at} · {asked_of}"]
     for message in messages:

@@ -1,4 +1,4 @@
-"""Tables and records of conversations; ``app.chats`` alone reads and writes them."""
+"""Tables and records of conversations; ``app.chats`` writes them, and ``app.shared_chats`` reads those of others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, String, Table, Text, false
 
 from core.database import metadata
 
@@ -21,6 +21,18 @@ chats = Table(
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
     Column("leaf_id", String),  # the last message of the thread that is shown
+    Column("shared_at", String),  # since when others of this server may read it; null: its owner alone
+    # Whether ``chat_searched`` has all; not of answers that were given before it was kept. See decision 0225.
+    Column("searched_known", Boolean, nullable=False, server_default=false()),
+)
+
+# What the answers of a conversation were looked for in, versions that are not shown included. No reference: of a collection
+# that was deleted an answer still quotes, and its number is never given again.
+chat_searched = Table(
+    "chat_searched",
+    metadata,
+    Column("chat_id", String, ForeignKey("chats.chat_id", ondelete="CASCADE"), primary_key=True),
+    Column("collection_id", Integer, primary_key=True, autoincrement=False),
 )
 
 messages = Table(
@@ -48,6 +60,7 @@ class Chat:
     strategy: str
     created_at: str
     updated_at: str
+    shared_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,3 +78,16 @@ class ChatMessage:
     created_at: str
     problem: str
     versions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedChat:
+    """A conversation as others read it: ``owner`` is a name, ``collections`` those that its answers were looked for in."""
+
+    chat_id: str
+    title: str
+    owner: str
+    collections: tuple[str, ...]
+    created_at: str
+    updated_at: str
+    shared_at: str

@@ -1,6 +1,7 @@
-"""Conversations. SQL owner of ``chats`` and ``messages``.
+"""Conversations. SQL owner of ``chats``, ``chat_searched`` and ``messages``.
 
-Every read and write names whose conversation it is; another person's is as if it did not exist.
+Every read and write names whose conversation it is; another person's is as if it did not exist. What others may read of it,
+``app.shared_chats`` says.
 """
 
 from __future__ import annotations
@@ -9,17 +10,25 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from app.chat_tables import Chat, ChatMessage, chats, messages
-from app.chat_tree import Node, Tree
+from app.chat_rows import (
+    as_chat,
+    insert_message,
+    leaf_of,
+    read_messages,
+    title_by,
+    title_from,
+    tree_of,
+    tree_with,
+)
+from app.chat_tables import Chat, ChatMessage, chat_searched, chats, messages
 from core.clock import now_iso
 from core.database import Database
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.ids import new_id
 from core.types import Message, Principal
 
-TITLE_CHARACTERS = 60
 PURGED = "[removed: the document was purged]"
 
 
@@ -47,6 +56,7 @@ class Chats:
                     strategy=strategy,
                     created_at=now,
                     updated_at=now,
+                    searched_known=True,
                 )
             )
         return chat
@@ -68,7 +78,7 @@ class Chats:
                 same = and_(chats.c.updated_at == last, chats.c.chat_id > after)
                 query = query.where(or_(chats.c.updated_at < last, same))
             ordered = query.order_by(chats.c.updated_at.desc(), chats.c.chat_id).limit(limit + 1)
-            found = [_chat(row) for row in connection.execute(ordered)]
+            found = [as_chat(row) for row in connection.execute(ordered)]
         return found[:limit], found[limit - 1].chat_id if len(found) > limit else None
 
     def get(self, principal: Principal, chat_id: str) -> Chat:
@@ -79,8 +89,8 @@ class Chats:
         """The thread that is shown, from its first question on."""
         with self._database.read() as connection:
             self._get(connection, principal, chat_id)
-            tree = _tree(connection, chat_id)
-            return self._read(connection, tree, tree.thread(_leaf(connection, chat_id)))
+            tree = tree_of(connection, chat_id)
+            return read_messages(connection, tree, tree.thread(leaf_of(connection, chat_id)))
 
     def all_messages(self, principal: Principal, chat_id: str) -> list[ChatMessage]:
         """Every message with every version, in the order in which they were said."""
@@ -88,26 +98,7 @@ class Chats:
             self._get(connection, principal, chat_id)
             query = select(messages.c.message_id).where(messages.c.chat_id == chat_id).order_by(messages.c.sequence)
             said = connection.scalars(query).all()
-            return self._read(connection, _tree(connection, chat_id), said)
-
-    def _read(self, connection: Connection, tree: Tree, message_ids: Sequence[str]) -> list[ChatMessage]:
-        found: list[ChatMessage] = []
-        for message_id in message_ids:
-            row = connection.execute(select(messages).where(messages.c.message_id == message_id)).one()
-            found.append(
-                ChatMessage(
-                    message_id=row.message_id,
-                    role=row.role,
-                    content=row.content,
-                    answer=row.answer,
-                    partial=row.partial,
-                    run_id=row.run_id,
-                    created_at=row.created_at,
-                    problem=row.problem,
-                    versions=tree.versions(message_id),
-                )
-            )
-        return found
+            return read_messages(connection, tree_of(connection, chat_id), said)
 
     def update(
         self,
@@ -134,9 +125,28 @@ class Chats:
             connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(**changed))
             return self._get(connection, principal, chat_id)
 
-    def check(self, connection: Connection, principal: Principal, chat_id: str) -> None:
+    def check(self, connection: Connection, principal: Principal, chat_id: str) -> Chat:
         """Raises NotFound where there is no such conversation of this person."""
-        self._get(connection, principal, chat_id)
+        return self._get(connection, principal, chat_id)
+
+    def share(self, connection: Connection, principal: Principal, chat_id: str, shared: bool) -> Chat:
+        """Lets others read it, or no longer; who may, ``app.shared_chats`` says. Twice is as once.
+
+        Raises:
+            NotFound: there is no such conversation of this person.
+            Conflict: it is to be shared, and what its answers were looked for in is not known.
+        """
+        chat = self._get(connection, principal, chat_id)
+        this = chats.c.chat_id == chat_id
+        if shared and not connection.execute(select(chats.c.searched_known).where(this)).scalar_one():
+            raise Conflict(
+                "some of its answers are from before it was kept which collections an answer was looked for in, so nobody can "
+                "say who may read them: ask in a new conversation, and share that",
+                code="sources-unknown",
+            )
+        if shared != (chat.shared_at is not None):
+            connection.execute(chats.update().where(this).values(shared_at=now_iso() if shared else None))
+        return self._get(connection, principal, chat_id)
 
     def delete(self, connection: Connection, principal: Principal, chat_id: str) -> list[str]:
         """Deletes a conversation; returns the ids of the runs that answered in it, for what else is known of them."""
@@ -145,9 +155,20 @@ class Chats:
         connection.execute(chats.delete().where(chats.c.chat_id == chat_id))
         return runs
 
-    def ask(self, principal: Principal, chat_id: str, question: str, *, instead_of: str | None = None) -> str:
+    def ask(
+        self,
+        principal: Principal,
+        chat_id: str,
+        question: str,
+        *,
+        instead_of: str | None = None,
+        searched: Collection[int] = (),
+    ) -> str:
         """Keeps a question at the end of the thread that is shown, or beside the one that it is asked instead of, and
         shows it. An untitled chat is named after its first question.
+
+        Args:
+            searched: as for ``answer``; noted now, so that the question waits for its answer before the same eyes.
 
         Returns:
             The question's message id.
@@ -155,15 +176,16 @@ class Chats:
         with self._database.write() as connection:
             chat = self._get(connection, principal, chat_id)
             if instead_of is None:
-                parent = _leaf(connection, chat_id)
+                parent = leaf_of(connection, chat_id)
             else:
-                parent = _tree_with(connection, chat_id, instead_of).parent(instead_of)
-            message_id = _insert(connection, chat_id, parent, role="user", content=question)
+                parent = tree_with(connection, chat_id, instead_of).parent(instead_of)
+            message_id = insert_message(connection, chat_id, parent, role="user", content=question)
             title = chat.title
-            if not title or (parent is None and instead_of is not None and title == _asked(connection, instead_of)):
+            if not title or (parent is None and instead_of is not None and title == title_by(connection, instead_of)):
                 title = title_from(question)
             change = chats.update().where(chats.c.chat_id == chat_id)
             connection.execute(change.values(updated_at=now_iso(), title=title, leaf_id=message_id))
+            _note_searched(connection, chat_id, searched)
         return message_id
 
     def answer(
@@ -177,12 +199,18 @@ class Chats:
         partial: bool = False,
         run_id: str | None = None,
         problem: str = "",
+        searched: Collection[int] | None = None,
     ) -> str:
-        """Keeps an answer below its question and returns its id. It is shown, unless another thread is by now."""
+        """Keeps an answer below its question and returns its id. It is shown, unless another thread is by now.
+
+        Args:
+            searched: the ``collection_id`` of everything that it was looked for in. None: nobody knows, and then the
+                conversation is never others' to read.
+        """
         with self._database.write() as connection:
             self._get(connection, principal, chat_id)
-            tree = _tree_with(connection, chat_id, question_id)
-            message_id = _insert(
+            tree = tree_with(connection, chat_id, question_id)
+            message_id = insert_message(
                 connection,
                 chat_id,
                 question_id,
@@ -197,8 +225,12 @@ class Chats:
             early = tree.children(question_id, "user")
             connection.execute(messages.update().where(messages.c.message_id.in_(early)).values(parent_id=message_id))
             changed: dict[str, Any] = {"updated_at": now_iso()}
-            if _leaf(connection, chat_id) in (question_id, *tree.children(question_id, "assistant")):
+            if leaf_of(connection, chat_id) in (question_id, *tree.children(question_id, "assistant")):
                 changed["leaf_id"] = message_id
+            if searched is None:
+                changed["searched_known"] = False
+            else:
+                _note_searched(connection, chat_id, searched)
             connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(**changed))
         return message_id
 
@@ -206,18 +238,18 @@ class Chats:
         """The question that ``message_id`` is, or answers."""
         with self._database.read() as connection:
             self._get(connection, principal, chat_id)
-            tree = _tree_with(connection, chat_id, message_id)
-            found = self._read(connection, tree, [message_id])[0]
+            tree = tree_with(connection, chat_id, message_id)
+            found = read_messages(connection, tree, [message_id])[0]
             if found.role == "user":
                 return found
             asked = tree.parent(message_id)
-            return self._read(connection, tree, [asked] if asked else [message_id])[0]
+            return read_messages(connection, tree, [asked] if asked else [message_id])[0]
 
     def select(self, principal: Principal, chat_id: str, message_id: str) -> None:
         """Shows the thread that goes through a message, to where it was last gone on."""
         with self._database.write() as connection:
             self._get(connection, principal, chat_id)
-            leaf = _tree_with(connection, chat_id, message_id).leaf_below(message_id)
+            leaf = tree_with(connection, chat_id, message_id).leaf_below(message_id)
             connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(leaf_id=leaf))
 
     def history(self, principal: Principal, chat_id: str, before: str | None = None) -> list[Message]:
@@ -225,9 +257,9 @@ class Chats:
         with self._database.read() as connection:
             self._get(connection, principal, chat_id)
             if before is None:
-                thread = _tree(connection, chat_id).thread(_leaf(connection, chat_id))
+                thread = tree_of(connection, chat_id).thread(leaf_of(connection, chat_id))
             else:
-                thread = _tree_with(connection, chat_id, before).thread(before)[:-1]
+                thread = tree_with(connection, chat_id, before).thread(before)[:-1]
             said = {
                 row.message_id: Message(role="user" if row.role == "user" else "assistant", content=row.content)
                 for row in connection.execute(
@@ -252,7 +284,7 @@ class Chats:
             .where(messages.c.run_id.in_(run_ids), chats.c.user_id == principal.user_id)
         )
         with self._database.read() as connection:
-            return {row.told_by: _chat(row) for row in connection.execute(query)}
+            return {row.told_by: as_chat(row) for row in connection.execute(query)}
 
     def quoting(self, connection: Connection, doc_id: str) -> Iterator[Any]:
         """The JSON of every answer, whosesoever, in which a document is named."""
@@ -330,26 +362,7 @@ class Chats:
         row = connection.execute(query).one_or_none()
         if row is None:
             raise NotFound(f"no chat {chat_id!r}: list yours with GET /v1/chats", code="unknown-chat")
-        return _chat(row)
-
-
-def title_from(question: str) -> str:
-    """A chat's title: its first question on one line, cut at a word."""
-    line = " ".join(question.split())
-    if len(line) <= TITLE_CHARACTERS:
-        return line
-    return line[:TITLE_CHARACTERS].rsplit(" ", 1)[0].rstrip(",;:.") + "…"
-
-
-def _chat(row: Row[Any]) -> Chat:
-    return Chat(
-        chat_id=row.chat_id,
-        title=row.title,
-        collections=tuple(row.collections),
-        strategy=row.strategy,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+        return as_chat(row)
 
 
 def _has(word: str) -> ColumnElement[bool]:
@@ -358,66 +371,14 @@ def _has(word: str) -> ColumnElement[bool]:
     return or_(chats.c.title.icontains(word, autoescape=True), chats.c.chat_id.in_(said))
 
 
-def _leaf(connection: Connection, chat_id: str) -> str | None:
-    leaf: str | None = connection.execute(select(chats.c.leaf_id).where(chats.c.chat_id == chat_id)).scalar_one()
-    return leaf
-
-
 def _runs(connection: Connection, chat_id: str) -> list[str]:
     query = select(messages.c.run_id).where(messages.c.chat_id == chat_id, messages.c.run_id.is_not(None))
     return [str(run_id) for run_id in connection.scalars(query)]
 
 
-def _tree(connection: Connection, chat_id: str) -> Tree:
-    query = select(messages.c.message_id, messages.c.parent_id, messages.c.role).where(messages.c.chat_id == chat_id)
-    return Tree(
-        Node(message_id=row.message_id, parent_id=row.parent_id, role=row.role)
-        for row in connection.execute(query.order_by(messages.c.sequence))
-    )
-
-
-def _tree_with(connection: Connection, chat_id: str, message_id: str) -> Tree:
-    tree = _tree(connection, chat_id)
-    if message_id not in tree:
-        raise NotFound(
-            f"no message {message_id!r} in this chat: list them with GET /v1/chats/{chat_id}", code="unknown-message"
-        )
-    return tree
-
-
-def _asked(connection: Connection, message_id: str) -> str:
-    """The title that a chat has from this question."""
-    query = select(messages.c.content).where(messages.c.message_id == message_id)
-    return title_from(connection.execute(query).scalar_one())
-
-
-def _insert(
-    connection: Connection,
-    chat_id: str,
-    parent_id: str | None,
-    *,
-    role: str,
-    content: str,
-    answer: dict[str, Any] | None = None,
-    partial: bool = False,
-    run_id: str | None = None,
-    problem: str = "",
-) -> str:
-    message_id = new_id("m")
-    last = connection.execute(select(func.max(messages.c.sequence)).where(messages.c.chat_id == chat_id)).scalar()
-    connection.execute(
-        messages.insert().values(
-            message_id=message_id,
-            chat_id=chat_id,
-            sequence=0 if last is None else last + 1,
-            role=role,
-            content=content,
-            answer=answer,
-            partial=partial,
-            run_id=run_id,
-            created_at=now_iso(),
-            problem=problem,
-            parent_id=parent_id,
-        )
-    )
-    return message_id
+def _note_searched(connection: Connection, chat_id: str, searched: Collection[int]) -> None:
+    query = select(chat_searched.c.collection_id).where(chat_searched.c.chat_id == chat_id)
+    more = set(searched) - set(connection.scalars(query))
+    if more:
+        rows = [{"chat_id": chat_id, "collection_id": collection_id} for collection_id in sorted(more)]
+        connection.execute(chat_searched.insert(), rows)

@@ -23,10 +23,13 @@ class ChatCalls(Line):
 
     def chats(self, words: str = "") -> list[replies.Chat]:
         """Those used last first, without their messages; with ``words``, only those in which all of them are said."""
-        found: list[replies.Chat] = []
+        return cast("list[replies.Chat]", self._all_chats("/v1/chats", words))
+
+    def _all_chats(self, path: str, words: str) -> list[Any]:
+        found: list[Any] = []
         following: str | None = None
         while True:
-            page = self._json("GET", "/v1/chats", params=given(q=words or None, cursor=following))
+            page = self._json("GET", path, params=given(q=words or None, cursor=following))
             found += page["chats"]
             following = page.get("next_cursor")
             if not following or len(found) >= MAX_CHATS:
@@ -118,6 +121,24 @@ class ChatCalls(Line):
     def export_chat(self, chat_id: str, form: str = "markdown") -> str:
         """The conversation as a file's text: "markdown" or "json"."""
         return self._send("GET", f"/v1/chats/{seg(chat_id)}/export", params={"format": form}).text
+
+    def share_chat(self, chat_id: str) -> replies.Chat:
+        """Lets everybody of this server read it who may read each collection that its answers were looked for in."""
+        return cast(replies.Chat, self._json("PUT", f"/v1/chats/{seg(chat_id)}/share"))
+
+    def unshare_chat(self, chat_id: str) -> None:
+        self._send("DELETE", f"/v1/chats/{seg(chat_id)}/share")
+
+    def shared_chats(self, words: str = "") -> list[replies.SharedChat]:
+        """What others share with this person, as ``chats`` lists one's own."""
+        return cast("list[replies.SharedChat]", self._all_chats("/v1/chats/shared", words))
+
+    def shared_chat(self, chat_id: str) -> replies.SharedChat:
+        return cast(replies.SharedChat, self._json("GET", f"/v1/chats/shared/{seg(chat_id)}"))
+
+    def export_shared_chat(self, chat_id: str, form: str = "markdown") -> str:
+        """As ``export_chat``; JSON too has what is shown alone."""
+        return self._send("GET", f"/v1/chats/shared/{seg(chat_id)}/export", params={"format": form}).text
 
 
 def _message(chat_id: str, message_id: str) -> str:

@@ -446,8 +446,22 @@ class Chat(TypedDict):
     strategy: str
     created_at: str
     updated_at: str
+    shared_at: NotRequired[str | None]  # since when others read it; None: nobody else does
     messages: NotRequired[list[Message]]
     files: NotRequired[list[Job]]  # its own, each by its last job
+
+
+class SharedChat(TypedDict):
+    """A conversation of somebody else: ``owner`` is a name, ``collections`` those that its answers were looked for in."""
+
+    chat_id: str
+    title: str
+    owner: str
+    collections: list[str]
+    created_at: str
+    updated_at: str
+    shared_at: str
+    messages: NotRequired[list[Message]]
 
 
 class Strategy(TypedDict):

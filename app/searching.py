@@ -13,13 +13,13 @@ from core.settings import Settings
 from core.types import Hit, Where
 from retrieval.diversity import DiverseRetriever, stored_vectors
 from retrieval.engine import SearchEngine
-from retrieval.explain import Explained, explain
+from retrieval.explain import Explained, explain, stages_of
 from retrieval.filters import check_filters
 from retrieval.highlight import Highlighter, Span
 from retrieval.query_cache import CacheCounts, QueryCache, SearchState
 from retrieval.rerank.mixing import MixingReranker
 from retrieval.rerank.retriever import RerankingRetriever
-from retrieval.search_record import SearchRecord
+from retrieval.search_record import SearchRecord, Stage
 from retrieval.sparse.analyse import Analyser
 from retrieval.sparse_kinds import SparseName
 
@@ -49,6 +49,7 @@ class Found:
     explained: Explained | None
     seconds: float
     notes: tuple[str, ...] = ()  # what was not done as asked for, and why
+    stages: tuple[Stage, ...] = ()  # where it was explained, or spans are made of it
 
 
 class Searching:
@@ -112,7 +113,7 @@ class _Search:
         most = choices.max_per_document
         self._max_per_document = settings.max_per_document if most is None else most
         self._analyser = analyser
-        self._record = SearchRecord() if choices.explain else None
+        self._record = SearchRecord() if choices.explain or settings.otlp_endpoint else None
         self._base = engine.retriever(
             choices.retriever,
             sparse=choices.sparse,
@@ -136,11 +137,19 @@ class _Search:
         hits = self._retriever().search(query, k, where)
         seconds = time.perf_counter() - began
         spans = Highlighter(analyser=self._analyser, encoder=encoder).spans(query, hits, self._highlight)
-        explained = None
+        explained: Explained | None = None
+        stages: tuple[Stage, ...] = ()
         if self._record is not None:
+            stages = stages_of(hits, self._base, self._record, seconds)
+        if self._record is not None and self._explain:
             explained = explain(query, hits, where, self._base, self._record, encoder, seconds)
         return Found(
-            hits=tuple(hits), highlights=tuple(spans), explained=explained, seconds=seconds, notes=tuple(self._notes)
+            hits=tuple(hits),
+            highlights=tuple(spans),
+            explained=explained,
+            seconds=seconds,
+            notes=tuple(self._notes),
+            stages=stages,
         )
 
     def _retriever(self) -> Retriever:

@@ -34,11 +34,14 @@ from app.evaluating import Evaluating
 from app.feedback import Feedback
 from app.identity import Identity
 from app.loading import load_models
+from app.logs import configure_logging
 from app.parent import die_with_parent
 from app.reindexing import Reindexing
 from app.runs import Runs
 from app.searching import Searching
 from app.services import Models, Services
+from app.shared_chats import SharedChats
+from app.telemetry import Telemetry
 from app.traces import Traces
 from app.turns import Turns
 from app.upkeep.backup import sweep_leftovers
@@ -90,6 +93,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         store=store,
         ledger=ledger,
         chats=chats,
+        shared_chats=SharedChats(database),
         traces=Traces(database),
         calibrations=Calibrations(database),
         eval_sets=EvalSets(database),
@@ -113,10 +117,12 @@ def open_services(settings: Settings) -> Iterator[Services]:
         credentials=credentials,
         identity=Identity(database, credentials),
         audit=AuditLog(database),
+        telemetry=Telemetry(settings),
     )
     try:
         yield services
     finally:
+        services.telemetry.close()
         if services.models.engine is not None:
             services.models.engine.close()
         services.offload.close()
@@ -277,11 +283,12 @@ def main() -> int:
     die_with_parent()
     bound_arenas()
     keep_giving_back()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    configure_logging("text")
     for quiet in ("alembic", "httpx", "uvicorn.error"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
     try:
         settings = load_settings()
+        configure_logging(settings.log_format)
         check_address(settings)
         lock = DataDirLock(settings.data_dir)
         lock.acquire()

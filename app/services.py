@@ -23,6 +23,8 @@ from app.publishing import Publisher
 from app.reindexing import Reindexing
 from app.runs import Runs
 from app.searching import Searching
+from app.shared_chats import SharedChats
+from app.telemetry import Telemetry
 from app.traces import Traces
 from app.turns import Turns
 from app.upkeep.backup import BackupDesk
@@ -83,6 +85,7 @@ class Services:
     store: Store
     ledger: Ledger
     chats: Chats
+    shared_chats: SharedChats
     traces: Traces
     calibrations: Calibrations
     eval_sets: EvalSets
@@ -103,6 +106,7 @@ class Services:
     audit: AuditLog
     searches: Turns  # and checks, which take longer
     checks: Turns
+    telemetry: Telemetry
     page_token: str = ""  # by which the page shows that it is ours; empty: nobody can
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)

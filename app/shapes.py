@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from app.chat_tables import Chat, ChatMessage
+from app.chat_tables import Chat, ChatMessage, SharedChat
 from app.traces import TraceLine
 from core.events import (
     ApprovalWanted,
@@ -188,7 +188,7 @@ def event_json(event: Event) -> tuple[str, Json]:
             return "error", {"code": event.code, "message": event.message, "run_id": event.trace.run_id}
 
 
-def chat_json(chat: Chat) -> Json:
+def chat_json(chat: Chat | SharedChat) -> Json:
     return {**dataclasses.asdict(chat), "collections": list(chat.collections)}
 
 

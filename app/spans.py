@@ -1,4 +1,4 @@
-"""A trace in the words of others: JSON lines, and OpenTelemetry spans with the GenAI and OpenInference names.
+"""Traces in the words of others: JSON lines, and OpenTelemetry spans with the GenAI and OpenInference names.
 
 This is the one module that knows those names. Spans are OTLP/JSON, which collectors take at /v1/traces as it is; no library is
 needed to write it.
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 Json = dict[str, Any]
 
+INTERNAL, SERVER = 1, 2  # kinds of spans
+FAILED = 2  # a status
 _NANO = 1_000_000_000
+_CONTENT = frozenset({"input.value", "output.value"})
 _KINDS = {"model": "LLM", "search": "RETRIEVER", "document": "RETRIEVER"}
 
 
@@ -34,63 +37,90 @@ def otlp(trace: Mapping[str, Any], ended_at: str) -> Json:
         ended_at: ISO 8601, when the trace was kept.
     """
     end = int(datetime.fromisoformat(ended_at.replace("Z", "+00:00")).timestamp() * _NANO)
+    return envelope(run_spans(trace, end, trace_id=_id(trace["run_id"], "trace", 16), content=True))
+
+
+def envelope(spans: Sequence[Json]) -> Json:
+    """What a collector takes at /v1/traces."""
+    resource = {"attributes": _attributes({"service.name": "openbook"})}
+    return {
+        "resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "openbook"}, "spans": list(spans)}]}]
+    }
+
+
+def run_spans(trace: Mapping[str, Any], end: int, *, trace_id: str, parent: str = "", content: bool) -> list[Json]:
+    """A run, its steps and its calls.
+
+    Args:
+        end: when the run ended, in nanoseconds since 1970.
+        parent: the span id of what the run belongs to, in the same trace.
+        content: whether what was asked, read and said is in them; else there are names, numbers and ids alone.
+    """
     begin = end - int(float(trace["duration_s"]) * _NANO)
     root = _id(trace["run_id"], "run", 8)
-    spans = [_span(trace, root, "", f"openbook {trace['strategy']}", begin, end, _run_attributes(trace))]
+
+    def made(what: str, name: str, started: int, ended: int, attributes: Json, error: str = "") -> Json:
+        return span(
+            name,
+            started,
+            ended,
+            attributes if content else _without_content(attributes),
+            trace_id=trace_id,
+            span_id=_id(trace["run_id"], what, 8),
+            parent=parent if what == "run" else root,
+            status=_status(error, content),
+        )
+
+    spans = [made("run", f"openbook {trace['strategy']}", begin, end, _run_attributes(trace))]
     for step in trace["steps"]:
         started = begin + int(step["started_s"] * _NANO)
-        spans.append(
-            _span(
-                trace,
-                _id(trace["run_id"], f"step {step['index']}", 8),
-                root,
-                f"{step['kind']} {step['index']}",
-                started,
-                started + int(step["duration_s"] * _NANO),
-                _step_attributes(step),
-                error=step["error"],
-            )
-        )
+        ended = started + int(step["duration_s"] * _NANO)
+        name = f"{step['kind']} {step['index']}"
+        spans.append(made(f"step {step['index']}", name, started, ended, _step_attributes(step), step["error"]))
     for i, call in enumerate(trace.get("calls", ())):
         if call["kind"] not in _KINDS:
             continue
         started = begin + int(call["started_s"] * _NANO)
-        spans.append(
-            _span(
-                trace,
-                _id(trace["run_id"], f"call {i}", 8),
-                root,
-                {"model": "chat", "search": "search"}.get(call["kind"], "read"),
-                started,
-                started + int(call["duration_s"] * _NANO),
-                _call_attributes(call, trace),
-            )
-        )
-    resource = {"attributes": _attributes({"service.name": "openbook"})}
-    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "openbook"}, "spans": spans}]}]}
+        ended = started + int(call["duration_s"] * _NANO)
+        name = {"model": "chat", "search": "search"}.get(call["kind"], "read")
+        spans.append(made(f"call {i}", name, started, ended, _call_attributes(call, trace)))
+    return spans
 
 
-def _span(
-    trace: Mapping[str, Any],
-    span_id: str,
-    parent: str,
+def span(
     name: str,
     begin: int,
     end: int,
-    attributes: Json,
-    error: str = "",
+    attributes: Mapping[str, Any],
+    *,
+    trace_id: str,
+    span_id: str,
+    parent: str = "",
+    kind: int = INTERNAL,
+    status: Json | None = None,
 ) -> Json:
+    """One span; times in nanoseconds since 1970, ids in hexadecimal digits (32 and 16). Without a status it is unset."""
     return {
-        "traceId": _id(trace["run_id"], "trace", 16),
+        "traceId": trace_id,
         "spanId": span_id,
         **({"parentSpanId": parent} if parent else {}),
         "name": name,
-        "kind": 1,
+        "kind": kind,
         "startTimeUnixNano": str(begin),
         "endTimeUnixNano": str(max(begin, end)),
         "attributes": _attributes(attributes),
-        "status": {"code": 2, "message": error} if error else {"code": 1},
+        "status": status or {},
     }
+
+
+def _status(error: str, content: bool) -> Json:
+    if not error:
+        return {"code": 1}
+    return {"code": FAILED, "message": error} if content else {"code": FAILED}  # a message may quote
+
+
+def _without_content(attributes: Mapping[str, Any]) -> Json:
+    return {k: v for k, v in attributes.items() if k not in _CONTENT and not k.endswith(".message.content")}
 
 
 def _run_attributes(trace: Mapping[str, Any]) -> Json:

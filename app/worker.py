@@ -19,6 +19,7 @@ import httpx
 
 from app.fetcher import Fetcher, fetching_of
 from app.handover import WORKER_HEADER, Result, Task, pack
+from app.logs import configure_logging
 from app.opening import Opener
 from app.parent import die_with_parent
 from app.pipelines import Encoders, with_pipeline
@@ -144,7 +145,7 @@ def main() -> int:
     bound_arenas()
     keep_giving_back()
     os.nice(NICENESS)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    configure_logging("text")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # nothing of a worker's needs an orderly end
@@ -153,6 +154,7 @@ def main() -> int:
         _tell_of_its_death(died, url, token)
     try:
         settings = load_settings()
+        configure_logging(settings.log_format)
         fetching = fetching_of(settings)
         permission = Permission(fetching)
         encoders = Encoders()

@@ -56,11 +56,15 @@ _OF_THE_PLACE = {
     "session_days",
     "requests_per_minute",
     "max_body_bytes",
+    "log_format",
+    "otlp_endpoint",
+    "otlp_headers",
+    "otlp_content",
 }
 
 
 # Settings that are tables, which a variable has as JSON.
-TABLES = frozenset({"mcp_servers"})
+TABLES = frozenset({"mcp_servers", "otlp_headers"})
 
 
 class McpServer(BaseModel):
@@ -98,6 +102,12 @@ class Settings(BaseModel):
     session_days: int = Field(14, ge=1, le=365)  # until somebody who signed in has to again
     requests_per_minute: int = Field(1200, ge=0)  # of one person, where people sign in; 0: any number
     max_body_bytes: int = Field(32 * 2**20, ge=2**16)  # of a request that is no upload
+
+    # Where spans of requests, searches and runs go, as OTLP/HTTP: http://127.0.0.1:4318. Empty: nowhere, and none are made.
+    otlp_endpoint: str = Field("", pattern=r"^(https?://\S+)?$")
+    otlp_headers: dict[str, str] = {}  # of what is sent there: a token, say
+    otlp_content: bool = False  # whether questions, passages and answers are in the spans of runs
+    log_format: Literal["text", "json"] = "text"
 
     profile: Literal["embedded", "gpu"] = "embedded"
 

@@ -99,6 +99,14 @@ def readable_collections(
     return found
 
 
+def searched_ids(connection: Connection, principal: Principal, names: Sequence[str]) -> frozenset[int]:
+    """The ids of what a search by ``names`` reads (none: of everything that stands by itself), attached ones among them; of what
+    is not there, or not for this principal, none."""
+    query, me = _NAMED[principal.is_admin], {"me": principal.user_id}
+    rows = connection.execute(query, me)
+    return frozenset(number for name, number, to in rows if (name in names if names else to is None))
+
+
 def _valid(names: list[str]) -> str:
     if not names:
         return "you have none yet; create it first"

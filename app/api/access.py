@@ -11,8 +11,8 @@
     machine    the worker, and commands of whoever can read the data directory; does not exist for anybody else
 
 ``role`` is the least role in a collection that the request names, or that what it names is in. It is checked where the data
-is (``retrieval.access``), and here only said, so that tests can hold the one against the other; "own" is what belongs to one
-person, and "" what is about no collection. ``audit`` is what the audit log calls it.
+is (``retrieval.access``), and here only said, so that tests can hold the one against the other; of a shared conversation, in every
+collection that its answers were looked for in. "own" is what belongs to one person, and "" what is about no collection. ``audit`` is what the audit log calls it.
 """
 
 from __future__ import annotations
@@ -139,6 +139,11 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("POST", f"{_CHAT}/files"): Access("write", "own", "chat.attach"),
     ("DELETE", f"{_CHAT}/files/{{job_id}}"): Access("write", "own", "chat.detach"),
     ("GET", f"{_CHAT}/export"): Access("read", "own"),
+    ("PUT", f"{_CHAT}/share"): Access("write", "own", "chat.share"),
+    ("DELETE", f"{_CHAT}/share"): Access("write", "own", "chat.unshare"),
+    ("GET", "/v1/chats/shared"): Access("read", "own"),
+    ("GET", "/v1/chats/shared/{shared_id}"): Access("read", "reader"),
+    ("GET", "/v1/chats/shared/{shared_id}/export"): Access("read", "reader"),
     ("GET", "/v1/traces"): Access("read", "own"),
     ("GET", "/v1/traces/{run_id}"): Access("read", "own"),
     ("GET", "/v1/traces/{run_id}/diff"): Access("read", "own"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -28,6 +28,7 @@ from app.shapes import answer_json, chat_json, message_json, trace_json
 from core.errors import NotFound
 from core.events import RunDone, RunFailed
 from core.types import Message, Principal
+from retrieval.access import searched_ids
 
 router = APIRouter(prefix="/v1/chats", tags=["chats"], route_class=Tagged)
 
@@ -101,13 +102,13 @@ async def list_chats(
 async def get_chat(
     chat_id: str, response: Response, services: ServicesHere, principal: PrincipalHere
 ) -> dict[str, Any]:
-    found = await services.offload(_whole, services, principal, chat_id)
+    found = await services.offload(whole_chat, services, principal, chat_id)
     response.headers["ETag"] = tag_of_json(found)
     return found
 
 
-def _whole(services: Services, principal: Principal, chat_id: str) -> dict[str, Any]:
-    """The conversation as it is shown."""
+def whole_chat(services: Services, principal: Principal, chat_id: str) -> dict[str, Any]:
+    """The conversation as it is shown to its owner."""
     chat = services.chats.get(principal, chat_id)
     messages = services.chats.messages(principal, chat_id)
     files = attachments.attached_files(services, principal, chat_id)
@@ -152,7 +153,7 @@ async def change_chat(
 
     def unchanged() -> None:
         if if_match is not None:
-            check_unchanged(if_match, tag_of_json(_whole(services, principal, chat_id)))
+            check_unchanged(if_match, tag_of_json(whole_chat(services, principal, chat_id)))
 
     def change() -> dict[str, Any]:
         chat = services.chats.update(
@@ -184,8 +185,8 @@ async def ask_in_chat(
     been said is kept as a partial answer."""
     history = await services.offload(services.chats.history, principal, chat_id)
 
-    def ask() -> str:
-        return services.chats.ask(principal, chat_id, body.question)
+    def ask(searched: Collection[int]) -> str:
+        return services.chats.ask(principal, chat_id, body.question, searched=searched)
 
     return await _answered(chat_id, body, body.question, history, ask, request, services, principal)
 
@@ -199,8 +200,8 @@ async def edit_question(
     asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
     history = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
 
-    def ask() -> str:
-        return services.chats.ask(principal, chat_id, body.question, instead_of=asked.message_id)
+    def ask(searched: Collection[int]) -> str:
+        return services.chats.ask(principal, chat_id, body.question, instead_of=asked.message_id, searched=searched)
 
     return await _answered(chat_id, body, body.question, history, ask, request, services, principal)
 
@@ -214,7 +215,7 @@ async def answer_again(
     asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
     history = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
 
-    def already() -> str:
+    def already(_: Collection[int]) -> str:
         return asked.message_id
 
     return await _answered(chat_id, body, asked.content, history, already, request, services, principal)
@@ -226,7 +227,7 @@ async def show_version(
 ) -> dict[str, Any]:
     """Shows the thread that goes through this message, and returns the conversation as it is then."""
     await services.offload(services.chats.select, principal, chat_id, message_id)
-    return await services.offload(_whole, services, principal, chat_id)
+    return await services.offload(whole_chat, services, principal, chat_id)
 
 
 @router.get("/{chat_id}/export")
@@ -240,13 +241,13 @@ async def export_chat(
     chat = await services.offload(services.chats.get, principal, chat_id)
     if form == "markdown":
         shown = await services.offload(services.chats.messages, principal, chat_id)
-        return _file(chat_id, "md", "text/markdown; charset=utf-8", as_markdown(chat, shown))
+        return chat_file(chat_id, "md", "text/markdown; charset=utf-8", as_markdown(chat, shown))
     said = await services.offload(services.chats.all_messages, principal, chat_id)
     whole = {**chat_json(chat), "messages": [message_json(m) for m in said]}
-    return _file(chat_id, "json", "application/json", json.dumps(whole, ensure_ascii=False, indent=2))
+    return chat_file(chat_id, "json", "application/json", json.dumps(whole, ensure_ascii=False, indent=2))
 
 
-def _file(chat_id: str, suffix: str, media_type: str, text: str) -> Response:
+def chat_file(chat_id: str, suffix: str, media_type: str, text: str) -> Response:
     named = {"Content-Disposition": f'attachment; filename="openbook-{chat_id}.{suffix}"'}
     return Response(text, media_type=media_type, headers=named)
 
@@ -256,18 +257,19 @@ async def _answered(
     how: HowToAnswer,
     question: str,
     history: Sequence[Message],
-    ask: Callable[[], str],
+    ask: Callable[[Collection[int]], str],
     request: Request,
     services: Services,
     principal: Principal,
 ) -> Response:
-    """Answers in the conversation; ``ask`` keeps the question once the run begins, and returns its message id."""
+    """Answers in the conversation; ``ask`` keeps the question once the run begins, with the ids of what is searched, and
+    returns its message id."""
     chat = await services.offload(services.chats.get, principal, chat_id)
     question_id = ""
 
     async def begun(_run: Run) -> None:
         nonlocal question_id
-        question_id = await services.offload(ask)
+        question_id = await services.offload(ask, open_before)
 
     async def keep(run: Run) -> None:
         if not question_id:  # it was stopped before the question was kept
@@ -286,6 +288,8 @@ async def _answered(
             content = answer["answer"]
 
         def append() -> None:
+            # "All that I may read" may have come to mean more while it was answered, or less.
+            looked_in = open_before | ids_of(searched)
             services.chats.answer(
                 principal,
                 chat_id,
@@ -295,6 +299,7 @@ async def _answered(
                 partial=partial,
                 run_id=run.run_id,
                 problem=problem,
+                searched=looked_in,
             )
 
         try:
@@ -302,6 +307,10 @@ async def _answered(
         except NotFound:  # the conversation was deleted meanwhile, and its traces with it
             await services.offload(forget, run.run_id)
             raise
+
+    def ids_of(names: Sequence[str]) -> frozenset[int]:
+        with services.database.read() as connection:
+            return searched_ids(connection, principal, names)
 
     def forget(run_id: str) -> None:
         with services.database.write() as connection:
@@ -311,6 +320,7 @@ async def _answered(
     searched = await services.offload(
         lambda: attachments.searched_in(services, principal, chat_id, chosen, only_files=how.only_files)
     )
+    open_before = await services.offload(ids_of, searched)
     run = begin(
         services,
         principal,

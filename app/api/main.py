@@ -31,6 +31,7 @@ from app.api import (
     problem,
     runs,
     search,
+    shared_chats,
     system,
     traces,
     tuning,
@@ -42,6 +43,7 @@ from app.api.gate import Gate
 from app.api.guard import HostAndOrigin, whole_characters
 from app.api.headers import SecurityHeaders
 from app.api.mcp_bounds import McpBounds
+from app.api.tracing import Tracing
 from app.mcp import TIMEOUT, mcp_server, mounted
 from app.services import Services
 
@@ -81,6 +83,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
         ask,
         runs,
         check,
+        shared_chats,  # before those of which a part stands for any id
         chats,
         traces,
         eval_sets,
@@ -109,8 +112,9 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
     metrics.install(app, services)
-    # The last is the outermost: headers on whatever is answered, then where it comes from, then who asks.
+    # The last is the outermost: the request's id, headers on whatever is answered, where it comes from, who asks.
     app.add_middleware(Gate, services=services)
     app.add_middleware(HostAndOrigin, settings=services.settings)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Tracing, services=services)
     return app

@@ -64,9 +64,10 @@ class _State(Collector):
         services = self._services
         yield _gauge("ready", "1 once searching works.", float(services.search_ready))
         yield _gauge("runs", "Questions being answered.", len(services.runs))
-        refused = CounterMetricFamily("openbook_busy", "Searches and checks refused because too many waited.")
-        refused.add_metric([], services.searches.refused + services.checks.refused)
-        yield refused
+        refused = services.searches.refused + services.checks.refused
+        yield _counter("busy", "Searches and checks refused because too many waited.", refused)
+        yield _counter("spans_sent", "Spans that the collector has taken.", services.telemetry.sent)
+        yield _counter("spans_dropped", "Spans that were not sent, or not taken.", services.telemetry.dropped)
         yield _gauge("searches", "Searches at work or waiting for their turn.", len(services.searches))
         jobs = GaugeMetricFamily("openbook_jobs", "Files by the state of their job.", labels=["state"])
         for state, n in count_jobs(services.database, EVERYBODY).items():
@@ -89,3 +90,7 @@ class _State(Collector):
 
 def _gauge(name: str, says: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"openbook_{name}", says, value=value)
+
+
+def _counter(name: str, says: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"openbook_{name}", says, value=value)

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.request_context import REQUEST_ID
 from core.errors import (
     Busy,
     Changed,
@@ -115,4 +116,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
         logger.error("%s %s broke", request.method, request.url.path, exc_info=error)
-        return problem(500, "internal", "Openbook made a mistake; its log has the details")
+        request_id = REQUEST_ID.get()
+        text = f"Openbook made a mistake; its log has the details, under request {request_id}"
+        return problem(500, "internal", text, {"X-Request-ID": request_id})

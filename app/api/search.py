@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -80,6 +81,7 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
     options = QueryOptions(hyde=body.hyde, decompose=body.decompose)
     plan, said = await planned_search(services, principal, body.query, options, body.collections)
     async with services.searches.turn(principal.user_id):
+        began_ns = time.time_ns()
         found, cached = await services.offload(
             services.searching.search,
             services.engine,
@@ -88,6 +90,9 @@ async def search(body: SearchRequest, services: ServicesHere, principal: Princip
             where,
             replace(choices, plan=plan),
             reranker_for(services, body.rerank, body.retriever),
+        )
+        services.telemetry.searched(
+            found.stages, len(found.hits), cached=cached, began_ns=began_ns, seconds=found.seconds
         )
         correction = await services.offload(services.engine.did_you_mean, body.query, where)
     return {

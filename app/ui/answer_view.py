@@ -30,7 +30,8 @@ STEP_WORDS: Mapping[str, str] = {
 Open = Callable[[Passage], None]
 
 
-def draw_answer(answer: replies.Answer, open_passage: Open) -> None:
+def draw_answer(answer: replies.Answer, open_passage: Open, *, steps: bool = True) -> None:
+    """``steps``: whether what led to it can be looked at, which only who asked may."""
     if answer["abstained"]:
         _abstained(answer, open_passage)
     else:
@@ -50,7 +51,7 @@ def draw_answer(answer: replies.Answer, open_passage: Open) -> None:
             if note:
                 look.note(note)
         _sources(answer, open_passage)
-    _footer(answer)
+    _footer(answer, steps)
 
 
 def streaming_html(now: Snapshot, elapsed_s: float, *, verbatim: bool) -> str:
@@ -160,10 +161,11 @@ def _shortened(text: str, limit: int = 320) -> str:
     return flat if len(flat) <= limit else flat[:limit].rpartition(" ")[0] + " …"
 
 
-def _footer(answer: replies.Answer) -> None:
+def _footer(answer: replies.Answer, steps: bool) -> None:
     parts = [answer["strategy"], f"{answer['seconds']:.1f} s"]
     tokens = answer["usage"]["completion_tokens"]
     if tokens:
         parts.append(plural(tokens, "token"))
     look.muted(" · ".join(parts))
-    draw_steps(answer)
+    if steps:
+        draw_steps(answer)

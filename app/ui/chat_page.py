@@ -26,11 +26,18 @@ from app.ui.inert import inert_html
 from app.ui.live import LiveAnswer, Place, Snapshot
 from app.ui.message_actions import draw_answer_actions, draw_edit, draw_question_actions, editing
 from app.ui.passage import Passage, from_citation, show_passage
+from app.ui.shared_view import draw_shared_chat
 from app.ui.signals import heard
-from app.ui.state import choose_chat, client, current_chat_id, lives, notice, open_chat, take_notice
+from app.ui.state import choose_chat, client, current_chat_id, lives, notice, open_chat, open_shared, take_notice
+from app.ui.who import signs_in
 from core.errors import NotFound, OpenbookError
 
 TICK_S = 0.12  # how often a waiting script looks whether it should stop
+# Nobody is told which: that would be to say that there is one.
+NOT_THERE = (
+    "There is no such conversation for you: it was deleted, is not shared (any more), or was answered from collections that you "
+    "may not read."
+)
 ELSEWHERE_POLL_S = 2.0
 ELSEWHERE_FOR = timedelta(minutes=3)  # how long a question without an answer is taken to be under way
 
@@ -48,14 +55,19 @@ class AnswerChoices(TypedDict):
 def chat_page() -> None:
     chat_id = current_chat_id()
     chat = open_chat(chat_id) if chat_id else None
-    if chat_id and chat is None:
+    of_others = open_shared(chat_id) if chat_id and chat is None and signs_in() else None
+    if chat_id and chat is None and of_others is None:
         choose_chat(None)
-        notice("That conversation is no longer there.")
+        notice(NOT_THERE if signs_in() else "That conversation is no longer there.")
     collections = client().collections()
-    draw_history(client().chats(searched_for()), chat["chat_id"] if chat else None)
+    shared = client().shared_chats(searched_for()) if signs_in() else []
+    draw_history(client().chats(searched_for()), shared, chat_id if chat or of_others else None)
     signals = heard()
     if said := take_notice():
         look.card("That did not work", said, kind="error")
+    if of_others is not None:
+        draw_shared_chat(of_others, signals)
+        return
     nothing_yet = not any(c["documents"] for c in collections) and chat is None
 
     live = lives().get(chat["chat_id"]) if chat else None

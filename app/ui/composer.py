@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import replies
+from app.ui import look
 from app.ui.files_view import draw_arriving, draw_files
 from app.ui.inert import inert_markdown
 from app.ui.state import client, limits
@@ -39,6 +40,8 @@ def draw_composer(
 ) -> Scope:
     """Draws it at the foot of the page and returns what is chosen; ``on_submit`` runs before the next draw."""
     with st.bottom, st.container(key="composer", gap="xsmall"):
+        if chat is not None and chat.get("shared_at"):
+            look.muted("Shared, read-only, with the people of this server. What you ask here is shared too.")
         draw_arriving(chat)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             names = [c["name"] for c in collections]

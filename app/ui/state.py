@@ -103,3 +103,13 @@ def open_chat(chat_id: str) -> replies.Chat | None:
         if e.status != 404:
             raise
         return None
+
+
+def open_shared(chat_id: str) -> replies.SharedChat | None:
+    """A conversation that somebody else shares, or None if there is none that this person may read (any more)."""
+    try:
+        return client().shared_chat(chat_id)
+    except ApiError as e:
+        if e.status != 404:
+            raise
+        return None

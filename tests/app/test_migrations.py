@@ -146,3 +146,33 @@ def test_documents_of_before_editions_are_all_there_afterwards(tmp_path):
     with pytest.raises(IntegrityError), database.write() as connection:
         connection.execute(text("INSERT INTO texts VALUES (6, 0, 'of no document')"))
     database.close()
+
+
+def test_of_a_conversation_of_before_nobody_knows_what_it_was_answered_from(tmp_path):
+    """0021 begins to keep it: what has messages by then must never be shared, what is empty may be."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    database = open_database(tmp_path)
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0020")
+        for chat_id in ("old", "empty"):
+            connection.execute(
+                text(
+                    "INSERT INTO chats (chat_id, user_id, title, collections, strategy, created_at, updated_at)"
+                    f" VALUES ('{chat_id}', 'local', 't', '[]', 's', 'now', 'now')"
+                )
+            )
+        connection.execute(
+            text(
+                "INSERT INTO messages (message_id, chat_id, sequence, role, content, partial, created_at, problem)"
+                " VALUES ('m', 'old', 0, 'user', 'q', 0, 'now', '')"
+            )
+        )
+    migrate(database, MIGRATIONS)
+    with database.read() as connection:
+        known = dict(connection.execute(text("SELECT chat_id, searched_known FROM chats")).all())
+        assert connection.execute(text("SELECT shared_at FROM chats")).scalars().all() == [None, None]
+    database.close()
+    assert known == {"old": 0, "empty": 1}

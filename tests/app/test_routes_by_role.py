@@ -81,6 +81,7 @@ FILES = {
 # What ends a session, a collection or a document is asked last, in this order.
 LAST = [
     ("DELETE", "/v1/chats/{chat_id}/files/{job_id}"),
+    ("DELETE", "/v1/chats/{chat_id}/share"),
     ("DELETE", "/v1/jobs/{job_id}"),
     ("DELETE", "/v1/traces/{run_id}"),
     ("DELETE", "/v1/evals/{eval_id}"),
@@ -121,6 +122,11 @@ def world(signed_in: Team) -> Team:
         with owner.chat_stream(chat["chat_id"], "Who lights the lamp?") as said:
             list(said)
         answer = owner.chat(chat["chat_id"])["messages"][-1]
+        # Another one, so that what is done to the first leaves it as it is.
+        shared = owner.create_chat(["vault"])
+        with owner.chat_stream(shared["chat_id"], "Who lights the lamp?") as said:
+            list(said)
+        owner.share_chat(shared["chat_id"])
         run = owner.ask("Who lights the lamp?", ["vault"])
         made_set = owner.make_questions("vault", 2)
         owner.decide_questions(made_set["set_id"], True)
@@ -131,6 +137,7 @@ def world(signed_in: Team) -> Team:
         "collection": "vault", "doc_id": job["doc_id"], "job_id": job["job_id"], "chat_id": chat["chat_id"],
         "run_id": run["run_id"], "set_id": made_set["set_id"], "eval_id": found["eval_id"], "key_id": key["key_id"],
         "user_id": "local", "name": "bystander", "number": "1", "model:path": "openbook/vault", "message_id": answer["message_id"],
+        "shared_id": shared["chat_id"],
         }  # fmt: skip
     return made
 
@@ -200,6 +207,14 @@ def test_an_administrator_sees_people_and_not_what_is_in_their_collections(world
         assert http.get("/v1/audit").status_code == 200
         assert http.get("/v1/collections/vault/documents").status_code == 404
         assert http.post("/v1/search", json={"query": "lamp"}).json()["hits"] == []
+
+
+def test_a_shared_conversation_is_read_by_the_roles_of_its_collection_alone(world: Team) -> None:
+    for who in ROLES:
+        with world.http(who) as http:
+            reply = http.get(filled("/v1/chats/shared/{shared_id}", world.ids, who))
+        right = {"editor": 200, "reader": 200, "anonymous": 401}.get(who, 404)  # to its owner it is no one else's
+        assert (reply.status_code, CANARY in reply.text) == (right, right == 200), who
 
 
 def test_each_role_may_do_on_each_route_what_the_table_says_and_is_told_nothing_else(world: Team) -> None:
