@@ -66,7 +66,11 @@ def board_of_set(
     keys = {question_key(q): q.question_id for q in questions}
     measured, incomplete = [], []
     for configuration in configurations:
-        key = result_key(services, principal, of.collection, configuration)
+        try:
+            key = result_key(services, principal, of.collection, configuration)
+        except InvalidRequest:  # its model or prompts are no longer there
+            incomplete.append({"label": configuration.label(), "measured": 0})
+            continue
         rows, facts = services.eval_runs.result(key)
         mine = {keys[k]: row for k, row in rows.items() if k in keys}
         if len(mine) < len(keys):

@@ -155,6 +155,7 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("GET", _SET): Access("read", "own"),
     ("DELETE", _SET): Access("ask", "own"),
     ("POST", f"{_SET}/decide"): Access("ask", "own"),
+    ("GET", "/v1/evals/choices"): Access("read"),
     ("GET", _E): Access("read", "own"),
     ("DELETE", _E): Access("ask", "own"),
     ("POST", f"{_E}/cancel"): Access("ask", "own"),
