@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from app.eval_configs import Configuration, result_key
+from app.eval_configs import Configuration
+from app.eval_keys import result_key
 from app.eval_results import Measured
 from app.eval_runs import question_key
 from core.errors import InvalidRequest

@@ -16,7 +16,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agents.prompts import Prompts
-from app.eval_configs import Configuration, Searcher, all_documents, prompts_for, result_key, searcher
+from app.eval_configs import Configuration, Searcher, all_documents, searcher
+from app.eval_keys import prompts_for, result_key
 from app.eval_runs import EvalRun, question_key
 from app.eval_sets import EvalSet, KeptQuestion
 from app.lm_choices import ModelInTurn

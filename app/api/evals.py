@@ -12,9 +12,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
-from app.eval_configs import Configuration, prompts_for
+from app.eval_configs import Configuration
 from app.eval_contamination import contamination_of_set
 from app.eval_grid import by_model, grid
+from app.eval_keys import prompts_for
 from app.eval_leaderboard import board_of
 from app.eval_results import compare, read_result
 from app.eval_runs import FINAL, EvalRun
