@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from app.chat_tables import Chat, ChatMessage, chats, messages
+from app.chat_tables import COMPARED, Chat, ChatMessage, chats, messages
 from app.chat_tree import Node, Tree
 from core.clock import now_iso
 from core.database import Database
@@ -99,7 +99,7 @@ class Chats:
                     message_id=row.message_id,
                     role=row.role,
                     content=row.content,
-                    answer=row.answer,
+                    answer={k: v for k, v in row.answer.items() if k != COMPARED} if row.answer is not None else None,
                     partial=row.partial,
                     run_id=row.run_id,
                     created_at=row.created_at,
@@ -201,6 +201,13 @@ class Chats:
                 changed["leaf_id"] = message_id
             connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(**changed))
         return message_id
+
+    def answers_to(self, principal: Principal, chat_id: str, question_id: str) -> list[ChatMessage]:
+        """Every version of the answer to a question, the oldest first."""
+        with self._database.read() as connection:
+            self._get(connection, principal, chat_id)
+            tree = _tree_with(connection, chat_id, question_id)
+            return self._read(connection, tree, tree.children(question_id, "assistant"))
 
     def question_of(self, principal: Principal, chat_id: str, message_id: str) -> ChatMessage:
         """The question that ``message_id`` is, or answers."""

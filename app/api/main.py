@@ -13,6 +13,7 @@ from fastapi_swagger import patch_fastapi
 from app.api import (
     account,
     ask,
+    blind,
     calibrate,
     chat_files,
     chats,
@@ -81,6 +82,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
         ask,
         runs,
         check,
+        blind,  # before the conversations, whose ids would take its place
         chats,
         traces,
         eval_sets,
