@@ -30,7 +30,7 @@ def draw_pair(chat_id: str, message: replies.Message) -> None:
     for n, (column, text) in enumerate(zip(st.columns(2), compared["answers"], strict=True), 1):
         with column, st.container(border=True):
             shown = inert_html(text).replace("\n", "<br>") or "(no answer)"
-            st.html(f'<div class="ob-hit-title">Answer {n}</div><p class="ob-pair">{shown}</p>')
+            st.html(f'<div class="ob-hit-title">Answer {n}</div><p class="ob-hit-text ob-pair">{shown}</p>')
     with st.container(horizontal=True, key=f"pair-{message_id}"):
         for choice, label in _CHOICES.items():
             st.button(label, key=f"pair-{choice}-{message_id}", on_click=_vote, args=(chat_id, message_id, choice))
