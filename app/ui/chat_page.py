@@ -131,14 +131,19 @@ def _compare(message_id: str) -> None:
     scope, chat_id = st.session_state.get("scope"), st.session_state.get("chat_id")
     if not isinstance(scope, Scope) or not chat_id:
         return
-    how = {"collections": scope.collections, "answer_policy": scope.policy, "only_files": scope.only_files}
     with st.spinner("Another answer is under way …"):
         try:
-            same = client().compare_answer(chat_id, message_id, **how) is None
+            pair = client().compare_answer(
+                chat_id,
+                message_id,
+                collections=scope.collections,
+                answer_policy=scope.policy,
+                only_files=scope.only_files,
+            )
         except OpenbookError as e:
             notice(explain(e))
         else:
-            st.session_state["same-answer"] = same
+            st.session_state["same-answer"] = pair is None
     st.rerun()
 
 
