@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli.main import app
 from app.eval_configs import Configuration
 from app.eval_grid import by_model, grid
 from core.errors import InvalidRequest
@@ -64,3 +66,18 @@ def test_those_of_one_model_stand_together_so_that_each_is_loaded_once() -> None
         ("rag", None),
         ("cot", "a"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--config", "strategy=rag:modell=large"], "strategy=NAME"),
+        (["--config", "strategy=rag:model="], "strategy=NAME"),
+        (["--grid", "models=large"], "model, prompts"),
+    ],
+)
+def test_the_command_says_how_models_and_prompts_are_named_before_it_asks_any_server(
+    options: list[str], said: str
+) -> None:
+    refused = CliRunner().invoke(app, ["eval", "run", "s1", *options], env={"COLUMNS": "300"})
+    assert refused.exit_code == 2 and said in refused.output
