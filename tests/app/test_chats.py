@@ -176,5 +176,5 @@ def test_without_another_way_there_is_no_second_answer_and_without_a_pair_no_vot
         client.compare_answer(chat_id, answer["message_id"])
     with pytest.raises(ApiError, match="nothing is compared here") as unpaired:
         client.vote_on_answers(chat_id, answer["message_id"], "1")
-    assert (alone.value.status, unpaired.value.status) == (400, 404)
+    assert (alone.value.status, unpaired.value.status) == (422, 404)
     assert len(client.chat(chat_id)["messages"][1]["versions"]) == 1
