@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.chat_tables import Chat, ChatMessage, chats, messages
+from app.chat_tables import COMPARED, Chat, ChatMessage, chats, messages
 from app.chat_tree import Node, Tree
 from core.clock import now_iso
 from core.errors import NotFound
@@ -108,7 +108,7 @@ def read_messages(connection: Connection, tree: Tree, message_ids: Sequence[str]
                 message_id=row.message_id,
                 role=row.role,
                 content=row.content,
-                answer=row.answer,
+                answer={k: v for k, v in row.answer.items() if k != COMPARED} if row.answer is not None else None,
                 partial=row.partial,
                 run_id=row.run_id,
                 created_at=row.created_at,

@@ -1,4 +1,5 @@
-"""Tables and records of conversations; ``app.chats`` writes them, and ``app.shared_chats`` reads those of others."""
+"""Tables and records of conversations. ``app.chats`` writes them, but for ``COMPARED`` within an answer, which is
+``app.chat_votes``'s; ``app.shared_chats`` reads those of others."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, String, Table, Text, false
 
 from core.database import metadata
+
+COMPARED = "compared"  # within the answer of a message: that it stands blind beside another one, and the vote
 
 chats = Table(
     "chats",

@@ -234,6 +234,13 @@ class Chats:
             connection.execute(chats.update().where(chats.c.chat_id == chat_id).values(**changed))
         return message_id
 
+    def answers_to(self, principal: Principal, chat_id: str, question_id: str) -> list[ChatMessage]:
+        """Every version of the answer to a question, the oldest first."""
+        with self._database.read() as connection:
+            self._get(connection, principal, chat_id)
+            tree = tree_with(connection, chat_id, question_id)
+            return read_messages(connection, tree, tree.children(question_id, "assistant"))
+
     def question_of(self, principal: Principal, chat_id: str, message_id: str) -> ChatMessage:
         """The question that ``message_id`` is, or answers."""
         with self._database.read() as connection:

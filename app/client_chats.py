@@ -102,6 +102,31 @@ class ChatCalls(Line):
         """Shows the thread that goes through a message."""
         return cast(replies.Chat, self._json("POST", f"{_message(chat_id, message_id)}/select"))
 
+    def compare_answer(
+        self,
+        chat_id: str,
+        message_id: str,
+        *,
+        collections: Sequence[str] | None = None,
+        answer_policy: str | None = None,
+        only_files: bool = False,
+    ) -> replies.Compared | None:
+        """Has a question answered once more in a way that the server draws, and waits for it; None where the answer is the
+        same. Which is which is said after the vote."""
+        body = _how(None, collections, answer_policy, only_files)
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        found = self._json("POST", f"{_message(chat_id, message_id)}/compare", json=body, timeout=timeout)
+        return cast("replies.Compared | None", found["compared"])
+
+    def vote_on_answers(self, chat_id: str, message_id: str, choice: str) -> replies.Compared:
+        """``choice`` is "1", "2", "equal" or "both bad", once for each question."""
+        found = self._json("POST", f"{_message(chat_id, message_id)}/vote", json={"choice": choice})
+        return cast(replies.Compared, found["compared"])
+
+    def chat_votes(self) -> dict[str, Any]:
+        """Strengths of the ways to answer from this person's votes in the chat, with intervals."""
+        return self._json("GET", "/v1/chats/votes")
+
     def give_feedback(self, chat_id: str, message_id: str, good: bool, reason: str = "") -> dict[str, Any]:
         """A thumb on an answer; another one takes its place."""
         return self._json("PUT", f"{_message(chat_id, message_id)}/feedback", json={"good": good, "reason": reason})

@@ -67,9 +67,14 @@ class EvalCalls(Line):
     def start_grid(
         self, set_id: str, grid: Mapping[str, Any], *, which: str = "approved", split: str = "all"
     ) -> dict[str, Any]:
-        """Every combination of ``retrievers``, ``fusions``, ``rerank`` and ``chunkers``, or of ``strategies``."""
+        """Every combination of ``retrievers``, ``fusions``, ``rerank`` and ``chunkers``, or of ``strategies``, ``models`` and
+        ``prompts``."""
         body = {"set_id": set_id, "grid": dict(grid), "which": which, "split": split}
         return self._json("POST", "/v1/evals", json=body)
+
+    def eval_choices(self) -> dict[str, list[str]]:
+        """The ``models`` and the sets of ``prompts`` that ways to answer may name."""
+        return cast("dict[str, list[str]]", self._json("GET", "/v1/evals/choices"))
 
     def leaderboard(self, eval_id: str, metric: str | None = None) -> dict[str, Any]:
         """The configurations of an evaluation, best first."""

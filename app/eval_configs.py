@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -19,7 +17,6 @@ from ingest.chunk.choose import ChunkerName, cut
 from ingest.language import LanguageGuesser
 from ingest.pipeline import chunk_budget
 from retrieval.adhoc import build_adhoc
-from retrieval.fusion_weights import kept_weights
 from retrieval.reading import MAX_PAGE
 from retrieval.records import DocumentInfo
 from retrieval.rerank.retriever import RerankingRetriever
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
 _WIDER = 5  # children looked at per parent that is wanted
 _LOOKED_AT = 40_000  # characters, to tell a collection's language
-VERSION = 3  # of how results are measured: a change makes old ones unequal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +42,20 @@ class Configuration:
     chunker: ChunkerName | None = None
     strategy: str | None = None
     stress: Stress | None = None  # the questions are asked worse
+    # Of answering only: a name of ``lm_choices``, and a set of prompts (``app.prompt_files``).
+    model: str | None = None
+    prompts: str | None = None
 
     @property
     def kind(self) -> Literal["retrieval", "qa"]:
         return "retrieval" if self.strategy is None else "qa"
 
     def label(self) -> str:
-        """ "bm25", "hybrid rrf, reranked, parent-child", "answers by extract"."""
+        """ "bm25", "hybrid rrf, reranked, parent-child", "answers by rag, model large, prompts short"."""
         stress = [f"with {self.stress}" if self.stress == "typos" else "paraphrased"] if self.stress else []
         if self.strategy is not None:
-            return ", ".join([f"answers by {self.strategy}", *stress])
+            by = [f"{word} {name}" for word, name in (("model", self.model), ("prompts", self.prompts)) if name]
+            return ", ".join([f"answers by {self.strategy}", *by, *stress])
         parts = [" ".join(p for p in (self.retriever or "as set", self.fusion) if p)]
         parts += ["reranked"] if self.rerank else []
         parts += [self.chunker] if self.chunker else []
@@ -71,6 +71,12 @@ class Configuration:
             raise InvalidRequest(
                 f"strategy {self.strategy!r} searches as the settings say: leave out retriever, fusion, rerank and "
                 "chunker, or leave out the strategy to measure the search alone",
+                code="usage",
+            )
+        if self.strategy is None and (self.model or self.prompts):
+            raise InvalidRequest(
+                "no language model is asked where passages are searched: name the strategy that answers, or leave out model "
+                "and prompts",
                 code="usage",
             )
         if self.chunker is not None and self.rerank:
@@ -108,26 +114,6 @@ def all_documents(services: Services, principal: Principal, collection: str) -> 
         found += page
         if cursor is None:
             return sorted(found, key=lambda d: d.doc_id)
-
-
-def result_key(services: Services, principal: Principal, collection: str, configuration: Configuration) -> str:
-    """Names what a configuration finds: it follows from the documents, their pipeline, the settings and the choice."""
-    with services.database.read() as connection:
-        collection_id = services.store.readable_collections(principal, [collection])[collection]
-        weights = kept_weights(connection, collection_id)
-    documents = all_documents(services, principal, collection)
-    calibrations = services.calibrations.get(principal, collection) if configuration.kind == "qa" else []
-    facts = {
-        "version": VERSION,
-        "collection": collection_id,
-        "documents": [[d.doc_id, d.sha256, d.characters, d.chunker_version, d.encoder_revision] for d in documents],
-        "weights": weights.to_json() if weights else None,
-        "thresholds": [[c["strategy"], c["threshold"]] for c in calibrations],
-        "settings": services.settings.digest(),
-        "encoder": services.encoder.revision,
-        "configuration": asdict(configuration),
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def searcher(

@@ -1,8 +1,11 @@
-"""A grid of configurations: every combination of what is listed, without those that would be the same or cannot be."""
+"""A grid of configurations: every combination of what is listed, without those that would be the same or cannot be.
+
+Knows neither which models and prompts there are, nor which strategies ask a model: that is said to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Literal
 
@@ -19,21 +22,39 @@ def grid(
     chunkers: Sequence[ChunkerName | None] = (None,),
     strategies: Sequence[str] = (),
     stress: Sequence[Stress | None] = (None,),
+    models: Sequence[str | None] = (None,),
+    prompts: Sequence[str | None] = (None,),
+    *,
+    without_lm: Collection[str] = (),
 ) -> list[Configuration]:
     """In the order of the lists, each once.
 
     A fusion says something of hybrid only, and what is cut anew cannot be reranked: other retrievers and chunkers stand
-    once, without. ``stress`` goes with everything. ``strategies`` are of answering, and make a grid of their own.
+    once, without. ``stress`` goes with everything. ``strategies`` are of answering, and make a grid of their own, with
+    ``models`` and ``prompts``.
+
+    Args:
+        without_lm: the strategies that ask no language model: each stands once, whatever models and prompts are listed.
 
     Raises:
-        InvalidRequest: strategies beside anything else, or nothing to combine.
+        InvalidRequest: strategies beside anything of searching, models or prompts without strategies, or nothing to combine.
     """
     if strategies:
         if (*retrievers, *fusions, *chunkers) != (None, None, None) or True in rerank:
             raise InvalidRequest(
                 "strategies search as the settings say: make a grid of them alone, or of searches", code="usage"
             )
-        return [Configuration(strategy=s, stress=t) for s in dict.fromkeys(strategies) for t in dict.fromkeys(stress)]
+        answers = [
+            Configuration(strategy=s, stress=t)
+            if s in without_lm
+            else Configuration(strategy=s, stress=t, model=model, prompts=of)
+            for model, s, of, t in product(models, strategies, prompts, stress)
+        ]
+        return by_model(_each_once(answers))
+    if any((*models, *prompts)):
+        raise InvalidRequest(
+            "models and prompts are of answering: name the strategies that use them, or leave them out", code="usage"
+        )
     found = [
         Configuration(
             retriever=retriever,
@@ -44,6 +65,16 @@ def grid(
         )
         for chunker, retriever, fusion, again, worse in product(chunkers, retrievers, fusions, rerank, stress)
     ]
+    return _each_once(found)
+
+
+def by_model(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Those of one language model next to each other, so that each is loaded once; else in their order. The first stays first."""
+    models = list(dict.fromkeys(c.model for c in configurations))
+    return sorted(configurations, key=lambda c: models.index(c.model))
+
+
+def _each_once(found: Sequence[Configuration]) -> list[Configuration]:
     if not found:
         raise InvalidRequest("the grid is empty: name one retriever or strategy at least", code="usage")
     return list(dict.fromkeys(found))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from app.eval_configs import Configuration, result_key
+from app.eval_configs import Configuration
+from app.eval_keys import result_key
 from app.eval_results import Measured
 from app.eval_runs import question_key
 from core.errors import InvalidRequest
@@ -66,7 +67,11 @@ def board_of_set(
     keys = {question_key(q): q.question_id for q in questions}
     measured, incomplete = [], []
     for configuration in configurations:
-        key = result_key(services, principal, of.collection, configuration)
+        try:
+            key = result_key(services, principal, of.collection, configuration)
+        except InvalidRequest:  # its model or prompts are no longer there
+            incomplete.append({"label": configuration.label(), "measured": 0})
+            continue
         rows, facts = services.eval_runs.result(key)
         mine = {keys[k]: row for k, row in rows.items() if k in keys}
         if len(mine) < len(keys):

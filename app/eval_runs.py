@@ -1,6 +1,6 @@
 """Evaluations and what they measured. SQL owner of ``evals`` and ``eval_results``.
 
-A result is named by what it follows from (``app.eval_configs.result_key``), and holds a row per question, named by what it
+A result is named by what it follows from (``app.eval_keys.result_key``), and holds a row per question, named by what it
 asks: two evaluations of the same thing share it, and one that broke off goes on from its last row.
 """
 

@@ -11,13 +11,16 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from app.eval_configs import Configuration, Searcher, all_documents, result_key, searcher
+from agents.prompts import Prompts
+from app.eval_configs import Configuration, Searcher, all_documents, searcher
+from app.eval_keys import prompts_for, result_key
 from app.eval_runs import EvalRun, question_key
 from app.eval_sets import EvalSet, KeptQuestion
+from app.lm_choices import ModelInTurn
 from app.query_sides import query_side
 from app.strategies import STRATEGIES, build_strategy, run_limits
 from core.errors import Conflict, NotFound, NotReady, OpenbookError, RunCancelled, StorageFailed
@@ -109,8 +112,16 @@ class _Running:
         self._closing = closing
         self._done = self._reused = 0
         self._told_at = 0.0
+        self._model = ModelInTurn(services)
 
     async def go(self) -> None:
+        """Raises what breaks it off; a model that was loaded for it is gone afterwards."""
+        try:
+            await self._all()
+        finally:
+            await self._model.close()
+
+    async def _all(self) -> None:
         of = await self._services.offload(self._services.eval_sets.get, self._principal, self._run.set_id)
         everything = await self._services.offload(self._services.eval_sets.questions, self._principal, self._run.set_id)
         by_id = {q.question_id: q for q in everything}
@@ -130,7 +141,9 @@ class _Running:
             )
             if after != key:  # so what was found is of neither state
                 await self._services.offload(self._runs.forget, key)
-                raise Conflict(f"the collection was changed while {configuration.label()} was measured: run it again")
+                raise Conflict(
+                    f"the collection, a prompt or a model was changed while {configuration.label()} was measured: run it again"
+                )
 
     async def _configuration(
         self, of: EvalSet, key: str, configuration: Configuration, questions: Sequence[KeptQuestion], keys: list[str]
@@ -166,11 +179,13 @@ class _Running:
         self, of: EvalSet, key: str, configuration: Configuration, missing: Sequence[KeptQuestion]
     ) -> None:
         services, name = self._services, str(configuration.strategy)
+        asked_of = await self._model.with_model(configuration.model, self._loading(configuration))
+        prompts = await services.offload(prompts_for, services, of.collection, configuration)
         rows: dict[str, Any] = {}
         kept_at = time.monotonic()
         for question in missing:
             asked = configuration.asked(question.question)
-            outcome = await _asked(services, self._principal, of.collection, name, asked)
+            outcome = await _asked(asked_of, self._principal, of.collection, name, asked, prompts)
             row = await services.offload(_answered, services, name, question, outcome)
             row["overlap"] = await services.offload(_overlap, services, self._principal, question)
             rows[question_key(question)] = row
@@ -182,19 +197,27 @@ class _Running:
                 rows, kept_at = {}, time.monotonic()
                 await self._tell(configuration.label())
 
-    def _indexing(self, configuration: Configuration) -> Any:
+    def _indexing(self, configuration: Configuration) -> Callable[[int, int], None]:
         def report(done: int, total: int) -> None:
-            if self._closing.is_set():
-                raise RunCancelled("the server stops")
-            now = time.monotonic()
-            if now - self._told_at < _COMMIT_EVERY_S:
-                return
-            self._told_at = now
-            stage = f"{configuration.label()}: indexing" + (f" {done:,} of {total:,} passages" if total > 1 else "")
-            if not self._runs.note(self._run.eval_id, stage=stage):
-                raise RunCancelled("the evaluation was cancelled")
+            self._tell_now_and_then(
+                f"{configuration.label()}: indexing" + (f" {done:,} of {total:,} passages" if total > 1 else "")
+            )
 
         return report
+
+    def _loading(self, configuration: Configuration) -> Callable[[str], None]:
+        return lambda text: self._tell_now_and_then(f"{configuration.label()}: {text}")
+
+    def _tell_now_and_then(self, stage: str) -> None:
+        """From a thread. Raises RunCancelled where the work is for nothing by now."""
+        if self._closing.is_set():
+            raise RunCancelled("the server stops")
+        now = time.monotonic()
+        if now - self._told_at < _COMMIT_EVERY_S:
+            return
+        self._told_at = now
+        if not self._runs.note(self._run.eval_id, stage=stage):
+            raise RunCancelled("the evaluation was cancelled")
 
     async def _tell(self, stage: str, **values: Any) -> None:
         going = await self._services.offload(
@@ -251,9 +274,11 @@ def _shown(span: FoundSpan, title: str, question: KeptQuestion) -> dict[str, Any
     return {**asdict(span), "title": title, "holds": any(holds(span, gold) for gold in question.gold)}
 
 
-async def _asked(services: Services, principal: Principal, collection: str, strategy: str, question: str) -> Outcome:
+async def _asked(
+    services: Services, principal: Principal, collection: str, strategy: str, question: str, prompts: Prompts
+) -> Outcome:
     """What became of a question; a failure is an outcome, unless nothing can be asked at all."""
-    made = build_strategy(strategy, services, principal, collections=[collection])
+    made = build_strategy(strategy, services, principal, collections=[collection], prompts=prompts)
     where = Where(principal=principal, collections=(collection,))
     limits = run_limits(
         services.settings, strategy, query_side(services.settings, writes=STRATEGIES[strategy][2]).tokens

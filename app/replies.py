@@ -423,6 +423,15 @@ class Thumb(TypedDict):
     reason: str
 
 
+class Compared(TypedDict):
+    """Two answers to one question. ``choice`` is None until the person has voted; what is which is said after that."""
+
+    answers: list[str]  # the texts, in the order in which they are shown
+    choice: Literal["1", "2", "equal", "both bad"] | None
+    ways: NotRequired[list[str]]  # the strategies, in this order
+    message_ids: NotRequired[list[str]]
+
+
 class Message(TypedDict):
     """``answer`` is None for a question, and for an answer that was stopped or broke off before it was complete;
     ``problem`` says why it broke off. ``versions`` are the ids of the messages that stand in the same place."""
@@ -436,6 +445,7 @@ class Message(TypedDict):
     run_id: NotRequired[str | None]
     problem: NotRequired[str]
     feedback: NotRequired[Thumb | None]
+    compared: NotRequired[Compared | None]  # of both answers of a pair
     versions: NotRequired[list[str]]
 
 

@@ -24,6 +24,7 @@ from app.api.main import create_app
 from app.approvals import Approvals
 from app.audit import AuditLog
 from app.calibrations import Calibrations
+from app.chat_votes import ChatVotes
 from app.chats import Chats
 from app.credentials import Credentials
 from app.datadir import DataDirLock, ServerAddress, announce_server, withdraw_server
@@ -99,6 +100,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         eval_sets=EvalSets(database),
         eval_runs=eval_runs,
         eval_votes=EvalVotes(database),
+        chat_votes=ChatVotes(database, chats),
         feedback=Feedback(database, chats),
         evaluating=Evaluating(),
         offload=Offload(OFFLOAD_THREADS),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from app.approvals import Approvals
 from app.audit import AuditLog
 from app.calibrations import Calibrations
+from app.chat_votes import ChatVotes
 from app.chats import Chats
 from app.credentials import Credentials
 from app.eval_runs import EvalRuns
@@ -91,6 +92,7 @@ class Services:
     eval_sets: EvalSets
     eval_runs: EvalRuns
     eval_votes: EvalVotes
+    chat_votes: ChatVotes
     feedback: Feedback
     evaluating: Evaluating
     offload: Offload

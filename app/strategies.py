@@ -158,6 +158,7 @@ def build_strategy(
     *,
     collections: Sequence[str] = (),
     threshold: float | None = None,
+    prompts: Prompts | None = None,
 ) -> Strategy:
     """The strategy, for one run of one person.
 
@@ -165,6 +166,7 @@ def build_strategy(
         options: what this run does with the question before it searches, where it is not as the settings say.
         collections: that are asked; one alone is answered from its own threshold, if one was fitted.
         threshold: the confidence from which it answers, whatever was fitted.
+        prompts: what the language model is told; None: as ``collections`` have it.
 
     Raises:
         InvalidRequest: an unknown name.
@@ -192,7 +194,7 @@ def build_strategy(
         threshold=threshold,
         dates=document_dates(services.store, principal),
         library=TapedLibrary(StoreLibrary(services.store), tape),
-        prompts=prompts_of(services.settings.data_dir, collections),
+        prompts=prompts_of(services.settings.data_dir, collections) if prompts is None else prompts,
         outside=TapedOutside(McpOutside(services.settings.mcp_servers), tape),
         person=TapedPerson(services.approvals, tape),
     )
@@ -212,6 +214,13 @@ def build_strategy(
         },
     }
     return TapedStrategy(assemble(name, parts), tape, inputs)
+
+
+def without_lm(settings: Settings) -> frozenset[str]:
+    """The strategies that ask no language model under these settings, on the way to the search neither."""
+    if settings.hyde or settings.decompose or settings.query_rewrite == "lm":
+        return frozenset()
+    return frozenset(name for name, about in STRATEGIES.items() if not about.needs_lm)
 
 
 def fitted_with(name: str, services: Services) -> str:

@@ -51,6 +51,7 @@ _OF_THE_PLACE = {
     "url_allow",
     "lm_api_key",
     "lm_base_url",
+    "lm_choices",
     "mcp_servers",
     "identity",
     "session_days",
@@ -64,7 +65,7 @@ _OF_THE_PLACE = {
 
 
 # Settings that are tables, which a variable has as JSON.
-TABLES = frozenset({"mcp_servers", "otlp_headers"})
+TABLES = frozenset({"mcp_servers", "otlp_headers", "lm_choices"})
 
 
 class McpServer(BaseModel):
@@ -85,6 +86,31 @@ class McpServer(BaseModel):
     def _one_way(self) -> McpServer:
         if bool(self.command) == bool(self.url):
             raise ValueError("give either command (a list) or url")
+        return self
+
+
+class LmChoice(BaseModel):
+    """A language model that an evaluation may name in place of the settings' own; each field is the setting ``lm_…``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    runtime: Literal["openvino", "openai", "transformers", "scripted"] = "openvino"
+    model: str = "packaged"
+    base_url: str = Field("", pattern=r"^(https?://\S+)?$")
+    api_key: str = ""
+    context_tokens: int = Field(0, ge=0)
+    adapter: str = ""
+    script: str = ""
+
+    @model_validator(mode="after")
+    def _named(self) -> LmChoice:
+        # What a server runs when it is not told may be another model tomorrow, and results are kept by the name.
+        if self.runtime in ("openai", "transformers") and self.model == "packaged":
+            raise ValueError(f"runtime {self.runtime} needs model, by its name")
+        if self.runtime == "openai" and not self.base_url:
+            raise ValueError("runtime openai needs base_url, for example http://127.0.0.1:8001/v1")
+        if self.runtime == "scripted" and not self.script:
+            raise ValueError("runtime scripted needs script")
         return self
 
 
@@ -142,6 +168,8 @@ class Settings(BaseModel):
     lm_draft_model: str = ""  # proposes tokens that the model checks: faster, and the same tokens
     lm_amateur_model: str = ""  # what a smaller model would say as well is held against a token
     lm_script: str = ""  # runtime "scripted": path of the script
+    # Other models that evaluations may name, and nobody else: people choose among these names, and never give a path.
+    lm_choices: dict[Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,39}$")], LmChoice] = {}
 
     # Ingestion.
     chunker: Literal["fixed", "sentence", "semantic", "parent-child"] = "fixed"

@@ -113,11 +113,16 @@ def whole_chat(services: Services, principal: Principal, chat_id: str) -> dict[s
     messages = services.chats.messages(principal, chat_id)
     files = attachments.attached_files(services, principal, chat_id)
     thumbs = services.feedback.of(principal, [m.message_id for m in messages])
-    return {
-        **chat_json(chat),
-        "files": [job_json(job) for job in files],
-        "messages": [{**message_json(m), "feedback": _thumb(thumbs.get(m.message_id))} for m in messages],
-    }
+    pairs = services.chat_votes.pairs_in(principal, chat_id)
+    shown = [
+        {
+            **message_json(m),
+            "feedback": _thumb(thumbs.get(m.message_id)),
+            "compared": pairs[m.message_id].to_json() if m.message_id in pairs else None,
+        }
+        for m in messages
+    ]
+    return {**chat_json(chat), "files": [job_json(job) for job in files], "messages": shown}
 
 
 @router.put("/{chat_id}/messages/{message_id}/feedback")
@@ -262,8 +267,27 @@ async def _answered(
     services: Services,
     principal: Principal,
 ) -> Response:
-    """Answers in the conversation; ``ask`` keeps the question once the run begins, with the ids of what is searched, and
-    returns its message id."""
+    """Answers in the conversation; ``ask`` as for ``begin_in_chat``."""
+    run = await begin_in_chat(chat_id, how, question, history, ask, services, principal)
+    return EventStream(run_events(run)) if how.stream else await whole_answer(run, request)
+
+
+async def begin_in_chat(
+    chat_id: str,
+    how: HowToAnswer,
+    question: str,
+    history: Sequence[Message],
+    ask: Callable[[Collection[int]], str],
+    services: Services,
+    principal: Principal,
+    marked: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer,
+) -> Run:
+    """Begins an answer that is kept in the conversation.
+
+    Args:
+        ask: keeps the question once the run begins, with the ids of what is searched, and returns its message id.
+        marked: the answer's JSON, as it is to be kept; not called for one that broke off.
+    """
     chat = await services.offload(services.chats.get, principal, chat_id)
     question_id = ""
 
@@ -285,7 +309,7 @@ async def _answered(
         content = services.purges.clean(content, principal.user_id, shown)
         answer = services.purges.clean(answer, principal.user_id)
         if answer is not None:
-            content = answer["answer"]
+            content, answer = answer["answer"], marked(answer)
 
         def append() -> None:
             # "All that I may read" may have come to mean more while it was answered, or less.
@@ -321,7 +345,7 @@ async def _answered(
         lambda: attachments.searched_in(services, principal, chat_id, chosen, only_files=how.only_files)
     )
     open_before = await services.offload(ids_of, searched)
-    run = begin(
+    return begin(
         services,
         principal,
         question=question,
@@ -334,4 +358,3 @@ async def _answered(
         on_begin=begun,
         options=QueryOptions(policy=how.answer_policy),
     )
-    return EventStream(run_events(run)) if how.stream else await whole_answer(run, request)

@@ -14,12 +14,15 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EventStream, event_bytes
 from app.eval_configs import Configuration
 from app.eval_contamination import contamination_of_set
-from app.eval_grid import grid
+from app.eval_grid import by_model, grid
+from app.eval_keys import prompts_for
 from app.eval_leaderboard import board_of
 from app.eval_results import compare, read_result
 from app.eval_runs import FINAL, EvalRun
+from app.lm_choices import check_choice
+from app.prompt_files import own_prompts, prompt_sets
 from app.services import Services
-from app.strategies import build_strategy
+from app.strategies import build_strategy, check_strategy, without_lm
 from core.errors import InvalidRequest
 from core.types import Principal
 from eval.html_report import html_report
@@ -42,6 +45,16 @@ class Choice(BaseModel):
     )
     strategy: str | None = Field(None, description="answer with it, and judge the answers; null: judge the search")
     stress: Literal["typos", "paraphrase"] | None = Field(None, description="ask the questions worse")
+    model: str | None = Field(
+        None,
+        description="of answering: a name of GET /v1/evals/choices; null: the server's own model",
+        examples=["large"],
+    )
+    prompts: str | None = Field(
+        None,
+        description="of answering: a set of prompts of GET /v1/evals/choices; null: as the collection has them",
+        examples=["shipped"],
+    )
 
 
 class Grid(BaseModel):
@@ -55,6 +68,8 @@ class Grid(BaseModel):
     chunkers: list[Literal["fixed", "sentence", "semantic", "parent-child"] | None] = [None]
     strategies: list[str] = Field([], description="a grid of answering; leave out the others")
     stress: list[Literal["typos", "paraphrase"] | None] = [None]
+    models: list[str | None] = Field([None], description="with strategies: names of GET /v1/evals/choices")
+    prompts: list[str | None] = Field([None], description="with strategies: sets of GET /v1/evals/choices")
 
 
 class Start(BaseModel):
@@ -80,9 +95,9 @@ async def start(body: Start, services: ServicesHere, principal: PrincipalHere) -
     if bool(body.configurations) == (body.grid is not None):
         raise InvalidRequest("give either configurations or a grid of them", code="usage")
     if body.grid is not None:
-        configurations = grid(**body.grid.model_dump())
+        configurations = grid(**body.grid.model_dump(), without_lm=without_lm(services.settings))
     else:
-        configurations = [Configuration(**choice.model_dump()) for choice in body.configurations]
+        configurations = by_model([Configuration(**choice.model_dump()) for choice in body.configurations])
     if len(configurations) > MAX_CONFIGURATIONS:
         raise InvalidRequest(
             f"{len(configurations)} configurations: {MAX_CONFIGURATIONS} are measured at once, so make two grids",
@@ -98,8 +113,7 @@ async def start(body: Start, services: ServicesHere, principal: PrincipalHere) -
     def begin() -> EvalRun:
         of = services.eval_sets.get(principal, body.set_id)
         for configuration in configurations:  # what cannot be had is said now
-            if configuration.strategy is not None:
-                build_strategy(configuration.strategy, services, principal, collections=[of.collection])
+            _check_had(services, principal, of.collection, configuration)
         questions = [
             q
             for q in services.eval_sets.questions(principal, body.set_id)
@@ -119,6 +133,31 @@ async def start(body: Start, services: ServicesHere, principal: PrincipalHere) -
     run = await services.offload(begin)
     services.evaluating.wake()
     return run.to_json()
+
+
+def _check_had(services: Services, principal: Principal, collection: str, configuration: Configuration) -> None:
+    """Raises what running it would raise at once."""
+    if configuration.strategy is None:
+        return
+    prompts = prompts_for(services, collection, configuration)
+    if configuration.model is None:
+        build_strategy(configuration.strategy, services, principal, collections=[collection], prompts=prompts)
+    else:
+        check_strategy(configuration.strategy)
+        check_choice(services.settings, configuration.model)
+
+
+@router.get("/choices")
+async def get_choices(services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """The language models and the sets of prompts that a configuration of answering may name, beside those of every day;
+    no prompts where nobody has any but the shipped ones."""
+    del principal
+
+    def read() -> list[str]:
+        folder = services.settings.data_dir
+        return prompt_sets(folder) if own_prompts(folder) else []
+
+    return {"models": list(services.settings.lm_choices), "prompts": await services.offload(read)}
 
 
 @router.get("")

@@ -13,6 +13,7 @@ from fastapi_swagger import patch_fastapi
 from app.api import (
     account,
     ask,
+    blind,
     calibrate,
     chat_files,
     chats,
@@ -83,7 +84,8 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
         ask,
         runs,
         check,
-        shared_chats,  # before those of which a part stands for any id
+        shared_chats,  # these two before those of which a part stands for any id
+        blind,
         chats,
         traces,
         eval_sets,

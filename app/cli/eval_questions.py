@@ -67,14 +67,15 @@ def run(
     configuration: Annotated[
         list[str] | None,
         typer.Option(
-            "--config", help="retriever[:chunker][:rerank], or strategy=NAME; the first is A. May be repeated."
+            "--config",
+            help="retriever[:chunker][:rerank], or strategy=NAME[:model=NAME][:prompts=SET]; the first is A. May be repeated.",
         ),
     ] = None,
     axis: Annotated[
         list[str] | None,
         typer.Option(
             "--grid",
-            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, stress, or strategy. May be repeated.",
+            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, stress; or of strategy, model, prompts, stress. May be repeated.",
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Ask what nobody has approved, too.")] = False,
@@ -92,11 +93,15 @@ def run(
     if bool(configuration) == bool(axis):
         raise typer.BadParameter("give --config once or more, or --grid, as --grid retriever=bm25,hybrid")
     which: Literal["approved", "not rejected"] = "not rejected" if everything else "approved"
-    with connected(data_dir) as client:
-        if axis:
-            begun = client.start_grid(set_id, _grid(axis), which=which)
-        else:
-            begun = client.start_eval(set_id, [_configuration(c) for c in configuration or ()], which=which)
+    wanted, ways = _grid(axis or []), [_configuration(c) for c in configuration or ()]
+    # Ways to answer that all name a model of their own need none of the server's.
+    answers = [(s, m) for s in wanted.get("strategies", ()) for m in wanted.get("models", (None,))]
+    answers += [(c["strategy"], c["model"]) for c in ways if "strategy" in c]
+    lm = any(strategy != "extract" and model is None for strategy, model in answers)
+    with connected(data_dir, lm=lm) as client:
+        if lm:
+            wait_for_lm(client, READY_TIMEOUT_S)
+        begun = client.start_grid(set_id, wanted, which=which) if axis else client.start_eval(set_id, ways, which=which)
         with progress_bar("eval run") as bar, client.eval_events(begun["eval_id"]) as stream:
             for _, told in stream:
                 bar(told["progress"], told["stage"])
@@ -137,6 +142,8 @@ _AXES = {
     "chunker": "chunkers",
     "strategy": "strategies",
     "stress": "stress",
+    "model": "models",
+    "prompts": "prompts",
 }
 
 
@@ -158,7 +165,10 @@ def _grid(axes: list[str]) -> dict[str, list[Any]]:
 
 def _configuration(text: str) -> dict[str, Any]:
     if text.startswith("strategy="):
-        return {"strategy": text.removeprefix("strategy=")}
+        found = dict(part.partition("=")[::2] for part in text.split(":"))
+        if not set(found) <= {"strategy", "model", "prompts"} or not all(found.values()):
+            raise typer.BadParameter(f"--config {text}: give strategy=NAME[:model=NAME][:prompts=SET]")
+        return {"strategy": found["strategy"], "model": found.get("model"), "prompts": found.get("prompts")}
     retriever, *rest = text.split(":")
     chunkers = [part for part in rest if part != "rerank"]
     if len(chunkers) > 1:

@@ -18,6 +18,7 @@ from app.ui import look
 from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_html
 from app.ui.approval_view import draw_approval
 from app.ui.boundary import explain, guarded
+from app.ui.compare_view import draw_pair, draw_vote, open_pair
 from app.ui.composer import Scope, draw_composer
 from app.ui.files_view import Sent, bring_files, send_files
 from app.ui.follow_ups import draw_follow_ups, follow_ups
@@ -68,6 +69,8 @@ def chat_page() -> None:
     if of_others is not None:
         draw_shared_chat(of_others, signals)
         return
+    if st.session_state.pop("same-answer", False):
+        look.note("Another way gave the same answer: there is nothing to choose.")
     nothing_yet = not any(c["documents"] for c in collections) and chat is None
 
     live = lives().get(chat["chat_id"]) if chat else None
@@ -132,6 +135,27 @@ def _edit(message_id: str, question: str) -> None:
 
 def _again(message_id: str, strategy: str) -> None:
     _begin("", Place(again=message_id), strategy)
+    st.rerun()
+
+
+def _compare(message_id: str) -> None:
+    """Has it answered once more, unseen: an answer that grew before one's eyes would be known for the newer one."""
+    scope, chat_id = st.session_state.get("scope"), st.session_state.get("chat_id")
+    if not isinstance(scope, Scope) or not chat_id:
+        return
+    with st.spinner("Another answer is under way …"):
+        try:
+            pair = client().compare_answer(
+                chat_id,
+                message_id,
+                collections=scope.collections,
+                answer_policy=scope.policy,
+                only_files=scope.only_files,
+            )
+        except OpenbookError as e:
+            notice(explain(e))
+        else:
+            st.session_state["same-answer"] = pair is None
     st.rerun()
 
 
@@ -253,11 +277,15 @@ def _draw_message(
         draw_question_actions(chat_id, message)
         return
     with st.chat_message("assistant", avatar=":material/auto_stories:"):
+        if open_pair(message):
+            draw_pair(chat_id, message)
+            return
         if message["answer"] and not message["partial"]:
             draw_answer(message["answer"], _open)
+            draw_vote(message, {s["name"]: s["label"] for s in strategies})
         else:
             draw_partial(message["content"], message["message_id"], "" if told_below else message.get("problem") or "")
-        draw_answer_actions(chat_id, message, strategies, _again)
+        draw_answer_actions(chat_id, message, strategies, _again, _compare)
         messages = chat.get("messages", []) if chat else []
         if message["answer"] and messages[-1] is message and chat_id not in lives():
             asked = {m["content"] for m in messages if m["role"] == "user"}

@@ -21,6 +21,7 @@ AS_IT_IS = "as they are"
 CHUNKERS = (AS_IT_IS, "fixed", "sentence", "semantic", "parent-child")
 _STRESS = {"as they are": None, "with typos": "typos", "paraphrased": "paraphrase"}
 _FUSIONS = ("convex", "rrf")
+_OWN = {"models": "as set", "prompts": "as they are"}
 _SEARCH, _ANSWER = "How passages are found", "How answers are given"
 _TWO, _MANY = "Two ways", "Many (a grid)"
 
@@ -75,7 +76,14 @@ def _start(
 def _grid(searches: bool) -> dict[str, list[Any]]:
     if not searches:
         chosen = st.multiselect("Strategies", _strategies(), default=_strategies()[:2], key="eval-grid-strategies")
-        return {"strategies": chosen}
+        found: dict[str, list[Any]] = {"strategies": chosen}
+        for axis, label in (("models", "Language models"), ("prompts", "Prompts")):
+            if names := _choices(axis):
+                listed = st.multiselect(label, [_OWN[axis], *names], default=[_OWN[axis]], key=f"eval-grid-{axis}")
+                found[axis] = [_named(axis, name) for name in listed] or [None]
+        if len(found) > 1:
+            look.muted("One model is loaded after the other. Strategies that ask none are measured once.")
+        return found
     retrievers = st.multiselect(
         "Search by",
         RETRIEVERS,
@@ -104,7 +112,12 @@ def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
     if not searches:
         names = _strategies()
         chosen = st.selectbox("Strategy", names, index=min(nth, len(names) - 1), key=f"eval-strategy-{name}")
-        return {"strategy": chosen}
+        configuration: dict[str, Any] = {"strategy": chosen}
+        for axis, label in (("models", "Language model"), ("prompts", "Prompts")):
+            if others := _choices(axis):
+                picked = st.selectbox(label, [_OWN[axis], *others], key=f"eval-{axis}-{name}")
+                configuration[axis.replace("models", "model")] = _named(axis, picked)
+        return configuration
     retriever = st.selectbox(
         "Search by",
         RETRIEVERS,
@@ -123,7 +136,17 @@ def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
 
 
 def _strategies() -> list[str]:
-    return [s["name"] for s in client().strategies()["strategies"] if s["available"]]
+    models = _choices("models")  # with one of which those can be had that the server's own model is missing for
+    return [s["name"] for s in client().strategies()["strategies"] if s["available"] or models]
+
+
+def _choices(axis: str) -> list[str]:
+    """What can be chosen beside what is set."""
+    return client().eval_choices()[axis]
+
+
+def _named(axis: str, chosen: str) -> str | None:
+    return None if chosen == _OWN[axis] else chosen
 
 
 def _chunker(chosen: str) -> str | None:

@@ -32,16 +32,33 @@ def draw_votes(eval_id: str) -> None:
         )
     standing = client().votes(eval_id)
     if standing["n_votes"]:
-        rows = "".join(
-            f"<tr><td>{inert_html(s['label'])}</td><td>{s['chance']:.0%} "
-            f'<span class="ob-muted">{_interval(s)}</span></td><td>{s["n_votes"]:,}</td></tr>'
-            for s in standing["strengths"]
-        )
         with st.expander(f"What {standing['n_votes']:,} votes say"):
-            st.html(
-                '<table class="ob-table"><tr><th></th><th>preferred to an average one</th><th>votes</th></tr>'
-                f"{rows}</table>"
-            )
+            _strengths(standing)
+
+
+def draw_chat_votes() -> None:
+    """What this person's votes in the chat say of the ways to answer; nothing while there are none."""
+    standing = client().chat_votes()
+    if not standing["n_votes"]:
+        return
+    with st.expander(f"Your votes in the chat: {standing['n_votes']:,}", icon=":material/how_to_vote:"):
+        _strengths(standing)
+        bad = standing["n_both_bad"]
+        look.muted(
+            "By the way they were answered, over all your conversations."
+            + (f" Of {bad:,} both answers were bad, which counts as a tie." if bad else "")
+        )
+
+
+def _strengths(standing: dict[str, Any]) -> None:
+    rows = "".join(
+        f"<tr><td>{inert_html(s['label'])}</td><td>{s['chance']:.0%} "
+        f'<span class="ob-muted">{_interval(s)}</span></td><td>{s["n_votes"]:,}</td></tr>'
+        for s in standing["strengths"]
+    )
+    st.html(
+        f'<table class="ob-table"><tr><th></th><th>preferred to an average one</th><th>votes</th></tr>{rows}</table>'
+    )
 
 
 def _vote(eval_id: str, ballot: str, choice: str) -> None:

@@ -9,6 +9,7 @@ from app.ui.boundary import guarded
 from app.ui.eval_choose_view import draw_choice
 from app.ui.eval_questions_view import add_questions, draw_questions
 from app.ui.eval_result_view import draw_runs
+from app.ui.eval_votes_view import draw_chat_votes
 from app.ui.state import client, take_notice
 
 
@@ -31,6 +32,7 @@ def evaluate_page() -> None:
             "good, and compare."
         )
         add_questions(collection, first=True)
+        draw_chat_votes()
         return
     labels = {s["set_id"]: f"{s['name']} · {s['n']:,} questions, {s['n_approved']:,} approved" for s in sets}
     if st.session_state.get("eval-set") not in labels:
@@ -41,3 +43,4 @@ def evaluate_page() -> None:
     draw_questions(found)
     draw_choice(found)
     draw_runs(set_id)
+    draw_chat_votes()

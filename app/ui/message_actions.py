@@ -15,6 +15,7 @@ from core.errors import OpenbookError
 # Message id and, for an edit, the new question; for an answer given again, the strategy ("" for the one picked below).
 Edit = Callable[[str, str], None]
 Again = Callable[[str, str], None]
+Compare = Callable[[str], None]
 
 MAX_REASON = 500
 AS_PICKED = "As picked below"
@@ -65,7 +66,7 @@ def draw_question_actions(chat_id: str, message: replies.Message) -> None:
 
 
 def draw_answer_actions(
-    chat_id: str, message: replies.Message, strategies: Sequence[replies.Strategy], again: Again
+    chat_id: str, message: replies.Message, strategies: Sequence[replies.Strategy], again: Again, compare: Compare
 ) -> None:
     message_id, answer = message["message_id"], message["answer"]
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"actions-{message_id}"):
@@ -86,6 +87,19 @@ def draw_answer_actions(
         )
         if chosen is not None:
             again(message_id, chosen)
+        if (
+            answer
+            and message.get("compared") is None
+            and set(labels) - {answer["strategy"]}
+            and st.button(
+                "Compare",
+                icon=":material/balance:",
+                type="tertiary",
+                key=f"compare-{message_id}",
+                help="Answer it in another way, drawn at random, and say which is better before you see which is which",
+            )
+        ):
+            compare(message_id)
         if answer:
             _thumbs(chat_id, message)
         _versions(chat_id, message)

@@ -2,7 +2,7 @@
 
     openbook.db
     originals/ab/abcdef…      one per uploaded file
-    prompts/…                 people's own, and one folder down those of one collection
+    prompts/…                 people's own, and one folder down those of one collection or set
     manifest.json             without it the archive is not whole
 
 Reading trusts nothing: only these names, only plain files, each of the size and the bytes that the manifest says.
@@ -35,7 +35,7 @@ MAX_MANIFEST_BYTES = 1 << 30
 _PIECE_BYTES = 1 << 20
 _GZIP_LEVEL = 1  # most originals are packed already; the database gives most at the first level
 _ORIGINAL = re.compile(r"originals/([0-9a-f]{2})/(\1[0-9a-f]{62})")
-_PROMPT = re.compile(rf"{PROMPTS_FOLDER}/(?:{COLLECTION_NAME.pattern}/)?[a-z0-9_]+\.[a-z0-9]+")
+_PROMPT = re.compile(rf"{PROMPTS_FOLDER}/(?:_?{COLLECTION_NAME.pattern}/)?[a-z0-9_]+\.[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from tests.support.team import Team, team
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterator[RunningServer]:
     """One real server for the tests that do not need their own; each test makes its own collection."""
-    with openbook_server(tmp_path_factory.mktemp("data")) as running:
+    folder, choices = tmp_path_factory.mktemp("models"), {}
+    for name in ("small", "large"):  # two language models that only evaluations may name
+        (folder / name).write_text(json.dumps({"replies": [{"text": f"So says the {name} one [1].", "times": 0}]}))
+        choices[name] = {"runtime": "scripted", "script": str(folder / name)}
+    env = {"OPENBOOK_LM_CHOICES": json.dumps(choices)}
+    with openbook_server(tmp_path_factory.mktemp("data"), env=env) as running:
         yield running
 
 

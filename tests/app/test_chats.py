@@ -166,3 +166,15 @@ def test_a_file_taken_along_fetches_nothing(client: Client, chat_id: str) -> Non
     tokens = MarkdownIt("commonmark", {"html": True}).parse(client.export_chat(chat_id))
     kinds = {child.type for t in tokens for child in t.children or ()} | {t.type for t in tokens}
     assert not kinds & {"image", "link_open", "html_inline", "html_block"}
+
+
+def test_without_another_way_there_is_no_second_answer_and_without_a_pair_no_vote(client: Client, chat_id: str) -> None:
+    done(client.chat_stream(chat_id, TALL, strategy="extract"))
+    answer = client.chat(chat_id)["messages"][1]
+    assert answer["compared"] is None
+    with pytest.raises(ApiError, match="no other way to answer") as alone:
+        client.compare_answer(chat_id, answer["message_id"])
+    with pytest.raises(ApiError, match="nothing is compared here") as unpaired:
+        client.vote_on_answers(chat_id, answer["message_id"], "1")
+    assert (alone.value.status, unpaired.value.status) == (422, 404)
+    assert len(client.chat(chat_id)["messages"][1]["versions"]) == 1

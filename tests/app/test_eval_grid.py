@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
-from app.eval_grid import grid
+from app.cli.main import app
+from app.eval_configs import Configuration
+from app.eval_grid import by_model, grid
 from core.errors import InvalidRequest
 
 
@@ -34,3 +37,47 @@ def test_strategies_make_a_grid_of_their_own() -> None:
 def test_an_empty_grid_is_an_error() -> None:
     with pytest.raises(InvalidRequest, match="empty"):
         grid([])
+
+
+def test_models_and_prompts_go_with_strategies_and_one_that_asks_no_model_stands_once() -> None:
+    found = grid(
+        strategies=["extract", "rag"], models=["small", "large"], prompts=[None, "short"], without_lm={"extract"}
+    )
+    assert [c.label() for c in found] == [
+        "answers by extract",
+        "answers by rag, model small",
+        "answers by rag, model small, prompts short",
+        "answers by rag, model large",
+        "answers by rag, model large, prompts short",
+    ]
+    for configuration in found:
+        configuration.check()
+    with pytest.raises(InvalidRequest, match="of answering"):
+        grid(["bm25"], models=["small"])
+    with pytest.raises(InvalidRequest, match="no language model is asked"):
+        Configuration(retriever="bm25", prompts="short").check()
+
+
+def test_those_of_one_model_stand_together_so_that_each_is_loaded_once() -> None:
+    ways = [Configuration(strategy=s, model=m) for s, m in (("rag", "b"), ("rag", None), ("cot", "b"), ("cot", "a"))]
+    assert [(c.strategy, c.model) for c in by_model(ways)] == [
+        ("rag", "b"),
+        ("cot", "b"),
+        ("rag", None),
+        ("cot", "a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--config", "strategy=rag:modell=large"], "strategy=NAME"),
+        (["--config", "strategy=rag:model="], "strategy=NAME"),
+        (["--grid", "models=large"], "model, prompts"),
+    ],
+)
+def test_the_command_says_how_models_and_prompts_are_named_before_it_asks_any_server(
+    options: list[str], said: str
+) -> None:
+    refused = CliRunner().invoke(app, ["eval", "run", "s1", *options], env={"COLUMNS": "300"})
+    assert refused.exit_code == 2 and said in refused.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from agents.prompts import Prompts
 from app.client import ApiError, Client, ServerUnreachable
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer, api_pid, openbook_server
@@ -207,6 +209,50 @@ def test_thumbs_count_once_and_become_questions_that_a_person_reviews(client: Cl
     client.take_feedback_back(chat, answer["message_id"])
     assert client.chat(chat)["messages"][1]["feedback"] is None
     client.delete_question_set(made["set_id"])
+
+
+def test_models_and_prompts_are_compared_and_only_what_an_edit_touches_is_measured_anew(
+    server: RunningServer, client: Client, towns: str
+) -> None:
+    folder = server.data_dir / "prompts" / "_short"
+    folder.mkdir(parents=True)
+    told = folder / "rag_user.j2"
+    told.write_text(Prompts().source("rag_user.j2") + "\nIn one word.")
+    try:
+        assert client.eval_choices() == {"models": ["small", "large"], "prompts": ["shipped", "short"]}
+        made = client.make_questions(towns, 2, seed=5, unanswerable=0, multi_hop=0)
+        axes = {"strategies": ["rag"], "models": ["small", "large"], "prompts": ["shipped", "short"]}
+        begun = client.start_grid(made["set_id"], axes, which="not rejected")
+        assert [(c["model"], c["prompts"]) for c in begun["configurations"]] == [
+            ("small", "shipped"), ("small", "short"), ("large", "shipped"), ("large", "short"),
+        ]  # fmt: skip
+        run = ended(client, begun["eval_id"])
+        assert (run["state"], run["reused"], run["done"]) == ("done", 0, 4 * run["n_questions"]), run
+        for question in client.eval_result(run["eval_id"])["questions"]:
+            said = [row["answer"] for row in question["results"]]
+            assert ["small" in said[0], "small" in said[1], "large" in said[2], "large" in said[3]] == [True] * 4, said
+        again = ended(client, client.start_grid(made["set_id"], axes, which="not rejected")["eval_id"])
+        assert again["reused"] == again["done"]
+        told.write_text(told.read_text() + " Please.")
+        edited = ended(client, client.start_grid(made["set_id"], axes, which="not rejected")["eval_id"])
+        assert edited["reused"] == 2 * edited["n_questions"]  # with the shipped prompts, of both models
+        for wrong, said_of_it in (
+            ({"model": "huge"}, "unknown model 'huge': there are small, large"),
+            ({"model": "/etc/hosts"}, "unknown model"),
+            ({"prompts": "long"}, "no set of prompts 'long': there are shipped, short"),
+            ({}, "language model"),  # the server's own, of which it has none
+        ):
+            with pytest.raises(ApiError, match=said_of_it):
+                client.start_eval(made["set_id"], [{"strategy": "rag", **wrong}], which="not rejected")
+        told.unlink()
+        folder.rmdir()
+        board = client.set_leaderboard(made["set_id"], kind="qa")
+        assert {i["label"] for i in board["incomplete"]} == {
+            f"answers by rag, model {m}, prompts short" for m in ("small", "large")
+        }
+        client.delete_question_set(made["set_id"])
+    finally:
+        shutil.rmtree(server.data_dir / "prompts")
 
 
 def test_events_resume_and_end_with_the_run(server: RunningServer, client: Client, questions: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from agents.prompts import Prompts
 from app.cli.main import app
-from app.prompt_files import prompts_of
+from app.prompt_files import own_prompts, prompt_sets, prompts_named, prompts_of
 from core.errors import InvalidRequest
 
 NAME = "decompose_user.j2"
@@ -49,3 +49,26 @@ def test_the_command_lists_which_are_ones_own_and_prints_one(tmp_path: Path) -> 
     assert rows[NAME]["hash"] != Prompts().hash(NAME)
     shown = CliRunner().invoke(app, ["prompts", "show", NAME, "--data-dir", str(tmp_path)])
     assert shown.stdout == "Mine: {{ question }}"
+
+
+def test_a_set_of_prompts_has_a_folder_that_no_collection_can_have_and_stands_on_the_shipped_ones(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "prompts", "For all: {{ question }}")
+    mine = write(tmp_path / "prompts" / "_short", "Short: {{ question }}", "hyde_user.j2")
+    write(tmp_path / "prompts" / "secret", "Of a collection: {{ question }}")
+    assert prompt_sets(tmp_path) == ["shipped", "short"]
+    short = prompts_named(tmp_path, "short")
+    assert short.source("hyde_user.j2") == "Short: {{ question }}"
+    assert short.source(NAME) == Prompts().source(NAME)
+    assert prompts_named(tmp_path, "shipped").overrides == {}
+    assert mine in own_prompts(tmp_path)  # so that a backup has it
+    for unknown in ("secret", "../secret", "_short", ""):
+        with pytest.raises(InvalidRequest, match="there are shipped, short"):
+            prompts_named(tmp_path, unknown)
+
+
+def test_a_set_is_checked_like_ones_own(tmp_path: Path) -> None:
+    write(tmp_path / "prompts" / "_short", "Short: {{ qestion }}")
+    with pytest.raises(InvalidRequest, match="qestion"):
+        prompts_named(tmp_path, "short")

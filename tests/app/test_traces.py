@@ -65,6 +65,37 @@ def test_a_replay_is_identical_byte_for_byte(client: Client, strategy: str) -> N
     assert result["anew"] == 0
 
 
+def test_a_rival_of_an_answer_is_not_told_apart_before_the_vote_and_leaves_a_trace_like_any_other(
+    client: Client,
+) -> None:
+    chat = client.create_chat(["orchard"], strategy="extract")["chat_id"]
+    with client.chat_stream(chat, QUESTION) as said:
+        list(said)
+    first = client.chat(chat)["messages"][1]
+    pair = client.compare_answer(chat, first["message_id"])
+    assert pair is not None and set(pair) == {"answers", "choice"} and first["content"] in pair["answers"]
+    assert client.compare_answer(chat, first["message_id"]) == pair, "one that waits for its vote is shown again"
+    shown = client.chat(chat)["messages"][-1]
+    assert shown["compared"] == pair and len(shown["versions"]) == 2
+    with pytest.raises(ApiError) as refused:
+        client.vote_on_answers(chat, first["message_id"], "3")
+    assert refused.value.status == 422
+    voted = client.vote_on_answers(chat, shown["message_id"], str(pair["answers"].index(first["content"]) + 1))
+    assert "extract" in voted["ways"] and len(set(voted["ways"])) == 2
+    assert client.chat(chat)["messages"][-1]["message_id"] == first["message_id"]  # the preferred one
+    (rival,) = set(voted["message_ids"]) - {first["message_id"]}
+    run_id = client.select_version(chat, rival)["messages"][-1]["run_id"]
+    assert client.trace(str(run_id))["question"] == QUESTION
+    for again in (client.compare_answer, lambda c, m: client.vote_on_answers(c, m, "equal")):
+        with pytest.raises(ApiError, match="kept once") as late:
+            again(chat, rival)
+        assert late.value.status == 409
+    standing = client.chat_votes()
+    assert standing["n_votes"] == 1 and standing["strengths"][0]["label"] == "extract"
+    client.delete_chat(chat)
+    assert client.chat_votes()["n_votes"] == 0
+
+
 def test_a_trace_holds_what_was_asked_and_heard(client: Client) -> None:
     trace = client.trace(asked(client, "cot"))
     model = [c for c in trace["calls"] if c["kind"] == "model"]

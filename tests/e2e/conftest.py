@@ -107,6 +107,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser, model_cache
         "OPENBOOK_MCP_SERVERS": json.dumps({"notes": {**notes, "env": {"PYTHONPATH": str(REPO)}}}),
         "OPENBOOK_LM_RUNTIME": "scripted",
         "OPENBOOK_LM_SCRIPT": str(script),
+        "OPENBOOK_LM_CHOICES": json.dumps({"other": {"runtime": "scripted", "script": str(script)}}),
         "OPENBOOK_EXTRACT_THRESHOLD": "0.5",
         "OPENBOOK_MAX_ANSWER_TOKENS": "2048",
     }

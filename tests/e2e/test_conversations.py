@@ -113,3 +113,28 @@ def test_the_actions_fit_a_phone(site: Site, open_page: OpenPage, tmp_path: Path
     page = answered(site, open_page, tmp_path, width=390, height=844)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     expect(actions(page, "Again")).to_be_in_viewport()
+
+
+@pytest.mark.slow
+def test_two_answers_are_compared_blind_by_keyboard_and_the_vote_says_which_was_which(
+    site: Site, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = answered(site, open_page, tmp_path)
+    actions(page, "Compare").press("Enter")
+    expect(page.get_by_text("Answer 1", exact=True)).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Answer 2", exact=True)).to_be_visible()
+    expect(page.locator(".ob-pair")).to_have_count(2)
+    pair = page.get_by_test_id("stMain").get_by_test_id("stChatMessage").last
+    expect(pair).to_contain_text("eleven geese")
+    expect(pair).not_to_contain_text(re.compile(r"extract|Quotes|\d\.\d s"))  # nothing of how they were made
+    page.reload()
+    expect(page.locator(".ob-pair")).to_have_count(2)  # it waits
+    vote = page.get_by_role("button", name="Both bad")
+    vote.focus()
+    vote.press("Enter")
+    expect(page.locator(".ob-vote")).to_contain_text("both bad")
+    expect(page.locator(".ob-vote")).to_contain_text("Quotes")
+    expect(actions(page, "Compare")).to_have_count(0)
+    page.goto(f"{site.ui_url}/evaluate")
+    page.get_by_text(re.compile("^Your votes in the chat")).click()
+    expect(page.locator(".ob-table").last).to_contain_text("extract")

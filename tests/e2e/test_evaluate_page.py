@@ -66,3 +66,22 @@ def test_it_fits_and_reads_well(site: Site, open_page: OpenPage, collection: str
     expect(page.locator(".ob-table")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("[data-testid=stMain] img[src=x]").count() == 0
+
+
+@pytest.mark.slow
+def test_language_models_are_an_axis_of_a_grid_of_answers(site: Site, open_page: OpenPage, collection: str) -> None:
+    site.api.make_questions(collection, 3, name="of models", unanswerable=0, multi_hop=0)
+    page = open_page()
+    page.goto(f"{site.ui_url}/evaluate")
+    choose(page, "Collection", collection)
+    choose(page, "Questions", "of models")
+    page.get_by_text("How answers are given").click()
+    page.get_by_text("Many (a grid)").click()
+    expect(page.get_by_text("One model is loaded after the other.")).to_be_visible()
+    models = page.get_by_label("Language models", exact=True).first
+    models.fill("other")
+    models.press("Enter")
+    expect(page.get_by_text("other", exact=True).first).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".ob-table").first).to_contain_text("answers by rag, model other", timeout=90_000)

@@ -1,0 +1,96 @@
+"""Two answers to one question of a conversation, without saying which is which, and a vote."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from app.api.ask import RunLimits, failure, left_or_ended
+from app.api.chats import HowToAnswer, begin_in_chat
+from app.api.guard import PrincipalHere, ServicesHere
+from app.chat_tables import ChatMessage
+from app.chat_votes import Choice, Pair
+from app.strategies import strategies
+from core.errors import Conflict
+from core.events import RunDone
+from core.types import Message
+
+# With tools of others these may wait for a person's yes, and nobody is asked while an answer is not shown.
+_MAY_ASK = frozenset({"react", "reflexion", "research", "auto"})
+
+router = APIRouter(prefix="/v1/chats", tags=["chats"])
+
+
+class Compare(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    collections: list[str] | None = Field(None, description="null: those of the conversation", examples=[["filings"]])
+    answer_policy: str | None = Field(None, pattern="^(mark|repair|strict)$", examples=["mark"])
+    only_files: bool = Field(False, description="ask only the files of this conversation, no collection")
+    limits: RunLimits = RunLimits()
+
+
+class VoteOnAnswers(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    choice: Choice = Field(description="of the two as they were shown", examples=["1"])
+
+
+@router.get("/votes")
+async def get_chat_votes(services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Bradley–Terry strengths of the ways to answer, from your votes in conversations that you still have."""
+    return await services.offload(services.chat_votes.standing, principal)
+
+
+@router.post("/{chat_id}/messages/{message_id}/compare")
+async def compare(
+    chat_id: str, message_id: str, body: Compare, request: Request, services: ServicesHere, principal: PrincipalHere
+) -> Response:
+    """Answers a question once more, in another way that is drawn at random, and shows both answers in random order without
+    saying which is which. `compared` is null where both say the same. A pair that waits for its vote is shown again."""
+    asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
+    pair = await services.offload(services.chat_votes.pair_of, principal, chat_id, asked.message_id)
+    if pair is not None and pair.kept is not None:
+        raise Conflict("you have voted on the answers to this question: a vote is kept once")
+    if pair is not None:
+        return JSONResponse({"compared": pair.to_json()})
+    history: list[Message] = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
+
+    def draw() -> tuple[ChatMessage, str]:
+        asks = _MAY_ASK if services.settings.mcp_servers else frozenset[str]()
+        ways = [s.name for s in strategies(services) if s.available and s.name not in asks]
+        return services.chat_votes.draw(principal, chat_id, message_id, ways)
+
+    def already(_searched: Collection[int]) -> str:
+        return asked.message_id
+
+    older, way = await services.offload(draw)
+    how = HowToAnswer(**body.model_dump(), strategy=way)
+    run = await begin_in_chat(
+        chat_id,
+        how,
+        asked.content,
+        history,
+        already,
+        services,
+        principal,
+        marked=lambda answer: services.chat_votes.marked(answer, older, way),
+    )
+    await left_or_ended(run, request)
+    if not isinstance(run.outcome, RunDone):
+        return failure(run.outcome)
+    made: Pair | None = await services.offload(services.chat_votes.pair_of, principal, chat_id, asked.message_id)
+    return JSONResponse({"compared": made.to_json() if made is not None else None})
+
+
+@router.post("/{chat_id}/messages/{message_id}/vote", status_code=201)
+async def vote(
+    chat_id: str, message_id: str, body: VoteOnAnswers, services: ServicesHere, principal: PrincipalHere
+) -> dict[str, Any]:
+    """Which of the two answers to a question is better. Kept once; the ways are said in return."""
+    voted = await services.offload(services.chat_votes.vote, principal, chat_id, message_id, body.choice)
+    return {"compared": voted.to_json()}

@@ -1,0 +1,65 @@
+"""What a result of an evaluation is named by: all that it follows from, so that nothing is measured twice and nothing stale is taken
+for new. Part of the wiring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from agents.prompts import Prompts, prompt_names
+from app.eval_configs import Configuration, all_documents
+from app.lm_choices import choice_facts, chosen_settings
+from app.prompt_files import prompts_named, prompts_of
+from app.strategies import without_lm
+from core.types import Principal
+from retrieval.fusion_weights import kept_weights
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+VERSION = 3  # of how results are measured: a change makes old ones unequal
+_ALWAYS_NAMED = frozenset({"retriever", "fusion", "chunker", "strategy", "stress"})
+
+
+def result_key(services: Services, principal: Principal, collection: str, configuration: Configuration) -> str:
+    """Names what a configuration finds: it follows from the documents, their pipeline, the settings and the choice; of
+    answering also from the text of the prompts and, where one is named, the language model.
+
+    Raises:
+        NotFound: no such collection for this person.
+        InvalidRequest: a model or a set of prompts that is no longer there, or a prompt that cannot be used.
+    """
+    with services.database.read() as connection:
+        collection_id = services.store.readable_collections(principal, [collection])[collection]
+        weights = kept_weights(connection, collection_id)
+    documents = all_documents(services, principal, collection)
+    calibrations = services.calibrations.get(principal, collection) if configuration.kind == "qa" else []
+    settings = services.settings
+    if configuration.model is not None and "judge" not in (settings.verifier, settings.verifier_model):
+        settings = chosen_settings(settings, configuration.model)  # the server's own model has no part in it
+    facts = {
+        "version": VERSION,
+        "collection": collection_id,
+        "documents": [[d.doc_id, d.sha256, d.characters, d.chunker_version, d.encoder_revision] for d in documents],
+        "weights": weights.to_json() if weights else None,
+        "thresholds": [[c["strategy"], c["threshold"]] for c in calibrations],
+        "settings": settings.digest(),
+        "encoder": services.encoder.revision,
+        # What is not chosen is left out, so that a new kind of choice leaves older results what they are.
+        "configuration": {k: v for k, v in asdict(configuration).items() if v is not None or k in _ALWAYS_NAMED},
+    }
+    if configuration.strategy is not None and configuration.strategy not in without_lm(services.settings):
+        facts["prompts"] = prompts_for(services, collection, configuration).hash(*prompt_names())
+    if configuration.model is not None:
+        facts["model"] = choice_facts(services.settings, configuration.model)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def prompts_for(services: Services, collection: str, configuration: Configuration) -> Prompts:
+    """What a configuration of answering tells the language model. Raises InvalidRequest as ``app.prompt_files``."""
+    if configuration.prompts is None:
+        return prompts_of(services.settings.data_dir, [collection])
+    return prompts_named(services.settings.data_dir, configuration.prompts)
