@@ -38,7 +38,7 @@ def _sharing(chat_id: str) -> None:
     look.note("This conversation is shared, read-only, with the people of this server.")
     look.muted(f"{WHO} What you ask in it from now on is shared too.")
     where = urlsplit(st.context.url or "")
-    st.code(f"{where.scheme}://{where.netloc}/?chat={chat_id}", language=None)
+    st.code(f"{where.scheme}://{where.netloc}/?chat={chat_id}", language=None, wrap_lines=True)
     if st.button("Stop sharing", icon=":material/lock:", key="share-no") and _done(chat_id, False):
         st.rerun(scope="fragment")
 

@@ -97,7 +97,7 @@ def test_who_may_read_its_collections_reads_question_answer_badges_and_sources(u
     read = rolf.shared_chat(chat_id)
     asked, said = read["messages"]
     assert asked["content"] == QUESTION
-    assert said["answer"] == answer and "Edda Thorn" in answer["answer"]
+    assert said["answer"] is not None and said["answer"] == answer and "Edda Thorn" in answer["answer"]
     assert [s["verdict"] for s in said["answer"]["sentences"]] == [s["verdict"] for s in answer["sentences"]]
     assert "feedback" not in said and "files" not in read
     (citation, *_) = answer["citations"]

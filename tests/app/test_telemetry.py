@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -140,7 +141,7 @@ def test_a_trace_that_the_caller_does_not_record_is_not_recorded_here(house: Hou
 # ------------------------------------------------------------ the sender
 
 
-def some(n: int) -> list[dict]:
+def some(n: int) -> list[dict[str, Any]]:
     return [span("x", 1, 2, {}, trace_id="a" * 32, span_id=f"{i:016x}") for i in range(n)]
 
 
@@ -173,7 +174,7 @@ def test_what_does_not_fit_into_the_queue_is_dropped_and_the_rest_sent_at_the_en
     ("status", "reply", "sent"),
     [(200, {}, 4), (200, {"partialSuccess": {"rejectedSpans": "3"}}, 1), (503, {}, 0), (302, {}, 0)],
 )
-def test_what_the_collector_refuses_counts_as_dropped(status: int, reply: dict, sent: int) -> None:
+def test_what_the_collector_refuses_counts_as_dropped(status: int, reply: dict[str, Any], sent: int) -> None:
     with collector(status=status, reply=reply) as taken:
         sender = SpanSender(taken.url, {}, every_s=60.0)
         sender.offer(some(4))
