@@ -114,6 +114,13 @@ class Broken(Exception):
     """A promise that was not kept."""
 
 
+def _ended(client: Client, job_id: str, deadline: float) -> Mapping[str, Any]:
+    while (job := client.job(job_id))["state"] not in FINAL_STATES:
+        _hold(time.monotonic() < deadline, f"{job} does not end")
+        time.sleep(0.05)
+    return job
+
+
 def check(client: Client, journal: Journal) -> None:
     """Every promise of the journal, once the server has finished what it had accepted.
 
@@ -122,9 +129,10 @@ def check(client: Client, journal: Journal) -> None:
     """
     deadline = time.monotonic() + ENDED_S
     for job_id, word in journal.accepted.items():
-        while (job := client.job(job_id))["state"] not in FINAL_STATES:
-            _hold(time.monotonic() < deadline, f"{job} does not end")
-            time.sleep(0.05)
+        job = _ended(client, job_id, deadline)
+        if job["state"] == "failed" and "given up" in job["reason"]:  # it was at work at three of the kills
+            client.retry_job(job_id)
+            job = _ended(client, job_id, deadline)
         _hold(job["state"] == "ready", f"{job} is not ready")
         if (doc_id := str(job["doc_id"])) not in journal.deleted and doc_id not in journal.unsure:
             journal.ready[doc_id] = word

@@ -1,4 +1,4 @@
-"""A real browser before a real server: one of each for the session, a fresh page for each test."""
+"""A real browser before a real server: one of each for all tests of this folder, a fresh page for each test."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def _chromium() -> str:
     pytest.skip("no Chromium on the path")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: until it is closed, no test of this process could call asyncio.run.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = _chromium()
     with sync_playwright() as playwright:
@@ -95,7 +96,7 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser, model_cache: Path) -> Iterator[Site]:
     """One server for all tests; each makes a collection of its own."""
     folder = tmp_path_factory.mktemp("site")
