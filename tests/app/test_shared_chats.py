@@ -252,14 +252,14 @@ def test_what_is_purged_readers_read_no_more(house: Team, una: Client, rolf: Cli
 
 
 def test_what_somebody_shares_who_is_shut_out_is_not_read(house: Team, rolf: Client) -> None:
-    house.add("gone")
-    with house.client("gone") as gone, house.client("admin") as admin:
+    house.add("leaver")
+    with house.client("leaver") as gone, house.client("admin") as admin:
         gone.create_collection("theirs")
         gone.set_member("theirs", "rolf", "reader")
         chat_id = gone.create_chat(["theirs"], title="Until then")["chat_id"]
         gone.share_chat(chat_id)
         assert chat_id in listed(rolf)
-        user_id = next(u["user_id"] for u in admin.users() if u["name"] == "gone")
+        user_id = next(u["user_id"] for u in admin.users() if u["name"] == "leaver")
         admin.change_user(user_id, active=False)
         assert is_gone(rolf, chat_id)
 
