@@ -70,7 +70,10 @@ def chat_page() -> None:
         draw_shared_chat(of_others, signals)
         return
     if st.session_state.pop("same-answer", False):
-        look.note("Another way gave the same answer: there is nothing to choose.")
+        # In a corner: the answer that was asked about may be anywhere in the conversation.
+        st.toast(
+            "Another way gave the same answer: there is nothing to choose.", icon=":material/balance:", duration="long"
+        )
     nothing_yet = not any(c["documents"] for c in collections) and chat is None
 
     live = lives().get(chat["chat_id"]) if chat else None
