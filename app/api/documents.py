@@ -187,7 +187,7 @@ async def get_chunks(
     doc_id: str,
     services: ServicesHere,
     principal: PrincipalHere,
-    offset: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    offset: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
 ) -> dict[str, Any]:
     """The passages that are searched, and the larger ones that are read in their place, if there are any.
