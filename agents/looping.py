@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 REPEATS = 3  # identical actions in a row with the identical outcome, after which a loop is going in circles
-_TIMES = 5
-_MIN_PERIOD, _MAX_PERIOD = 8, 120  # characters
+_SHORTEST, _LONGEST = 8, 2000  # characters of what is repeated
+# (from so many characters on, so many times): a phrase may come again for effect, a paragraph never does.
+_TIMES = ((120, 2), (40, 3), (_SHORTEST, 5))
 
 
 def is_looping(text: str) -> bool:
-    """Whether ``text`` ends in the same piece of 8 to 120 characters five times over."""
-    for period in range(_MIN_PERIOD, min(_MAX_PERIOD, len(text) // _TIMES) + 1):
+    """Whether ``text`` ends in the same piece over and over: a phrase five times, a sentence (40 characters) three times, a
+    paragraph (120) twice."""
+    for period in _periods(text):
+        times = next(n for least, n in _TIMES if period >= least)
         # Equal to itself one period back, for all but the first of the repeats.
-        if text[-period * (_TIMES - 1) :] == text[-period * _TIMES : -period]:
-            return any(c.isalpha() for c in text[-period:])
+        repeated = len(text) >= times * period and text[-period * (times - 1) :] == text[-period * times : -period]
+        if repeated and any(c.isalpha() for c in text[-period:]):
+            return True
     return False
+
+
+def _periods(text: str) -> Iterator[int]:
+    """How far back the last few characters stand as well, nearest first."""
+    tail, last = text[-_SHORTEST:], len(text) - _SHORTEST
+    at = last
+    while (at := text.rfind(tail, max(0, last - _LONGEST), at + len(tail) - 1)) >= 0:
+        if last - at >= _SHORTEST:
+            yield last - at
 
 
 class Circles:

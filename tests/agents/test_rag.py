@@ -260,7 +260,15 @@ def test_a_model_that_repeats_itself_is_stopped(library: PassageRetriever, offlo
     assert strategy.lm.cancelled == 1  # type: ignore[attr-defined]
 
 
-def test_looping_is_five_times_the_same_words() -> None:
+def test_looping_is_a_phrase_five_times_a_sentence_three_times_and_a_paragraph_twice() -> None:
+    sentence = "The oak by the gate was planted in the year 1987. "
+    paragraph = (
+        sentence + "It was a gift of the mill, which had burnt down twice by then and was not built a third time. "
+    )
+    assert is_looping("So. " + sentence * 3)
+    assert not is_looping("So. " + sentence * 2)
+    assert is_looping("So. " + paragraph * 2)
+    assert not is_looping("So. " + paragraph + paragraph.replace("1987", "1988"))
     assert is_looping("so. " + "again and again " * 5)
     assert not is_looping("so. " + "again and again " * 4)
     assert not is_looping("-" * 400)
