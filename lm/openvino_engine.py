@@ -34,26 +34,44 @@ from core.events import TextDelta
 from core.types import Message
 from lm.chat import PLAIN_STOPS, defuse, plain_prompt, room_for_answer
 from lm.detokenize import Detokenizer
-from lm.openvino_load import build_pipeline
+from lm.openvino_load import BLOCK_TOKENS, build_pipeline
 from lm.spoken import Spoken
 
 Say = Callable[[Mapping[str, Any]], None]
 _SEED_LIMIT = 2**31
 _PIECE_CHARACTERS = 2000  # at most four tokens each, which no context is too small for
+_SHARED_BLOCKS = 4  # of the KV cache: from this long a common beginning on it pays to wait for it
 
 
 @dataclass(slots=True)
 class _Request:
-    handle: Any  # openvino_genai.GenerationHandle
+    ids: Any  # openvino.Tensor (1, n_tokens)
+    config: Any  # openvino_genai.GenerationConfig
+    tells: bool  # says its first token as soon as its prompt is read; beams come all at once, at the end
     detokenizer: Detokenizer
     spoken: Spoken
     prompt_tokens: int
     began: float
+    handle: Any = None  # openvino_genai.GenerationHandle, once it is let in
     completion_tokens: int = 0
+
+    def is_read_like(self, other: _Request) -> bool:
+        """Whether its prompt is being read now and begins as that of ``other``, which has not begun."""
+        if self.completion_tokens or not self.tells:
+            return False
+        mine, theirs = self.ids.data[0], other.ids.data[0]
+        n = min(len(mine), len(theirs))
+        differ = (mine[:n] != theirs[:n]).nonzero()[0]
+        return (int(differ[0]) if len(differ) else n) >= _SHARED_BLOCKS * BLOCK_TOKENS
 
 
 class Engine:
-    """Steps the pipeline while there are requests and says what comes of them."""
+    """Steps the pipeline while there are requests and says what comes of them.
+
+    A request whose prompt begins as one does that is being read waits until that is read: then the beginning is in the
+    prefix cache, and ten samples of one prompt cost one reading. The pipeline itself shares only what was read before a
+    request came. See docs/decisions/0260.
+    """
 
     def __init__(self, pipeline: Any, name: str, context_tokens: int, say: Say) -> None:
         self._pipeline = pipeline
@@ -62,13 +80,14 @@ class Engine:
         self._context_tokens = context_tokens
         self._say = say
         self._requests: dict[int, _Request] = {}
+        self._held: dict[int, _Request] = {}  # in the order in which they came
         special = (self._tokenizer.get_bos_token(), self._tokenizer.get_eos_token(), self._tokenizer.get_pad_token())
         self._control_tokens = [t for t in special if t]
         self.has_template = bool(self._tokenizer.chat_template)
 
     @property
     def busy(self) -> bool:
-        return bool(self._requests)
+        return bool(self._requests or self._held)
 
     def handle(self, message: Mapping[str, Any]) -> None:
         """Acts on one incoming message; what is wrong with a request is said to its sender."""
@@ -76,7 +95,8 @@ class Engine:
         try:
             match message["op"]:
                 case "generate":
-                    self._requests[number] = self._admit(number, message["messages"], message["params"])
+                    self._held[number] = self._prepare(message["messages"], message["params"])
+                    self._let_in()
                 case "count":
                     self._say(
                         {"event": "counted", "id": number, "tokens": self._count(self._prompt(message["messages"]))}
@@ -85,15 +105,16 @@ class Engine:
                     request = self._requests.pop(number, None)
                     if request is not None:
                         self._drop(request)
+                    if request is not None or self._held.pop(number, None) is not None:
                         self._say({"event": "cancelled", "id": number})
         except OpenbookError as e:
             self._say({"event": "error", "id": number, "code": e.code, "message": e.message})
         except RuntimeError as e:
-            text = f"OpenVINO refused the request: {' '.join(str(e).split())[:300]}"
-            self._say({"event": "error", "id": number, "code": ModelUnavailable.code, "message": text})
+            self._refuse(number, e)
 
     def step(self) -> None:
         """One step for all requests, and the news of each."""
+        self._let_in()
         self._pipeline.step()
         for number, request in list(self._requests.items()):
             if self._advance(number, request):
@@ -101,17 +122,36 @@ class Engine:
 
     def close(self) -> None:
         """Drops what is at work, so that the pipeline ends with nothing allocated."""
+        self._held.clear()
         while self._requests:
             self._drop(self._requests.popitem()[1])
 
-    def _admit(self, number: int, messages: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> _Request:
+    def _let_in(self) -> None:
+        for number, request in list(self._held.items()):
+            if any(other.is_read_like(request) for other in self._requests.values()):
+                continue
+            del self._held[number]
+            try:
+                request.handle = self._pipeline.add_request(number, request.ids, request.config)
+            except RuntimeError as e:
+                self._refuse(number, e)
+            else:
+                self._requests[number] = request
+
+    def _refuse(self, number: int, e: RuntimeError) -> None:
+        text = f"OpenVINO refused the request: {' '.join(str(e).split())[:300]}"
+        self._say({"event": "error", "id": number, "code": ModelUnavailable.code, "message": text})
+
+    def _prepare(self, messages: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> _Request:
         prompt = self._prompt(messages)
         ids = self._encode(prompt)
         n = self._count_whole(prompt, int(ids.shape[1]))
         room = room_for_answer(self._name, n, self._context_tokens, params["max_tokens"])
         stops = [*params["stop"], *(() if self.has_template else PLAIN_STOPS)]
         return _Request(
-            handle=self._pipeline.add_request(number, ids, self._config(params, room)),
+            ids=ids,
+            config=self._config(params, room),
+            tells=params["beams"] == 1,
             detokenizer=Detokenizer(self._tokenizer.decode),
             spoken=Spoken(stops),
             prompt_tokens=n,
