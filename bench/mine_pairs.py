@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-late", action="store_true", help="clean and teach without late interaction: half the time"
     )
+    parser.add_argument(
+        "--kept", type=int, default=6000, help="texts whose token vectors stay in memory, 200 kB each: more is faster"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(argv)
@@ -67,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     encoder = OpenVinoEncoder(cache_dir=options.cache, threads=options.threads)
     encoder.load()
-    rules = Rules(share=options.share, n=options.negatives, seed=options.seed)
+    rules = Rules(share=options.share, n=options.negatives, seed=options.seed, kept=options.kept)
     match = None if options.no_late else mean_max
     started = time.perf_counter()
     mined = mine(fields(options), encoder, options.cache / "vectors", match, rules, how(options))

@@ -35,12 +35,17 @@ class Rules:
     n: int = 7
     fewest: int = 3  # a query that is left fewer is dropped
     seed: int = 0
+    kept: int = 6000  # texts whose token vectors stay in memory; see ``TokenVectors``. Changes the time, not the groups
 
 
 class TokenVectors:
-    """Token vectors of passages, read once while they are used: questions come in the order of their documents."""
+    """Token vectors of passages, read once while they are used: questions come in the order of their documents.
 
-    def __init__(self, encoder: Encoder, most: int = 6000) -> None:
+    Args:
+        most: texts kept at a time, of up to 200 kB each (256 word pieces of 384 dimensions in half precision). Beyond it all go.
+    """
+
+    def __init__(self, encoder: Encoder, most: int) -> None:
         self._encoder = encoder
         self._most = most
         self._kept: dict[str, np.ndarray] = {}
@@ -72,7 +77,7 @@ class Miner:
         self._encoder = encoder
         self._match = match
         self._rules = rules
-        self._tokens = TokenVectors(encoder)
+        self._tokens = TokenVectors(encoder, rules.kept)
         self._signatures: dict[str, Signature | None] = {}
         self.dropped = {"same text": 0, "too good": 0, "too few left": 0}
 
