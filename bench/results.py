@@ -19,17 +19,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from app.cli.eval_grid import RETRIEVAL_CODE, code_digest, grid_entries
 from app.lab import qa_answerer
 from app.strategies import STRATEGIES
 from app.wiring import build_encoder, build_verifier, load_cli_settings, model_cache_dir
+from bench.as_beir import export
 from core.errors import OpenbookError
 from core.offload import Offload
 from core.settings import Settings
 from core.types import Sample
-from eval.datasets import QaDataset, load_beir, load_faithfulness, load_qa
+from eval.datasets import (
+    QaDataset,
+    RetrievalDataset,
+    load_beir,
+    load_faithfulness,
+    load_qa,
+)
 from eval.faithfulness import run_faithfulness
 from eval.grid import run_grid
 from eval.html_report import told_apart
@@ -64,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--work", type=Path, default=model_cache_dir() / "results")
-    parser.add_argument("--sets", nargs="*", choices=QA_SETS, default=list(QA_SETS), help="which are answered")
+    parser.add_argument(
+        "--sets", nargs="*", choices=QA_SETS, default=list(QA_SETS), help="which are searched and answered"
+    )
     parser.add_argument("--strategies", nargs="*", default=[s for s in STRATEGIES if s not in NOT_PACKAGED])
     parser.add_argument("--retrievers", nargs="*", default=list(RETRIEVERS))
     parser.add_argument("--no-retrieval", action="store_true")
@@ -100,12 +110,33 @@ def _head(args: argparse.Namespace) -> str:
 
 
 def _retrieval(settings: Settings, args: argparse.Namespace) -> str:
-    folder = args.data / "scifact"
-    parts = ["## Searching: SciFact dev (the settings were fitted on train)"]
-    if not folder.is_dir():
-        return f"{parts[0]}\n\nNot measured: {folder} is not there."
+    parts = ["## Searching\n\nThe settings were fitted on SciFact's train split."]
+    for name in ("scifact", *args.sets):
+        path = args.data / (name if name == "scifact" else f"{name}.jsonl")
+        if not path.exists():
+            parts.append(f"### {name}\n\nNot measured: {path} is not there.")
+        elif name == "scifact":
+            parts.append(f"### SciFact dev\n\n{_found(settings, args, load_beir(path, 'dev'))}")
+        else:
+            asks = (
+                "Asked is which of all contexts of train and dev is the question's own; no other one counts as right."
+            )
+            parts.append(f"### {name}\n\n{asks}\n\n{_found(settings, args, _own_contexts(path))}")
+    return "\n\n".join(parts)
+
+
+def _own_contexts(dev: Path) -> RetrievalDataset:
+    files = {"train": dev.with_name(dev.name.replace("dev", "train")), "dev": dev}
+    with TemporaryDirectory() as folder:
+        export({split: load_qa(path) for split, path in files.items() if path.is_file()}, Path(folder))
+        data = load_beir(Path(folder), "dev")
+        # The corpus is read from its file otherwise, which goes.
+        return replace(data, name=f"{dev.parent.name}/{dev.stem}", corpus=tuple(data.corpus))
+
+
+def _found(settings: Settings, args: argparse.Namespace, data: RetrievalDataset) -> str:
     entries = grid_entries(settings, args.retrievers)
-    result = run_grid([load_beir(folder, "dev")], entries, args.work, n=args.n, progress=_progress)
+    result = run_grid([data], entries, args.work, n=args.n, progress=_progress)
     rows = []
     for place in result.places("ndcg@10"):
         means = result.metrics(place.label)
@@ -113,11 +144,11 @@ def _retrieval(settings: Settings, args: argparse.Namespace) -> str:
         p = place.to_json()
         rows.append((place.label, mean_text(p), *shown, f"{1000 * place.seconds:.1f}", told_apart(p)))
     heads = ("", "nDCG@10", "MRR@10", "R@10", "R@100", "MAP", "hits@4", "ms for 10", "against the first")
-    parts.append(table(heads, rows, style="markdown"))
-    parts.append(
-        f"{len(result.per_query[result.labels[0]]):,} questions over 5,183 abstracts; data {_short(result.dataset_sha256['dev'])}."
+    n = len(result.per_query[result.labels[0]])
+    return (
+        f"{table(heads, rows, style='markdown')}\n\n{n:,} questions over {data.n_documents:,} texts; "
+        f"data {_short(data.sha256)}."
     )
-    return "\n\n".join(parts)
 
 
 def _answers(settings: Settings, args: argparse.Namespace) -> str:
