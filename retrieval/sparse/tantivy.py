@@ -21,11 +21,10 @@ from typing import Any
 
 import numpy as np
 import tantivy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from core.errors import IndexDamaged, NotReady, StorageFailed
 from core.types import Allowed, Chunk
-from retrieval.fuse import best_first
 from retrieval.sparse.languages import KEYS, LanguageKey, language_key
 from retrieval.sparse.passage import PassageReader
 from retrieval.sparse.quoted import read_query
@@ -34,8 +33,9 @@ from retrieval.sparse.tantivy_query import KEY_ROOM, LANGUAGE, TERMS, WORDS, phr
 from retrieval.sparse.term_bag import check_k
 from retrieval.sparse.weights import TermWeight, from_tantivy
 
-# Terms wait in memory up to this size before they become a segment; 15 MB is tantivy's least.
-WRITER_MEMORY_BYTES = 30_000_000
+# Terms wait in memory up to this size before they become a segment, and a search goes through one segment after the other:
+# over 100,000 passages in seven of them it took half as long again as in two. See docs/decisions/0261.
+WRITER_MEMORY_BYTES = 100_000_000
 
 # float32 sums depend on the order of their terms, which differs between tantivy's plans for one query; beyond these
 # digits two equal passages could seem different.
@@ -220,7 +220,7 @@ class TantivyIndex:
                 return 0
             if everywhere <= _FEW_ROWS:  # to look at them all is quicker than to restrict the query
                 hits = searcher.search(query, everywhere, count=False).hits
-                return min(at_most, len(_visible(searcher, hits, allowed)))
+                return min(at_most, len(_visible(searcher, hits, allowed)[0]))
             return len(self._some(tantivy.Query.const_score_query(query, 1.0), at_most, allowed))
 
     def spelt_alike(self, word: str, distance: int, allowed: Allowed, at_most: int) -> list[int]:
@@ -238,9 +238,9 @@ class TantivyIndex:
         plan, limit = self._plan(query, at_most, allowed, total)
         while True:
             hits = searcher.search(plan, limit, count=False).hits
-            found = [row for row, _ in _visible(searcher, hits, allowed)]
+            found, _ = _visible(searcher, hits, allowed)
             if len(found) >= at_most or len(hits) < limit or limit >= total:
-                return found[:at_most]
+                return [int(row) for row in found[:at_most]]
             limit = min(total, limit * 4)
 
     def _best(
@@ -254,12 +254,13 @@ class TantivyIndex:
         enough = limit + _TIE_DEPTH
         while True:
             hits = searcher.search(plan, limit, count=False).hits
-            found = _visible(searcher, hits, allowed)
+            rows, scores = _visible(searcher, hits, allowed)
             exhausted = len(hits) < limit or limit >= total
             # Ties with the last one may lie beyond the limit: tantivy orders them by its own addresses.
-            settled = len(found) >= k and (_rounded(hits[-1][0]) < found[k - 1][1] or limit > enough)
+            settled = len(rows) >= k and (_rounded(hits[-1][0]) < scores[k - 1] or limit > enough)
             if exhausted or settled:
-                return best_first(found)[:k]
+                best = np.lexsort((rows, -scores))[:k]
+                return list(zip(rows[best].tolist(), scores[best].tolist(), strict=True))
             limit = min(total, limit * 4)
 
     def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
@@ -374,21 +375,19 @@ def _held(searcher: tantivy.Searcher, collection_id: int, among: Iterable[Langua
     return frozenset(key for key in among if searcher.doc_freq(LANGUAGE, collection_id * KEY_ROOM + KEYS.index(key)))
 
 
-def _rounded(score: float) -> float:
-    return round(float(score), _SCORE_DIGITS)
+def _rounded(scores: ArrayLike) -> NDArray[np.float64]:
+    rounded: NDArray[np.float64] = np.round(np.asarray(scores, dtype=np.float64), _SCORE_DIGITS)
+    return rounded
 
 
 def _visible(
     searcher: tantivy.Searcher, hits: Sequence[tuple[float, tantivy.DocAddress]], allowed: Allowed
-) -> list[tuple[int, float]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The rows of the hits that may be seen, and their scores, in tantivy's order."""
     rows = np.array(searcher.fast_field_values("row", [address for _, address in hits]), dtype=np.int64)
     seen = rows < len(allowed.rows)
     seen[seen] = allowed.rows[rows[seen]]
-    return [
-        (row, round(score, _SCORE_DIGITS))
-        for (score, _), row, ok in zip(hits, rows.tolist(), seen.tolist(), strict=True)
-        if ok
-    ]
+    return rows[seen], _rounded([score for score, _ in hits])[seen]
 
 
 def _open(path: Path | None, schema: tantivy.Schema) -> tantivy.Index:
