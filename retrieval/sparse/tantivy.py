@@ -376,7 +376,7 @@ def _held(searcher: tantivy.Searcher, collection_id: int, among: Iterable[Langua
 
 
 def _rounded(scores: ArrayLike) -> NDArray[np.float64]:
-    rounded: NDArray[np.float64] = np.round(np.asarray(scores, dtype=np.float64), _SCORE_DIGITS)
+    rounded: NDArray[np.float64] = np.asarray(scores, dtype=np.float64).round(_SCORE_DIGITS)
     return rounded
 
 
