@@ -21,6 +21,7 @@ OpenPage = Callable[..., Page]
 
 def settled(page: Page) -> None:
     """Waits until the page is not being drawn anew, which would close what is open."""
+    page.wait_for_timeout(500)  # what was clicked last may not have reached the server yet
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
