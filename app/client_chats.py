@@ -118,6 +118,19 @@ class ChatCalls(Line):
         found = self._json("POST", f"{_message(chat_id, message_id)}/compare", json=body, timeout=timeout)
         return cast("replies.Compared | None", found["compared"])
 
+    def compare_stream(
+        self,
+        chat_id: str,
+        message_id: str,
+        *,
+        collections: Sequence[str] | None = None,
+        answer_policy: str | None = None,
+        only_files: bool = False,
+    ) -> EventStream:
+        """The same as events: ``run``, by which it can be stopped, then ``compared`` or ``error``."""
+        body = {"stream": True} | _how(None, collections, answer_policy, only_files)
+        return self._stream("POST", f"{_message(chat_id, message_id)}/compare", json=body)
+
     def vote_on_answers(self, chat_id: str, message_id: str, choice: str) -> replies.Compared:
         """``choice`` is "1", "2", "equal" or "both bad", once for each question."""
         found = self._json("POST", f"{_message(chat_id, message_id)}/vote", json={"choice": choice})

@@ -281,12 +281,15 @@ async def begin_in_chat(
     services: Services,
     principal: Principal,
     marked: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer,
+    *,
+    keeps_parts: bool = True,
 ) -> Run:
     """Begins an answer that is kept in the conversation.
 
     Args:
         ask: keeps the question once the run begins, with the ids of what is searched, and returns its message id.
         marked: the answer's JSON, as it is to be kept; not called for one that broke off.
+        keeps_parts: whether what was said until a run was stopped, or broke, becomes a version of the answer.
     """
     chat = await services.offload(services.chats.get, principal, chat_id)
     question_id = ""
@@ -300,6 +303,8 @@ async def begin_in_chat(
             return
         await keep_trace(services, principal, run)
         outcome, problem = run.outcome, ""
+        if not (keeps_parts or isinstance(outcome, RunDone)):
+            return
         if isinstance(outcome, RunDone):
             content, answer, partial = outcome.answer.text, answer_json(outcome.answer, outcome.trace), False
         else:

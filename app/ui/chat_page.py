@@ -18,7 +18,15 @@ from app.ui import look
 from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_html
 from app.ui.approval_view import draw_approval
 from app.ui.boundary import explain, guarded
-from app.ui.compare_view import draw_pair, draw_vote, open_pair
+from app.ui.compare_view import (
+    begin_rival,
+    draw_pair,
+    draw_rival,
+    draw_vote,
+    open_pair,
+    rival_under_way,
+    settle_rival,
+)
 from app.ui.composer import Scope, draw_composer
 from app.ui.files_view import Sent, bring_files, send_files
 from app.ui.follow_ups import draw_follow_ups, follow_ups
@@ -55,6 +63,7 @@ class AnswerChoices(TypedDict):
 @guarded
 def chat_page() -> None:
     chat_id = current_chat_id()
+    settle_rival(chat_id or "")
     chat = open_chat(chat_id) if chat_id else None
     of_others = open_shared(chat_id) if chat_id and chat is None and signs_in() else None
     if chat_id and chat is None and of_others is None:
@@ -69,11 +78,6 @@ def chat_page() -> None:
     if of_others is not None:
         draw_shared_chat(of_others, signals)
         return
-    if st.session_state.pop("same-answer", False):
-        # In a corner: the answer that was asked about may be anywhere in the conversation.
-        st.toast(
-            "Another way gave the same answer: there is nothing to choose.", icon=":material/balance:", duration="long"
-        )
     nothing_yet = not any(c["documents"] for c in collections) and chat is None
 
     live = lives().get(chat["chat_id"]) if chat else None
@@ -142,24 +146,16 @@ def _again(message_id: str, strategy: str) -> None:
 
 
 def _compare(message_id: str) -> None:
-    """Has it answered once more, unseen: an answer that grew before one's eyes would be known for the newer one."""
     scope, chat_id = st.session_state.get("scope"), st.session_state.get("chat_id")
-    if not isinstance(scope, Scope) or not chat_id:
-        return
-    with st.spinner("Another answer is under way …"):
-        try:
-            pair = client().compare_answer(
-                chat_id,
-                message_id,
-                collections=scope.collections,
-                answer_policy=scope.policy,
-                only_files=scope.only_files,
-            )
-        except OpenbookError as e:
-            notice(explain(e))
-        else:
-            st.session_state["same-answer"] = pair is None
-    st.rerun()
+    if isinstance(scope, Scope) and chat_id:
+        begin_rival(
+            chat_id,
+            message_id,
+            collections=scope.collections,
+            answer_policy=scope.policy,
+            only_files=scope.only_files,
+        )
+        st.rerun()
 
 
 def _begin(question: str, place: Place | None = None, strategy: str = "", files: Sequence[Sent] = ()) -> None:
@@ -288,7 +284,8 @@ def _draw_message(
             draw_vote(message, {s["name"]: s["label"] for s in strategies})
         else:
             draw_partial(message["content"], message["message_id"], "" if told_below else message.get("problem") or "")
-        draw_answer_actions(chat_id, message, strategies, _again, _compare)
+        draw_answer_actions(chat_id, message, strategies, _again, None if rival_under_way(chat_id) else _compare)
+        draw_rival(chat_id, message["message_id"])
         messages = chat.get("messages", []) if chat else []
         if message["answer"] and messages[-1] is message and chat_id not in lives():
             asked = {m["content"] for m in messages if m["role"] == "user"}

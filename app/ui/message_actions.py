@@ -66,8 +66,13 @@ def draw_question_actions(chat_id: str, message: replies.Message) -> None:
 
 
 def draw_answer_actions(
-    chat_id: str, message: replies.Message, strategies: Sequence[replies.Strategy], again: Again, compare: Compare
+    chat_id: str,
+    message: replies.Message,
+    strategies: Sequence[replies.Strategy],
+    again: Again,
+    compare: Compare | None,
 ) -> None:
+    """``compare`` is None while a second answer is being given in this conversation."""
     message_id, answer = message["message_id"], message["answer"]
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"actions-{message_id}"):
         if answer and not answer["abstained"]:
@@ -89,6 +94,7 @@ def draw_answer_actions(
             again(message_id, chosen)
         if (
             answer
+            and compare is not None
             and message.get("compared") is None
             and set(labels) - {answer["strategy"]}
             and st.button(
