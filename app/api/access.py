@@ -99,6 +99,7 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("POST", f"{_C}/jobs/resume"): Access("write", "editor", "job.resume"),
     ("GET", _D): Access("read", "reader"),
     ("DELETE", _D): Access("write", "editor", "document.delete"),
+    ("PUT", f"{_D}/tags"): Access("write", "editor", "document.tag"),
     ("GET", f"{_D}/chunks"): Access("read", "reader"),
     ("GET", f"{_D}/content"): Access("read", "reader"),
     ("GET", f"{_D}/near-duplicates"): Access("read", "reader"),

@@ -142,6 +142,8 @@ class Document(TypedDict):
     language: NotRequired[str | None]
     pii: NotRequired[Pii | None]
     near_duplicates: NotRequired[int]
+    tags: NotRequired[list[str]]  # all of them
+    given_tags: NotRequired[list[str]]  # by people
     authors: NotRequired[list[str]]
     created: NotRequired[str | None]
     modified: NotRequired[str | None]

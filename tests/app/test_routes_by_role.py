@@ -35,6 +35,7 @@ BODIES: dict[tuple[str, str], Any] = {
         "questions": [{"id": "1", "question": "Who lights the lamp?"}]
     },
     ("POST", "/v1/collections/{collection}/urls"): {"urls": ["http://127.0.0.1:9/x"]},
+    ("PUT", "/v1/documents/{doc_id}/tags"): {"tags": ["seen by {who}"]},
     ("POST", "/v1/search"): {"query": "lamp", "collections": ["vault"]},
     ("POST", "/v1/ask"): {"question": "Who lights the lamp?", "collections": ["vault"]},
     ("POST", "/v1/check"): {"claim": "Odo Harrow lights the lamp.", "collections": ["vault"]},
