@@ -43,6 +43,11 @@ class FileCalls(Line):
         reply = self._json("POST", f"/v1/collections/{seg(collection)}/reindex", json=given(**changes), timeout=timeout)
         return cast(replies.Job, reply["job"])
 
+    def reindex_estimate(self, collection: str, **changes: Any) -> replies.ReindexEstimate:
+        """What ``reindex`` with the same ``changes`` would come to; begins nothing."""
+        reply = self._json("POST", f"/v1/collections/{seg(collection)}/reindex/estimate", json=given(**changes))
+        return cast(replies.ReindexEstimate, reply)
+
     def rollback(self, collection: str) -> dict[str, Any]:
         """Switches back to what was searched before the last reindex."""
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)

@@ -15,6 +15,7 @@ from typing import Literal
 import psutil
 
 from app.datadir import find_server, is_locked
+from app.gpu_plans import plan_for
 from app.wiring import build_names
 from core.errors import ModelUnavailable
 from core.settings import Settings
@@ -25,15 +26,6 @@ State = Literal["ok", "note", "missing"]
 GIB = 2**30
 # 13 kB of token vectors for a passage of 200 word pieces, and 5 kB of all else: docs/guide/reranking.md
 _PER_PASSAGES = "100,000 passages take about 1.8 GB, 1.3 of them token vectors for reranking"
-
-# GPU memory → a language model that fits beside encoder and cache, in bf16 unless said.
-LM_BY_GPU_MEMORY: tuple[tuple[int, str], ...] = (
-    (72, "a 32B model in bf16, or a 70B model in 4 bits"),
-    (44, "a 14B model in bf16, or a 32B model in 8 bits"),
-    (22, "an 8B model in bf16"),
-    (14, "a 7B model in 8 bits"),
-    (7, "a 3B model in bf16"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +115,13 @@ def _gpu() -> list[Finding]:
     for line in done.stdout.strip().splitlines():
         name, _, mib = line.rpartition(",")
         gib = int(mib) / 1024
-        fits = next((text for least, text in LM_BY_GPU_MEMORY if gib >= least), "a 1B model")
+        plan = plan_for(gib)
+        fits = plan.text() if plan is not None else "a model of 1B"
         findings.append(
             Finding(
-                topic="GPU", state="ok", text=f"{name.strip()}, {gib:.0f} GiB: fits {fits}; start with --profile gpu"
+                topic="GPU",
+                state="ok",
+                text=f"{name.strip()}, {gib:.0f} GiB: fits {fits} (docs/guide/gpu.md); start with --profile gpu",
             )
         )
     return findings
@@ -181,7 +176,9 @@ def _packages() -> list[Finding]:
         try:
             findings.append(Finding(topic="Package", state="ok", text=f"{name} {version(name)} ({purpose})"))
         except PackageNotFoundError:
-            findings.append(Finding(topic="Package", state="missing", text=f"{name} ({purpose}): run `make up` again"))
+            state: State = "note" if name == "torch" else "missing"
+            remedy = "models by name need it; the packaged ones do not" if name == "torch" else "run `make up` again"
+            findings.append(Finding(topic="Package", state=state, text=f"no {name} ({purpose}): {remedy}"))
     return findings
 
 

@@ -60,6 +60,9 @@ class HowToAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     strategy: str | None = None
+    model: str | None = Field(
+        None, max_length=200, description="one of the `models` of /v1/strategies; null: the server's own"
+    )
     collections: list[str] | None = None
     stream: bool = False
     answer_policy: Literal["mark", "repair", "strict"] | None = None
@@ -215,8 +218,8 @@ async def edit_question(
 async def answer_again(
     chat_id: str, message_id: str, body: HowToAnswer, request: Request, services: ServicesHere, principal: PrincipalHere
 ) -> Response:
-    """Answers a question again (named by itself or by one of its answers), in another way if ``strategy`` says so. The
-    older answer stays, among the new one's ``versions``."""
+    """Answers a question again (named by itself or by one of its answers), in another way if ``strategy`` says so, or by
+    another language model if ``model`` does. The older answer stays, among the new one's ``versions``."""
     asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
     history = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
 
@@ -314,7 +317,7 @@ async def begin_in_chat(
         content = services.purges.clean(content, principal.user_id, shown)
         answer = services.purges.clean(answer, principal.user_id)
         if answer is not None:
-            content, answer = answer["answer"], marked(answer)
+            content, answer = answer["answer"], marked(answer | ({"model": how.model} if how.model else {}))
 
         def append() -> None:
             # "All that I may read" may have come to mean more while it was answered, or less.
@@ -350,16 +353,20 @@ async def begin_in_chat(
         lambda: attachments.searched_in(services, principal, chat_id, chosen, only_files=how.only_files)
     )
     open_before = await services.offload(ids_of, searched)
-    return begin(
-        services,
-        principal,
-        question=question,
-        collections=() if how.only_files else chosen,
-        searched=searched,
-        strategy=how.strategy or chat.strategy,
-        limits=how.limits,
-        history=tuple(history),
-        on_end=keep,
-        on_begin=begun,
-        options=QueryOptions(policy=how.answer_policy),
-    )
+
+    def start(here: Services) -> Run:
+        return begin(
+            here,
+            principal,
+            question=question,
+            collections=() if how.only_files else chosen,
+            searched=searched,
+            strategy=how.strategy or chat.strategy,
+            limits=how.limits,
+            history=tuple(history),
+            on_end=keep,
+            on_begin=begun,
+            options=QueryOptions(policy=how.answer_policy),
+        )
+
+    return await services.other_models.begin(services, how.model, start)

@@ -97,6 +97,15 @@ class Job(TypedDict):
     remaining_s: NotRequired[float | None]  # of a reindex: how long it will still take, once that can be said
 
 
+class ReindexEstimate(TypedDict):
+    changes: dict[str, dict[str, Any]]  # setting → "is", "would_be"
+    documents: int
+    again: int  # of them, those that would be read again
+    characters: int
+    chunks: int
+    seconds: float | None
+
+
 class JobPage(TypedDict):
     jobs: list[Job]
     next_cursor: str | None

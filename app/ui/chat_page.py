@@ -58,6 +58,7 @@ class AnswerChoices(TypedDict):
     collections: list[str]
     answer_policy: str | None
     only_files: bool
+    model: str | None
 
 
 @guarded
@@ -101,7 +102,7 @@ def chat_page() -> None:
     # While an answer is being given, its question is drawn from here: the server may or may not have kept it yet.
     for message in messages[: live.before] if live is not None and live.now.state == "running" else messages:
         failed_now = live is not None and live.now.state == "failed" and message is messages[-1]
-        _draw_message(message, chat, strategies["strategies"], told_below=failed_now)
+        _draw_message(message, chat, strategies, told_below=failed_now)
     if (passage := st.session_state.pop("passage", None)) is not None:
         show_passage(passage)
     elif signals.run_id:
@@ -140,8 +141,8 @@ def _edit(message_id: str, question: str) -> None:
     _begin(question, Place(edits=message_id))
 
 
-def _again(message_id: str, strategy: str) -> None:
-    _begin("", Place(again=message_id), strategy)
+def _again(message_id: str, strategy: str, model: str) -> None:
+    _begin("", Place(again=message_id), strategy, model=model)
     st.rerun()
 
 
@@ -158,19 +159,22 @@ def _compare(message_id: str) -> None:
         st.rerun()
 
 
-def _begin(question: str, place: Place | None = None, strategy: str = "", files: Sequence[Sent] = ()) -> None:
+def _begin(
+    question: str, place: Place | None = None, strategy: str = "", files: Sequence[Sent] = (), model: str = ""
+) -> None:
     """Begins an answer in the conversation that is open, or in a new one.
 
     Args:
         question: as ``place`` says: of an answer that is given again it is the one that was asked.
         strategy: the one that is picked, if empty.
         files: that come with the question, and are read before it is asked.
+        model: the server's own, if empty.
     """
     scope, place = st.session_state.get("scope"), place or Place()
     if not isinstance(scope, Scope):
         return
     try:
-        _start(question, place, dataclasses.replace(scope, strategy=strategy or scope.strategy), files)
+        _start(question, place, dataclasses.replace(scope, strategy=strategy or scope.strategy), files, model)
     except OpenbookError as e:
         notice(explain(e))
 
@@ -185,7 +189,7 @@ def _chat_now(scope: Scope) -> replies.Chat:
     return chat
 
 
-def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent] = ()) -> None:
+def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent], model: str) -> None:
     chat = _chat_now(scope)
     chat_id = chat["chat_id"]
     running = lives().get(chat_id)
@@ -201,7 +205,7 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent] = ()
     speaker = client()
 
     def ask() -> EventStream:
-        how = _how(scope)
+        how = _how(scope, model)
         if place.again:
             return speaker.regenerate_stream(chat_id, place.again, **how)
         if place.edits:
@@ -212,12 +216,13 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent] = ()
     lives()[chat_id] = LiveAnswer(speaker, ask, question, before, place, prepare).start()
 
 
-def _how(scope: Scope) -> AnswerChoices:
+def _how(scope: Scope, model: str) -> AnswerChoices:
     return {
         "strategy": scope.strategy,
         "collections": scope.collections,
         "answer_policy": scope.policy,
         "only_files": scope.only_files,
+        "model": model or None,
     }
 
 
@@ -261,7 +266,7 @@ def _question(text: str) -> None:
 def _draw_message(
     message: replies.Message,
     chat: replies.Chat | None,
-    strategies: Sequence[replies.Strategy],
+    strategies: replies.Strategies,
     *,
     told_below: bool = False,
 ) -> None:
@@ -281,7 +286,7 @@ def _draw_message(
             return
         if message["answer"] and not message["partial"]:
             draw_answer(message["answer"], _open)
-            draw_vote(message, {s["name"]: s["label"] for s in strategies})
+            draw_vote(message, {s["name"]: s["label"] for s in strategies["strategies"]})
         else:
             draw_partial(message["content"], message["message_id"], "" if told_below else message.get("problem") or "")
         draw_answer_actions(chat_id, message, strategies, _again, None if rival_under_way(chat_id) else _compare)
