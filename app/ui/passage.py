@@ -123,7 +123,7 @@ def _page_of(document: replies.Document, passage: Passage) -> int | None:
 
 
 def _pages(passage: Passage, page: int, pages: int) -> None:
-    """The page of the passage, and from there any other."""
+    """The page of the passage, and from there any other. No button is ever disabled: one that has the keyboard would drop it."""
     page = min(max(1, st.session_state.get(_TURNED_TO, page)), max(1, pages))
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="turn-pages"):
@@ -132,9 +132,8 @@ def _pages(passage: Passage, page: int, pages: int) -> None:
                 key="page-back",
                 icon=":material/chevron_left:",
                 type="tertiary",
-                disabled=page <= 1,
                 on_click=_turn_to,
-                args=(page - 1,),
+                args=(max(1, page - 1),),
             )
             look.muted(f"Page {page:,} of {pages:,}")
             st.button(
@@ -143,9 +142,8 @@ def _pages(passage: Passage, page: int, pages: int) -> None:
                 icon=":material/chevron_right:",
                 icon_position="right",
                 type="tertiary",
-                disabled=page >= pages,
                 on_click=_turn_to,
-                args=(page + 1,),
+                args=(min(pages, page + 1),),
             )
     _page_image(passage, page)
 
