@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from app.fetcher import Fetcher, fetching_of
-from app.handover import WORKER_HEADER, Result, Task, pack
+from app.handover import WORKER_HEADER, Result, Task, pack, process_name
 from app.logs import configure_logging
 from app.opening import Opener
 from app.parent import die_with_parent
@@ -152,7 +152,7 @@ def main() -> int:
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
     host = os.environ.pop("OPENBOOK_WORKER_HOST", "")
     if died := os.environ.pop("OPENBOOK_REPLACES", ""):
-        _tell_of_its_death(_named(died, host), url, token)
+        _tell_of_its_death(process_name(died, host), url, token)
     try:
         settings = load_settings()
         configure_logging(settings.log_format)
@@ -173,7 +173,10 @@ def main() -> int:
     runs += [lambda http: Fetcher(http, fetching, permission).run() for _ in range(FETCHERS)]
     threads = [
         threading.Thread(
-            target=_run, args=(run, url, token, f"{_named(os.getpid(), host)}.{n}"), name=f"worker-{n}", daemon=True
+            target=_run,
+            args=(run, url, token, f"{process_name(os.getpid(), host)}.{n}"),
+            name=f"worker-{n}",
+            daemon=True,
         )
         for n, run in enumerate(runs)
     ]
@@ -182,11 +185,6 @@ def main() -> int:
     for thread in threads:
         thread.join()
     return 1  # a thread ends by an error alone, and has said which
-
-
-def _named(pid: int | str, host: str) -> str:
-    """What a worker process is called; ``host`` is empty beside the server, where process ids are enough."""
-    return f"w{pid}" + (f"-{host}" if host else "")
 
 
 def _tell_of_its_death(process: str, url: str, token: str) -> None:

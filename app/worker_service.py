@@ -16,7 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import httpx
+
 from app.datadir import ServerAddress, announced_server
+from app.handover import process_name
 from app.serve import MAX_RESTARTS, STOP_TIMEOUT_S, Child
 from core.settings import Settings, as_environment
 
@@ -64,8 +67,19 @@ class WorkerService:
             self._say("stopping")
             return 0
         finally:
-            if child is not None:
+            if child is not None and served is not None:
                 child.stop(STOP_TIMEOUT_S)
+                self._say_gone(child, served)
+
+    def _say_gone(self, child: Child, server: ServerAddress) -> None:
+        """So that what it had in hand need not wait for its lease to run out; a server that is away finds that out by itself."""
+        if child.process is None:
+            return
+        url = f"{self._url(server)}/internal/workers/{process_name(child.process.pid, socket.gethostname())}/gone"
+        try:
+            httpx.post(url, headers={"Authorization": f"Bearer {server.token}"}, timeout=5, trust_env=False)
+        except httpx.HTTPError as e:
+            self._say(f"the server does not answer ({e}): what was at work waits until its lease has run out")
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True

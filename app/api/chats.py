@@ -33,6 +33,21 @@ from retrieval.access import searched_ids
 router = APIRouter(prefix="/v1/chats", tags=["chats"], route_class=Tagged)
 
 
+# What an export is, for the OpenAPI document.
+CHAT_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "text/markdown": {
+                "example": "# How much did net sales grow?\n\n**How much did net sales grow?**\n\nBy 2 percent. [1]\n"
+            },
+            "application/json": {
+                "example": {"chat_id": "h5c0e", "title": "How much did net sales grow?", "messages": []}
+            },
+        }
+    }
+}
+
+
 class NewChat(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -238,7 +253,7 @@ async def show_version(
     return await services.offload(whole_chat, services, principal, chat_id)
 
 
-@router.get("/{chat_id}/export")
+@router.get("/{chat_id}/export", response_class=Response, responses=CHAT_FILE)
 async def export_chat(
     chat_id: str,
     services: ServicesHere,

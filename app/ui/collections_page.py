@@ -287,7 +287,8 @@ def _delete_form(collection: replies.Collection) -> None:
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="delete-collection-yes"):
             try:
-                client().delete_collection(collection["name"])
+                with st.spinner("Deleting …"):
+                    client().delete_collection(collection["name"])
             except ApiError as e:
                 if e.status != 404:
                     raise

@@ -191,10 +191,11 @@ def _delete_form(document: replies.Document) -> None:
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="delete-document-yes"):
             try:
-                if purge:
-                    client().purge_document(document["doc_id"])
-                else:
-                    client().delete_document(document["doc_id"])
+                with st.spinner("Deleting …"):
+                    if purge:
+                        client().purge_document(document["doc_id"])
+                    else:
+                        client().delete_document(document["doc_id"])
             except ApiError as e:
                 if e.status != 404:
                     raise

@@ -82,8 +82,9 @@ def _draw(passage: Passage) -> None:
 
     head(passage.page)
     try:
-        text = document_text(passage.doc_id)
-        document = client().document(passage.doc_id)
+        with st.spinner("Opening …"):
+            text = document_text(passage.doc_id)
+            document = client().document(passage.doc_id)
     except ApiError as e:
         if e.status != 404:
             raise

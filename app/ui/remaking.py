@@ -84,7 +84,8 @@ def _make_form(collection: replies.Collection, chunkers: Mapping[str, str]) -> N
     )
     with st.container(horizontal=True):
         if st.button("Make anew", type="primary", key="anew-yes", disabled=not found["again"]):
-            client().reindex(name, chunker=chunker, chunk_tokens=tokens)
+            with st.spinner("Beginning …"):
+                client().reindex(name, chunker=chunker, chunk_tokens=tokens)
             st.rerun()
         if st.button("Leave it", key="anew-no"):
             st.rerun()
@@ -109,7 +110,8 @@ def _back_form(collection: replies.Collection, chunkers: Mapping[str, str]) -> N
     )
     with st.container(horizontal=True):
         if st.button("Go back", type="primary", key="back-yes"):
-            client().rollback(collection["name"])
+            with st.spinner("Going back …"):
+                client().rollback(collection["name"])
             st.rerun()
         if st.button("Stay", key="back-no"):
             st.rerun()

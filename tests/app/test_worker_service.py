@@ -67,6 +67,20 @@ def test_files_wait_for_a_worker_that_finds_its_server_and_finds_it_again(tmp_pa
     assert "starting it again" in said and "Traceback" not in said
 
 
+def test_what_a_stopped_worker_had_in_hand_goes_to_the_next_at_once(tmp_path: Path, model_cache: Path) -> None:
+    long = "\n\n".join(
+        f"Entry {n}: the keeper of the lighthouse counted {n * 7} geese that night." for n in range(20_000)
+    )
+    with openbook_server(tmp_path / "data", env=ENV, options=["--no-worker"]) as server, server.client() as client:
+        client.create_collection("apart")
+        with worker(tmp_path / "data", tmp_path / "first.log") as service:
+            (job,) = client.upload("apart", [("long.md", io.BytesIO(long.encode()))])
+            settled(client, job["job_id"], 120.0, states=("parsing", "encoding"))
+            service.send_signal(signal.SIGTERM)
+            assert service.wait(30) == 0
+        assert client.job(job["job_id"])["state"] == "queued", "a lease lasts five minutes"
+
+
 def test_without_a_worker_a_file_waits(tmp_path: Path, model_cache: Path) -> None:
     with openbook_server(tmp_path, env=ENV, options=["--no-worker"]) as server, server.client() as client:
         client.create_collection("apart")
