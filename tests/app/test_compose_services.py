@@ -58,9 +58,9 @@ class Services:
     def here(self, text: str) -> str:
         """What stands in the file, as it is on this machine; ``${NAME:-value}`` is its value."""
         text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(text))
-        for there, place in self.places.items():
-            text = text.replace(there, place)
-        return text
+        # All at once: what one of them becomes may look like another one.
+        known = "|".join(re.escape(there) for there in sorted(self.places, key=len, reverse=True))
+        return re.sub(known, lambda found: self.places[found.group()], text)
 
     @contextlib.contextmanager
     def running(self, name: str) -> Iterator[Path]:
@@ -156,10 +156,10 @@ def test_a_document_is_taken_in_and_asked_about_by_services_that_are_apart(servi
                 assert client.page_image(done["doc_id"] or "", 1).startswith(b"\x89PNG")
             with httpx.Client(base_url=page, follow_redirects=False) as browser:
                 asked = browser.get("/")
-                assert asked.status_code == 303 and "/account/sign-in" in asked.headers["location"]
+                assert asked.is_redirect and "/account/sign-in" in asked.headers["location"]
                 form = {"name": "admin", "password": PASSWORD, "next": "/"}
                 came = browser.post("/account/sign-in", data=form, headers={"Origin": page})
-                assert came.status_code == 303 and came.headers["location"] == "/", came.text
+                assert came.is_redirect and came.headers["location"] == "/", came.text
                 assert browser.get("/").status_code == 200
             for log in (api_log, worker_log, page_log):
                 assert "Traceback" not in log.read_text(), log.read_text()
