@@ -35,7 +35,8 @@ class Finding:
     text: str
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings, *, load: bool = True) -> list[Finding]:
+    """``load``: whether a model that people's names are found by is loaded, to see that it can be; it takes memory and seconds."""
     return [
         _python(),
         _cpu(),
@@ -44,7 +45,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_gpu(),
         *(_weights(model.name, model) for model in (MINILM, SMOLLM2)),
         _ocr(settings),
-        _names(settings),
+        _names(settings, load),
         *_packages(),
         _server(settings.data_dir),
     ]
@@ -157,12 +158,14 @@ def _ocr(settings: Settings) -> Finding:
     return Finding(topic="OCR", state="ok", text=text)
 
 
-def _names(settings: Settings) -> Finding:
+def _names(settings: Settings, load: bool) -> Finding:
     """Whether people's names can be found where personal data are flagged or redacted."""
     names = build_names(settings)
     if names is None:
         text = "not looked for in personal data: set OPENBOOK_PII_NAMES_MODEL to a token-classification model"
         return Finding(topic="Names", state="note", text=text)
+    if not load:
+        return Finding(topic="Names", state="ok", text=f"looked for by {settings.pii_names_model}, in the worker")
     try:
         names.load()
     except ModelUnavailable as e:
