@@ -17,20 +17,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OpenPage = Callable[..., Page]
 NUMBER = count(1)
 SIZES = pytest.mark.parametrize("width", [1280, 390])
-LOG = b"""# The lighthouse
-
-## Geese
-
-The lighthouse keeper kept eleven geese, which warned him of visitors.
-
-## Lamp oil
-
-The lamp was lit with rapeseed oil until the year 1846.
-
-## Storms
-
-A storm broke the lantern of the lighthouse in 1851.
-"""
+LOGS = {
+    "geese.md": b"# Geese of the keeper\n\nThe lighthouse keeper kept eleven geese, which warned him of visitors.\n",
+    "oil.md": b"# Oil for the lamp\n\nThe lamp of the lighthouse was lit with rapeseed oil until the year 1846.\n",
+    "storms.md": b"# Storms of that coast\n\nA storm broke the lantern of the lighthouse in 1851, when the keeper slept.\n",
+}
 QUESTION = "How many geese did the lighthouse keeper keep?"
 
 
@@ -39,8 +30,8 @@ def chat_id(site: Site) -> str:
     """A conversation with one answered question about a collection of its own."""
     name = f"history-{next(NUMBER)}"
     site.api.create_collection(name)
-    (job,) = site.api.upload(name, [("log.md", io.BytesIO(LOG))])
-    assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
+    for job in site.api.upload(name, [(file, io.BytesIO(text)) for file, text in LOGS.items()]):
+        assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
     chat = site.api.create_chat([name])["chat_id"]
     with site.api.chat_stream(chat, QUESTION, strategy="extract") as said:
         assert list(said)[-1][0] == "done"
