@@ -17,11 +17,22 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OpenPage = Callable[..., Page]
 NUMBER = count(1)
 SIZES = pytest.mark.parametrize("width", [1280, 390])
-LOGS = {
-    "geese.md": b"# Geese of the keeper\n\nThe lighthouse keeper kept eleven geese, which warned him of visitors.\n",
-    "oil.md": b"# Oil for the lamp\n\nThe lamp of the lighthouse was lit with rapeseed oil until the year 1846.\n",
-    "storms.md": b"# Storms of that coast\n\nA storm broke the lantern of the lighthouse in 1851, when the keeper slept.\n",
-}
+# Each section is long enough to be a passage of its own, so that there is more than the one that is quoted.
+QUIET = " Nothing else of note took place in the weeks after that, or the log does not say so." * 8
+LOG = f"""# The lighthouse log
+
+## Geese of the keeper
+
+The lighthouse keeper kept eleven geese, which warned him of visitors.{QUIET}
+
+## Oil for the lamp
+
+The lamp of the lighthouse was lit with rapeseed oil until the year 1846.{QUIET}
+
+## Storms of that coast
+
+A storm broke the lantern of the lighthouse in 1851, when the keeper slept.{QUIET}
+"""
 QUESTION = "How many geese did the lighthouse keeper keep?"
 
 
@@ -30,8 +41,8 @@ def chat_id(site: Site) -> str:
     """A conversation with one answered question about a collection of its own."""
     name = f"history-{next(NUMBER)}"
     site.api.create_collection(name)
-    for job in site.api.upload(name, [(file, io.BytesIO(text)) for file, text in LOGS.items()]):
-        assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
+    (job,) = site.api.upload(name, [("log.md", io.BytesIO(LOG.encode()))])
+    assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
     chat = site.api.create_chat([name])["chat_id"]
     with site.api.chat_stream(chat, QUESTION, strategy="extract") as said:
         assert list(said)[-1][0] == "done"
@@ -86,7 +97,7 @@ def test_a_conversation_names_itself_is_renamed_and_deleted(
 @SIZES
 def test_what_leads_on_is_asked_by_one_press(site: Site, open_page: OpenPage, chat_id: str, width: int) -> None:
     page = opened(site, open_page, chat_id, width)
-    more = page.locator("[class*=st-key-follow]").get_by_role("button")
+    more = page.locator("[class*=st-key-follow-ups]").get_by_role("button")
     expect(more.first).to_be_visible()
     said = more.first.inner_text()
     more.first.press("Enter")
