@@ -44,6 +44,7 @@ lock: ## resolve requirements/*.txt anew from pyproject.toml (needs uv)
 	  uv pip compile pyproject.toml requirements/build.in $$( [ $$set = dev ] && echo --extra dev -c requirements/lock.txt ) \
 	    --universal --python-version 3.11 --override requirements/overrides.txt --generate-hashes --no-header --no-annotate \
 	    --quiet -o requirements/$$set.txt || exit 1; done
+	@echo "install it (make up), then write what the images take of it: $(BIN)/python tools/image_requirements.py"
 
 clean: ## remove the environment (never the data)
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -43,6 +43,10 @@ class Client(FileCalls, QuestionCalls, ChatCalls, EvalCalls, PeopleCalls):
     def system(self) -> dict[str, Any]:
         return self._json("GET", "/v1/system")
 
+    def machine(self) -> replies.Machine:
+        """What the doctor finds, the queues and the disk; for administrators, where people sign in."""
+        return cast(replies.Machine, self._json("GET", "/v1/system/machine"))
+
     def verify(self) -> dict[str, Any]:
         """What is wrong with what the server stores; needs the token that lies in the data directory."""
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)

@@ -64,9 +64,10 @@ class ChatCalls(Line):
         collections: Sequence[str] | None = None,
         answer_policy: str | None = None,
         only_files: bool = False,
+        model: str | None = None,
     ) -> EventStream:
         """Asks within a conversation (with ``only_files``, of its own files alone); the server keeps both messages, and the part that was said of a dropped one."""
-        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy, only_files)
+        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy, only_files, model)
         return self._stream("POST", f"/v1/chats/{seg(chat_id)}/messages", json=body)
 
     def edit_stream(
@@ -79,9 +80,10 @@ class ChatCalls(Line):
         collections: Sequence[str] | None = None,
         answer_policy: str | None = None,
         only_files: bool = False,
+        model: str | None = None,
     ) -> EventStream:
         """Asks another question in the place of one; the older one stays among its versions."""
-        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy, only_files)
+        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy, only_files, model)
         return self._stream("POST", f"{_message(chat_id, message_id)}/edit", json=body)
 
     def regenerate_stream(
@@ -93,9 +95,10 @@ class ChatCalls(Line):
         collections: Sequence[str] | None = None,
         answer_policy: str | None = None,
         only_files: bool = False,
+        model: str | None = None,
     ) -> EventStream:
         """Answers a question again; the older answer stays among the versions of the new one."""
-        body = {"stream": True} | _how(strategy, collections, answer_policy, only_files)
+        body = {"stream": True} | _how(strategy, collections, answer_policy, only_files, model)
         return self._stream("POST", f"{_message(chat_id, message_id)}/regenerate", json=body)
 
     def select_version(self, chat_id: str, message_id: str) -> replies.Chat:
@@ -117,6 +120,19 @@ class ChatCalls(Line):
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
         found = self._json("POST", f"{_message(chat_id, message_id)}/compare", json=body, timeout=timeout)
         return cast("replies.Compared | None", found["compared"])
+
+    def compare_stream(
+        self,
+        chat_id: str,
+        message_id: str,
+        *,
+        collections: Sequence[str] | None = None,
+        answer_policy: str | None = None,
+        only_files: bool = False,
+    ) -> EventStream:
+        """The same as events: ``run``, by which it can be stopped, then ``compared`` or ``error``."""
+        body = {"stream": True} | _how(None, collections, answer_policy, only_files)
+        return self._stream("POST", f"{_message(chat_id, message_id)}/compare", json=body)
 
     def vote_on_answers(self, chat_id: str, message_id: str, choice: str) -> replies.Compared:
         """``choice`` is "1", "2", "equal" or "both bad", once for each question."""
@@ -171,9 +187,15 @@ def _message(chat_id: str, message_id: str) -> str:
 
 
 def _how(
-    strategy: str | None, collections: Sequence[str] | None, answer_policy: str | None, only_files: bool
+    strategy: str | None,
+    collections: Sequence[str] | None,
+    answer_policy: str | None,
+    only_files: bool,
+    model: str | None = None,
 ) -> dict[str, Any]:
+    """``model``: one of those that ``strategies`` lists; None: the server's own."""
     return given(
+        model=model,
         only_files=only_files or None,
         strategy=strategy,
         collections=None if collections is None else list(collections),

@@ -43,6 +43,11 @@ class FileCalls(Line):
         reply = self._json("POST", f"/v1/collections/{seg(collection)}/reindex", json=given(**changes), timeout=timeout)
         return cast(replies.Job, reply["job"])
 
+    def reindex_estimate(self, collection: str, **changes: Any) -> replies.ReindexEstimate:
+        """What ``reindex`` with the same ``changes`` would come to; begins nothing."""
+        reply = self._json("POST", f"/v1/collections/{seg(collection)}/reindex/estimate", json=given(**changes))
+        return cast(replies.ReindexEstimate, reply)
+
     def rollback(self, collection: str) -> dict[str, Any]:
         """Switches back to what was searched before the last reindex."""
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
@@ -172,15 +177,30 @@ class FileCalls(Line):
     # ---------------------------------------------------------------- documents
 
     def documents(
-        self, collection: str, *, limit: int | None = None, cursor: str | None = None, near: bool = False
+        self,
+        collection: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        near: bool = False,
+        words: str = "",
+        tags: Sequence[str] = (),
     ) -> replies.DocumentPage:
-        """With ``near`` each document says how many near-duplicates it has."""
-        asked = given(limit=limit, cursor=cursor, near="true" if near else None)
+        """Those added last first. With ``near`` each says how many near-duplicates it has; ``words``: only those of which title and
+        file name have all of them; ``tags``: only those with one of them."""
+        asked = given(
+            limit=limit, cursor=cursor, near="true" if near else None, q=words or None, tag=list(tags) or None
+        )
         reply = self._json("GET", f"/v1/collections/{seg(collection)}/documents", params=asked)
         return cast(replies.DocumentPage, reply)
 
     def document(self, doc_id: str) -> replies.Document:
         return cast(replies.Document, self._json("GET", f"/v1/documents/{seg(doc_id)}"))
+
+    def tag_document(self, doc_id: str, tags: Sequence[str]) -> list[str]:
+        """Gives it these in place of those that people gave it before; returns them as they are kept."""
+        reply = self._json("PUT", f"/v1/documents/{seg(doc_id)}/tags", json={"tags": list(tags)})
+        return cast("list[str]", reply["given_tags"])
 
     def near_duplicates(self, doc_id: str) -> list[replies.NearDuplicate]:
         reply = self._json("GET", f"/v1/documents/{seg(doc_id)}/near-duplicates")

@@ -80,8 +80,11 @@ def withdraw_server(data_dir: Path) -> None:
 
 def find_server(data_dir: Path) -> ServerAddress | None:
     """The server that holds this data directory, if one does and has said where it listens."""
-    if not is_locked(data_dir):
-        return None
+    return announced_server(data_dir) if is_locked(data_dir) else None
+
+
+def announced_server(data_dir: Path) -> ServerAddress | None:
+    """The server that has said last that it uses this data directory, which need not run any more. Touches no lock."""
     try:
         return ServerAddress(**json.loads((data_dir / SERVER_FILE).read_text()))
     except FileNotFoundError:

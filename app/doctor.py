@@ -15,6 +15,7 @@ from typing import Literal
 import psutil
 
 from app.datadir import find_server, is_locked
+from app.gpu_plans import plan_for
 from app.wiring import build_names
 from core.errors import ModelUnavailable
 from core.settings import Settings
@@ -26,15 +27,6 @@ GIB = 2**30
 # 13 kB of token vectors for a passage of 200 word pieces, and 5 kB of all else: docs/guide/reranking.md
 _PER_PASSAGES = "100,000 passages take about 1.8 GB, 1.3 of them token vectors for reranking"
 
-# GPU memory → a language model that fits beside encoder and cache, in bf16 unless said.
-LM_BY_GPU_MEMORY: tuple[tuple[int, str], ...] = (
-    (72, "a 32B model in bf16, or a 70B model in 4 bits"),
-    (44, "a 14B model in bf16, or a 32B model in 8 bits"),
-    (22, "an 8B model in bf16"),
-    (14, "a 7B model in 8 bits"),
-    (7, "a 3B model in bf16"),
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -43,7 +35,8 @@ class Finding:
     text: str
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings, *, load: bool = True) -> list[Finding]:
+    """``load``: whether a model that people's names are found by is loaded, to see that it can be; it takes memory and seconds."""
     return [
         _python(),
         _cpu(),
@@ -52,7 +45,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_gpu(),
         *(_weights(model.name, model) for model in (MINILM, SMOLLM2)),
         _ocr(settings),
-        _names(settings),
+        _names(settings, load),
         *_packages(),
         _server(settings.data_dir),
     ]
@@ -123,10 +116,13 @@ def _gpu() -> list[Finding]:
     for line in done.stdout.strip().splitlines():
         name, _, mib = line.rpartition(",")
         gib = int(mib) / 1024
-        fits = next((text for least, text in LM_BY_GPU_MEMORY if gib >= least), "a 1B model")
+        plan = plan_for(gib)
+        fits = plan.text() if plan is not None else "a model of 1B"
         findings.append(
             Finding(
-                topic="GPU", state="ok", text=f"{name.strip()}, {gib:.0f} GiB: fits {fits}; start with --profile gpu"
+                topic="GPU",
+                state="ok",
+                text=f"{name.strip()}, {gib:.0f} GiB: fits {fits} (docs/guide/gpu.md); start with --profile gpu",
             )
         )
     return findings
@@ -162,12 +158,14 @@ def _ocr(settings: Settings) -> Finding:
     return Finding(topic="OCR", state="ok", text=text)
 
 
-def _names(settings: Settings) -> Finding:
+def _names(settings: Settings, load: bool) -> Finding:
     """Whether people's names can be found where personal data are flagged or redacted."""
     names = build_names(settings)
     if names is None:
         text = "not looked for in personal data: set OPENBOOK_PII_NAMES_MODEL to a token-classification model"
         return Finding(topic="Names", state="note", text=text)
+    if not load:
+        return Finding(topic="Names", state="ok", text=f"looked for by {settings.pii_names_model}, in the worker")
     try:
         names.load()
     except ModelUnavailable as e:
@@ -181,7 +179,9 @@ def _packages() -> list[Finding]:
         try:
             findings.append(Finding(topic="Package", state="ok", text=f"{name} {version(name)} ({purpose})"))
         except PackageNotFoundError:
-            findings.append(Finding(topic="Package", state="missing", text=f"{name} ({purpose}): run `make up` again"))
+            state: State = "note" if name == "torch" else "missing"
+            remedy = "models by name need it; the packaged ones do not" if name == "torch" else "run `make up` again"
+            findings.append(Finding(topic="Package", state=state, text=f"no {name} ({purpose}): {remedy}"))
     return findings
 
 

@@ -24,6 +24,11 @@ WORKER_HEADER = "X-Openbook-Worker"
 ORIGIN_HEADER = "X-Openbook-Origin"  # of a fetched page: JSON, ASCII
 
 
+def process_name(pid: int | str, host: str) -> str:
+    """What a worker process is called; ``host`` is empty beside the server, where process ids are enough."""
+    return f"w{pid}" + (f"-{host}" if host else "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One file to be understood, or one page to be fetched. ``path`` is the stored original; of a page it is empty.

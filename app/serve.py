@@ -67,8 +67,8 @@ class Child:
             self.process.wait()
 
 
-def serve(settings: Settings, *, ui: bool, say: Callable[[str], None]) -> int:
-    """Runs until stopped; returns the exit code.
+def serve(settings: Settings, *, ui: bool, say: Callable[[str], None], worker: bool = True) -> int:
+    """Runs until stopped; returns the exit code. Without ``worker``, files wait for one elsewhere (``app.worker_service``).
 
     Raises:
         OpenbookError: a port in use, a data directory in use, an address that needs identities.
@@ -94,7 +94,10 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None]) -> int:
     fd = api_socket.fileno()
     of_api = base | secret | page | {"OPENBOOK_LISTEN_FD": str(fd)} | ({"OPENBOOK_PAGE_URL": ui_url} if ui else {})
     supervisor.add(Child("api", [sys.executable, "-m", "app.server"], of_api, (fd,)))
-    supervisor.add(Child("worker", [sys.executable, "-m", "app.worker"], base | secret | {"OPENBOOK_API_URL": api_url}))
+    if worker:
+        supervisor.add(
+            Child("worker", [sys.executable, "-m", "app.worker"], base | secret | {"OPENBOOK_API_URL": api_url})
+        )
     if ui:
         page_env = {k: v for k, v in base.items() if not k.startswith("OPENBOOK_")}
         page_env |= {"OPENBOOK_API_URL": api_url, "OPENBOOK_PARENT_PID": str(os.getpid())} | page

@@ -162,6 +162,7 @@ def application(services: Services, *, own_process: bool = False) -> FastAPI:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             await services.runs.close()
+            await services.other_models.close()
             await _put_back(services)
             if services.models.close_lm is not None:
                 await services.offload(services.models.close_lm)

@@ -19,6 +19,7 @@ from app.eval_sets import EvalSets
 from app.eval_votes import EvalVotes
 from app.feedback import Feedback
 from app.identity import Identity
+from app.other_models import OtherModels
 from app.pipelines import Encoders
 from app.publishing import Publisher
 from app.reindexing import Reindexing
@@ -109,6 +110,7 @@ class Services:
     searches: Turns  # and checks, which take longer
     checks: Turns
     telemetry: Telemetry
+    other_models: OtherModels = field(default_factory=OtherModels)
     page_token: str = ""  # by which the page shows that it is ours; empty: nobody can
     backups: BackupDesk = field(default_factory=BackupDesk)
     purges: RecentPurges = field(default_factory=RecentPurges)

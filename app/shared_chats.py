@@ -1,8 +1,8 @@
 """Conversations of others, as far as one may read them. Reads ``chats`` and ``messages``; writes nothing.
 
-A conversation is open to somebody while three things hold, each looked at anew at every read: its owner shares it and is let in
-here, it is known what its answers were looked for in, and the reader may read every one of those collections today. Otherwise it
-does not exist. Versions that are not shown count for the right to read, and are not shown.
+A conversation is open to somebody while four things hold, each looked at anew at every read: its owner shares it and is let in
+here, something was asked in it (of one that is empty nobody knows whom it will concern, and its title says something already), it is
+known what its answers were looked for in, and the reader may read every one of those collections today. Otherwise it does not exist. Versions that are not shown count for the right to read, and are not shown.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ def _open_to(principal: Principal, readable: Mapping[int, str]) -> Select[Any]:
             chats.c.shared_at.is_not(None),
             chats.c.searched_known,
             users.c.active,
+            exists().where(messages.c.chat_id == chats.c.chat_id),
             ~barred,
         )
     )

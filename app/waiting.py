@@ -44,7 +44,10 @@ def wait_for_lm(client: Client, timeout_s: float) -> None:
 
 def left(remaining_s: float | None) -> str:
     """How long it will still take, for people."""
-    if remaining_s is None:
-        return ""
-    minutes = remaining_s / 60
-    return f"{remaining_s:.0f} s left" if minutes < 2 else f"{minutes:.0f} min left"
+    return "" if remaining_s is None else f"{about(remaining_s)} left"
+
+
+def about(seconds: float) -> str:
+    """A time, for people, as roughly as it is known."""
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from app.fetcher import Fetcher, fetching_of
-from app.handover import WORKER_HEADER, Result, Task, pack
+from app.handover import WORKER_HEADER, Result, Task, pack, process_name
 from app.logs import configure_logging
 from app.opening import Opener
 from app.parent import die_with_parent
@@ -150,8 +150,9 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # nothing of a worker's needs an orderly end
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
+    host = os.environ.pop("OPENBOOK_WORKER_HOST", "")
     if died := os.environ.pop("OPENBOOK_REPLACES", ""):
-        _tell_of_its_death(died, url, token)
+        _tell_of_its_death(process_name(died, host), url, token)
     try:
         settings = load_settings()
         configure_logging(settings.log_format)
@@ -171,7 +172,12 @@ def main() -> int:
     ]
     runs += [lambda http: Fetcher(http, fetching, permission).run() for _ in range(FETCHERS)]
     threads = [
-        threading.Thread(target=_run, args=(run, url, token, n), name=f"worker-{n}", daemon=True)
+        threading.Thread(
+            target=_run,
+            args=(run, url, token, f"{process_name(os.getpid(), host)}.{n}"),
+            name=f"worker-{n}",
+            daemon=True,
+        )
         for n, run in enumerate(runs)
     ]
     for thread in threads:
@@ -181,22 +187,22 @@ def main() -> int:
     return 1  # a thread ends by an error alone, and has said which
 
 
-def _tell_of_its_death(pid: str, url: str, token: str) -> None:
+def _tell_of_its_death(process: str, url: str, token: str) -> None:
     """What the process before this one had in hand need not wait for its lease to run out."""
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
         while True:
             try:
-                deliver(lambda: http.post(f"/internal/workers/w{pid}/gone", timeout=60)).raise_for_status()
+                deliver(lambda: http.post(f"/internal/workers/{process}/gone", timeout=60)).raise_for_status()
             except httpx.HTTPError as e:
                 wait_for_server(e)
             else:
                 return
 
 
-def _run(run: Callable[[httpx.Client], None], url: str, token: str, number: int) -> None:
+def _run(run: Callable[[httpx.Client], None], url: str, token: str, name: str) -> None:
     """One of several workers in this process, each with its own name and its own parsing child."""
-    headers = {"Authorization": f"Bearer {token}", WORKER_HEADER: f"w{os.getpid()}.{number}"}
+    headers = {"Authorization": f"Bearer {token}", WORKER_HEADER: name}
     try:
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
             run(http)

@@ -27,6 +27,7 @@ NOT_SETTINGS = frozenset(
         "api_key",
         "api_token",
         "worker_token",
+        "worker_host",
         "page_token",
         "page_url",
         "parent_pid",

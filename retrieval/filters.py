@@ -4,7 +4,7 @@
     metadata.<key>                        as stored, compared as text
     type                                  "pdf": the ending of the name, or the media type or its second half
     language                              as guessed of the text: "en"
-    tag                                   one of the document's tags or keywords, in any case
+    tag                                   one of the document's tags or keywords, or one that a person gave it, in any case
     path                                  what its uri begins with: "reports/2024-"
     date.from date.to                     of the document itself: created, else dated, else modified
     created.from created.to modified.from modified.to added.from added.to
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, String, and_, cast, func, or_, select
 
 from core.errors import InvalidRequest
-from retrieval.tables import documents
+from retrieval.tables import document_tags, documents
 
 STORED_FIELDS = ("doc_id", "uri", "title", "mime_type", "sha256")
 DATE_FIELDS = ("date", "created", "modified", "added")
@@ -76,12 +76,15 @@ def matching_documents(connection: Connection, filters: Filters) -> NDArray[np.i
     tests: list[Callable[[Any], bool]] = []
     for field, accepted in filters.items():
         condition = _condition(field, list(accepted))
-        if condition is None:
+        if field == "tag":
+            has = tagged(connection, accepted)
+            tests.append(lambda row, has=has: has(row.doc_id, row.metadata))  # type: ignore[misc]
+        elif condition is None:
             tests.append(_test(field, accepted))
         else:
             query = query.where(condition)
     if tests:
-        query = query.add_columns(documents.c.metadata, documents.c.created_at)
+        query = query.add_columns(documents.c.doc_id, documents.c.metadata, documents.c.created_at)
     found = connection.execute(query.order_by(documents.c.doc_number))
     return np.array([row.doc_number for row in found if all(test(row) for test in tests)], dtype=np.int64)
 
@@ -105,16 +108,20 @@ def facets(connection: Connection, collection_ids: Iterable[int]) -> dict[str, d
 
     Under "date" the first and the last day (each with 1), or nothing where no document has a date.
     """
-    query = select(documents.c.uri, documents.c.mime_type, documents.c.metadata).where(
-        documents.c.edition_id.is_(None), documents.c.collection_id.in_(list(collection_ids))
+    inside = list(collection_ids)
+    query = select(documents.c.doc_id, documents.c.uri, documents.c.mime_type, documents.c.metadata).where(
+        documents.c.edition_id.is_(None), documents.c.collection_id.in_(inside)
     )
+    given: dict[str, set[str]] = {}
+    for row in connection.execute(select(document_tags).where(document_tags.c.collection_id.in_(inside))):
+        given.setdefault(row.doc_id, set()).add(row.tag)
     kinds, languages, tags = Counter[str](), Counter[str](), Counter[str]()
     days: list[datetime] = []
-    for uri, mime_type, metadata in connection.execute(query):
+    for doc_id, uri, mime_type, metadata in connection.execute(query):
         kinds[_type_of(uri, mime_type)] += 1
         if language := metadata.get("language"):
             languages[str(language)] += 1
-        tags.update(tags_of(metadata))
+        tags.update(tags_of(metadata) | given.get(doc_id, set()))
         if (day := date_of(metadata, "date", "")) is not None:
             days.append(day)
     found = {
@@ -122,6 +129,14 @@ def facets(connection: Connection, collection_ids: Iterable[int]) -> dict[str, d
         for name, counts in (("type", kinds), ("language", languages), ("tag", tags))
     }
     return found | {"date": {d.date().isoformat(): 1 for d in (min(days), max(days))} if days else {}}
+
+
+def tagged(connection: Connection, tags: Sequence[str]) -> Callable[[str, Mapping[str, Any]], bool]:
+    """Whether a document (by its id and its metadata) has one of these tags: of its own, or given by a person."""
+    wanted = {" ".join(tag.split()).casefold() for tag in tags}
+    query = select(document_tags.c.doc_id).where(document_tags.c.tag.in_(sorted(wanted)))
+    given = set(connection.scalars(query))
+    return lambda doc_id, metadata: doc_id in given or not wanted.isdisjoint(tags_of(metadata))
 
 
 def tags_of(metadata: Mapping[str, Any]) -> set[str]:
@@ -194,9 +209,6 @@ def _is_of_type(value: str) -> ColumnElement[bool]:
 
 
 def _test(field: str, accepted: Sequence[str]) -> Callable[[Any], bool]:
-    if field == "tag":
-        wanted = {value.casefold() for value in accepted}
-        return lambda row: not wanted.isdisjoint(tags_of(row.metadata))
     name, _, end = field.partition(".")
     if end == "from":
         first = bound(accepted[0], "from")

@@ -6,15 +6,17 @@ edition than the searched one is not there for anybody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 
 from core.errors import InvalidRequest, NotFound
 from core.types import Chunk, Document, Principal
 from retrieval.access import may_read, readable_collections, readable_to
 from retrieval.document_rows import as_chunk, as_document, as_info, touched
+from retrieval.filters import tagged
 from retrieval.parents import parents_of_document, read_parents
 from retrieval.records import DocumentInfo, Passage
 from retrieval.tables import chunks, collections, documents, vectors
@@ -67,12 +69,21 @@ def get_document_info(connection: Connection, principal: Principal, doc_id: str)
 
 
 def list_documents(
-    connection: Connection, principal: Principal, collection: str, limit: int = 100, cursor: str | None = None
+    connection: Connection,
+    principal: Principal,
+    collection: str,
+    limit: int = 100,
+    cursor: str | None = None,
+    *,
+    words: str = "",
+    tags: Sequence[str] = (),
 ) -> tuple[list[DocumentInfo], str | None]:
     """A collection's documents, newest first, ``limit`` (1 to 1000) at a time.
 
     Args:
         cursor: what the call before returned; None begins.
+        words: only those of which title and file name together have all of these, in any case.
+        tags: only those with one of these, in any case.
 
     Raises:
         NotFound: no such collection for this principal.
@@ -86,8 +97,16 @@ def list_documents(
     query = visible_documents(principal).where(documents.c.collection_id == collection_id)
     if cursor is not None:
         query = query.where(documents.c.doc_number < int(cursor))
+    for word in words.split():
+        query = query.where(
+            or_(documents.c.title.icontains(word, autoescape=True), documents.c.uri.icontains(word, autoescape=True))
+        )
+    query = query.order_by(documents.c.doc_number.desc())
     # Row by row: metadata can be long, and infos leave the longest of it out.
-    rows = connection.execute(query.order_by(documents.c.doc_number.desc()).limit(limit + 1))
+    rows: Iterable[Row[Any]] = connection.execute(query if tags else query.limit(limit + 1))
+    if tags:
+        has = tagged(connection, tags)
+        rows = islice((row for row in rows if has(row.doc_id, row.metadata)), limit + 1)
     found = [(row.doc_number, as_info(row)) for row in rows]
     more = str(found[limit - 1][0]) if len(found) > limit else None
     return [info for _, info in found[:limit]], more

@@ -48,7 +48,7 @@ from retrieval.reading import (
 )
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
 from retrieval.signature import Signature
-from retrieval.tables import collections, documents, edition_attempts, texts
+from retrieval.tables import collections, document_tags, documents, edition_attempts, texts
 from retrieval.token_rows import TokenVectors, check_tokens
 
 AlsoHeld = Callable[[Connection], AbstractSet[str]]
@@ -201,6 +201,7 @@ class Store:
         require_role(connection, principal, name, ("owner", "editor"), attached=True)
         found = connection.execute(_runs(documents.c.doc_id == doc_id)).all()  # in every edition
         connection.execute(delete(edition_attempts).where(edition_attempts.c.doc_id == doc_id))
+        connection.execute(delete(document_tags).where(document_tags.c.doc_id == doc_id))
         return self._take_away(connection, "delete-document", doc_id, found)
 
     def _take_away(self, connection: Connection, kind: ChangeKind, subject: str, gone: Sequence[Row[Any]]) -> Change:
@@ -230,19 +231,27 @@ class Store:
             return get_document_info(connection, principal, doc_id)
 
     def list_documents(
-        self, principal: Principal, collection: str, limit: int = 100, cursor: str | None = None
+        self,
+        principal: Principal,
+        collection: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        *,
+        words: str = "",
+        tags: Sequence[str] = (),
     ) -> tuple[list[DocumentInfo], str | None]:
         """A collection's documents, newest first, ``limit`` (1 to 1000) at a time.
 
         Args:
             cursor: what the call before returned; None begins.
+            words, tags: as in ``retrieval.reading.list_documents``.
 
         Raises:
             NotFound: no such collection for this principal.
             InvalidRequest: a limit or cursor that is none.
         """
         with self.database.read() as connection:
-            return list_documents(connection, principal, collection, limit, cursor)
+            return list_documents(connection, principal, collection, limit, cursor, words=words, tags=tags)
 
     def list_chunks(self, principal: Principal, doc_id: str) -> list[Chunk]:
         """A document's chunks in reading order. Raises NotFound."""

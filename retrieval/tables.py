@@ -171,6 +171,16 @@ chunks = Table(
 
 # Passages that are read where one of their children (``chunks.parent_id``) is found. They are no chunks: no index
 # knows them and they are not counted.
+# What people have tagged a document with. By its id, which stays when its bytes are replaced and when it is made anew.
+document_tags = Table(
+    "document_tags",
+    metadata,
+    Column("collection_id", Integer, ForeignKey("collections.collection_id", ondelete="CASCADE"), nullable=False),
+    Column("doc_id", String, primary_key=True),
+    Column("tag", String, primary_key=True),
+    Index("document_tags_by_tag", "tag"),
+)
+
 parents = Table(
     "parents",
     metadata,

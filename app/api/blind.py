@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,11 +12,13 @@ from starlette.responses import JSONResponse, Response
 from app.api.ask import RunLimits, failure, left_or_ended
 from app.api.chats import HowToAnswer, begin_in_chat
 from app.api.guard import PrincipalHere, ServicesHere
+from app.api.sse import EventStream, event_bytes
 from app.chat_tables import ChatMessage
 from app.chat_votes import Choice, Pair
+from app.runs import Run
 from app.strategies import strategies
 from core.errors import Conflict
-from core.events import RunDone
+from core.events import RunDone, RunFailed
 from core.types import Message
 
 # With tools of others these may wait for a person's yes, and nobody is asked while an answer is not shown.
@@ -31,6 +33,7 @@ class Compare(BaseModel):
     collections: list[str] | None = Field(None, description="null: those of the conversation", examples=[["filings"]])
     answer_policy: str | None = Field(None, pattern="^(mark|repair|strict)$", examples=["mark"])
     only_files: bool = Field(False, description="ask only the files of this conversation, no collection")
+    stream: bool = Field(False, description="events: `run` with the id to stop it by, then `compared` or `error`")
     limits: RunLimits = RunLimits()
 
 
@@ -51,13 +54,14 @@ async def compare(
     chat_id: str, message_id: str, body: Compare, request: Request, services: ServicesHere, principal: PrincipalHere
 ) -> Response:
     """Answers a question once more, in another way that is drawn at random, and shows both answers in random order without
-    saying which is which. `compared` is null where both say the same. A pair that waits for its vote is shown again."""
+    saying which is which. `compared` is null where both say the same. A pair that waits for its vote is shown again. One that is
+    stopped, or breaks off, leaves the conversation as it was."""
     asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
     pair = await services.offload(services.chat_votes.pair_of, principal, chat_id, asked.message_id)
     if pair is not None and pair.kept is not None:
         raise Conflict("you have voted on the answers to this question: a vote is kept once")
     if pair is not None:
-        return JSONResponse({"compared": pair.to_json()})
+        return EventStream(_told(pair)) if body.stream else JSONResponse(_compared(pair))
     history: list[Message] = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
 
     def draw() -> tuple[ChatMessage, str]:
@@ -69,7 +73,7 @@ async def compare(
         return asked.message_id
 
     older, way = await services.offload(draw)
-    how = HowToAnswer(**body.model_dump(), strategy=way)
+    how = HowToAnswer(**body.model_dump(exclude={"stream"}), strategy=way)
     run = await begin_in_chat(
         chat_id,
         how,
@@ -79,12 +83,43 @@ async def compare(
         services,
         principal,
         marked=lambda answer: services.chat_votes.marked(answer, older, way),
+        keeps_parts=False,
     )
+
+    async def made() -> Pair | None:
+        found: Pair | None = await services.offload(services.chat_votes.pair_of, principal, chat_id, asked.message_id)
+        return found
+
+    if body.stream:
+        return EventStream(_as_events(run, made))
     await left_or_ended(run, request)
-    if not isinstance(run.outcome, RunDone):
-        return failure(run.outcome)
-    made: Pair | None = await services.offload(services.chat_votes.pair_of, principal, chat_id, asked.message_id)
-    return JSONResponse({"compared": made.to_json() if made is not None else None})
+    return JSONResponse(_compared(await made())) if isinstance(run.outcome, RunDone) else failure(run.outcome)
+
+
+def _compared(pair: Pair | None) -> dict[str, Any]:
+    return {"compared": pair.to_json() if pair is not None else None}
+
+
+async def _told(pair: Pair) -> AsyncIterator[bytes]:
+    yield event_bytes("compared", _compared(pair))
+
+
+async def _as_events(run: Run, made: Callable[[], Awaitable[Pair | None]]) -> AsyncIterator[bytes]:
+    """Its id at once, and nothing of what is said before both answers are there: who sees one grow knows which is the newer.
+    A reader who leaves stops the run."""
+    try:
+        yield event_bytes("run", {"run_id": run.run_id})
+        await run.wait()
+        match run.outcome:
+            case RunDone():
+                yield event_bytes("compared", _compared(await made()))
+            case RunFailed(code=code, message=message):
+                yield event_bytes("error", {"code": code, "message": message, "run_id": run.run_id})
+            case None:
+                yield event_bytes("error", {"code": "cancelled", "message": "stopped", "run_id": run.run_id})
+    finally:
+        run.cancel()
+        await run.wait()
 
 
 @router.post("/{chat_id}/messages/{message_id}/vote", status_code=201)

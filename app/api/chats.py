@@ -33,6 +33,21 @@ from retrieval.access import searched_ids
 router = APIRouter(prefix="/v1/chats", tags=["chats"], route_class=Tagged)
 
 
+# What an export is, for the OpenAPI document.
+CHAT_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "text/markdown": {
+                "example": "# How much did net sales grow?\n\n**How much did net sales grow?**\n\nBy 2 percent. [1]\n"
+            },
+            "application/json": {
+                "example": {"chat_id": "h5c0e", "title": "How much did net sales grow?", "messages": []}
+            },
+        }
+    }
+}
+
+
 class NewChat(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -60,6 +75,9 @@ class HowToAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     strategy: str | None = None
+    model: str | None = Field(
+        None, max_length=200, description="one of the `models` of /v1/strategies; null: the server's own"
+    )
     collections: list[str] | None = None
     stream: bool = False
     answer_policy: Literal["mark", "repair", "strict"] | None = None
@@ -215,8 +233,8 @@ async def edit_question(
 async def answer_again(
     chat_id: str, message_id: str, body: HowToAnswer, request: Request, services: ServicesHere, principal: PrincipalHere
 ) -> Response:
-    """Answers a question again (named by itself or by one of its answers), in another way if ``strategy`` says so. The
-    older answer stays, among the new one's ``versions``."""
+    """Answers a question again (named by itself or by one of its answers), in another way if ``strategy`` says so, or by
+    another language model if ``model`` does. The older answer stays, among the new one's ``versions``."""
     asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
     history = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
 
@@ -235,7 +253,7 @@ async def show_version(
     return await services.offload(whole_chat, services, principal, chat_id)
 
 
-@router.get("/{chat_id}/export")
+@router.get("/{chat_id}/export", response_class=Response, responses=CHAT_FILE)
 async def export_chat(
     chat_id: str,
     services: ServicesHere,
@@ -281,12 +299,15 @@ async def begin_in_chat(
     services: Services,
     principal: Principal,
     marked: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer,
+    *,
+    keeps_parts: bool = True,
 ) -> Run:
     """Begins an answer that is kept in the conversation.
 
     Args:
         ask: keeps the question once the run begins, with the ids of what is searched, and returns its message id.
         marked: the answer's JSON, as it is to be kept; not called for one that broke off.
+        keeps_parts: whether what was said until a run was stopped, or broke, becomes a version of the answer.
     """
     chat = await services.offload(services.chats.get, principal, chat_id)
     question_id = ""
@@ -300,6 +321,8 @@ async def begin_in_chat(
             return
         await keep_trace(services, principal, run)
         outcome, problem = run.outcome, ""
+        if not (keeps_parts or isinstance(outcome, RunDone)):
+            return
         if isinstance(outcome, RunDone):
             content, answer, partial = outcome.answer.text, answer_json(outcome.answer, outcome.trace), False
         else:
@@ -309,7 +332,7 @@ async def begin_in_chat(
         content = services.purges.clean(content, principal.user_id, shown)
         answer = services.purges.clean(answer, principal.user_id)
         if answer is not None:
-            content, answer = answer["answer"], marked(answer)
+            content, answer = answer["answer"], marked(answer | ({"model": how.model} if how.model else {}))
 
         def append() -> None:
             # "All that I may read" may have come to mean more while it was answered, or less.
@@ -345,16 +368,20 @@ async def begin_in_chat(
         lambda: attachments.searched_in(services, principal, chat_id, chosen, only_files=how.only_files)
     )
     open_before = await services.offload(ids_of, searched)
-    return begin(
-        services,
-        principal,
-        question=question,
-        collections=() if how.only_files else chosen,
-        searched=searched,
-        strategy=how.strategy or chat.strategy,
-        limits=how.limits,
-        history=tuple(history),
-        on_end=keep,
-        on_begin=begun,
-        options=QueryOptions(policy=how.answer_policy),
-    )
+
+    def start(here: Services) -> Run:
+        return begin(
+            here,
+            principal,
+            question=question,
+            collections=() if how.only_files else chosen,
+            searched=searched,
+            strategy=how.strategy or chat.strategy,
+            limits=how.limits,
+            history=tuple(history),
+            on_end=keep,
+            on_begin=begun,
+            options=QueryOptions(policy=how.answer_policy),
+        )
+
+    return await services.other_models.begin(services, how.model, start)

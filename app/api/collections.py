@@ -12,6 +12,7 @@ from app.api.etags import IfMatch, Tagged, check_unchanged, tag_of
 from app.api.guard import PrincipalHere, ServicesHere
 from app.intake import job_json
 from app.pipelines import encoder_choice
+from app.reindex_estimate import estimate, estimate_json
 from core.errors import InvalidRequest
 from core.ids import check_collection_name
 from core.types import PiiMode
@@ -169,6 +170,22 @@ async def reindex(collection: str, body: Reindex, services: ServicesHere, princi
     services.work_added.set()
     await services.announce_jobs()
     return {"job": job_json(job)}
+
+
+@router.post("/{collection}/reindex/estimate")
+async def estimate_reindex(
+    collection: str, body: Reindex, services: ServicesHere, principal: PrincipalHere
+) -> dict[str, Any]:
+    """What making the collection anew would come to; nothing is begun. `again` is how many documents would be read again (those
+    that are made so already are not), `seconds` about how long that takes: null for another encoder, whose pace nobody knows yet."""
+    changes = body.model_dump(exclude_none=True, exclude={"encoder"})
+    if body.encoder is not None:
+        changes |= encoder_choice(services.settings, body.encoder)
+    _ = services.engine  # says so while it loads
+    found = await services.offload(
+        estimate, services.settings, services.database, services.models.encoders, principal, collection, changes
+    )
+    return estimate_json(found)
 
 
 @router.post("/{collection}/rollback")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from app.api.etags import Tagged, known, tag_of
@@ -18,8 +20,10 @@ from core.errors import Forbidden, InvalidRequest, NotFound
 from core.types import Chunk, Document
 from ingest.parse.document import OCR_WORDS
 from ingest.parse.kinds import DRAWN
+from retrieval.filters import tags_of
 from retrieval.near import NearDuplicate, count_near, near_duplicates
 from retrieval.records import DocumentInfo
+from retrieval.tags import given_tags, set_tags
 
 router = APIRouter(prefix="/v1", tags=["documents"], route_class=Tagged)
 
@@ -35,40 +39,72 @@ async def list_documents(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
     near: bool = False,
+    q: Annotated[str, Query(max_length=200, description="words that title and file name together must all have")] = "",
+    tag: Annotated[list[str] | None, Query(max_length=50, description="one of which it must have")] = None,
 ) -> dict[str, Any]:
-    """One page of the documents of a collection; ``next_cursor`` is null on the last.
+    """One page of the documents of a collection, those added last first; ``next_cursor`` is null on the last.
 
-    With `near=true` each says how many `near_duplicates` it has among all that you may read.
+    `tags` are those that people gave it and those that it brought along. With `near=true` each says how many
+    `near_duplicates` it has among all that you may read.
     """
 
-    def read() -> tuple[list[DocumentInfo], str | None, dict[str, int] | None]:
-        found, following = services.store.list_documents(principal, collection, limit, cursor)
-        if not near:
-            return found, following, None
+    def read() -> list[dict[str, Any]]:
         with services.database.read() as connection:
-            return found, following, count_near(connection, principal, [d.doc_id for d in found])
+            ids = [d.doc_id for d in found]
+            given = given_tags(connection, ids)
+            listed = [_info_json(d, given.get(d.doc_id, [])) for d in found]
+            counts = count_near(connection, principal, ids) if near else {}
+        return [{**d, "near_duplicates": counts.get(d["doc_id"], 0)} for d in listed] if near else listed
 
-    found, following, counts = await services.offload(read)
-    listed = [_info_json(d) for d in found]
-    if counts is not None:
-        listed = [{**d, "near_duplicates": counts.get(d["doc_id"], 0)} for d in listed]
-    return {"documents": listed, "next_cursor": following}
+    def page() -> tuple[list[DocumentInfo], str | None]:
+        return services.store.list_documents(principal, collection, limit, cursor, words=q, tags=tag or ())
+
+    found, following = await services.offload(page)
+    return {"documents": await services.offload(read), "next_cursor": following}
 
 
-def _info_json(info: DocumentInfo) -> dict[str, Any]:
+def _info_json(info: DocumentInfo, given: Sequence[str]) -> dict[str, Any]:
+    """``given``: the tags that people gave it."""
     metadata = dict(info.metadata)
-    told = {"language": metadata.get("language"), "pii": metadata.get("pii")}
+    tags = sorted(tags_of(metadata) | set(given))
+    told = {"language": metadata.get("language"), "pii": metadata.get("pii"), "tags": tags, "given_tags": list(given)}
     return {**dataclasses.asdict(info), "metadata": metadata, "warnings": metadata.get("warnings", []), **told}
 
 
 @router.get("/documents/{doc_id}")
 async def get_document(doc_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
     """What is known of a document; `outline` has its headings with their places, `authors` and dates are as it says."""
-    info = await services.offload(services.store.get_document_info, principal, doc_id)
-    document = await services.offload(services.store.get_document, principal, doc_id)
+
+    def read() -> tuple[DocumentInfo, Document, list[str]]:
+        info = services.store.get_document_info(principal, doc_id)
+        with services.database.read() as connection:
+            given = given_tags(connection, [doc_id]).get(doc_id, [])
+        return info, services.store.get_document(principal, doc_id), given
+
+    info, document, given = await services.offload(read)
     facts = facts_json(info.title, info.metadata, document.pages)
     spans = [{"number": p.number, "start": p.start, "end": p.end} for p in document.pages]
-    return {**facts, **_info_json(info), "page_spans": spans, "figures": _figures(document)}
+    return {**facts, **_info_json(info, given), "page_spans": spans, "figures": _figures(document)}
+
+
+class Tags(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tags: list[str] = Field(max_length=200, examples=[["contract", "2024"]])
+
+
+@router.put("/documents/{doc_id}/tags")
+async def tag_document(doc_id: str, body: Tags, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Gives a document these tags in place of those that people gave it before; what it brought along stays. They stay when the
+    document is replaced or made anew, searches can be narrowed by them, and everybody who may read it sees them."""
+
+    def change() -> list[str]:
+        with services.database.write() as connection:
+            return set_tags(connection, principal, doc_id, body.tags)
+
+    kept = await services.offload(change)
+    services.searching.forget()  # what was narrowed by a tag may be other documents now
+    return {"doc_id": doc_id, "given_tags": kept}
 
 
 @router.get("/documents/{doc_id}/near-duplicates")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
-from app.api.sse import EventStream, event_bytes
+from app.api.sse import EVENTS, EventStream, event_bytes
 from app.eval_configs import Configuration
 from app.eval_contamination import contamination_of_set
 from app.eval_grid import by_model, grid
@@ -174,7 +174,7 @@ async def get_eval(eval_id: str, services: ServicesHere, principal: PrincipalHer
     return (await services.offload(services.eval_runs.get, principal, eval_id)).to_json()
 
 
-@router.get("/{eval_id}/events")
+@router.get("/{eval_id}/events", response_class=Response, responses=EVENTS)
 async def eval_events(
     eval_id: str, services: ServicesHere, principal: PrincipalHere, last_event_id: Annotated[int, Header()] = 0
 ) -> Response:
@@ -267,7 +267,11 @@ async def get_votes(eval_id: str, services: ServicesHere, principal: PrincipalHe
     return await services.offload(read)
 
 
-@router.get("/{eval_id}/report")
+@router.get(
+    "/{eval_id}/report",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}, "text/markdown": {}}}},
+)
 async def get_report(
     eval_id: str,
     services: ServicesHere,

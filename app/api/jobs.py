@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
-from app.api.sse import EventStream, event_bytes
+from app.api.sse import EVENTS, EventStream, event_bytes
 from app.api.uploads import receive_files
 from app.idempotency import MAX_KEY_CHARACTERS
 from app.intake import Accepting, accept_files, check_may_change, job_json
@@ -123,7 +123,7 @@ def _shown(services: Services, principal: Principal, job_id: str) -> dict[str, A
     return {**job_json(job), **estimate}
 
 
-@router.get("/jobs/{job_id}/events")
+@router.get("/jobs/{job_id}/events", response_class=Response, responses=EVENTS)
 async def job_events(
     job_id: str,
     services: ServicesHere,

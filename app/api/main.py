@@ -22,6 +22,7 @@ from app.api import (
     documents,
     eval_sets,
     evals,
+    examples,
     jobs,
     members,
     metrics,
@@ -114,6 +115,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
     # The stock page takes its script from another host; this one brings it along.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
     metrics.install(app, services)
+    examples.install(app)
     # The last is the outermost: the request's id, headers on whatever is answered, where it comes from, who asks.
     app.add_middleware(Gate, services=services)
     app.add_middleware(HostAndOrigin, settings=services.settings)

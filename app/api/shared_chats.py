@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from app.api.chats import chat_file, whole_chat
+from app.api.chats import CHAT_FILE, chat_file, whole_chat
 from app.api.etags import IfMatch, Tagged, check_unchanged, tag_of_json
 from app.api.guard import PrincipalHere, ServicesHere
 from app.chat_export import as_markdown
@@ -81,7 +81,7 @@ async def get_shared_chat(shared_id: str, services: ServicesHere, principal: Pri
     return _shared_json(*await services.offload(services.shared_chats.get, principal, shared_id))
 
 
-@router.get("/shared/{shared_id}/export")
+@router.get("/shared/{shared_id}/export", response_class=Response, responses=CHAT_FILE)
 async def export_shared_chat(
     shared_id: str,
     services: ServicesHere,

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 HEARTBEAT_S = 10.0
+# What a route answers that streams events, for the OpenAPI document.
+EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
 def event_bytes(name: str, data: dict[str, Any], event_id: int | None = None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from agents.verify.errors import error_rates
 from app.api.guard import PersonHere, ServicesHere
+from app.machine import machine_json
 from app.strategies import strategies
 from ingest.parse.kinds import SUPPORTED
 
@@ -38,7 +39,12 @@ async def list_strategies(services: ServicesHere) -> dict[str, Any]:
     """What can be asked with, and what holds where a request does not say."""
     settings = services.settings
     listed = [dataclasses.asdict(s) for s in strategies(services)]
-    return {"strategies": listed, "default": settings.strategy, "answer_policy": settings.answer_policy}
+    return {
+        "strategies": listed,
+        "default": settings.strategy,
+        "answer_policy": settings.answer_policy,
+        "models": list(settings.lm_choices),  # beside the server's own; for conversations and evaluations
+    }
 
 
 @router.get("/v1/system")
@@ -49,7 +55,7 @@ async def system(services: ServicesHere, person: PersonHere) -> dict[str, Any]:
     settings = services.settings
     of_all = person.is_admin or person.by == "nobody-else"
     return {
-        "versions": {name: version(name) for name in names},
+        "versions": {name: found for name in names if (found := _version(name)) is not None},
         "profile": settings.profile,
         "models": {
             "encoder": models.encoder.revision if models.encoder else None,
@@ -72,3 +78,16 @@ async def system(services: ServicesHere, person: PersonHere) -> dict[str, Any]:
         },
         "supported_types": list(SUPPORTED),
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # torch and the page are not in every image
+        return None
+
+
+@router.get("/v1/system/machine")
+async def machine(services: ServicesHere) -> dict[str, Any]:
+    """What `openbook doctor` finds, what waits in which queue, and what lies on the disk (in bytes)."""
+    return await services.offload(machine_json, services)

@@ -14,16 +14,22 @@ app = typer.Typer(no_args_is_help=True, help="List and delete documents.", rich_
 
 
 @app.command("list")
-def list_documents(collection: Collection, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def list_documents(
+    collection: Collection,
+    words: Annotated[str, typer.Option(help="Only those of which title and file name have all of these.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="Only those with one of these (again for each).")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
     """List the documents of a collection.
 
-    Example: openbook documents list --collection filings
+    Example: openbook documents list --collection filings --words "annual 2024" --tag "to read"
     """
     found: list[Document] = []
     with connected(data_dir, wait=False) as client:
         cursor: str | None = None
         while True:
-            page = client.documents(collection, limit=200, cursor=cursor, near=True)
+            page = client.documents(collection, limit=200, cursor=cursor, near=True, words=words, tags=tag or ())
             found += page["documents"]
             cursor = page["next_cursor"]
             if cursor is None:
@@ -46,7 +52,25 @@ def _facts(document: Document) -> list[str]:
     facts = [f"{near} near-duplicate{'s' if near != 1 else ''}"] if near else []
     if pii is not None and (n := pii["email"] + pii["phone"] + pii["iban"] + pii.get("name", 0)):
         facts.append(f"{n} personal data {'redacted' if pii['mode'] == 'redact' else 'found'}")
-    return facts
+    return [*facts, *document.get("tags", [])]
+
+
+@app.command("tag")
+def tag_document(
+    doc_id: Annotated[str, typer.Argument(help="The document's id, from `openbook documents list`.")],
+    tags: Annotated[
+        list[str] | None, typer.Argument(help="In place of those that it was given before; none: takes them off.")
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Give a document tags, by which lists and searches can be narrowed. They stay when it is replaced or made anew.
+
+    Example: openbook documents tag d0123456789abcdef0123456789abcdef "to read" 2024
+    """
+    with connected(data_dir, wait=False) as client:
+        kept = client.tag_document(doc_id, tags or [])
+    print_json({"doc_id": doc_id, "given_tags": kept}) if as_json else print(", ".join(kept) or "no tags")
 
 
 @app.command("near")

@@ -27,6 +27,7 @@ from app.cli import (
     trace,
     tune,
     upkeep,
+    worker,
 )
 from app.cli import doctor as doctor_command
 from app.cli.common import stderr
@@ -42,6 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.command("ingest")(ingest.ingest)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +13,7 @@ from app.cli.common import AsJson, DataDir, connected, fail, print_json, progres
 from app.cli.ingest import FINAL, POLL_S, Chunker
 from app.client import Client
 from app.replies import Job
-from app.waiting import left
+from app.waiting import about, left
 from core.wording import plural
 
 Name = Annotated[str, typer.Argument(help="The collection's name.")]
@@ -40,6 +41,7 @@ def reindex(
     ] = None,
     encoder: Annotated[str | None, typer.Option(help='"packaged", or a model of sentence-transformers.')] = None,
     encoder_precision: Annotated[Precision | None, typer.Option(help="Of the encoder's numbers.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would come to, and begin nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has switched.")] = True,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -51,16 +53,19 @@ def reindex(
 
     Example: openbook reindex filings --chunker sentence --chunk-tokens 300
     """
+    changes = {
+        "chunker": chunker and chunker.value,
+        "chunk_tokens": chunk_tokens,
+        "chunk_overlap_tokens": chunk_overlap_tokens,
+        "embed_context": embed_context and embed_context.value,
+        "encoder": encoder,
+        "encoder_precision": encoder_precision and encoder_precision.value,
+    }
+    if dry_run:
+        _estimate(name, changes, as_json, data_dir)
+        return
     with connected(data_dir, worker=True) as client:
-        job = client.reindex(
-            name,
-            chunker=chunker and chunker.value,
-            chunk_tokens=chunk_tokens,
-            chunk_overlap_tokens=chunk_overlap_tokens,
-            embed_context=embed_context and embed_context.value,
-            encoder=encoder,
-            encoder_precision=encoder_precision and encoder_precision.value,
-        )
+        job = client.reindex(name, **changes)
         if wait:
             job = _wait(client, job["job_id"])
     if as_json:
@@ -75,6 +80,18 @@ def reindex(
             print(job["reason"])
     if wait and job["state"] not in ("ready", "partial"):
         raise fail(f"{job['state']}: {job['reason']}; {name} is searched as it was")
+
+
+def _estimate(name: str, changes: dict[str, Any], as_json: bool, data_dir: Path | None) -> None:
+    with connected(data_dir) as client:
+        found = client.reindex_estimate(name, **changes)
+    if as_json:
+        print_json(found)
+        return
+    for setting, change in found["changes"].items():
+        print(f"{setting}: {change['is']} → {change['would_be']}")
+    took = "" if found["seconds"] is None else f", which takes about {about(found['seconds'])}"
+    print(f"{found['again']:,} of {plural(found['documents'], 'document')} would be read again{took}")
 
 
 def _wait(client: Client, job_id: str) -> Job:

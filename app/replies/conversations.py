@@ -60,6 +60,7 @@ class Answer(TypedDict):
     abstained: bool
     reason: str
     strategy: str
+    model: NotRequired[str]  # where it was another one than the server's own
     run_id: str
     sentences: list[Sentence]
     citations: list[Citation]

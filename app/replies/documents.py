@@ -97,6 +97,15 @@ class Job(TypedDict):
     remaining_s: NotRequired[float | None]  # of a reindex: how long it will still take, once that can be said
 
 
+class ReindexEstimate(TypedDict):
+    changes: dict[str, dict[str, Any]]  # setting → "is", "would_be"
+    documents: int
+    again: int  # of them, those that would be read again
+    characters: int
+    chunks: int
+    seconds: float | None
+
+
 class JobPage(TypedDict):
     jobs: list[Job]
     next_cursor: str | None
@@ -142,6 +151,8 @@ class Document(TypedDict):
     language: NotRequired[str | None]
     pii: NotRequired[Pii | None]
     near_duplicates: NotRequired[int]
+    tags: NotRequired[list[str]]  # all of them
+    given_tags: NotRequired[list[str]]  # by people
     authors: NotRequired[list[str]]
     created: NotRequired[str | None]
     modified: NotRequired[str | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class TraceChat(TypedDict):
@@ -45,6 +45,7 @@ class Strategies(TypedDict):
     strategies: list[Strategy]
     default: str
     answer_policy: NotRequired[str]
+    models: NotRequired[list[str]]  # beside the server's own
 
 
 class Loading(TypedDict):
@@ -56,3 +57,35 @@ class Loading(TypedDict):
 class Readiness(TypedDict):
     ready: bool
     loading: list[Loading]
+
+
+class Finding(TypedDict):
+    topic: str
+    state: Literal["ok", "note", "missing"]
+    text: str
+
+
+class Disk(TypedDict):
+    """Bytes; ``parts`` are those of the data directory."""
+
+    data_dir: str
+    free: int
+    total: int
+    parts: dict[str, int]
+
+
+class Queues(TypedDict):
+    jobs: dict[str, int]  # by state
+    answers: int
+    searches: int
+    checks: int
+    refused: int
+    lm_running: int | None
+    lm_waiting: int | None
+    previews: int
+
+
+class Machine(TypedDict):
+    doctor: list[Finding]
+    queues: Queues
+    disk: Disk

@@ -162,7 +162,7 @@ def _shortened(text: str, limit: int = 320) -> str:
 
 
 def _footer(answer: replies.Answer, steps: bool) -> None:
-    parts = [answer["strategy"], f"{answer['seconds']:.1f} s"]
+    parts = [answer["strategy"], *([answer["model"]] if "model" in answer else []), f"{answer['seconds']:.1f} s"]
     tokens = answer["usage"]["completion_tokens"]
     if tokens:
         parts.append(plural(tokens, "token"))

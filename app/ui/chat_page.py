@@ -18,7 +18,15 @@ from app.ui import look
 from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_html
 from app.ui.approval_view import draw_approval
 from app.ui.boundary import explain, guarded
-from app.ui.compare_view import draw_pair, draw_vote, open_pair
+from app.ui.compare_view import (
+    begin_rival,
+    draw_pair,
+    draw_rival,
+    draw_vote,
+    open_pair,
+    rival_under_way,
+    settle_rival,
+)
 from app.ui.composer import Scope, draw_composer
 from app.ui.files_view import Sent, bring_files, send_files
 from app.ui.follow_ups import draw_follow_ups, follow_ups
@@ -50,11 +58,13 @@ class AnswerChoices(TypedDict):
     collections: list[str]
     answer_policy: str | None
     only_files: bool
+    model: str | None
 
 
 @guarded
 def chat_page() -> None:
     chat_id = current_chat_id()
+    settle_rival(chat_id or "")
     chat = open_chat(chat_id) if chat_id else None
     of_others = open_shared(chat_id) if chat_id and chat is None and signs_in() else None
     if chat_id and chat is None and of_others is None:
@@ -69,11 +79,6 @@ def chat_page() -> None:
     if of_others is not None:
         draw_shared_chat(of_others, signals)
         return
-    if st.session_state.pop("same-answer", False):
-        # In a corner: the answer that was asked about may be anywhere in the conversation.
-        st.toast(
-            "Another way gave the same answer: there is nothing to choose.", icon=":material/balance:", duration="long"
-        )
     nothing_yet = not any(c["documents"] for c in collections) and chat is None
 
     live = lives().get(chat["chat_id"]) if chat else None
@@ -97,7 +102,7 @@ def chat_page() -> None:
     # While an answer is being given, its question is drawn from here: the server may or may not have kept it yet.
     for message in messages[: live.before] if live is not None and live.now.state == "running" else messages:
         failed_now = live is not None and live.now.state == "failed" and message is messages[-1]
-        _draw_message(message, chat, strategies["strategies"], told_below=failed_now)
+        _draw_message(message, chat, strategies, told_below=failed_now)
     if (passage := st.session_state.pop("passage", None)) is not None:
         show_passage(passage)
     elif signals.run_id:
@@ -136,45 +141,40 @@ def _edit(message_id: str, question: str) -> None:
     _begin(question, Place(edits=message_id))
 
 
-def _again(message_id: str, strategy: str) -> None:
-    _begin("", Place(again=message_id), strategy)
+def _again(message_id: str, strategy: str, model: str) -> None:
+    _begin("", Place(again=message_id), strategy, model=model)
     st.rerun()
 
 
 def _compare(message_id: str) -> None:
-    """Has it answered once more, unseen: an answer that grew before one's eyes would be known for the newer one."""
     scope, chat_id = st.session_state.get("scope"), st.session_state.get("chat_id")
-    if not isinstance(scope, Scope) or not chat_id:
-        return
-    with st.spinner("Another answer is under way …"):
-        try:
-            pair = client().compare_answer(
-                chat_id,
-                message_id,
-                collections=scope.collections,
-                answer_policy=scope.policy,
-                only_files=scope.only_files,
-            )
-        except OpenbookError as e:
-            notice(explain(e))
-        else:
-            st.session_state["same-answer"] = pair is None
-    st.rerun()
+    if isinstance(scope, Scope) and chat_id:
+        begin_rival(
+            chat_id,
+            message_id,
+            collections=scope.collections,
+            answer_policy=scope.policy,
+            only_files=scope.only_files,
+        )
+        st.rerun()
 
 
-def _begin(question: str, place: Place | None = None, strategy: str = "", files: Sequence[Sent] = ()) -> None:
+def _begin(
+    question: str, place: Place | None = None, strategy: str = "", files: Sequence[Sent] = (), model: str = ""
+) -> None:
     """Begins an answer in the conversation that is open, or in a new one.
 
     Args:
         question: as ``place`` says: of an answer that is given again it is the one that was asked.
         strategy: the one that is picked, if empty.
         files: that come with the question, and are read before it is asked.
+        model: the server's own, if empty.
     """
     scope, place = st.session_state.get("scope"), place or Place()
     if not isinstance(scope, Scope):
         return
     try:
-        _start(question, place, dataclasses.replace(scope, strategy=strategy or scope.strategy), files)
+        _start(question, place, dataclasses.replace(scope, strategy=strategy or scope.strategy), files, model)
     except OpenbookError as e:
         notice(explain(e))
 
@@ -189,7 +189,7 @@ def _chat_now(scope: Scope) -> replies.Chat:
     return chat
 
 
-def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent] = ()) -> None:
+def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent], model: str) -> None:
     chat = _chat_now(scope)
     chat_id = chat["chat_id"]
     running = lives().get(chat_id)
@@ -205,7 +205,7 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent] = ()
     speaker = client()
 
     def ask() -> EventStream:
-        how = _how(scope)
+        how = _how(scope, model)
         if place.again:
             return speaker.regenerate_stream(chat_id, place.again, **how)
         if place.edits:
@@ -216,12 +216,13 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent] = ()
     lives()[chat_id] = LiveAnswer(speaker, ask, question, before, place, prepare).start()
 
 
-def _how(scope: Scope) -> AnswerChoices:
+def _how(scope: Scope, model: str) -> AnswerChoices:
     return {
         "strategy": scope.strategy,
         "collections": scope.collections,
         "answer_policy": scope.policy,
         "only_files": scope.only_files,
+        "model": model or None,
     }
 
 
@@ -265,7 +266,7 @@ def _question(text: str) -> None:
 def _draw_message(
     message: replies.Message,
     chat: replies.Chat | None,
-    strategies: Sequence[replies.Strategy],
+    strategies: replies.Strategies,
     *,
     told_below: bool = False,
 ) -> None:
@@ -285,10 +286,11 @@ def _draw_message(
             return
         if message["answer"] and not message["partial"]:
             draw_answer(message["answer"], _open)
-            draw_vote(message, {s["name"]: s["label"] for s in strategies})
+            draw_vote(message, {s["name"]: s["label"] for s in strategies["strategies"]})
         else:
             draw_partial(message["content"], message["message_id"], "" if told_below else message.get("problem") or "")
-        draw_answer_actions(chat_id, message, strategies, _again, _compare)
+        draw_answer_actions(chat_id, message, strategies, _again, None if rival_under_way(chat_id) else _compare)
+        draw_rival(chat_id, message["message_id"])
         messages = chat.get("messages", []) if chat else []
         if message["answer"] and messages[-1] is message and chat_id not in lives():
             asked = {m["content"] for m in messages if m["role"] == "user"}

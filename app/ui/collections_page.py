@@ -68,7 +68,8 @@ def _current() -> str | None:
 
 def _choose(name: str | None) -> None:
     st.session_state["collection"] = name
-    st.session_state.pop("documents-shown", None)
+    for key in ("documents-shown", "documents-words"):
+        st.session_state.pop(key, None)
     if name:
         st.query_params["collection"] = name
     else:
@@ -166,7 +167,7 @@ def _one(collection: replies.Collection) -> None:
     draw_search_choices(collection)
     draw_calibration(name)
     draw_members(name, role)
-    draw_documents(name)
+    draw_documents(name, may_change=role != "reader")
 
 
 def _chunkers(collection: replies.Collection) -> Mapping[str, str]:
@@ -218,18 +219,24 @@ def _uploader(collection: replies.Collection, chunkers: Mapping[str, str]) -> No
         _personal_data(collection)
     if said := st.session_state.pop("pii-said", None):
         look.note(said)
+    folder = st.toggle("A whole folder", key="upload-folder", help="With all that is in it, and in folders below it.")
+    what = "a folder" if folder else "files"
     # Another key empties the widget after its files have been sent.
     turn = st.session_state.setdefault("upload-turn", 0)
     files = st.file_uploader(
-        "Drop files here: PDF, Word, Excel, PowerPoint, e-mail, EPUB, OpenDocument, HTML, Markdown, CSV, text, scans, or a zip of these …",
-        accept_multiple_files=True,
-        key=f"upload-{name}-{turn}",
+        f"Drop {what} here: PDF, Word, Excel, PowerPoint, e-mail, EPUB, OpenDocument, HTML, Markdown, CSV, text, scans, or a zip of these …",
+        accept_multiple_files="directory" if folder else True,
+        key=f"upload-{name}-{turn}{'-folder' if folder else ''}",
         max_upload_size=max(1, bounds.max_upload_bytes // 2**20),
     )
     look.muted(
         f"Up to {bounds.max_batch_files:,} files at once, {bounds.max_upload_bytes // 2**20:,} MB each. "
         "One bad file does not stop the others."
     )
+    # What operating systems leave in folders is nobody's document.
+    files = [
+        file for file in files or () if not any(part.startswith(".") for part in file.name.split("/")[int(folder) :])
+    ]
     if not files:
         return
     st.session_state["upload-turn"] = turn + 1
@@ -280,7 +287,8 @@ def _delete_form(collection: replies.Collection) -> None:
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="delete-collection-yes"):
             try:
-                client().delete_collection(collection["name"])
+                with st.spinner("Deleting …"):
+                    client().delete_collection(collection["name"])
             except ApiError as e:
                 if e.status != 404:
                     raise

@@ -105,17 +105,17 @@ def _row(job: replies.Job) -> None:
         if job["state"] in ACTIVE_STATES:
             paused = bool(job.get("paused"))
             st.button(
-                "", key=f"pause-{job['job_id']}", icon=":material/play_arrow:" if paused else ":material/pause:",
+                "Go on" if paused else "Pause", key=f"pause-{job['job_id']}", icon=":material/play_arrow:" if paused else ":material/pause:",
                 type="tertiary", help="Go on with this file" if paused else "Let this file wait",
                 on_click=_pause, args=(job["job_id"], not paused),
             )  # fmt: skip
             st.button(
-                "", key=f"cancel-{job['job_id']}", icon=":material/close:", type="tertiary", help="Cancel this file",
+                "Cancel", key=f"cancel-{job['job_id']}", icon=":material/close:", type="tertiary", help="Cancel this file",
                 on_click=_cancel, args=(job["job_id"],),
             )  # fmt: skip
         elif job["state"] in ("failed", "cancelled", "partial") and not _is_reindex(job):
             st.button(
-                "", key=f"retry-{job['job_id']}", icon=":material/refresh:", type="tertiary", help="Try again",
+                "Try again", key=f"retry-{job['job_id']}", icon=":material/refresh:", type="tertiary", help="Try again",
                 on_click=_retry, args=(job["job_id"],),
             )  # fmt: skip
 

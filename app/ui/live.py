@@ -39,6 +39,7 @@ class Snapshot:
     error: str = ""
     doing: str = ""  # in words, before the question is asked
     asked: tuple[dict[str, Any], ...] = ()  # what the run waits for a yes to, oldest first
+    same: bool = False  # of a second answer that is not shown while it is given: it says what the first one says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +178,8 @@ class LiveAnswer:
                 self._set(citations={**now.citations, data["n"]: cast(replies.Citation, data)})
             case "done":
                 self._set(state="done", answer=cast(replies.Answer, data))
+            case "compared":
+                self._set(state="done", same=data["compared"] is None)
             case "error" if data.get("code") == "cancelled":  # stopped from elsewhere
                 self._set(state="stopped")
             case "error":

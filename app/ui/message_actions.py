@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -12,13 +12,15 @@ from app.ui.inert import inert_html, inert_markdown
 from app.ui.state import client, limits, notice
 from core.errors import OpenbookError
 
-# Message id and, for an edit, the new question; for an answer given again, the strategy ("" for the one picked below).
+# Message id and, for an edit, the new question; for an answer given again, the strategy ("" for the one picked below) and the
+# language model ("" for the server's own).
 Edit = Callable[[str, str], None]
-Again = Callable[[str, str], None]
+Again = Callable[[str, str, str], None]
 Compare = Callable[[str], None]
 
 MAX_REASON = 500
 AS_PICKED = "As picked below"
+WRITES = "rag"  # how another model answers where the answer was quoted, which asks none
 
 
 def editing(message_id: str) -> bool:
@@ -66,8 +68,10 @@ def draw_question_actions(chat_id: str, message: replies.Message) -> None:
 
 
 def draw_answer_actions(
-    chat_id: str, message: replies.Message, strategies: Sequence[replies.Strategy], again: Again, compare: Compare
+    chat_id: str, message: replies.Message, known: replies.Strategies, again: Again, compare: Compare | None
 ) -> None:
+    """``compare`` is None while a second answer is being given in this conversation."""
+    strategies, models = known["strategies"], known.get("models", [])
     message_id, answer = message["message_id"], message["answer"]
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"actions-{message_id}"):
         if answer and not answer["abstained"]:
@@ -76,19 +80,24 @@ def draw_answer_actions(
                 width="content",
             )
         labels = {s["name"]: s["label"] for s in strategies if s["available"]}
+        before = answer["strategy"] if answer else ""
+        by_model = before if any(s["name"] == before and s["needs_lm"] for s in strategies) else WRITES
         chosen = st.menu_button(
             "Again",
-            ["", *labels],
-            format_func=lambda name: inert_markdown(labels[name]) if name else AS_PICKED,
+            [("", ""), *((name, "") for name in labels), *((by_model, model) for model in models)],
+            format_func=lambda way: (
+                f"By {inert_markdown(way[1])}" if way[1] else inert_markdown(labels.get(way[0], AS_PICKED))
+            ),
             icon=":material/refresh:",
             type="tertiary",
             key=f"again-{message_id}",
-            help="Answer it again, in the same or another way; this answer is kept",
+            help="Answer it again, in the same or another way, or by another model; this answer is kept",
         )
         if chosen is not None:
-            again(message_id, chosen)
+            again(message_id, *chosen)
         if (
             answer
+            and compare is not None
             and message.get("compared") is None
             and set(labels) - {answer["strategy"]}
             and st.button(

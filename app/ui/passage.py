@@ -15,6 +15,7 @@ from app.ui.state import client, document_text
 from core.types import VerdictLabel
 
 PDF = "application/pdf"
+_TURNED_TO = "passage-page"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,14 @@ def from_hit(hit: replies.Hit) -> Passage:
     )
 
 
-@st.dialog("Source", width="medium", position="right")
 def show_passage(passage: Passage) -> None:
+    """Opens it; what page an earlier one was turned to is forgotten."""
+    st.session_state.pop(_TURNED_TO, None)
+    _show(passage)
+
+
+@st.dialog("Source", width="medium", position="right")
+def _show(passage: Passage) -> None:
     _draw(passage)
 
 
@@ -75,8 +82,9 @@ def _draw(passage: Passage) -> None:
 
     head(passage.page)
     try:
-        text = document_text(passage.doc_id)
-        document = client().document(passage.doc_id)
+        with st.spinner("Opening …"):
+            text = document_text(passage.doc_id)
+            document = client().document(passage.doc_id)
     except ApiError as e:
         if e.status != 404:
             raise
@@ -97,7 +105,7 @@ def _draw(passage: Passage) -> None:
         look.muted("Personal data were taken out of this text; the original and its pages are not shown.")
         return
     if page is not None and (document["mime_type"] == PDF or document["mime_type"].startswith("image/")):
-        _page_image(passage, page)
+        _pages(passage, page, document["pages"])
     st.download_button(
         "Download the original",
         data=lambda: client().document_original(passage.doc_id),
@@ -113,6 +121,36 @@ def _page_of(document: replies.Document, passage: Passage) -> int | None:
     """The page on which the passage begins; what cited it may only know where its chunk began."""
     begun = [span["number"] for span in document.get("page_spans", []) if span["start"] <= passage.start]
     return begun[-1] if begun else passage.page
+
+
+def _pages(passage: Passage, page: int, pages: int) -> None:
+    """The page of the passage, and from there any other. No button is ever disabled: one that has the keyboard would drop it."""
+    page = min(max(1, st.session_state.get(_TURNED_TO, page)), max(1, pages))
+    if pages > 1:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="turn-pages"):
+            st.button(
+                "Page before",
+                key="page-back",
+                icon=":material/chevron_left:",
+                type="tertiary",
+                on_click=_turn_to,
+                args=(max(1, page - 1),),
+            )
+            look.muted(f"Page {page:,} of {pages:,}")
+            st.button(
+                "Page after",
+                key="page-on",
+                icon=":material/chevron_right:",
+                icon_position="right",
+                type="tertiary",
+                on_click=_turn_to,
+                args=(min(pages, page + 1),),
+            )
+    _page_image(passage, page)
+
+
+def _turn_to(page: int) -> None:
+    st.session_state[_TURNED_TO] = page
 
 
 def _page_image(passage: Passage, page: int) -> None:

@@ -12,6 +12,7 @@ from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html
 from app.ui.state import client, limits
+from app.waiting import about
 from core.wording import plural
 
 STEP = 20
@@ -27,6 +28,25 @@ def described(pipeline: Mapping[str, Any], chunkers: Mapping[str, str]) -> str:
     if pipeline.get("encoder_model") not in (None, "packaged"):
         parts.append(str(pipeline["encoder_model"]))
     return ", ".join(part for part in parts if part)
+
+
+def estimated(found: replies.ReindexEstimate, chunkers: Mapping[str, str]) -> str:
+    """What making a collection anew would come to, in a sentence or two."""
+    if not found["again"]:
+        return "Every document is made so already: there is nothing to be done."
+    how_many = plural(found["documents"], "document")
+    everything = "All" if found["documents"] > 1 else "The"
+    which = f"{everything} {how_many}" if found["again"] == found["documents"] else f"{found['again']:,} of {how_many}"
+    words = {"chunker": "the way of cutting", "chunk_tokens": "the length"}
+    why = " and ".join(words.get(key, key.replace("_", " ")) for key in found["changes"])
+    because = f", since {why} would be other" if why else ", since they were made in another way"
+    seconds = found["seconds"]
+    took = (
+        "How long that takes is not known yet."
+        if seconds is None
+        else f"That takes about {about(seconds)}, going by how long they took to come in."
+    )
+    return f"{which} would be read and encoded again{because}. {took}"
 
 
 @st.dialog("Make the passages anew?")
@@ -56,13 +76,16 @@ def _make_form(collection: replies.Collection, chunkers: Mapping[str, str]) -> N
         placeholder="as set",
         key="anew-tokens",
     )
+    found = client().reindex_estimate(name, chunker=chunker, chunk_tokens=tokens)
+    look.note(estimated(found, chunkers))
     look.muted(
-        f"{plural(collection['documents'], 'document')} of {name} will be read again. What is there is searched "
-        "until all are made; then all of them are switched to at once. You can go back afterwards."
+        "What is there is searched until all are made; then all of them are switched to at once. You can go back afterwards. "
+        "Personal data, tags, members, and how the collection is searched and fused can be changed without making it anew."
     )
     with st.container(horizontal=True):
-        if st.button("Make anew", type="primary", key="anew-yes"):
-            client().reindex(name, chunker=chunker, chunk_tokens=tokens)
+        if st.button("Make anew", type="primary", key="anew-yes", disabled=not found["again"]):
+            with st.spinner("Beginning …"):
+                client().reindex(name, chunker=chunker, chunk_tokens=tokens)
             st.rerun()
         if st.button("Leave it", key="anew-no"):
             st.rerun()
@@ -87,7 +110,8 @@ def _back_form(collection: replies.Collection, chunkers: Mapping[str, str]) -> N
     )
     with st.container(horizontal=True):
         if st.button("Go back", type="primary", key="back-yes"):
-            client().rollback(collection["name"])
+            with st.spinner("Going back …"):
+                client().rollback(collection["name"])
             st.rerun()
         if st.button("Stay", key="back-no"):
             st.rerun()

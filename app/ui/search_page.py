@@ -11,6 +11,7 @@ from app.ui import look, waterfall
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.passage import from_hit, show_passage
+from app.ui.search_beside import WAYS, How, moved_html, summary
 from app.ui.search_filters import choose_filters
 from app.ui.state import client
 
@@ -27,17 +28,25 @@ def search_page() -> None:
     if not names:
         look.empty_state("Nothing to search yet", "Add documents to a collection first; their passages are found here.")
         return
+    late = any(c.get("late") for c in collections)
     with st.form("search", border=False):
         query = st.text_input("Search for", key="search-query", placeholder="a phrase, a name, a number …")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.multiselect("In", names, key="search-collections", placeholder="All collections")
             by = st.segmented_control(
                 "By",
-                [by for by in RETRIEVERS if by != "late" or any(c.get("late") for c in collections)],
+                [by for by in RETRIEVERS if by != "late" or late],
                 default="hybrid",
                 required=True,
                 format_func=lambda name: RETRIEVERS[name],
                 key="search-by",
+            )
+            beside = st.selectbox(
+                "Beside",
+                [None, *(way for way in WAYS if way != "late" or late)],
+                format_func=lambda way: WAYS[way][0] if way else "nothing",
+                key="search-beside",
+                help="Searches in another way, too, and shows both lists side by side.",
             )
             st.form_submit_button("Search", type="primary", icon=":material/search:")
         with st.expander("Narrow and spread", icon=":material/tune:"):
@@ -46,29 +55,51 @@ def search_page() -> None:
     if not (query or "").strip():
         look.muted("The passages come back as they were ranked, with the rank and score that each stage gave them.")
         return
-    reply = client().search_whole(
-        query.strip(),
-        list(chosen) or names,
-        k=k,
-        retriever=by or "hybrid",
-        explain=True,
-        collapse_duplicates=once or None,
-        max_per_document=most,
-        mmr_lambda=variety if variety < 1 else None,
-        filters=filters or None,
-    )
-    hits = reply["hits"]
-    if meant := reply.get("did_you_mean"):
+    ways: list[How] = [{"retriever": by or "hybrid"}, *([WAYS[beside][1]] if beside else [])]
+    found = []
+    with st.spinner("Searching …"):
+        for way in ways:
+            reply = client().search_whole(
+                query.strip(),
+                list(chosen) or names,
+                **way,
+                k=k,
+                explain=True,
+                collapse_duplicates=once or None,
+                max_per_document=most,
+                mmr_lambda=variety if variety < 1 else None,
+                filters=filters or None,
+            )
+            found.append(reply)
+    if meant := found[0].get("did_you_mean"):
         # As plain text: a query may hold signs that the label would take for Markdown.
         label = f"Search for {inert_markdown(meant['query'])}"
         st.button(label, key="did-you-mean", on_click=_search_for, args=(meant["query"],), icon=":material/spellcheck:")
+    if beside:
+        _side_by_side((RETRIEVERS[by or "hybrid"], WAYS[beside][0]), found)
+    else:
+        _list(found[0])
+
+
+def _list(reply: replies.SearchReply, side: str = "", other: Sequence[replies.Hit] | None = None) -> None:
+    """``side`` tells the elements of two lists apart; ``other``: what the list beside it has found."""
     for note in reply.get("notes", []):
         st.caption(inert_markdown(note))
-    if not hits:
+    if not reply["hits"]:
         look.card("Nothing found", "No passage of these collections matches. Try other words, or search by meaning.")
-    for hit in hits:
-        _hit(hit, hits)
+    for hit in reply["hits"]:
+        _hit(hit, reply["hits"], side, other)
     waterfall.near_misses(reply)
+
+
+def _side_by_side(names: tuple[str, str], found: Sequence[replies.SearchReply]) -> None:
+    """One under the other on a phone."""
+    lists = [reply["hits"] for reply in found]
+    look.note(summary(*lists))
+    for side, column in enumerate(st.columns(2)):
+        with column, st.container(key=f"side-{side}"):
+            st.subheader(f"{'AB'[side]} · {names[side]}", anchor=False)
+            _list(found[side], f"-{side}", lists[1 - side])
 
 
 def _how_many() -> tuple[int, int | None, bool, float]:
@@ -100,20 +131,23 @@ def _search_for(query: str) -> None:
     st.session_state["search-query"] = query
 
 
-def _hit(hit: replies.Hit, hits: Sequence[replies.Hit]) -> None:
+def _hit(hit: replies.Hit, hits: Sequence[replies.Hit], side: str, other: Sequence[replies.Hit] | None) -> None:
+    told = "" if other is None else moved_html(hit, other)
     where = " · ".join(
         part
         for part in (hit["collection"], f"page {hit['page']}" if hit["page"] else "", *hit.get("heading_path", [])[-1:])
         if part
     )
-    with st.container(border=True, key=f"card-hit-{hit['rank']}", gap="small"):
+    with st.container(border=True, key=f"card-hit{side}-{hit['rank']}", gap="small"):
         st.html(
             f'<div class="ob-hit-title">{hit["rank"]}. {inert_html(hit["title"])}</div>'
-            f'<div class="ob-muted">{inert_html(where)} {_alike(hit)}</div>'
+            f'<div class="ob-muted">{inert_html(where)} {_alike(hit)} {told}</div>'
             f'<div class="ob-hit-text">{_text(hit)}</div>{waterfall.way_html(hit, hits)}'
         )
         waterfall.why(hit)
-        if st.button("Open in the document", key=f"hit-{hit['rank']}", type="tertiary", icon=":material/menu_book:"):
+        if st.button(
+            "Open in the document", key=f"hit{side}-{hit['rank']}", type="tertiary", icon=":material/menu_book:"
+        ):
             show_passage(from_hit(hit))
 
 

@@ -1,4 +1,4 @@
-"""What a run thought, did and found, step by step: the last lines while it works, all of it afterwards.
+"""What a run thought, did and found, step by step and when: the last lines while it works, all of it afterwards.
 
 Thoughts are a model's and observations a document's: every word is made inert.
 """
@@ -61,6 +61,12 @@ def _toggle(run_id: str) -> None:
     st.session_state[_SHOWN] = None if st.session_state.get(_SHOWN) == run_id else run_id
 
 
+def _when(step: Step) -> str:
+    """From when to when, in seconds since the question; nothing of a step that was not timed."""
+    began, took = float(step.get("started_s") or 0.0), float(step.get("duration_s") or 0.0)
+    return f'<span class="ob-step-time">{began:.1f}–{began + took:.1f} s</span>' if began or took else ""
+
+
 def _line(step: Step, width: int) -> str:
     call = step.get("tool_call")
     done = ""
@@ -68,6 +74,7 @@ def _line(step: Step, width: int) -> str:
         named = f"{call['name']}: {', '.join(v for v in call['arguments'].values() if isinstance(v, str))}"
         done = f'<span class="ob-step-call">{inert_html(shortened(named, width))}</span>'
     parts = [
+        _when(step),
         f'<span class="ob-step-kind">{inert_html(STEP_WORDS.get(str(step.get("kind")), "Step"))}</span>',
         inert_html(shortened(str(step.get("thought") or ""), width)),
         done,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from app.client import ApiError, Client
 from app.replies import Job
+from app.sse import read_events
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer
 
@@ -255,6 +257,20 @@ def test_job_events_tell_each_state_and_end(client: Client, collection: str) -> 
     assert states[-1] == "ready"
     order = ["queued", "parsing", "encoding", "indexing", "ready"]
     assert [order.index(s) for s in states] == sorted(order.index(s) for s in states)
+
+
+def test_job_events_go_on_after_the_one_that_was_heard_last(
+    server: RunningServer, client: Client, collection: str
+) -> None:
+    job = client.upload(collection, [("a.md", io.BytesIO(ROCKET.encode()))])[0]
+    url = f"{server.api_url}/v1/jobs/{job['job_id']}/events"
+    with httpx.stream("GET", url, trust_env=False, timeout=60) as heard:
+        everything = list(read_events(heard.iter_raw()))
+    assert len(everything) >= 2 and json.loads(everything[-1].data)["state"] == "ready"
+    for n, event in enumerate(everything):
+        again = httpx.get(url, headers={"Last-Event-ID": event.last_id}, trust_env=False)
+        left = list(read_events([again.content]))
+        assert [e.last_id for e in left] == [e.last_id for e in everything[n + 1 :]], "none twice and none left out"
 
 
 def test_a_file_over_the_limit_is_refused_and_the_service_lives(

@@ -178,3 +178,20 @@ def test_without_another_way_there_is_no_second_answer_and_without_a_pair_no_vot
         client.vote_on_answers(chat_id, answer["message_id"], "1")
     assert (alone.value.status, unpaired.value.status) == (422, 404)
     assert len(client.chat(chat_id)["messages"][1]["versions"]) == 1
+
+
+def test_an_answer_is_given_again_by_another_model_that_settings_list(client: Client, chat_id: str) -> None:
+    assert set(client.strategies()["models"]) == {"small", "large"}
+    done(client.chat_stream(chat_id, TALL))
+    question = client.chat(chat_id)["messages"][0]["message_id"]
+    for model in ("small", "large", "small"):
+        answer = done(client.regenerate_stream(chat_id, question, strategy="rag", model=model))
+        assert f"So says the {model} one" in answer["answer"]
+    said_last = client.chat(chat_id)["messages"][-1]
+    assert said_last["answer"] is not None and said_last["answer"]["model"] == "small"
+    assert len(said_last["versions"]) == 4, "the first answer was quoted, by no model"
+    with pytest.raises(ApiError, match="unknown model 'huge': there are small, large") as refused:
+        list(client.regenerate_stream(chat_id, question, strategy="rag", model="huge"))
+    assert refused.value.status == 422
+    trace = client.trace(str(said_last["run_id"]))
+    assert client.replay(trace["run_id"], {})["identical"], "from its recording, whichever model it was"

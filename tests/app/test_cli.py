@@ -11,6 +11,7 @@ from tests.support.servers import RunningServer
 
 COMMANDS = [
     ["serve"],
+    ["worker"],
     ["ingest"],
     ["search"],
     ["tune"],
@@ -24,6 +25,7 @@ COMMANDS = [
     ["collections", "delete"],
     ["documents", "list"],
     ["documents", "delete"],
+    ["documents", "tag"],
     ["verify"],
     ["repair"],
     ["backup"],

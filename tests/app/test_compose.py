@@ -1,7 +1,9 @@
-"""docker-compose.yml and Dockerfile, checked without an engine: by shape, and by what the commands name."""
+"""docker-compose.yml and the Dockerfiles, checked without an engine: by shape, and by what the commands name."""
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from core.settings import NOT_SETTINGS, Settings
+from tools.image_requirements import images
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -20,10 +23,67 @@ def compose() -> dict[str, Any]:
     return loaded
 
 
-def test_it_has_api_and_page_and_a_model_server_only_under_the_gpu_profile(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"api", "ui", "vllm"}
-    assert compose["services"]["vllm"]["profiles"] == ["gpu"]
-    assert all("profiles" not in compose["services"][name] for name in ("api", "ui"))
+OURS = ("api", "worker", "ui")
+# Of https://compose-spec.io: what the services use of it. An engine refuses what it does not know.
+KEYS = {
+    "build", "cap_add", "cap_drop", "command", "depends_on", "deploy", "env_file", "environment", "healthcheck", "image", "init",
+    "ipc", "pids_limit", "ports", "profiles", "read_only", "restart", "security_opt", "tmpfs", "user", "volumes",
+}  # fmt: skip
+
+
+def test_it_has_api_worker_and_page_and_a_model_server_only_under_the_gpu_profile(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {*OURS, "vllm", "models"}
+    assert compose["services"]["vllm"]["profiles"] == compose["services"]["models"]["profiles"] == ["gpu"]
+    assert all("profiles" not in compose["services"][name] for name in OURS)
+    (device,) = compose["services"]["vllm"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+
+
+def test_no_key_is_one_that_no_engine_knows(compose: dict[str, Any]) -> None:
+    assert {key for key in compose if not key.startswith("x-")} == {"name", "services", "volumes"}
+    for name, service in compose["services"].items():
+        assert set(service) <= KEYS, name
+
+
+def test_each_service_is_bounded_and_no_more_than_it_has_to_be(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        # The one that gives a volume to the others' user runs once and may do nothing else.
+        assert service["user"] == ("0:0" if name == "models" else "10001:10001"), name
+        assert service.get("cap_add", []) == (["CHOWN"] if name == "models" else []), name
+        if name != "models":
+            assert service["deploy"]["resources"]["limits"]["memory"] and service["healthcheck"]["test"], name
+            assert any(place.startswith("/tmp:size=") for place in service["tmpfs"]), name
+    assert "data:/data:ro" in compose["services"]["worker"]["volumes"]
+
+
+def test_what_waits_for_another_service_waits_for_one_that_can_say_that_it_is_there(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for name, how in service.get("depends_on", {}).items():
+            healthy = how["condition"] == "service_healthy"
+            assert (
+                "healthcheck" in compose["services"][name] if healthy else compose["services"][name]["restart"] == "no"
+            )
+
+
+def test_the_lines_for_a_gpu_are_variables_that_the_file_asks_for() -> None:
+    lines = [
+        line for line in (REPO / "docker" / "gpu.env").read_text().splitlines() if line and not line.startswith("#")
+    ]
+    asked = set(re.findall(r"\$\{(\w+):-", (REPO / "docker-compose.yml").read_text()))
+    given = dict(line.split("=", 1) for line in lines)
+    assert given.keys() <= asked and given["OPENBOOK_LM_MODEL"] == given["VLLM_MODEL"]
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="the images are of Python 3.11, and other versions need other packages"
+)
+def test_what_each_image_installs_is_of_the_lock_and_as_it_would_be_written_now() -> None:
+    for name, text in images().items():
+        assert (REPO / "requirements" / name).read_text() == text, "run tools/image_requirements.py"
+        assert set(text.splitlines()) <= set((REPO / "requirements" / "lock.txt").read_text().splitlines())
+        assert "--hash=sha256:" in text and not re.search(r"^(torch|transformers)==", text, re.MULTILINE)
 
 
 def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
@@ -44,15 +104,15 @@ def test_people_sign_in_since_it_listens_for_others(compose: dict[str, Any]) -> 
 
 
 def test_every_named_volume_is_declared(compose: dict[str, Any]) -> None:
-    for service in compose["services"].values():
-        for volume in service.get("volumes", []):
-            assert volume.split(":")[0] in compose["volumes"]
+    named = {v.split(":")[0] for s in compose["services"].values() for v in s.get("volumes", [])}
+    assert named == set(compose["volumes"])
 
 
-def test_the_api_command_is_one_the_command_line_knows(compose: dict[str, Any]) -> None:
+@pytest.mark.parametrize("service", ["api", "worker"])
+def test_the_commands_are_such_as_the_command_line_knows(compose: dict[str, Any], service: str) -> None:
     from app.cli.main import app
 
-    command = compose["services"]["api"]["command"]
+    command = compose["services"][service]["command"]
     assert command[0] == "openbook"
     shown = CliRunner().invoke(app, [command[1], "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
@@ -64,7 +124,19 @@ def test_the_page_command_names_a_file_that_exists(compose: dict[str, Any]) -> N
     assert (REPO / command[command.index("-m") + 1].replace(".", "/") / "__main__.py").is_file()
 
 
-def test_the_dockerfile_copies_only_what_exists() -> None:
-    for line in (REPO / "Dockerfile").read_text().splitlines():
-        if line.startswith("COPY "):
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.page"])
+def test_a_dockerfile_copies_only_what_exists_and_ends_as_somebody_else_than_root(name: str) -> None:
+    lines = (REPO / name).read_text().splitlines()
+    for line in lines:
+        if line.startswith("COPY ") and "--from=" not in line:
             assert (REPO / line.split()[1]).exists()
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]
+    assert all(
+        "--require-hashes" in line or "torch" in line or "editable" in line for line in lines if "pip install" in line
+    )
+
+
+def test_every_image_that_is_built_here_has_a_dockerfile_of_its_own(compose: dict[str, Any]) -> None:
+    built = {s["image"]: s["build"]["dockerfile"] for s in compose["services"].values() if "build" in s}
+    assert len(set(built.values())) == len(built) == 2
+    assert all((REPO / dockerfile).is_file() for dockerfile in built.values())

@@ -48,3 +48,24 @@ def test_labels_name_routes_and_states_and_nothing_of_anybodys(server: RunningSe
     httpx.get(f"{server.api_url}/somewhere/secret")
     said = httpx.get(f"{server.api_url}/metrics").text
     assert "secret" not in said and "/v1/documents/{doc_id}" in said
+
+
+def test_the_machine_is_told_of_with_its_queues_and_what_lies_on_the_disk(
+    server: RunningServer, client: Client
+) -> None:
+    client.create_collection("weighed")
+    (job,) = client.upload("weighed", [("lamp.md", io.BytesIO(b"# Lamps\n\nThe lamp burns for nine hours.\n"))])
+    assert settled(client, job["job_id"], 240.0)["state"] == "ready"
+    found = client.machine()
+    assert {"Python", "CPU", "Memory", "Disk", "GPU", "Weights", "OCR", "Server"} <= {
+        f["topic"] for f in found["doctor"]
+    }
+    assert found["queues"]["jobs"]["ready"] >= 1 and found["queues"]["lm_running"] is None
+    disk = found["disk"]
+    assert disk["data_dir"] == str(server.data_dir.absolute()) and 0 < disk["free"] < disk["total"]
+    lying = {
+        f.name: sum(g.stat().st_size for g in f.rglob("*") if g.is_file())
+        for f in server.data_dir.iterdir()
+        if f.is_dir()
+    }
+    assert disk["parts"]["originals"] == lying["originals"] > 0 and disk["parts"]["database"] > 0

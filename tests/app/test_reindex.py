@@ -67,6 +67,32 @@ def test_a_collection_is_made_anew_and_goes_back_with_one_call(client):
     assert lengths(client, "anew") == after
 
 
+def test_an_estimate_says_which_documents_would_be_read_again_and_begins_nothing(client):
+    fill(client, "estimated")
+    found = client.reindex_estimate("estimated", chunker="sentence", chunk_tokens=64)
+    assert found["changes"]["chunker"] == {"is": "fixed", "would_be": "sentence"}
+    assert found["changes"]["chunk_tokens"]["would_be"] == 64
+    assert (found["documents"], found["again"]) == (2, 2)
+    assert found["characters"] == sum(len(TEXT.format(name=n)) for n in ("ship", "train"))
+    took = sum(j["seconds"] for j in client.jobs(collection="estimated"))
+    assert 0 < found["seconds"] <= took + 0.1, "as long as they took to come in, or less where several are made at once"
+    slow = client.reindex_estimate("estimated", chunker="semantic")
+    assert slow["seconds"] == pytest.approx(3 * found["seconds"], abs=0.2)
+    assert client.reindex_estimate("estimated", encoder="some/other-encoder")["seconds"] is None, (
+        "nobody knows its pace"
+    )
+    same = client.reindex_estimate("estimated", chunker="fixed")
+    assert (same["changes"], same["again"], same["seconds"]) == ({}, 0, 0.0)
+    assert not [j for j in client.jobs(collection="estimated") if j.get("kind") == "reindex"]
+    (job,) = client.upload(
+        "estimated", [("plane.md", io.BytesIO(TEXT.format(name="plane").encode()))], chunker="sentence"
+    )
+    settled(client, job["job_id"])
+    assert client.reindex_estimate("estimated", chunker="fixed")["again"] == 1, "one that was cut otherwise"
+    with pytest.raises(ApiError, match="no collection"):
+        client.reindex_estimate("nowhere")
+
+
 def test_files_that_come_after_the_switch_are_made_as_the_collection_is_now(client):
     fill(client, "later")
     settled(client, client.reindex("later", chunker="sentence")["job_id"])

@@ -6,6 +6,7 @@ The routes come from the application itself. One that is in no table here fails 
 from __future__ import annotations
 
 import json
+import os
 import types
 from typing import Any
 
@@ -13,8 +14,10 @@ import httpx
 import pytest
 
 from app.api.access import ROUTES, route_table
+from app.api.examples import FILE, recorded
 from app.api.main import create_app
 from core.settings import Settings
+from tests.support.examples import as_text, example, shape
 from tests.support.team import ROLES, Team
 
 CANARY = "heliotropic-zanzibar"
@@ -27,6 +30,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/v1/collections/{collection}"): {"pii": "flag"},
     ("PUT", "/v1/collections/{collection}/members/{name}"): {"role": "reader"},
     ("POST", "/v1/collections/{collection}/reindex"): {"chunk_tokens": 100},
+    ("POST", "/v1/collections/{collection}/reindex/estimate"): {"chunk_tokens": 90},
     ("POST", "/v1/collections/{collection}/tune"): {
         "questions": [{"id": "1", "query": "lamp", "docs": {"{doc_id}": 1}}],
         "apply": True,
@@ -35,6 +39,7 @@ BODIES: dict[tuple[str, str], Any] = {
         "questions": [{"id": "1", "question": "Who lights the lamp?"}]
     },
     ("POST", "/v1/collections/{collection}/urls"): {"urls": ["http://127.0.0.1:9/x"]},
+    ("PUT", "/v1/documents/{doc_id}/tags"): {"tags": ["seen by {who}"]},
     ("POST", "/v1/search"): {"query": "lamp", "collections": ["vault"]},
     ("POST", "/v1/ask"): {"question": "Who lights the lamp?", "collections": ["vault"]},
     ("POST", "/v1/check"): {"claim": "Odo Harrow lights the lamp.", "collections": ["vault"]},
@@ -181,6 +186,11 @@ def test_every_route_that_takes_a_body_has_one_here() -> None:
     assert needed - known == set(), "give these a valid body, or their rights are not tested"
 
 
+def named(key: tuple[str, str]) -> str:
+    """As the OpenAPI document calls it."""
+    return f"{key[0]} {key[1].replace(':path', '')}"
+
+
 def expected(key: tuple[str, str], who: str) -> set[int] | None:
     """The statuses that are right; None: anything but a refusal."""
     access = ROUTES[key]
@@ -221,12 +231,15 @@ def test_a_shared_conversation_is_read_by_the_roles_of_its_collection_alone(worl
 
 def test_each_role_may_do_on_each_route_what_the_table_says_and_is_told_nothing_else(world: Team) -> None:
     wrong, leaks = [], []
+    examples: dict[str, dict[str, Any]] = {}
     clients = {who: world.http(who) for who in ROLES}
     for key in sorted((k for k in table() if k in ROUTES), key=order):
         # Who may do least begins, so that what is to be refused is still there.
         for who in reversed(ROLES):
             reply = asked(world, clients[who], key, who)
             right = expected(key, who)
+            if who == "owner" and (found := example(filled(BODIES.get(key), world.ids, who), reply)) is not None:
+                examples[named(key)] = found
             if right is not None and reply.status_code not in right:
                 wrong.append(f"{who} {key}: {reply.status_code}, not {right}: {reply.text[:150]}")
             elif right is None and (reply.status_code in (403, 405) or reply.status_code >= 500):
@@ -237,6 +250,18 @@ def test_each_role_may_do_on_each_route_what_the_table_says_and_is_told_nothing_
                 leaks.append(f"{who} {key}: {reply.text[:200]}")
     for http in clients.values():
         http.close()
+    with world.http("admin") as admin:
+        for key in (k for k in table() if ROUTES[k].needs == "admin" and k[0] == "GET"):
+            if (found := example(None, asked(world, admin, key, "admin"))) is not None:
+                examples[named(key)] = found
+    if os.environ.get("OPENBOOK_TEST_RECORD") == "1":
+        FILE.write_text(as_text({**recorded(), **examples}), "utf-8")
+    else:
+        for route, found in examples.items():
+            known = recorded().get(route, {})
+            assert shape(known.get("reply")) == shape(found.get("reply")), (
+                f"{route}: OPENBOOK_TEST_RECORD=1 writes it anew"
+            )
     assert not wrong, "\n".join(wrong)
     assert not leaks, "\n".join(leaks)
 

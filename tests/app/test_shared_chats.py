@@ -257,6 +257,7 @@ def test_what_somebody_shares_who_is_shut_out_is_not_read(house: Team, rolf: Cli
         gone.create_collection("theirs")
         gone.set_member("theirs", "rolf", "reader")
         chat_id = gone.create_chat(["theirs"], title="Until then")["chat_id"]
+        answered(gone, chat_id)
         gone.share_chat(chat_id)
         assert chat_id in listed(rolf)
         user_id = next(u["user_id"] for u in admin.users() if u["name"] == "leaver")
@@ -333,6 +334,7 @@ def test_shared_conversations_are_listed_page_by_page(house: Team, una: Client, 
 
 def shared_untitled(una: Client) -> str:
     chat_id = una.create_chat(["music"])["chat_id"]
+    answered(una, chat_id)
     una.share_chat(chat_id)
     return chat_id
 
@@ -362,11 +364,23 @@ def test_a_question_waits_for_its_answer_before_the_same_eyes(lib: Library) -> N
     chat_id = chats.create(LOCAL, title="", collections=[], strategy="extract").chat_id
     opened(lib, chats, chat_id)
     seen = SharedChats(lib.database)
-    assert seen.get(ada, chat_id)[1] == []
     chats.ask(LOCAL, chat_id, "What does the secret letter say?", searched=letters)
     with pytest.raises(NotFound):
         seen.get(ada, chat_id)
     assert seen.list_shared(ada, 10) == ([], None)
+
+
+def test_one_in_which_nothing_was_asked_yet_shows_its_title_to_nobody(lib: Library) -> None:
+    chats, ada = Chats(lib.database), Principal(user_id="u2")
+    chat_id = chats.create(LOCAL, title="On the merger", collections=[], strategy="extract").chat_id
+    opened(lib, chats, chat_id)
+    seen = SharedChats(lib.database)
+    assert seen.list_shared(ada, 10) == seen.list_shared(ada, 10, words="merger") == ([], None)
+    with pytest.raises(NotFound):
+        seen.get(ada, chat_id)
+    asked = chats.ask(LOCAL, chat_id, "What?", searched=())
+    chats.answer(LOCAL, chat_id, asked, content="That.", searched=())
+    assert [chat.title for chat in seen.list_shared(ada, 10)[0]] == ["On the merger"]
 
 
 def test_why_an_answer_broke_off_is_not_told(lib: Library) -> None:

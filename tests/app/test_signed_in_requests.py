@@ -63,12 +63,37 @@ def test_no_word_of_another_comes_back_in_hundreds_of_questions(team_of: Team, s
         assert {h["collection"] for h in shown["hits"]} <= {"of-sam"}
         assert said_of_the_secret(json.dumps([shown["hits"], shown["did_you_mean"], shown.get("near_misses")])) == []
         assert shown.get("cache") is None, "how often others' searches were known is theirs"
+    own = {d["doc_id"] for d in sam.get("/v1/collections/of-sam/documents").json()["documents"]}
     for question in ("What is counted in the cellar, and whose is it?", "What lies sealed in the north?"):
         answer = sam.post("/v1/ask", json={"question": question})
         assert answer.status_code == 200
         trace = sam.get(f"/v1/traces/{answer.json()['run_id']}")
         checked = sam.post("/v1/check", json={"claim": "Many things are counted and sealed in the cellar."})
         assert said_of_the_secret(answer.text + trace.text + checked.text) == []
+        told = [*answer.json()["citations"], *answer.json()["hits"], *checked.json()["passages"]]
+        assert {cited["doc_id"] for cited in told} <= own, "nor does a citation name a document of another"
+
+
+def test_no_trace_of_another_is_read_replayed_compared_or_counted(team_of: Team, sam: httpx.Client) -> None:
+    with team_of.client("vera") as vera:
+        chat = vera.create_chat(["of-vera"], title=SECRET)["chat_id"]
+        with vera.chat_stream(chat, SECRET) as said:
+            theirs = list(said)[-1][1]["run_id"]
+        assert SECRET in json.dumps(vera.trace(theirs))
+    mine = sam.post("/v1/ask", json={"question": "What swims in the pond?"}).json()["run_id"]
+    refused = [
+        *(sam.get(f"/v1/traces/{theirs}", params={"form": form}) for form in ("json", "jsonl", "otlp")),
+        sam.post(f"/v1/traces/{theirs}/replay", json={}),
+        sam.get(f"/v1/traces/{mine}/diff", params={"other": theirs}),
+        sam.get(f"/v1/traces/{theirs}/diff", params={"other": mine}),
+        sam.delete(f"/v1/traces/{theirs}"),
+    ]
+    assert [r.status_code for r in refused] == [404] * len(refused)
+    lists = [sam.get("/v1/traces", params=p) for p in ({}, {"q": "vermilion"}, {"chat": chat}, {"strategy": "extract"})]
+    assert [theirs in reply.text for reply in lists] == [False] * len(lists)
+    assert [said_of_the_secret(reply.text) for reply in (*refused, *lists)] == [[]] * (len(refused) + len(lists))
+    with team_of.client("vera") as vera:
+        assert SECRET in json.dumps(vera.trace(theirs)), "it is still there for whose it is"
 
 
 def test_counts_facets_models_and_lists_are_of_ones_own(team_of: Team, sam: httpx.Client) -> None:

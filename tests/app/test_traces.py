@@ -23,6 +23,7 @@ QUESTION = "Who planted the orchard?"
 pytestmark = pytest.mark.slow  # a server of its own
 SCRIPT = {
     "replies": [
+        {"when": "slowly", "text": "word " * 400, "delta_delay_s": 0.1, "times": 0},
         {"when": "Therefore, the answer is", "text": "Maria Keller.", "times": 0},
         {"when": "one sentence after the other", "text": "So the answer is Maria Keller.", "times": 0},
         {"when": "step by step", "text": "The report names Maria Keller.", "times": 0},
@@ -94,6 +95,30 @@ def test_a_rival_of_an_answer_is_not_told_apart_before_the_vote_and_leaves_a_tra
     assert standing["n_votes"] == 1 and standing["strengths"][0]["label"] == "extract"
     client.delete_chat(chat)
     assert client.chat_votes()["n_votes"] == 0
+
+
+def test_a_second_answer_says_no_word_while_it_is_given_and_one_that_is_stopped_leaves_nothing(client: Client) -> None:
+    chat = client.create_chat(["orchard"], strategy="extract")["chat_id"]
+    with client.chat_stream(chat, QUESTION) as said:
+        list(said)
+    first = client.chat(chat)["messages"][1]["message_id"]
+    with client.compare_stream(chat, first) as told:
+        events = dict(told)
+    assert list(events) == ["run", "compared"] and set(events["run"]) == {"run_id"}
+    assert events["compared"]["compared"] == client.chat(chat)["messages"][-1]["compared"]
+    with client.compare_stream(chat, first) as told:
+        assert list(told) == [("compared", events["compared"])], "it waits for its vote"
+
+    with client.chat_stream(chat, "Who planted the orchard, slowly?") as said:
+        list(said)
+    before = client.chat(chat)["messages"]
+    with client.compare_stream(chat, before[-1]["message_id"]) as told:
+        events_of = iter(told)
+        name, data = next(events_of)
+        client.cancel_run(data["run_id"])
+        assert (name, [(n, d["code"]) for n, d in events_of]) == ("run", [("error", "cancelled")])
+    assert client.chat(chat)["messages"] == before, "what was said until then is no version of the answer"
+    client.delete_chat(chat)
 
 
 def test_a_trace_holds_what_was_asked_and_heard(client: Client) -> None:

@@ -138,3 +138,26 @@ def test_two_answers_are_compared_blind_by_keyboard_and_the_vote_says_which_was_
     page.goto(f"{site.ui_url}/evaluate")
     page.get_by_text(re.compile("^Your votes in the chat")).click()
     expect(page.locator(".ob-table").last).to_contain_text("extract")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_second_answer_can_be_stopped_and_the_page_goes_on_meanwhile(
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
+) -> None:
+    page = answered(site, open_page, tmp_path, f"Please tell me slowly: {GEESE}", width=width)
+    actions(page, "Compare").click()
+    waiting = page.get_by_text("Another answer is under way")
+    expect(waiting).to_be_visible(timeout=2000)
+    page.locator(".ob-chip").first.click()  # a source can be read meanwhile
+    expect(page.get_by_role("dialog").locator("mark")).to_contain_text("eleven geese")
+    page.keyboard.press("Escape")
+    assert site.running() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(waiting).to_have_count(0)
+    assert site.running() == 0
+    expect(answers(page)).to_have_count(1)
+    expect(answers(page)).to_contain_text("eleven geese")
+    expect(actions(page, "Compare")).to_be_visible()
+    expect(page.get_by_text("2 of 2")).to_have_count(0)

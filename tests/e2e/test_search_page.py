@@ -74,3 +74,26 @@ def test_a_search_is_narrowed_by_a_tag(site: Site, open_page: OpenPage, collecti
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.locator(".ob-miss").filter(has_text="does not pass the filter on tag").first).to_be_visible()
     expect(page.locator(".st-key-card-hit-1 .ob-hit-text")).not_to_contain_text("geese")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+def test_two_ways_to_search_stand_side_by_side(
+    site: Site, open_page: OpenPage, collection: str, width: int, scheme: str
+) -> None:
+    page = open_page(width=width, scheme=scheme, touch=width < 500)
+    search(page, site, collection)
+    beside = page.get_by_label("Beside", exact=True)
+    beside.click()
+    page.get_by_role("option", name="Words", exact=True).click()
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.get_by_text("found both ways")).to_be_visible()
+    left, right = page.locator(".st-key-side-0"), page.locator(".st-key-side-1")
+    expect(left.get_by_role("heading", name="A · Both")).to_be_visible()
+    expect(right.get_by_role("heading", name="B · Words")).to_be_visible()
+    expect(left.locator(".st-key-card-hit-0-1 .ob-badge").first).to_have_text("the same place")
+    expect(right.locator(".st-key-card-hit-1-1 .ob-hit-text")).to_contain_text("eleven geese")
+    assert right.locator(".ob-way-stage").first.inner_text() == "Words (BM25)"
+    right.get_by_role("button", name="Open in the document").first.click()
+    expect(page.get_by_role("dialog").locator("mark").first).to_contain_text("geese")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,12 +63,18 @@ class RunningServer:
 
 @contextmanager
 def openbook_server(
-    data_dir: Path, *, ui: bool = False, env: Mapping[str, str] | None = None, wait: bool = True
+    data_dir: Path,
+    *,
+    ui: bool = False,
+    env: Mapping[str, str] | None = None,
+    wait: bool = True,
+    options: Sequence[str] = (),
 ) -> Iterator[RunningServer]:
     """Starts a server, waits until searching is ready, and stops it at the end."""
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--ui-port", "0", "--data-dir", str(data_dir)]
     if not ui:
         command.append("--no-ui")
+    command += options
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBOOK_")}
     environment |= {"OPENBOOK_LM_RUNTIME": "none", "COLUMNS": "500", **(env or {})}
     process = subprocess.Popen(

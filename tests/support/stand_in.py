@@ -38,6 +38,7 @@ class State:
     token_s: float = 0.05
     answer_words: int = 0  # 0: the usual answer; else that many words
     ready: bool = True
+    runs_the_server: bool = True
     broken: bool = False  # hits come in another shape than was agreed
     collections: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -120,6 +121,17 @@ def make_app(state: State) -> FastAPI:
             "verifier": {"name": "trained", "errors": {"documents": rates}},
         }
 
+    @app.get("/v1/system/machine")
+    def machine() -> Any:
+        if not state.runs_the_server:
+            return problem(403, "admin", "for administrators")
+        return {
+            "doctor": [{"topic": "OCR", "state": "missing", "text": "apt install <b>tesseract</b>"}],
+            "queues": {"jobs": {"ready": 3, "failed": 0}, "answers": 1, "searches": 0, "checks": 0, "refused": 2,
+                       "lm_running": None, "lm_waiting": None, "previews": 0},
+            "disk": {"data_dir": "/data", "free": 5 * 10**9, "total": 10**10, "parts": {"originals": 2 * 10**6, "database": 10**7}},
+        }  # fmt: skip
+
     @app.get("/v1/collections")
     def collections() -> Any:
         return {"collections": [
@@ -154,6 +166,14 @@ def make_app(state: State) -> FastAPI:
                "began": time.monotonic()}  # fmt: skip
         state.jobs[job["job_id"]] = job
         return {"job": job}
+
+    @app.post("/v1/collections/{c}/reindex/estimate")
+    def estimate(c: str, body: dict[str, Any]) -> Any:
+        before = (state.pipelines.get(c) or [{"chunker": "fixed", "chunk_tokens": 200}])[0]
+        changes = {k: {"is": before[k], "would_be": body[k]} for k in before if k in body and before[k] != body[k]}
+        n = len(documents(c)) if changes else 0
+        return {"changes": changes, "documents": len(documents(c)), "again": n, "characters": 900 * n, "chunks": 40 * n,
+                "seconds": 300.0 * n}  # fmt: skip
 
     @app.post("/v1/collections/{c}/rollback")
     def rollback(c: str) -> Any:

@@ -241,9 +241,14 @@ def test_passages_are_made_anew_in_another_way_and_gone_back_to(filled: httpx.Cl
     state.job_s = 60
     at = remaking("_make_form").run()
     assert at.selectbox(key="anew-chunker").options[0] == "of even length"
+    assert "Every document is made so already" in shown(at) and at.button(key="anew-yes").disabled
     at.selectbox(key="anew-chunker").set_value("sentence").run()
     at.number_input(key="anew-tokens").set_value(300).run()
-    assert "1 document of reports will be read again" in shown(at)
+    said = shown(at)
+    assert (
+        "The 1 document would be read and encoded again, since the way of cutting and the length would be other" in said
+    )
+    assert "about 5 min" in said and "can be changed without making it anew" in said
     at.button(key="anew-yes").click().run()
     assert state.pipelines["reports"][0] == {"chunker": "sentence", "chunk_tokens": 300}
     said = shown(at.run())
@@ -385,3 +390,15 @@ def test_the_system_page_tells_what_runs(api: httpx.Client) -> None:
     from app.ui.system_page import system_page
 
     assert "SmolLM2" in shown(page(system_page).run())
+
+
+def test_the_system_page_tells_what_the_machine_has_to_who_runs_it_alone(api: httpx.Client, state: State) -> None:
+    from app.ui.system_page import system_page
+
+    said = shown(page(system_page).run())
+    assert "apt install &lt;b&gt;tesseract&lt;/b&gt;" in said and 'aria-label="missing"' in said
+    assert "3 ready" in said and "0 failed" not in said and "2, because too many waited" in said
+    assert "5.0 GB of 10.0 GB" in said and said.index("10.0 MB") < said.index("2.0 MB"), "the largest part first"
+    state.runs_the_server = False
+    said = shown(page(system_page).run())
+    assert "shown to administrators" in said and "Doctor" not in said and "MiniLM" in said

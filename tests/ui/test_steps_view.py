@@ -23,5 +23,10 @@ def test_a_document_cannot_write_markup() -> None:
     assert "<img" not in html and "<script" not in html and "<b>" not in html
 
 
+def test_each_step_says_when_it_was_unless_nobody_knows() -> None:
+    html = latest_html([{**STEP, "started_s": 1.25, "duration_s": 0.5}, STEP])
+    assert html.count("ob-step-time") == 1 and '<span class="ob-step-time">1.2–1.8 s</span>' in html
+
+
 def test_no_steps_are_nothing() -> None:
     assert latest_html([]) == ""
