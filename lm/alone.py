@@ -12,8 +12,10 @@ import torch
 import transformers
 
 from core.types import SamplingParams
+from lm.choosing import WithinForm
 from lm.contrast import AmateurContrast, ContextContrast, SecondReading
 from lm.own_logprobs import OwnLogprobs
+from lm.vocabulary import Vocabulary
 
 # Hears of a token, and of its log-probability if that is known; True ends the answer.
 OnToken = Callable[[int, Sequence[float]], bool]
@@ -26,6 +28,7 @@ class Alone:
     Args:
         ends: tokens that end an answer.
         pad: a token for places that have none.
+        vocabulary: called where an answer is to have a form.
     """
 
     model: Any
@@ -33,6 +36,7 @@ class Alone:
     amateur: Any
     ends: Sequence[int]
     pad: int
+    vocabulary: Callable[[], Vocabulary]
 
     def wanted(self, params: SamplingParams) -> bool:
         """Whether ``params`` ask for something that several answers at once cannot have."""
@@ -108,19 +112,19 @@ class Alone:
         )
 
     def _weighed(self, ids: list[int], bare: list[int], params: SamplingParams) -> list[Any]:
-        """What changes the model's choice by a second reading: of the prompt without passages, or by the amateur."""
+        """What changes the model's choice: a second reading, of the prompt without passages or by the amateur, and a form."""
         found: list[Any] = []
-        if params.beams > 1:
-            return found  # a second reading follows one hypothesis
-        if self.amateur is not None:
+        if self.amateur is not None and params.beams == 1:  # a second reading follows one hypothesis
             found.append(AmateurContrast(SecondReading(self.amateur, ids), len(ids)))
-        if _contrasts(params):
+        if _contrasts(params) and params.beams == 1:
             found.append(ContextContrast(SecondReading(self.model, bare), len(ids), params.contrast))
+        if params.regex:
+            found.append(WithinForm(params.regex, self.vocabulary(), len(ids)))
         return found
 
     def _drafts(self, params: SamplingParams) -> bool:
-        """Whether a draft would leave the tokens what they are: greedy, and nothing that depends on who proposes."""
-        greedy = params.temperature == 0 and params.beams == 1 and not _contrasts(params)
+        """Whether a draft would leave the tokens what they are: greedy, and nothing that depends on who proposes or what was said."""
+        greedy = params.temperature == 0 and params.beams == 1 and not _contrasts(params) and not params.regex
         return self.draft is not None and greedy
 
 

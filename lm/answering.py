@@ -33,6 +33,7 @@ class Answering:
         ends: tokens that end it.
         stops: strings that do.
         decode: token ids to text, without special tokens.
+        in_thought: whether the prompt has opened a thought.
     """
 
     def __init__(
@@ -43,21 +44,23 @@ class Answering:
         ends: Sequence[int],
         stops: Sequence[str],
         decode: Callable[[Sequence[int]], str],
+        *,
+        in_thought: bool = False,
     ) -> None:
         self.request = request
         self._prompt_tokens = prompt_tokens
         self._room = room
         self._ends = frozenset(ends)
         self._detokenizer = Detokenizer(decode)
-        self._spoken = Spoken(stops)
+        self._spoken = Spoken(stops, in_thought=in_thought)
         self._began = time.monotonic()
         self._counted = 0
         self._ended = False
 
-    def hear(self, token: int, logprobs: Sequence[float]) -> bool:
-        """Takes the next token; True if the answer is over."""
+    def hear(self, token: int, logprobs: Sequence[float], *, last: bool = False) -> bool:
+        """Takes the next token; True if the answer is over, as it is with one that is known to be the ``last``."""
         self._counted += 1
-        self._ended = token in self._ends
+        self._ended = last or token in self._ends
         if (said := self._spoken.feed(self._detokenizer.feed([token]), logprobs)) is not None:
             self.request.channel.put(said)
         over = self._ended or self._spoken.stopped or self._counted >= self._room
@@ -76,4 +79,4 @@ class Answering:
             completion_tokens=self._counted,
             duration_s=time.monotonic() - self._began,
         )
-        self.request.channel.put(LMDone(finish_reason=finish, usage=usage))
+        self.request.channel.put(LMDone(finish_reason=finish, usage=usage, thought=spoken.thought))

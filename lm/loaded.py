@@ -11,6 +11,7 @@ from lm.alone import Alone
 from lm.answering import Answering, Request
 from lm.batch import Batch
 from lm.chat import PLAIN_STOPS, defuse, plain_prompt, room_for_answer
+from lm.thinking import begins_in_thought
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +28,16 @@ class Loaded:
     batch: Batch | None
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
+        return self._tokens(self._prompt(messages))
+
+    def _prompt(self, messages: Sequence[Message]) -> str:
+        if not self.has_chat_template:
+            return plain_prompt([Message(role=m.role, content=defuse(m.content)) for m in messages])
         clean = [{"role": m.role, "content": defuse(m.content, self.control_tokens)} for m in messages]
-        if self.has_chat_template:
-            prompt = self.tokenizer.apply_chat_template(clean, tokenize=False, add_generation_prompt=True)
-        else:
-            prompt = plain_prompt([Message(role=m.role, content=defuse(m.content)) for m in messages])
+        prompt: str = self.tokenizer.apply_chat_template(clean, tokenize=False, add_generation_prompt=True)
+        return prompt
+
+    def _tokens(self, prompt: str) -> list[int]:
         # A chat template writes the special tokens itself.
         ids: list[int] = self.tokenizer(prompt, add_special_tokens=not self.has_chat_template)["input_ids"]
         return ids
@@ -43,10 +49,20 @@ class Loaded:
             TooLarge: the prompt leaves no room for an answer.
         """
         params = request.params
-        ids = self.encode(request.messages)
+        prompt = self._prompt(request.messages)
+        ids = self._tokens(prompt)
         room = room_for_answer(self.name, len(ids), self.context_tokens, params.max_tokens)
         stops = (*params.stop, *(() if self.has_chat_template else PLAIN_STOPS))
-        return ids, room, Answering(request, len(ids), room, self.alone.ends, stops, self._decode)
+        answering = Answering(
+            request,
+            len(ids),
+            room,
+            self.alone.ends,
+            stops,
+            self._decode,
+            in_thought=not params.regex and begins_in_thought(prompt),
+        )
+        return ids, room, answering
 
     def _decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True)

@@ -6,6 +6,7 @@ One thread owns the model and writes several answers side by side (``lm.turns``,
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -48,6 +49,8 @@ class TransformersLM:
     Text comes with the log-probabilities of its tokens under the model itself (``lm.own_logprobs``), but not from beams, of which
     none is known to win before the end.
 
+    Answers are written by ``SamplingParams.regex`` (``lm.forms``), those written alone too.
+
     Raises:
         InvalidRequest: both a draft and an amateur.
     Raises (from ``stream``):
@@ -58,6 +61,7 @@ class TransformersLM:
 
     native_tools = False
     contrasting = True
+    constrained = True
     logprobs = True
 
     def __init__(
@@ -87,6 +91,7 @@ class TransformersLM:
         self._context_set = context_tokens
         self._together = together
         self._lock = threading.Lock()
+        self._load_lock = threading.Lock()  # another one: whoever asks while it loads must not wait here
         self._loaded: Loaded | None = None
         self._turns: Turns | None = None
         self._thread: threading.Thread | None = None
@@ -160,7 +165,7 @@ class TransformersLM:
             return self._turns
 
     def _load_once(self, report: Callable[[str, float], None] | None = None) -> Loaded:
-        with self._lock:
+        with self._load_lock:
             if self._loaded is None:
                 self._loaded = self._load(report or (lambda _text, _fraction: None))
             return self._loaded
@@ -171,6 +176,7 @@ class TransformersLM:
         from lm.batch import Batch, batches, budget_tokens
         from lm.causal import load_causal, on_this_machine, stop_between_layers, with_adapter
         from lm.loaded import Loaded, end_tokens
+        from lm.vocabulary import vocabulary_of
 
         device = on_this_machine(self._device)
         say("loading the model", 0.3)
@@ -199,7 +205,14 @@ class TransformersLM:
             has_chat_template=self.has_chat_template,
             control_tokens=[t for t in tokenizer.get_added_vocab() if t.strip()],
             context_tokens=min((n for n in limits if n and n < _ANY_LENGTH), default=_DEFAULT_CONTEXT),
-            alone=Alone(model=model, draft=draft, amateur=amateur, ends=ends, pad=pad),
+            alone=Alone(
+                model=model,
+                draft=draft,
+                amateur=amateur,
+                ends=ends,
+                pad=pad,
+                vocabulary=functools.cache(lambda: vocabulary_of(tokenizer, ends)),
+            ),
             batch=Batch(model, budget_tokens(model)) if side_by_side else None,
         )
 

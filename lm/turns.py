@@ -160,7 +160,7 @@ class Turns:
         """Passes a token on; False if it was the last of its answer."""
         row, token, logprob = said
         answer: Answering = row.owner
-        over = answer.hear(token, (logprob,))
+        over = answer.hear(token, (logprob,), last=row.choice.complete)
         if over:
             answer.finish()
         return not over
@@ -224,5 +224,5 @@ def _row(loaded: Loaded, request: Request) -> Row:
     from lm.choosing import Choice
 
     ids, room, answer = loaded.begin(request)
-    choice = Choice(request.params, loaded.model.device)
+    choice = Choice(request.params, loaded.model.device, loaded.alone.vocabulary)
     return Row(ids, len(ids) + room, choice, owner=answer)
