@@ -14,6 +14,7 @@ from typing import Literal
 
 import psutil
 
+from app.advice import for_gpu, for_memory, strategies_for
 from app.datadir import find_server, is_locked
 from app.wiring import build_names
 from core.errors import ModelUnavailable
@@ -25,15 +26,6 @@ State = Literal["ok", "note", "missing"]
 GIB = 2**30
 # 13 kB of token vectors for a passage of 200 word pieces, and 5 kB of all else: docs/guide/reranking.md
 _PER_PASSAGES = "100,000 passages take about 1.8 GB, 1.3 of them token vectors for reranking"
-
-# GPU memory → a language model that fits beside encoder and cache, in bf16 unless said.
-LM_BY_GPU_MEMORY: tuple[tuple[int, str], ...] = (
-    (72, "a 32B model in bf16, or a 70B model in 4 bits"),
-    (44, "a 14B model in bf16, or a 32B model in 8 bits"),
-    (22, "an 8B model in bf16"),
-    (14, "a 7B model in 8 bits"),
-    (7, "a 3B model in bf16"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
         _memory(),
         _disk(settings.data_dir),
         *_gpu(),
+        Finding(topic="Strategies", state="ok", text=strategies_for(settings)),
         *(_weights(model.name, model) for model in (MINILM, SMOLLM2)),
         _ocr(settings),
         _names(settings),
@@ -111,7 +104,11 @@ def _disk(data_dir: Path) -> Finding:
 def _gpu() -> list[Finding]:
     command = shutil.which("nvidia-smi")
     if command is None:
-        text = "no NVIDIA GPU: profile embedded (answers by quoting) or any OpenAI-compatible server by lm_base_url"
+        fits = for_memory(psutil.virtual_memory().total / GIB)
+        here = f"; in process it fits {fits}, slowly" if fits else ""
+        text = (
+            f"no NVIDIA GPU: profile embedded (answers by quoting) or any OpenAI-compatible server by lm_base_url{here}"
+        )
         return [Finding(topic="GPU", state="note", text=text)]
     query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=10)
@@ -123,10 +120,11 @@ def _gpu() -> list[Finding]:
     for line in done.stdout.strip().splitlines():
         name, _, mib = line.rpartition(",")
         gib = int(mib) / 1024
-        fits = next((text for least, text in LM_BY_GPU_MEMORY if gib >= least), "a 1B model")
         findings.append(
             Finding(
-                topic="GPU", state="ok", text=f"{name.strip()}, {gib:.0f} GiB: fits {fits}; start with --profile gpu"
+                topic="GPU",
+                state="ok",
+                text=f"{name.strip()}, {gib:.0f} GiB: fits {for_gpu(gib)}; start with --profile gpu",
             )
         )
     return findings
