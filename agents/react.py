@@ -36,7 +36,8 @@ from core.types import Message, ToolCall, ToolResult, ToolSpec
 TURNS = 7
 SYSTEM, USER, NATIVE = "react_system.j2", "react_user.j2", "react_native.j2"
 EXAMPLES = "react_examples.txt"
-PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2", EXAMPLES)
+NOTES = "notes.j2"
+PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2", NOTES, EXAMPLES)
 TURN_TOKENS = 160
 SHOWN = 6  # worked examples at most, as many as the authors have: those most like the question
 _ACTION = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
@@ -111,7 +112,7 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
     prompts = desk.kit.prompts
     examples = nearest(desk.question, shown_examples(prompts.source(EXAMPLES)), SHOWN, _question_of)
     system = prompts.render(SYSTEM, examples=examples)
-    user = prompts.render(USER, question=desk.question, reflections=reflections)
+    user = noted(desk, prompts.render(USER, question=desk.question, reflections=reflections))
     if not fits(desk.kit.lm, _messages(system, user), desk.kit.lm.context_tokens // 2):
         system = prompts.render(SYSTEM, examples=examples[-1:])  # half of the context is for what is found
     reading = Reading(desk)
@@ -144,6 +145,12 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
         return attempt.cut_off(e.message)
     desk.step("act", tool_call=_as_call("finish[]", turns + 1), observation="Episode finished.")
     return attempt.cut_off(f"no answer within {turns} turns")
+
+
+def noted(desk: Desk, prompt: str) -> str:
+    """``prompt``, after what earlier questions of the conversation taught."""
+    notes = [desk.inert(note) for note in desk.kit.notes]
+    return f"{desk.kit.prompts.render(NOTES, notes=notes)}\n{prompt}" if notes else prompt
 
 
 async def _turn(desk: Desk, system: str, user: str, i: int) -> tuple[str, str, str]:
@@ -236,7 +243,7 @@ async def by_tool_calls(
     attempt = Attempt()
     toolbox = Toolbox(tools_of(desk), desk.budget, desk.outside, consent_of(desk, lambda: attempt.transcript))
     asked = question or desk.question
-    system = desk.kit.prompts.render(NATIVE, reflections=reflections)
+    system = noted(desk, desk.kit.prompts.render(NATIVE, reflections=reflections))
     messages = [Message(role="system", content=system), Message(role="user", content=asked)]
     try:
         for i in range(1, turns + 1):
