@@ -66,6 +66,10 @@ class Form:
                 break
         return state
 
+    def may_follow(self, state: State, characters: str) -> bool:
+        """Whether the next character may be one of these."""
+        return any(self._atoms[p].search(characters) for p in state if p != _END)
+
     @staticmethod
     def may_end(state: State) -> bool:
         return _END in state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from lm.forms import Form, State
 # Where a text stands: in the automaton, and the first bytes of a character of which the rest is still to come.
 At: TypeAlias = tuple[State, bytes]
 _KEPT = 256  # places whose tokens are remembered
+_MOST_BEGUN = 4096  # places with a character begun, of which it is remembered whether they can go on
 _ANCHOR = "a"  # a token is decoded behind it, so that its text is what it is within a text
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -27,7 +29,6 @@ class Vocabulary:
 
     def __init__(self, said: Sequence[str | bytes | None], ends: Sequence[int]) -> None:
         self._said = said
-        self._parts = [token for token, text in enumerate(said) if isinstance(text, bytes)]
         self.ends = frozenset(ends)
         self._allowed: dict[tuple[str, At], list[int]] = {}
         self._can_go_on: dict[tuple[str, At], bool] = {}
@@ -66,11 +67,27 @@ class Vocabulary:
         return self._allowed[key]
 
     def _completes(self, form: Form, at: At) -> bool:
-        """Whether some tokens make a character of what has begun that the form has."""
+        """Whether what has begun may become a character that the form has. A vocabulary with parts of characters has them all."""
         key = (form.regex, at)
         if key not in self._can_go_on:
-            self._can_go_on[key] = any(self.after(form, at, t) is not None for t in self._parts)
+            if len(self._can_go_on) >= _MOST_BEGUN:
+                self._can_go_on.clear()
+            self._can_go_on[key] = form.may_follow(at[0], _characters(at[1]))
         return self._can_go_on[key]
+
+
+@functools.lru_cache(maxsize=256)
+def _characters(begun: bytes) -> str:
+    """All characters whose UTF-8 begins so."""
+    size = 2 if begun[0] < 0xE0 else 3 if begun[0] < 0xF0 else 4
+    value = begun[0] & (0xFF >> (size + 1))
+    for byte in begun[1:]:
+        value = value << 6 | byte & 0x3F
+    rest = 6 * (size - len(begun))
+    first, last = value << rest, (value + 1 << rest) - 1
+    shortest = {2: 0x80, 3: 0x800, 4: 0x10000}[size]  # what fits fewer bytes is not written with more
+    codes = range(max(first, shortest), min(last, 0x10FFFF) + 1)
+    return "".join(chr(code) for code in codes if not 0xD800 <= code <= 0xDFFF)
 
 
 def vocabulary_of(tokenizer: Any, ends: Sequence[int]) -> Vocabulary:

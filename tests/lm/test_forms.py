@@ -19,7 +19,7 @@ from core.types import Completion, SamplingParams
 from lm.complete import complete
 from lm.forms import Form
 from lm.transformers import TransformersLM
-from lm.vocabulary import Vocabulary
+from lm.vocabulary import Vocabulary, _characters
 from tests.contract.language_model_suite import run, user
 from tests.support.tiny_llama import build_llama
 
@@ -98,11 +98,26 @@ def test_a_part_of_a_character_is_allowed_if_the_rest_of_it_may_come() -> None:
     vocabulary = Vocabulary(["e", b"\xc3", b"\xa9", b"\xb6", b"\xe6\x97", b"\xa5", b"\xe6"], ends=[])
     form = Form("[éo]|日")
     start = vocabulary.start(form)
-    assert vocabulary.allowed(form, start) == [1, 4]  # E6 alone could not go on: no token is 97
+    assert vocabulary.allowed(form, start) == [1, 4, 6]
     begun = vocabulary.after(form, start, 1)
     assert begun is not None
     assert vocabulary.allowed(form, begun) == [2]
-    assert vocabulary.allowed(Form("ü"), (Form("ü").start, b"")) == []
+    assert vocabulary.allowed(Form("ü"), (Form("ü").start, b"")) == [
+        1
+    ]  # C3 BC: what may begin it, though no token ends it
+    assert vocabulary.allowed(Form("[a-zß-ÿ]"), (Form("[a-zß-ÿ]").start, b"")) == [0, 1]
+
+
+@given(st.characters(min_codepoint=0x80, exclude_categories=["Cs"]), st.data())
+def test_the_characters_that_begin_so_are_those_and_no_others(character: str, data: st.DataObject) -> None:
+    whole = character.encode()
+    begun = whole[: data.draw(st.integers(1, len(whole) - 1))]
+    found = _characters(begun)
+    assert character in found
+    assert found[0].encode().startswith(begun) and found[-1].encode().startswith(begun)
+    before, after = chr(ord(found[0]) - 1), ord(found[-1]) + 1
+    assert not before.encode("utf-8", "surrogatepass").startswith(begun)
+    assert after > 0x10FFFF or not chr(after).encode("utf-8", "surrogatepass").startswith(begun)
 
 
 # ------------------------------------------------------------ answers
