@@ -105,7 +105,7 @@ class Choice:
             # No token says the next character: the answer ends here, and whoever asked sees that it is not whole.
             self._at = frozenset(), b""
             return min(self._vocabulary.ends, default=0)
-        index = torch.tensor(allowed, device=scores.device)
+        index = torch.tensor(list(allowed), device=scores.device)
         rest = torch.full_like(scores, -torch.inf)
         kept = scores[0, index]
         # Where top-k and the like had cut all of them off, they are drawn as the model finds them.
@@ -129,7 +129,7 @@ class WithinForm(transformers.LogitsProcessor):
             at = self._vocabulary.start(self._form)
             for token in said:
                 at = self._vocabulary.after(self._form, at, token) or (frozenset(), b"")
-            allowed = self._vocabulary.allowed(self._form, at) or sorted(self._vocabulary.ends) or [0]
+            allowed = list(self._vocabulary.allowed(self._form, at)) or sorted(self._vocabulary.ends) or [0]
             index = torch.tensor(allowed, device=scores.device)
             left[row, index] = scores[row, index]
         return left

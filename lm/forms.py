@@ -16,6 +16,7 @@ from core.errors import InvalidRequest
 State = frozenset[int]  # positions that may match the next character; ``_END``: the text may end here
 _END = -1
 _MOST_POSITIONS = 20_000
+_KEPT_STEPS = 50_000  # of (state, character), some 10 MB
 _COUNT = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 
 
@@ -60,6 +61,8 @@ class Form:
                 found = frozenset(
                     q for p in state if p != _END and self._atoms[p].fullmatch(char) for q in self._follow[p]
                 )
+                if len(self._steps) >= _KEPT_STEPS:
+                    self._steps.clear()
                 self._steps[key] = found
             state = found
             if not state:
@@ -212,7 +215,7 @@ class Form:
         )
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def compiled(regex: str) -> Form:
     """``Form(regex)``, kept, with the steps that it has learned."""
     return Form(regex)

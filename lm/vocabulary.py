@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import functools
 import re
+from array import array
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from lm.forms import Form, State
 
 # Where a text stands: in the automaton, and the first bytes of a character of which the rest is still to come.
 At: TypeAlias = tuple[State, bytes]
-_KEPT = 256  # places whose tokens are remembered
+_KEPT = 64  # places whose tokens are remembered
 _MOST_BEGUN = 4096  # places with a character begun, of which it is remembered whether they can go on
 _ANCHOR = "a"  # a token is decoded behind it, so that its text is what it is within a text
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -30,7 +31,7 @@ class Vocabulary:
     def __init__(self, said: Sequence[str | bytes | None], ends: Sequence[int]) -> None:
         self._said = said
         self.ends = frozenset(ends)
-        self._allowed: dict[tuple[str, At], list[int]] = {}
+        self._allowed: dict[tuple[str, At], array[int]] = {}
         self._can_go_on: dict[tuple[str, At], bool] = {}
 
     @staticmethod
@@ -57,13 +58,14 @@ class Vocabulary:
         state = form.step(state, text)
         return (state, rest) if state and (not rest or self._completes(form, (state, rest))) else None
 
-    def allowed(self, form: Form, at: At) -> list[int]:
+    def allowed(self, form: Form, at: At) -> array[int]:
         """All tokens that may come; kept, since it looks at each."""
         key = (form.regex, at)
         if key not in self._allowed:
             if len(self._allowed) >= _KEPT:
                 self._allowed.clear()
-            self._allowed[key] = [t for t in range(len(self._said)) if self.after(form, at, t) is not None]
+            found = (t for t in range(len(self._said)) if self.after(form, at, t) is not None)
+            self._allowed[key] = array("i", found)
         return self._allowed[key]
 
     def _completes(self, form: Form, at: At) -> bool:
@@ -76,7 +78,7 @@ class Vocabulary:
         return self._can_go_on[key]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _characters(begun: bytes) -> str:
     """All characters whose UTF-8 begins so."""
     size = 2 if begun[0] < 0xE0 else 3 if begun[0] < 0xF0 else 4

@@ -88,9 +88,9 @@ def test_what_is_no_form_is_refused_and_named(regex: str, says: str) -> None:
 def test_a_token_is_allowed_if_all_of_its_characters_are() -> None:
     vocabulary = Vocabulary(["y", "ye", "yes", "no", "s", "yesterday", None, None], ends=[7])
     form = Form("yes|no")
-    assert vocabulary.allowed(form, vocabulary.start(form)) == [0, 1, 2, 3]
-    assert vocabulary.allowed(form, (form.step(form.start, "ye"), b"")) == [4]
-    assert vocabulary.allowed(form, (form.step(form.start, "yes"), b"")) == [7]  # only the end
+    assert list(vocabulary.allowed(form, vocabulary.start(form))) == [0, 1, 2, 3]
+    assert list(vocabulary.allowed(form, (form.step(form.start, "ye"), b""))) == [4]
+    assert list(vocabulary.allowed(form, (form.step(form.start, "yes"), b""))) == [7]  # only the end
 
 
 def test_a_part_of_a_character_is_allowed_if_the_rest_of_it_may_come() -> None:
@@ -98,14 +98,14 @@ def test_a_part_of_a_character_is_allowed_if_the_rest_of_it_may_come() -> None:
     vocabulary = Vocabulary(["e", b"\xc3", b"\xa9", b"\xb6", b"\xe6\x97", b"\xa5", b"\xe6"], ends=[])
     form = Form("[éo]|日")
     start = vocabulary.start(form)
-    assert vocabulary.allowed(form, start) == [1, 4, 6]
+    assert list(vocabulary.allowed(form, start)) == [1, 4, 6]
     begun = vocabulary.after(form, start, 1)
     assert begun is not None
-    assert vocabulary.allowed(form, begun) == [2]
-    assert vocabulary.allowed(Form("ü"), (Form("ü").start, b"")) == [
+    assert list(vocabulary.allowed(form, begun)) == [2]
+    assert list(vocabulary.allowed(Form("ü"), (Form("ü").start, b""))) == [
         1
     ]  # C3 BC: what may begin it, though no token ends it
-    assert vocabulary.allowed(Form("[a-zß-ÿ]"), (Form("[a-zß-ÿ]").start, b"")) == [0, 1]
+    assert list(vocabulary.allowed(Form("[a-zß-ÿ]"), (Form("[a-zß-ÿ]").start, b""))) == [0, 1]
 
 
 @given(st.characters(min_codepoint=0x80, exclude_categories=["Cs"]), st.data())
@@ -200,3 +200,19 @@ def test_a_form_that_cannot_be_read_is_refused_by_name(lm: TransformersLM) -> No
     with pytest.raises(InvalidRequest, match="more than brackets"):
         said(lm, "(?=a)b")
     assert said(lm, "").text
+
+
+def test_what_is_remembered_of_forms_is_bounded() -> None:
+    """A vocabulary of bytes has very many beginnings of characters, and a form that allows most of them many places."""
+    letters: list[str | bytes | None] = [bytes([b]) if b >= 0x80 else chr(b) for b in range(256)]
+    vocabulary = Vocabulary(letters, ends=[])
+    for i in range(100):
+        form = Form(f"[^{chr(0x4E00 + i)}]+x?")
+        at = vocabulary.start(form)
+        for byte in "日é😀a".encode():
+            vocabulary.allowed(form, at)
+            found = vocabulary.after(form, at, byte)
+            assert found is not None
+            at = found
+    assert len(vocabulary._allowed) <= 64
+    assert len(vocabulary._can_go_on) <= 4096
