@@ -30,7 +30,7 @@ from agents.verify.reading import excerpt
 from agents.verify.rules import examine
 from core.errors import LimitReached
 from core.offload import OwnLoop
-from core.protocols import LanguageModel, Verifier, constrains
+from core.protocols import LanguageModel, Verifier
 from core.types import Limits, Message, SamplingParams, Verdict
 from core.wording import shortened
 
@@ -43,8 +43,6 @@ _KEPT = 512  # verdicts remembered, so that the same claim is not asked twice
 # What a verdict in words is worth as a score: it has no probability.
 _SCORES = {"supported": 0.95, "partial": 0.4, "contradicted": 0.02, "unsupported": 0.1}
 _AT = Thresholds(supported=0.5, partial=0.25)
-# What a reply is held to where the model can; it is read the same way wherever it comes from.
-FORM = r'\{"verdict": "(supported|partial|contradicted|unsupported)", "quote": "([^ "\\{}\n]+( [^ "\\{}\n]+){0,24})?"\}'
 _OBJECT = re.compile(r"\{[^{}]*\}")
 
 
@@ -159,8 +157,7 @@ class JudgeVerifier:
             if messages is None:
                 break
             try:
-                params = SamplingParams(max_tokens=MAX_TOKENS, regex=FORM if constrains(lm) else "")
-                said, _ = await say(lm, messages, params, budget)
+                said, _ = await say(lm, messages, SamplingParams(max_tokens=MAX_TOKENS), budget)
             except LimitReached:
                 break
             ruling = read_ruling(said, texts)
