@@ -104,9 +104,15 @@ class Turns:
             loaded = self._load()
         else:
             return
-        if loaded.batch is not None:
+        if loaded.batch is None:
+            return
+        try:
             self._read(loaded.batch)
             self._write(loaded.batch)
+        except Exception as e:  # noqa: BLE001 (caches that were half laid together serve nobody, and the thread goes on)
+            self._tell(self._writing, self._failure(e, len(self._writing)))
+            self._writing, self._reading = (), None
+            loaded.batch.clear()
 
     def _admit(self, loaded: Loaded) -> None:
         """Takes the first that waits, if its turn has come."""
@@ -192,6 +198,13 @@ class Turns:
         for request in requests:
             request.channel.put(error)
 
+    def _failure(self, e: Exception, n: int) -> ModelUnavailable:
+        """What ``n`` requests are told of ``e``; the log gets the rest."""
+        _log.error("%s failed", self._name, exc_info=e)
+        memory = type(e).__name__ == "OutOfMemoryError"
+        fix = f" with {n} at once: lower lm_batch, or use a smaller model" if memory else ""
+        return ModelUnavailable(f"{self._name} failed: {type(e).__name__}: {e}{fix}")
+
     def _closed(self) -> ModelUnavailable:
         return ModelUnavailable(f"{self._name} was closed: ask again")
 
@@ -210,11 +223,8 @@ class Turns:
             failed.append(True)
             self._tell(requests, e)
         except Exception as e:  # noqa: BLE001 (whatever torch raises ends these requests, not the thread)
-            _log.exception("%s failed", self._name)
             failed.append(True)
-            memory = type(e).__name__ == "OutOfMemoryError"
-            fix = f" with {len(requests)} at once: lower lm_batch, or use a smaller model" if memory else ""
-            self._tell(requests, ModelUnavailable(f"{self._name} failed: {type(e).__name__}: {e}{fix}"))
+            self._tell(requests, self._failure(e, len(requests)))
         finally:
             self._computing = ()
 

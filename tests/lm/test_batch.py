@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -227,6 +228,36 @@ def test_a_row_joins_only_where_the_memory_is_enough_for_all_to_grow() -> None:
     batch.rows = [Row([1], 100, choice), Row([1], 80, choice)]
     assert batch.has_room(Row([1], 100, choice))  # 3 × 100
     assert not batch.has_room(Row([1], 101, choice))  # 3 × 101: all are as wide as the widest
+
+
+def test_caches_that_cannot_be_laid_together_end_their_answers_and_nothing_else(folder: Path) -> None:
+    from lm.batch import Batch, Row
+
+    lm = TransformersLM(str(folder), device="cpu")
+    lm.load()
+    loaded = lm._load_once()
+    assert loaded.batch is not None
+
+    class Full(Batch):
+        """One that has memory for one row."""
+
+        def join(self, row: Row) -> None:
+            if self.rows:
+                raise RuntimeError("no memory")
+            super().join(row)
+
+    lm._loaded = replace(loaded, batch=Full(loaded.model, 100_000))
+
+    async def scene() -> list[Any]:
+        asks = [complete(lm, *_args(asked(i, max_tokens=30))) for i in (0, 1)]
+        return await asyncio.wait_for(asyncio.gather(*asks, return_exceptions=True), timeout=20)
+
+    try:
+        assert all(isinstance(e, ModelUnavailable) and "no memory" in e.message for e in run(scene()))
+        assert run(complete(lm, *_args(asked(0)))).text
+        assert lm.active == 0
+    finally:
+        lm.close()
 
 
 def test_closing_tells_who_is_answered_and_who_waits(folder: Path) -> None:
