@@ -91,8 +91,10 @@ class ClosedBookStrategy:
                             if is_looping(raw):
                                 limit = "the model began to repeat itself"
                                 break
-                        case LMDone(finish_reason=reason, usage=spent):
+                        case LMDone(finish_reason=reason, usage=spent, thought=thought):
                             finish, usage = reason, spent
+                            if thought:
+                                yield recorder.step("plan", thought=thought, started_s=began)
                         case _:
                             yield recorder.step("act", error="the model asked for a tool; none is offered")
         except LimitReached as e:

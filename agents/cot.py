@@ -2,7 +2,7 @@
 
 Zero-shot (Kojima et al. 2022) asks twice: "Q: … A: Let's think step by step." gives the reasoning, and the same with the
 reasoning and "Therefore, the answer is" behind it gives the answer. Few-shot (Wei et al. 2022) asks once, after
-worked examples, and the answer is what follows "the answer is". Self-consistency (Wang et al. 2022) samples n chains and
+worked examples (those most like the question), and the answer is what follows "the answer is". Self-consistency (Wang et al. 2022) samples n chains and
 takes the majority of their answers, normalised; ties go to the higher mean log-probability, then to the earlier.
 
 Where a collection is asked, its best passages stand before the question, marked as data; the papers had none.
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from agents import context
 from agents.abstain import is_abstention
 from agents.desk import AtDesk, Desk, Kit
+from agents.examples import nearest
 from agents.prompts import Prompts
 from agents.saying import fits, mean_logprob, together
 from core.errors import LimitReached
@@ -28,6 +29,7 @@ from core.types import Hit, Message, Usage
 PROMPT = "cot.j2"
 EXAMPLES = "cot_examples.json"
 SAMPLES, TEMPERATURE = 10, 0.7
+SHOWN = 4  # of the worked examples, those most like the question
 _ANSWER_TOKENS = 64
 _ANSWER_IS = re.compile(r"\banswer is:?\s*", re.IGNORECASE)
 
@@ -117,12 +119,14 @@ async def think(
 ) -> Chain:
     """One chain of thought about the desk's question."""
 
+    shown = nearest(desk.question, examples, SHOWN, lambda e: e.question)
+
     def prompt(reasoning: str | None = None) -> str:
         return desk.kit.prompts.render(
             PROMPT,
             mark=desk.mark,
             passages=passages,
-            examples=examples,
+            examples=shown,
             question=desk.question,
             reasoning=reasoning,
         )

@@ -57,6 +57,7 @@ class Kit:
         query_side: what becomes of the question before it is searched.
         outside: tools of others, for loops that call tools.
         person: who is asked about calls with outside effect; None: nobody, and none is made.
+        notes: what failed attempts of earlier questions taught, for loops that reflect.
     """
 
     lm: LanguageModel
@@ -72,6 +73,7 @@ class Kit:
     provenance: Provenance = field(default_factory=Provenance)
     outside: Outside = field(default_factory=Nothing)
     person: Person | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Desk:
@@ -158,6 +160,8 @@ class Desk:
             raise LimitReached(f"stopped: {e.message}", code="limit-context") from e
         finally:
             self.budget.tokens += spent - params.max_tokens
+        if said.thought:
+            self.step("plan", thought=said.thought)
         self.emit(self.recorder.count(said.usage))
         return said
 

@@ -300,8 +300,10 @@ class RagStrategy:
                         if is_looping(draft.raw):
                             draft.limit = "the model began to repeat itself"
                             break
-                    case LMDone(finish_reason=finish, usage=spent):
+                    case LMDone(finish_reason=finish, usage=spent, thought=thought):
                         draft.finish, usage = finish, spent
+                        if thought:
+                            yield recorder.step("plan", thought=thought, started_s=began)
                     case _:
                         # No tool was offered: a call can only have come from a passage, and there is nothing to call.
                         yield recorder.step("act", error="the model asked for a tool; none is offered, none was called")

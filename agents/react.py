@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from agents.abstain import I_DO_NOT_KNOW
 from agents.desk import AtDesk, Desk, Kit
+from agents.examples import nearest
 from agents.looping import Circles
 from agents.saying import fits
 from agents.tools.calculating import CalculatorTool
@@ -35,8 +36,10 @@ from core.types import Message, ToolCall, ToolResult, ToolSpec
 TURNS = 7
 SYSTEM, USER, NATIVE = "react_system.j2", "react_user.j2", "react_native.j2"
 EXAMPLES = "react_examples.txt"
-PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2", EXAMPLES)
+NOTES = "notes.j2"
+PROMPTS = (SYSTEM, USER, NATIVE, "reflections.j2", NOTES, EXAMPLES)
 TURN_TOKENS = 160
+SHOWN = 6  # worked examples at most, as many as the authors have: those most like the question
 _ACTION = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
 # Of an action that is asked for alone: one of the three, with at most sixteen words.
 ACTION_FORM = r" ?(search|lookup|finish)\[[^ \]\n]+( [^ \]\n]+){0,15}\]"
@@ -107,11 +110,11 @@ async def conclude(desk: Desk, attempt: Attempt) -> None:
 async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = TURNS) -> Attempt:
     """One attempt in the text form. A limit ends it; what was found until then stays at the desk."""
     prompts = desk.kit.prompts
-    examples = shown_examples(prompts.source(EXAMPLES))
+    examples = nearest(desk.question, shown_examples(prompts.source(EXAMPLES)), SHOWN, _question_of)
     system = prompts.render(SYSTEM, examples=examples)
-    user = prompts.render(USER, question=desk.question, reflections=reflections)
+    user = noted(desk, prompts.render(USER, question=desk.question, reflections=reflections))
     if not fits(desk.kit.lm, _messages(system, user), desk.kit.lm.context_tokens // 2):
-        system = prompts.render(SYSTEM, examples=examples[:1])  # half of the context is for what is found
+        system = prompts.render(SYSTEM, examples=examples[-1:])  # half of the context is for what is found
     reading = Reading(desk)
     toolbox = Toolbox([SearchTool(reading), LookupTool(reading)], desk.budget)
     attempt = Attempt()
@@ -142,6 +145,12 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
         return attempt.cut_off(e.message)
     desk.step("act", tool_call=_as_call("finish[]", turns + 1), observation="Episode finished.")
     return attempt.cut_off(f"no answer within {turns} turns")
+
+
+def noted(desk: Desk, prompt: str) -> str:
+    """``prompt``, after what earlier questions of the conversation taught."""
+    notes = [desk.inert(note) for note in desk.kit.notes]
+    return f"{desk.kit.prompts.render(NOTES, notes=notes)}\n{prompt}" if notes else prompt
 
 
 async def _turn(desk: Desk, system: str, user: str, i: int) -> tuple[str, str, str]:
@@ -207,6 +216,10 @@ def shown_examples(text: str) -> list[str]:
     return [example.strip() for example in text.split("\n\n") if example.strip()]
 
 
+def _question_of(example: str) -> str:
+    return example.split("\n", 1)[0].removeprefix("Question:")
+
+
 # ------------------------------------------------------------ by native tool calls
 
 
@@ -230,7 +243,7 @@ async def by_tool_calls(
     attempt = Attempt()
     toolbox = Toolbox(tools_of(desk), desk.budget, desk.outside, consent_of(desk, lambda: attempt.transcript))
     asked = question or desk.question
-    system = desk.kit.prompts.render(NATIVE, reflections=reflections)
+    system = noted(desk, desk.kit.prompts.render(NATIVE, reflections=reflections))
     messages = [Message(role="system", content=system), Message(role="user", content=asked)]
     try:
         for i in range(1, turns + 1):

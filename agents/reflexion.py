@@ -3,6 +3,8 @@
 The authors' released code stops on the gold answer. This one never sees it: its evaluator is the verifier and what the attempt
 itself shows: an abstention, sentences that the passages do not support, errors of tools, a limit. Each attempt is a ReAct loop.
 The best attempt is given in the end: an answer before none, then by the share of its sentences that are supported.
+
+Reflections on earlier questions of the same conversation (``Kit.notes``) stand before every attempt, apart from those on this one.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from core.types import Message
 
 PROMPT = "reflect.j2"
 TRIALS, KEPT = 3, 3
+_EVALUATED = "Attempt "  # how a step begins that holds an evaluation; the other steps of its kind are reflections
 _REFLECTION_TOKENS = 128
 _TRANSCRIPT_CHARACTERS = 4_000
 
@@ -43,7 +46,7 @@ def reflexion(kit: Kit, *, native: bool = False, trials: int = TRIALS) -> AtDesk
             attempt = await (by_tool_calls if native else by_text)(desk, reflections=tuple(reflections[-KEPT:]))
             began = desk.recorder.now_s()
             evaluation = await desk.kit.offload(evaluate, desk, attempt)
-            desk.step("reflect", thought=f"Attempt {trial} of {trials}: {evaluation.feedback}", started_s=began)
+            desk.step("reflect", thought=f"{_EVALUATED}{trial} of {trials}: {evaluation.feedback}", started_s=began)
             if best is None or evaluation.score > best[0].score:
                 best = evaluation, attempt
             if evaluation.passed or trial == trials:
@@ -59,6 +62,11 @@ def reflexion(kit: Kit, *, native: bool = False, trials: int = TRIALS) -> AtDesk
             await conclude(desk, best[1])
 
     return AtDesk("reflexion", loop, kit, (PROMPT, *PROMPTS), calls_outside=native)
+
+
+def is_reflection(thought: str) -> bool:
+    """Whether a step of kind "reflect" is one that the model wrote, and not an evaluation."""
+    return bool(thought) and not thought.startswith(_EVALUATED)
 
 
 def evaluate(desk: Desk, attempt: Attempt) -> Evaluation:

@@ -26,6 +26,7 @@ class Said:
     finish: FinishReason = "stop"
     usage: Usage = field(default_factory=Usage)
     logprobs: tuple[float, ...] = ()
+    thought: str = ""  # of a reasoning model, before its answer
 
 
 async def listen(
@@ -45,6 +46,7 @@ async def listen(
     text, calls, usage = "", [], Usage()
     logprobs: list[float] = []
     finish: FinishReason = "stop"
+    thought = ""
     pieces = 0
     async with aclosing(budget.ask(lm, messages, params, tools)) as events:
         async for event in events:
@@ -58,9 +60,11 @@ async def listen(
                         break
                 case ToolCallMade(call=call):
                     calls.append(call)
-                case LMDone(finish_reason=finish, usage=usage):
+                case LMDone(finish_reason=finish, usage=usage, thought=thought):
                     pass
-    return Said(text=text, tool_calls=tuple(calls), finish=finish, usage=usage, logprobs=tuple(logprobs))
+    return Said(
+        text=text, tool_calls=tuple(calls), finish=finish, usage=usage, logprobs=tuple(logprobs), thought=thought
+    )
 
 
 def mean_logprob(logprobs: Sequence[float]) -> float | None:

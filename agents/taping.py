@@ -116,8 +116,9 @@ class TapedLM(AroundLM):
                             pieces.append((text, logprobs))
                         case ToolCallMade(call=call):
                             response["tool_calls"].append(call_json(call))
-                        case LMDone(finish_reason=finish, usage=usage):
+                        case LMDone(finish_reason=finish, usage=usage, thought=thought):
                             response |= {"end": "done", "finish": finish, "usage": _usage_json(usage)}
+                            response |= {"thought": thought} if thought else {}
                     yield event
         except OpenbookError as e:
             response |= {"end": "error", "error": {"code": e.code, "message": e.message}}
@@ -191,7 +192,11 @@ class ReplayedLM:
                     f"stopped after {self._max_seconds:g} seconds, the limit of a run", code="limit-seconds"
                 )
             case _:
-                yield LMDone(finish_reason=response["finish"], usage=Usage(**response["usage"]))
+                yield LMDone(
+                    finish_reason=response["finish"],
+                    usage=Usage(**response["usage"]),
+                    thought=response.get("thought", ""),
+                )
 
 
 def _usage_json(usage: Usage) -> Json:

@@ -128,10 +128,11 @@ class Tree:
 
 
 def votes_value(votes: Sequence[str]) -> float:
-    """Σ over the votes of 20 for sure, 1 for likely, 0.001 for impossible, by the last line of each."""
+    """Σ over the votes of 20 for sure, 1 for likely, 0.001 for impossible, by the last word of the last line of each; a word that
+    is denied ("not sure") is no vote."""
     worth = {"sure": SURE, "likely": LIKELY, "impossible": IMPOSSIBLE}
     total = 0.0
     for vote in votes:
-        last = vote.strip().split("\n")[-1].strip().strip(".").casefold()
-        total += next((value for word, value in worth.items() if last == word or last.endswith(f" {word}")), 0.0)
+        last = vote.strip().split("\n")[-1].strip().strip(".").casefold().split()
+        total += worth.get(last[-1], 0.0) if last and last[-2:-1] != ["not"] else 0.0
     return total

@@ -44,12 +44,14 @@ def begin(
     filters: Mapping[str, tuple[str, ...]] | None = None,
     options: QueryOptions = AS_SET,
     searched: tuple[str, ...] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Run:
     """Starts answering ``question``.
 
     Args:
         searched: what is searched, where that is more than the ``collections`` that somebody named: the caller has seen to
             it that this person may.
+        notes: what failed attempts of the same conversation taught (``app.notes``).
 
     Raises:
         InvalidRequest: an empty or too long question, an unknown strategy, a filter that cannot be.
@@ -81,7 +83,9 @@ def begin(
                 await services.offload(services.telemetry.run_ended, run.trace(), here, at_ns, took_s)
 
     return services.runs.start(
-        build_strategy(name, services, principal, options, collections=searched if searched == collections else ()),
+        build_strategy(
+            name, services, principal, options, collections=searched if searched == collections else (), notes=notes
+        ),
         question,
         history=history,
         limits=limits.within(bounds) if limits is not None else bounds,

@@ -278,7 +278,7 @@ class Chats:
         return [said[message_id] for message_id in thread]
 
     def runs_of(self, principal: Principal, chat_id: str) -> list[str]:
-        """The ids of every run that answered in a conversation, those of versions that are not shown too."""
+        """The ids of every run that answered in a conversation, the oldest first, those of versions that are not shown too."""
         with self._database.read() as connection:
             self._get(connection, principal, chat_id)
             return _runs(connection, chat_id)
@@ -379,7 +379,11 @@ def _has(word: str) -> ColumnElement[bool]:
 
 
 def _runs(connection: Connection, chat_id: str) -> list[str]:
-    query = select(messages.c.run_id).where(messages.c.chat_id == chat_id, messages.c.run_id.is_not(None))
+    query = (
+        select(messages.c.run_id)
+        .where(messages.c.chat_id == chat_id, messages.c.run_id.is_not(None))
+        .order_by(messages.c.created_at)
+    )
     return [str(run_id) for run_id in connection.scalars(query)]
 
 

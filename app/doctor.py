@@ -14,6 +14,7 @@ from typing import Literal
 
 import psutil
 
+from app.advice import for_memory, strategies_for
 from app.datadir import find_server, is_locked
 from app.gpu_plans import plan_for
 from app.wiring import build_names
@@ -43,6 +44,7 @@ def examine(settings: Settings, *, load: bool = True) -> list[Finding]:
         _memory(),
         _disk(settings.data_dir),
         *_gpu(),
+        Finding(topic="Strategies", state="ok", text=strategies_for(settings)),
         *(_weights(model.name, model) for model in (MINILM, SMOLLM2)),
         _ocr(settings),
         _names(settings, load),
@@ -104,7 +106,11 @@ def _disk(data_dir: Path) -> Finding:
 def _gpu() -> list[Finding]:
     command = shutil.which("nvidia-smi")
     if command is None:
-        text = "no NVIDIA GPU: profile embedded (answers by quoting) or any OpenAI-compatible server by lm_base_url"
+        fits = for_memory(psutil.virtual_memory().total / GIB)
+        here = f"; in process it fits {fits}, slowly" if fits else ""
+        text = (
+            f"no NVIDIA GPU: profile embedded (answers by quoting) or any OpenAI-compatible server by lm_base_url{here}"
+        )
         return [Finding(topic="GPU", state="note", text=text)]
     query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=10)

@@ -141,6 +141,7 @@ def _parts(
         outside=TapedOutside(None, tape, replaying=True),
         person=TapedPerson(services.approvals, tape, replaying=True),
         prompts=Prompts(inputs.get("prompts")),
+        notes=tuple(inputs.get("notes", ())),
         library=TapedLibrary(StoreLibrary(services.store) if live else None, tape, replaying=True),
     )
 

@@ -159,6 +159,7 @@ def build_strategy(
     collections: Sequence[str] = (),
     threshold: float | None = None,
     prompts: Prompts | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Strategy:
     """The strategy, for one run of one person.
 
@@ -167,6 +168,7 @@ def build_strategy(
         collections: that are asked; one alone is answered from its own threshold, if one was fitted.
         threshold: the confidence from which it answers, whatever was fitted.
         prompts: what the language model is told; None: as ``collections`` have it.
+        notes: what failed attempts of the same conversation taught (``app.notes``).
 
     Raises:
         InvalidRequest: an unknown name.
@@ -197,6 +199,7 @@ def build_strategy(
         prompts=prompts_of(services.settings.data_dir, collections) if prompts is None else prompts,
         outside=TapedOutside(McpOutside(services.settings.mcp_servers), tape),
         person=TapedPerson(services.approvals, tape),
+        notes=notes,
     )
     inputs = {
         "settings": services.settings.recorded(),
@@ -204,6 +207,7 @@ def build_strategy(
         "prompts": dict(parts.prompts.overrides),
         "options": dataclasses.asdict(options),
         "encoder": services.encoder.revision,
+        "notes": list(notes),
         "lm": None
         if lm is None
         else {
@@ -253,6 +257,7 @@ class Parts:
     prompts: Prompts = field(default_factory=Prompts)
     outside: Outside = field(default_factory=Nothing)
     person: Person | None = None
+    notes: tuple[str, ...] = ()
 
 
 def assemble(name: str, parts: Parts) -> Strategy:
@@ -310,6 +315,7 @@ def assemble(name: str, parts: Parts) -> Strategy:
         prompts=parts.prompts,
         outside=parts.outside,
         person=parts.person,
+        notes=parts.notes,
         k=settings.passages_to_read,
         max_answer_tokens=settings.max_answer_tokens,
         query_side=side,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Requests that a runtime works on at once; the others wait in the queue.
-LM_CONCURRENCY = {"openvino": 4, "openai": 32, "transformers": 1, "scripted": 32}
+LM_CONCURRENCY = {"openvino": 4, "openai": 32, "scripted": 32}  # requests at once; transformers: lm_batch
 
 GPU_DEFAULTS: dict[str, Any] = {
     "encoder_runtime": "sentence-transformers",
@@ -204,6 +204,7 @@ def build_lm(settings: Settings) -> LoadableLM | None:
                 adapter=Path(settings.lm_adapter).expanduser() if settings.lm_adapter else None,
                 draft=settings.lm_draft_model,
                 amateur=settings.lm_amateur_model,
+                together=settings.lm_batch,
             )
         case "scripted":
             from lm.scripted import ScriptedLM
@@ -241,9 +242,8 @@ def build_queue(settings: Settings, lm: LanguageModel) -> LMQueue:
         beams=settings.lm_beams,
         contrast=settings.lm_context_contrast,
     )
-    return LMQueue(
-        DecodingLM(lm, decoding), max_waiting=settings.lm_queue, max_running=LM_CONCURRENCY[settings.lm_runtime]
-    )
+    running = LM_CONCURRENCY.get(settings.lm_runtime, settings.lm_batch)
+    return LMQueue(DecodingLM(lm, decoding), max_waiting=settings.lm_queue, max_running=running)
 
 
 def build_names(settings: Settings) -> LoadableNames | None:

@@ -108,7 +108,7 @@ class Peer:
             )
         else:
             self.weights = "random weights of the same shape (the packages gguf and accelerate are not installed)"
-            model = transformers.LlamaForCausalLM(_config(gguf_file))
+            model = transformers.LlamaForCausalLM(llama_config(gguf_file))
         self._model = model.eval()
 
     def _timed(self, prompt_tokens: int, max_tokens: int) -> tuple[float, float]:
@@ -153,7 +153,7 @@ class Peer:
         )
 
 
-def _config(gguf_file: Path) -> Any:
+def llama_config(gguf_file: Path) -> Any:
     import transformers
 
     said = read_metadata(gguf_file)

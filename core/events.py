@@ -30,10 +30,12 @@ class ToolCallMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LMDone:
-    """Always the last event of a stream that ended by itself."""
+    """Always the last event of a stream that ended by itself. ``thought`` is what a reasoning model thought before it answered, which
+    is no part of the text; its tokens are counted."""
 
     finish_reason: FinishReason
     usage: Usage = field(default_factory=Usage)
+    thought: str = ""
 
 
 LMEvent: TypeAlias = TextDelta | ToolCallMade | LMDone

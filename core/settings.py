@@ -152,6 +152,7 @@ class Settings(BaseModel):
     lm_context_tokens: int = Field(0, ge=0)  # 0: what the model says of itself
     lm_timeout_s: float = Field(120.0, gt=0)
     lm_queue: int = Field(16, ge=1)  # requests that may wait for the model
+    lm_batch: int = Field(8, ge=1, le=64)  # answers that the runtime "transformers" writes at once
     # What a million tokens cost, read and said, in any one currency.
     lm_prompt_price: float = Field(0.0, ge=0)
     lm_completion_price: float = Field(0.0, ge=0)

@@ -238,6 +238,7 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: FinishReason = "stop"
     usage: Usage = field(default_factory=Usage)
+    thought: str = ""  # of a reasoning model, before the text
 
 
 # ---------------------------------------------------------------- answers

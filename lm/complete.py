@@ -43,5 +43,6 @@ async def complete(
                         tool_calls=tuple(calls),
                         finish_reason=event.finish_reason,
                         usage=event.usage,
+                        thought=event.thought,
                     )
     raise ModelUnavailable(f"the answer of {lm.name} broke off without an end: ask again")

@@ -19,6 +19,7 @@ import httpx
 from core.errors import Busy, InvalidRequest, ModelUnavailable, OpenbookError, TooLarge
 from core.events import LMDone, LMEvent, ToolCallMade
 from core.types import Message, SamplingParams, ToolSpec, Usage
+from lm.abilities import Abilities, Wish, leave_out
 from lm.chat import check_request, prompt_too_long
 from lm.openai_wire import (
     ToolCallAssembler,
@@ -29,6 +30,7 @@ from lm.openai_wire import (
     finish_reason,
     first_choice,
     parse_chunk,
+    thought_of,
     token_logprobs,
 )
 from lm.spoken import Spoken
@@ -59,10 +61,11 @@ class OpenAICompatibleLM:
 
     A connection that fails, 429 and 5xx are tried again, at most ``max_attempts`` times in all and only while nothing
     has been said. Closing the stream closes the connection, which is how such servers are told to stop. What a model
-    thinks before it answers is not part of the text.
+    thinks before it answers is not part of the text, but of the last event.
 
-    Text comes with the log-probabilities of its tokens where the server gives them: they are asked for (but not beside tools, which
-    some servers refuse) until a server has refused them or answered without. What they are of is the server's matter: vLLM
+    What a server can do is found out (``lm.abilities``). Text comes with the log-probabilities of its tokens where the server gives
+    them: they are asked for (but not beside tools, which some servers refuse) until a server has refused them or answered
+    without. So it is with a form (``SamplingParams.regex``), and with tools, which a server may have been started without. What they are of is the server's matter: vLLM
     (``logprobs_mode``) and llama.cpp (``post_sampling_probs``) give the model's own distribution unless told otherwise.
 
     Args:
@@ -79,8 +82,6 @@ class OpenAICompatibleLM:
         RetryModel: the model wrote a tool call that cannot be read.
         InvalidRequest: the server does not accept the request.
     """
-
-    native_tools = True
 
     def __init__(
         self,
@@ -102,12 +103,22 @@ class OpenAICompatibleLM:
         self._max_attempts = max_attempts
         self._backoff_s = backoff_s
         self._probed = False
-        self._gives_logprobs: bool | None = None  # None: nothing has been said yet
+        self._abilities = Abilities()
+
+    @property
+    def native_tools(self) -> bool:
+        """Until it has refused a request for the tools in it."""
+        return self._abilities.tools
+
+    @property
+    def constrained(self) -> bool:
+        """Whether answers are written by ``SamplingParams.regex``: until the server has refused that, or left it unheeded."""
+        return self._abilities.form is not False
 
     @property
     def logprobs(self) -> bool:
         """Known when something has been said; False before that."""
-        return bool(self._gives_logprobs)
+        return bool(self._abilities.logprobs)
 
     @property
     def name(self) -> str:
@@ -172,21 +183,26 @@ class OpenAICompatibleLM:
         estimate = estimate_tokens(messages)
         room = await self._room(client, messages, estimate, params.max_tokens)
         # A server that broke on the first attempt may have broken on them.
-        weighed = not tools and (self._gives_logprobs or (self._gives_logprobs is None and attempt == 1))
-        body = chat_request(self._model or "", messages, tools, params, room, logprobs=weighed)
-        spoken, calls = Spoken(params.stop, thinks=True), ToolCallAssembler()
+        known = self._abilities
+        weighed = not tools and (known.logprobs or (known.logprobs is None and attempt == 1))
+        formed = bool(params.regex) and not tools and (known.form or (known.form is None and attempt == 1))
+        body = chat_request(self._model or "", messages, tools, params, room, logprobs=weighed, form=formed)
+        spoken, calls = Spoken(params.stop), ToolCallAssembler()
+        thoughts: list[str] = []  # of servers that keep them apart from the text
         usage = Usage(prompt_tokens=estimate)
         finish: str | None = None
-        pieces = 0
+        pieces, text = 0, ""
         async with aclosing(self._accepted(client, body)) as chunks:
             async for chunk in chunks:
                 delta, said_finish = first_choice(chunk)
                 finish = said_finish or finish
                 piece, logprobs = delta.get("content") or "", token_logprobs(chunk)
+                thoughts.append(thought_of(delta))
                 pieces += bool(piece)
                 if logprobs:
-                    self._gives_logprobs = True
+                    known.has("logprobs", True)
                 if (said := spoken.feed(piece, logprobs)) is not None:
+                    text += said.text
                     yield said
                 calls.feed(delta.get("tool_calls") or [])
                 if counted := chunk.get("usage"):
@@ -197,9 +213,12 @@ class OpenAICompatibleLM:
                 if spoken.stopped:
                     break
         if (said := spoken.end()) is not None:
+            text += said.text
             yield said
-        if weighed and pieces and self._gives_logprobs is None:
-            self._gives_logprobs = False  # it was asked, and did not heed it
+        if "logprobs" in body and pieces:
+            known.has("logprobs", bool(known.logprobs))  # it was asked, and may not have heeded it
+        if "regex" in body:
+            known.heard(params.regex, text, whole=finish != "length" and not spoken.stopped)
         made = calls.calls()
         for call in made:
             yield ToolCallMade(call=call)
@@ -209,22 +228,23 @@ class OpenAICompatibleLM:
             duration_s=time.monotonic() - began,
         )
         reason = "stop" if spoken.stopped else finish_reason(finish, bool(made))
-        yield LMDone(finish_reason=reason, usage=usage)
+        yield LMDone(finish_reason=reason, usage=usage, thought="".join(thoughts).strip() or spoken.thought)
 
     async def _accepted(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """``_chunks``, without log-probabilities where the server does not accept a request for them."""
-        try:
-            async with aclosing(self._chunks(client, body)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            return
-        except _Refused:
-            pass  # asked again, without what may be the reason
-        body = {key: value for key, value in body.items() if key not in ("logprobs", "top_logprobs")}
-        async with aclosing(self._chunks(client, body)) as chunks:
-            async for chunk in chunks:
-                self._gives_logprobs = False
-                yield chunk
+        """``_chunks``; what the server may refuse the request for is taken out of ``body``: log-probabilities, then a form."""
+        left_out: Wish | None = None
+        while True:
+            untried = self._abilities.untried(body)
+            try:
+                async with aclosing(self._chunks(client, body)) as chunks:
+                    async for chunk in chunks:
+                        if left_out is not None:  # the last thing that was left out was the reason
+                            self._abilities.has(left_out, False)
+                        yield chunk
+                return
+            except _Refused:
+                left_out = untried[0]
+                leave_out(body, left_out)
 
     async def _chunks(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of one answer; raises _Failed if it does not begin or does not end."""
@@ -233,8 +253,8 @@ class OpenAICompatibleLM:
             async with client.stream("POST", f"{self._base}/chat/completions", json=body) as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
-                    refused = self._refused(response)
-                    untried = "logprobs" in body and self._gives_logprobs is None and not isinstance(refused, TooLarge)
+                    refused = self._refused(response, tools="tools" in body)
+                    untried = self._abilities.untried(body) and not isinstance(refused, TooLarge)
                     raise _Refused if untried and response.status_code in _REFUSALS else refused
                 async for data in _data(response):
                     if data == "[DONE]":
@@ -252,8 +272,8 @@ class OpenAICompatibleLM:
         if not ended:
             raise _Failed(ModelUnavailable(f"the answer of {self._base} was cut off: ask again"))
 
-    def _refused(self, response: httpx.Response) -> Exception:
-        """What an answer other than 200 means."""
+    def _refused(self, response: httpx.Response, *, tools: bool = False) -> Exception:
+        """What an answer other than 200 means; ``tools``: to a request with tools."""
         try:
             body = response.json()
             text = error_text(body if isinstance(body, dict) else {"message": body})
@@ -261,6 +281,13 @@ class OpenAICompatibleLM:
             text = response.text[:200]
         status = response.status_code
         where = f"{self._base} answered {status}: {text}"
+        if tools and "tool" in text.casefold() and status not in (401, 403, 429):
+            self._abilities.tools = False
+            return InvalidRequest(
+                f"{where}; without tool calls react and reflexion go on in words when asked again, or start the server with them"
+                " (vLLM: --enable-auto-tool-choice --tool-call-parser …, llama.cpp: --jinja)",
+                code="tools-unsupported",
+            )
         match status:
             case 429:
                 wait = _retry_after(response)

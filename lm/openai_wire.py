@@ -51,6 +51,7 @@ def chat_request(
     max_tokens: int,
     *,
     logprobs: bool = False,
+    form: bool = False,
 ) -> dict[str, Any]:
     """The body of a streamed request. What is off is left out: some servers reject what they do not know."""
     body: dict[str, Any] = {
@@ -73,6 +74,8 @@ def chat_request(
     if logprobs:
         # llama.cpp takes 0 of the likeliest to mean that none are wanted at all, and without a number sends twenty.
         body |= {"logprobs": True, "top_logprobs": 1}
+    if form:
+        body |= {"structured_outputs": {"regex": params.regex}, "regex": params.regex}
     if tools:
         body["tools"] = [
             {
@@ -104,6 +107,11 @@ def first_choice(chunk: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | Non
     delta = choice.get("delta") or choice.get("message") or {}
     finish = choice.get("finish_reason")
     return (delta if isinstance(delta, dict) else {}), (finish if isinstance(finish, str) else None)
+
+
+def thought_of(delta: Mapping[str, Any]) -> str:
+    """What a delta says of the model's thoughts, from servers that keep them apart."""
+    return next((said for key in _THOUGHTS if isinstance(said := delta.get(key), str)), "")
 
 
 def token_logprobs(chunk: Mapping[str, Any]) -> list[float]:

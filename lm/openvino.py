@@ -167,7 +167,7 @@ class OpenVinoLM:
                             completion_tokens=message["completion_tokens"],
                             duration_s=message["duration_s"],
                         )
-                        yield LMDone(finish_reason=message["finish_reason"], usage=usage)
+                        yield LMDone(finish_reason=message["finish_reason"], usage=usage, thought=message["thought"])
                     case _:
                         ended = True
                         # A form that the engine cannot compile breaks its every step: the next process gets none.

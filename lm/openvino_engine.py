@@ -11,7 +11,7 @@ Messages are lines of JSON. In:
     {"op": "cancel", "id": N}
 
 Out: progress (text, fraction), ready (chat_template), text (id, text, logprobs), done (id, finish_reason, prompt_tokens,
-completion_tokens, duration_s), cancelled (id), counted (id, tokens), error (id, code, message; without an id it is
+completion_tokens, duration_s, thought), cancelled (id), counted (id, tokens), error (id, code, message; without an id it is
 the end of the process). The process ends when its input does, so it never outlives its parent.
 """
 
@@ -36,6 +36,7 @@ from lm.chat import PLAIN_STOPS, defuse, plain_prompt, room_for_answer
 from lm.detokenize import Detokenizer
 from lm.openvino_load import BLOCK_TOKENS, build_pipeline
 from lm.spoken import Spoken
+from lm.thinking import begins_in_thought
 
 Say = Callable[[Mapping[str, Any]], None]
 _SEED_LIMIT = 2**31
@@ -153,7 +154,7 @@ class Engine:
             config=self._config(params, room),
             tells=params["beams"] == 1,
             detokenizer=Detokenizer(self._tokenizer.decode),
-            spoken=Spoken(stops),
+            spoken=Spoken(stops, in_thought=not params["regex"] and begins_in_thought(prompt)),
             prompt_tokens=n,
             began=time.monotonic(),
         )
@@ -238,6 +239,7 @@ class Engine:
                     "prompt_tokens": request.prompt_tokens,
                     "completion_tokens": request.completion_tokens,
                     "duration_s": time.monotonic() - request.began,
+                    "thought": spoken.thought,
                 }
             )
             return True

@@ -149,7 +149,7 @@ class ScriptedLM:
         elif reply.tool_calls:
             finish = "tool_calls"
         usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=n, duration_s=time.monotonic() - began)
-        yield LMDone(finish_reason=finish, usage=usage)
+        yield LMDone(finish_reason=finish, usage=usage, thought=spoken.thought)
 
     def _next(self, messages: Sequence[Message]) -> Reply:
         if self._function is not None:

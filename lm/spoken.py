@@ -18,19 +18,24 @@ class Spoken:
     """One answer while it is said.
 
     Args:
-        stops: strings that end it, and are no part of it.
-        thinks: whether ``<think>…</think>`` at its beginning is taken out.
+        stops: strings that end it, and are no part of it. Those within a thought do not count.
+        in_thought: whether it begins within a thought, which the prompt has opened.
     """
 
-    def __init__(self, stops: Sequence[str], *, thinks: bool = False) -> None:
+    def __init__(self, stops: Sequence[str], *, in_thought: bool = False) -> None:
         self._scanner = StopScanner(stops)
-        self._thinking = ThinkingFilter() if thinks else None
+        self._thinking = ThinkingFilter(begun=in_thought)
         self._heard = 0  # characters, thoughts included
         self._said: int | None = (
             None  # those of them that lie before what is passed on next; None before the answer begins
         )
         self._early: list[float] = []  # of tokens whose text is not complete
         self._tokens: deque[tuple[int, int, float]] = deque()  # (start, end, log-probability), not yet passed on
+
+    @property
+    def thought(self) -> str:
+        """What was thought before it, ``<think>…</think>`` at its beginning: no part of it."""
+        return self._thinking.thought
 
     @property
     def stopped(self) -> bool:
@@ -52,8 +57,7 @@ class Spoken:
     def end(self, rest: str = "") -> TextDelta | None:
         """The text is over, but for ``rest``: what was held back is answer after all."""
         parts = [self.feed(rest)]
-        if self._thinking is not None:
-            parts.append(self._pass(self._scanner.feed(self._begun(self._thinking.flush()))))
+        parts.append(self._pass(self._scanner.feed(self._begun(self._thinking.flush()))))
         parts.append(self._pass(self._scanner.flush()))
         said = [p for p in parts if p is not None]
         if not said:
@@ -61,7 +65,7 @@ class Spoken:
         return TextDelta(text="".join(p.text for p in said), logprobs=tuple(x for p in said for x in p.logprobs))
 
     def _without_thoughts(self, piece: str) -> str:
-        return self._begun(piece if self._thinking is None else self._thinking.feed(piece))
+        return self._begun(self._thinking.feed(piece))
 
     def _begun(self, kept: str) -> str:
         """``kept``, the end of what was heard; whatever lies before the first of it was thought."""

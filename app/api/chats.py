@@ -21,6 +21,7 @@ from app.chat_export import as_markdown
 from app.chat_tables import Chat
 from app.feedback import Thumb
 from app.intake import job_json
+from app.notes import notes_of
 from app.query_sides import QueryOptions
 from app.runs import Run
 from app.services import Services
@@ -368,6 +369,9 @@ async def begin_in_chat(
         lambda: attachments.searched_in(services, principal, chat_id, chosen, only_files=how.only_files)
     )
     open_before = await services.offload(ids_of, searched)
+    notes = await services.offload(
+        notes_of, services, principal, chat_id, how.strategy or chat.strategy or services.settings.strategy
+    )
 
     def start(here: Services) -> Run:
         return begin(
@@ -379,6 +383,7 @@ async def begin_in_chat(
             strategy=how.strategy or chat.strategy,
             limits=how.limits,
             history=tuple(history),
+            notes=notes,
             on_end=keep,
             on_begin=begun,
             options=QueryOptions(policy=how.answer_policy),

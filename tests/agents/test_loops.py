@@ -13,7 +13,7 @@ from agents.multihop import multihop
 from agents.nested import with_fallback
 from agents.rag import RagStrategy
 from agents.react import react
-from agents.reflexion import reflexion
+from agents.reflexion import is_reflection, reflexion
 from agents.research import research
 from agents.self_rag import self_rag
 from agents.tot import tot
@@ -275,3 +275,22 @@ def test_nothing_found_is_said(kit: Kit) -> None:
     for strategy in (multihop(kit), tot(kit), react(kit)):
         events = asyncio.run(collect(strategy, UNANSWERABLE))
         assert answer_of(events).abstained or answer_of(events).sentences
+
+
+def test_notes_of_earlier_questions_stand_before_every_attempt(library: PassageRetriever, offload: Offload) -> None:
+    lm = ScriptedLM(lambda messages: "I guess.\nAction 1: finish[Tom Varga planted the orchard]")
+    notes = ("I failed because I guessed.\nAction 1: finish[x]", "I should search.")
+    kit = kit_of(library, lm, offload, notes=notes)
+    asyncio.run(collect(reflexion(kit), QUESTION))
+    prompts = [a.messages[-1].content for a in lm.asked if a.messages[-1].content.endswith("Thought 1:")]
+    assert len(prompts) == 3
+    assert all("- I failed because I guessed. Action 1: finish[x]\n- I should search.\n" in p for p in prompts)
+    bare = ScriptedLM(lambda messages: "I guess.\nAction 1: finish[Tom Varga planted the orchard]")
+    asyncio.run(collect(reflexion(kit_of(library, bare, offload)), QUESTION))
+    assert not any("earlier questions" in m.content for a in bare.asked for m in a.messages)
+
+
+def test_what_a_model_reflected_is_told_from_how_it_was_judged() -> None:
+    assert is_reflection("I failed because I guessed.")
+    assert not is_reflection("Attempt 1 of 3: No answer was given.")
+    assert not is_reflection("")

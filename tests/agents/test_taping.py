@@ -25,6 +25,7 @@ from agents.verify import RuleVerifier
 from core.errors import ModelUnavailable
 from core.events import Event, RunDone, RunFailed, StepTaken
 from core.offload import Offload
+from core.protocols import Strategy
 from core.types import Chunk, Hit, Limits, PageSpan, Recorded, StagePart, Trace, Usage
 from lm.scripted import Reply, ScriptedLM
 from tests.contract.strategy_suite import HARBOUR, ORCHARD, QUESTION, collect
@@ -113,6 +114,21 @@ def test_a_replay_says_the_same_and_asks_nobody(name: str, offload: Offload) -> 
         assert second[-1].answer == done.answer  # type: ignore[union-attr]
     else:
         assert timeless(second) == timeless(first)
+
+
+def test_what_a_model_thought_is_a_step_and_is_replayed(offload: Offload) -> None:
+    lm = ScriptedLM([Reply(text="<think>The report may say it.</think> Maria Keller.", times=0)])
+    makes: tuple[Callable[[Kit], Strategy], ...] = (cot, lambda kit: kit.reader)
+    for make in makes:
+        tape = Tape()
+        strategy = TapedStrategy(make(parts(tape, lm, None, offload)), tape, {})
+        first = asyncio.run(collect(strategy, QUESTION))
+        done = first[-1]
+        assert isinstance(done, RunDone)
+        assert "may say it" not in done.answer.text
+        assert "The report may say it." in [s.thought for s in done.trace.steps if s.kind == "plan"]
+        again = make(parts(Tape(through_json(done.trace.calls)), None, done.trace, offload))
+        assert timeless(asyncio.run(collect(again, QUESTION))) == timeless(first)
 
 
 def test_a_model_that_failed_fails_again_in_the_same_words(offload: Offload) -> None:

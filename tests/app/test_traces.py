@@ -192,3 +192,22 @@ def test_a_collections_own_prompt_is_used_hashed_and_replayed_when_it_is_gone(cl
         asked(client, "cot")
     own.unlink()
     assert client.replay(run_id, {})["identical"]
+
+
+def test_what_a_failed_attempt_taught_is_told_in_the_same_conversation_alone(client: Client) -> None:
+    """The scripted model writes no action, so every attempt fails, and its reflection is the script's last reply."""
+
+    def prompts(chat_id: str) -> str:
+        with client.chat_stream(chat_id, QUESTION) as stream:
+            name, data = list(stream)[-1]
+        assert name == "done", data
+        trace = client.trace(data["run_id"])
+        result = client.replay(data["run_id"], {})
+        assert result["identical"], result["differences"]
+        return json.dumps([c["request"] for c in trace["calls"] if c["kind"] == "model"])
+
+    first = client.create_chat(["orchard"], strategy="reflexion")["chat_id"]
+    told = "Attempts at earlier questions of this conversation failed."
+    assert told not in prompts(first)
+    assert told in prompts(first)
+    assert told not in prompts(client.create_chat(["orchard"], strategy="reflexion")["chat_id"])

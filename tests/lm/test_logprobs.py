@@ -192,7 +192,7 @@ def test_those_of_thoughts_that_a_server_keeps_apart_are_none_of_the_answers() -
 
 
 def _spoken(pieces: Sequence[tuple[str, Sequence[float]]], stops: Sequence[str] = ()) -> tuple[str, list[float]]:
-    spoken = Spoken(stops, thinks=True)
+    spoken = Spoken(stops)
     said = [spoken.feed(text, logprobs) for text, logprobs in pieces]
     said.append(None if spoken.stopped else spoken.end())
     deltas = [d for d in said if d is not None]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lm.chat import defuse, plain_prompt
 from lm.detokenize import Detokenizer
 from lm.stopping import StopScanner
-from lm.thinking import ThinkingFilter
+from lm.thinking import ThinkingFilter, begins_in_thought
 from tests.contract.language_model_suite import user
 
 pieces = st.lists(st.text("ab<>", max_size=4), max_size=12)
@@ -58,6 +58,24 @@ def test_a_thought_is_dropped_however_it_is_cut(answer: list[str], size: int) ->
     filtered = ThinkingFilter()
     said = "".join(filtered.feed(text[at : at + size]) for at in range(0, len(text), size)) + filtered.flush()
     assert said == "".join(answer).lstrip()
+    assert filtered.thought == "hmm <b>"
+
+
+@given(st.sampled_from(["", " yes", "\n\nyes"]), st.integers(1, 7))
+def test_a_thought_that_the_prompt_has_opened_ends_where_it_is_closed(answer: str, size: int) -> None:
+    text = "hmm\nso </think>" + answer
+    filtered = ThinkingFilter(begun=True)
+    said = "".join(filtered.feed(text[at : at + size]) for at in range(0, len(text), size)) + filtered.flush()
+    assert (said, filtered.thought) == (answer.strip(), "hmm\nso")
+    assert begins_in_thought("<|assistant|>\n<think>\n")
+    assert not begins_in_thought("<think></think>")
+
+
+def test_a_thought_that_never_ends_is_no_answer() -> None:
+    for begun, text in ((True, "on and on"), (False, "<think>on and on")):
+        filtered = ThinkingFilter(begun=begun)
+        assert filtered.feed(text) + filtered.flush() == ""
+        assert filtered.thought == "on and on"
 
 
 def test_text_without_a_thought_is_left_alone() -> None:

@@ -12,7 +12,7 @@ from core.types import SamplingParams, ToolSpec
 from lm.complete import complete
 from lm.transformers import TransformersLM
 from tests.contract.language_model_suite import LanguageModelSuite, run, user
-from tests.support.tiny_llama import build_llama
+from tests.support.tiny_llama import TEMPLATE, build_llama
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,20 @@ def test_greedy_is_what_the_model_says_by_itself(tiny: TransformersLM) -> None:
 def test_the_chat_template_is_the_models_own(tiny: TransformersLM) -> None:
     assert tiny.has_chat_template
     assert tiny.count_tokens(user("abc")) == 1 + 3 + 1 + 1  # <|user|> a b c <|end|> <|assistant|>
+
+
+def test_a_model_that_begins_in_thought_has_answered_nothing_before_the_thought_ends(tmp_path: Path) -> None:
+    begun = TEMPLATE.replace("<|assistant|>{% endif", "<|assistant|><think>{% endif")
+    lm = TransformersLM(str(build_llama(tmp_path, template=begun)), device="cpu")
+    try:
+        answer = run(complete(lm, user("Hello"), (), SamplingParams(max_tokens=12)))
+        assert answer.text == ""
+        assert answer.thought
+        assert answer.usage.completion_tokens == 12
+        formed = run(complete(lm, user("Hello"), (), SamplingParams(max_tokens=12, regex="yes|no")))
+        assert formed.text in ("yes", "no")  # a form has no room for a thought
+    finally:
+        lm.close()
 
 
 def test_control_tokens_in_a_message_stay_text(tiny: TransformersLM) -> None:

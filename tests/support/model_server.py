@@ -33,6 +33,9 @@ class ModelServer:
     extra_deltas: list[dict[str, Any]] = field(default_factory=list)  # said before the words
     finish: str | None = None
     logprobs: Literal["give", "ignore", "refuse"] = "give"  # of word i −i/10, and of the end −9
+    forms: Literal["heed", "ignore", "refuse"] = "ignore"  # heeded by saying ``formed``
+    formed: str = "yes, seas"
+    calls_tools: bool = True
     requests: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     active: int = 0
@@ -79,6 +82,11 @@ class ModelServer:
                     return JSONResponse({"choices": [{"message": message, "finish_reason": "stop"}]})
             if "logprobs" in body and self.logprobs == "refuse":
                 return JSONResponse({"error": {"message": "logprobs are not supported"}}, status_code=400)
+            if "structured_outputs" in body and self.forms == "refuse":
+                return JSONResponse({"error": {"message": "unknown field structured_outputs"}}, status_code=422)
+            if "tools" in body and not self.calls_tools:
+                text = '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
+                return JSONResponse({"error": {"message": text}}, status_code=400)
             n = self.count(body)
             if self.max_model_len is not None and n >= self.max_model_len:
                 text = f"This model's maximum context length is {self.max_model_len} tokens, you sent {n}"
@@ -99,8 +107,9 @@ class ModelServer:
             yield _event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
             for delta in self.extra_deltas:
                 yield _event({"choices": [{"index": 0, "delta": delta}]})
-            words = self.words[: body["max_tokens"]]
-            finish = self.finish or ("length" if len(words) == body["max_tokens"] else "stop")
+            formed = [self.formed] if "structured_outputs" in body and self.forms == "heed" else None
+            words = (formed or self.words)[: body["max_tokens"]]
+            finish = self.finish or ("length" if len(words) == body["max_tokens"] and not formed else "stop")
             text = "".join(words)
             found = [text.index(stop) for stop in body.get("stop", []) if stop in text]
             if found and fault != "ignore-stop":

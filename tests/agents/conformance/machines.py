@@ -68,12 +68,13 @@ class World:
 
 def react(question: str, world: World, reflections: Sequence[str] = ()) -> Generator[Request, str, Outcome]:
     """ReAct: thought and action in one, the action alone where it was left out, an observation for everything."""
+    before_it = "".join(f"- {r}\n" for r in reflections) + ("\n" if reflections else "")
     said = ""
     before: tuple[str, str] | None = None
     same = 0
     observations: list[str] = []
     for i in range(1, 8):
-        head = f"Question: {question}\n{said}Thought {i}:"
+        head = f"{before_it}Question: {question}\n{said}Thought {i}:"
         reply = (yield head, (f"\nObservation {i}:",)).strip()
         halves = reply.split(f"\nAction {i}: ")
         if len(halves) == 2:
@@ -97,6 +98,78 @@ def react(question: str, world: World, reflections: Sequence[str] = ()) -> Gener
         if same == 3:
             return Outcome(None, i, observations)
     return Outcome("", 8, [*observations, "Episode finished."])  # finish[]
+
+
+def reflexion(question: str, world: World, holds: Callable[[str], bool]) -> Generator[Request, str, Outcome]:
+    """Reflexion: three ReAct attempts at most; an answer that holds ends it, every other attempt but the last is reflected on, and the
+    next one is told of the last three reflections. The best attempt is given: holding, not holding, "I don't know", none."""
+    reflections: list[str] = []
+    best: tuple[int, str | None] = (-1, None)
+    verdicts: list[str] = []
+    for trial in range(1, 4):
+        world.open, world.keyword = "", ""
+        attempt = yield from react(question, world, reflections[-3:])
+        answer = (attempt.answer or "").strip()
+        if not answer:
+            why = " The model did the same thing again and again." if attempt.answer is None else ""
+            why = " The model had not finished." if attempt.turns == 8 else why
+            worth, verdict = 0, f"No answer was given.{why}"
+        elif answer == "I don't know.":
+            worth, verdict = 1, "It ended with “I don't know”, though more could be searched."
+        elif holds(answer):
+            worth, verdict = 3, "Every sentence of the answer is supported."
+        else:
+            worth, verdict = 2, "The answer does not hold: "
+        verdicts.append(f"Attempt {trial} of 3: {verdict}")
+        if worth > best[0]:
+            best = worth, answer or None
+        if worth == 3 or trial == 3:
+            break
+        end = "\n\nReflection:" if worth == 2 else f"\n\nFeedback: {verdict}\n\nReflection:"
+        reflections.append(" ".join((yield end, ("\n\n",)).split()))
+    return Outcome(best[1], len(verdicts), verdicts)
+
+
+def self_rag(question: str, world: World) -> Generator[Request, str, Outcome]:
+    """Self-RAG by prompting: retrieve?, relevant? of each passage, an answer from the relevant, supported?, useful?; a miss asks for
+    a new query, three rounds at most; the best answer by support, then use, then the earlier."""
+
+    def judged(said: str, words: str, default: str) -> str:
+        found = re.search(rf"\b({words})\b", said.lower())
+        return found[1] if found else default
+
+    yes_or_no = ("Reply with yes or no.", ())
+    queries: list[str] = []
+    best: tuple[int, int, str] | None = None
+    if judged((yield yes_or_no), "yes|no", "yes") == "no":
+        return Outcome((yield f"Question: {question}", ()).strip(), 0)
+    query = question
+    while len(queries) < 3:
+        queries.append(query)
+        relevant = 0
+        for doc_id in world.find(query):
+            world.line(doc_id)
+            relevant += judged((yield yes_or_no), "yes|no", "yes") == "yes"
+        if relevant:
+            answer = (yield f"Question: {question}", ()).strip()
+            support = judged((yield "Reply with fully, partially or no.", ()), "fully|partially|no", "no")
+            use = int(judged((yield "Reply with the number.", ()), "[1-5]", "1"))
+            this = ("no", "partially", "fully").index(support), use, answer
+            if best is None or this[:2] > best[:2]:
+                best = this
+            if this[0] > 0 and use >= 3:
+                break
+        query = (yield "Write other words to search for, in one line.", ("\n",)).strip().strip('"') or question
+        if query.lower() in [q.lower() for q in queries]:
+            break
+    return Outcome(best[2] if best else None, len(queries), queries)
+
+
+def majority(answers: Sequence[str], same_as: Callable[[str], str]) -> str:
+    """Self-consistency: the answer most chains gave, in the words of the first that gave it; ties go to the earlier. What says nothing
+    ("" by ``same_as``) counts only where nobody says anything."""
+    speaking = [a for a in answers if same_as(a)] or list(answers)
+    return max(speaking, key=lambda a: (sum(same_as(b) == same_as(a) for b in speaking), -speaking.index(a)))
 
 
 def ircot(question: str, world: World, first: Callable[[str], str]) -> Generator[Request, str, Outcome]:

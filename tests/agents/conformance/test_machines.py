@@ -8,10 +8,12 @@ from collections.abc import Generator, Iterator, Sequence
 
 import pytest
 
-from agents.cot import cot
+from agents.cot import cot, self_consistency
 from agents.desk import AtDesk, Kit
 from agents.multihop import first_sentence, multihop
 from agents.react import react
+from agents.reflexion import reflexion
+from agents.self_rag import self_rag
 from agents.tree import IMPOSSIBLE, LIKELY, SURE, Tree, votes_value
 from core.events import RunDone, StepTaken
 from core.offload import Offload
@@ -86,6 +88,41 @@ class ReactModel(Beside):
         if form < 0.25:
             return f" {thought}\nAction: {action}"  # without its number
         return f" {thought}\nAction {i}: {action}\nObservation {i}: made up [9]\nThought 9: more"
+
+
+_ENDS = ("finish[Maria Keller]", "finish[I don't know.]", "finish[Tom Varga planted the orchard]", "finish[]")
+
+
+class ReflectingModel(ReactModel):
+    """Ends its attempts soon, well or badly, and says what it learned."""
+
+    def say(self, end: str) -> str:
+        if end.endswith("\nReflection:"):
+            return self.rng.choice((" I failed because I guessed.\nI should search.\n\nQ: more", "I should look.", ""))
+        if self.rng.random() < 0.4 and end.endswith(":"):
+            i = end.rsplit("Thought ", 1)[1].split(":")[0]
+            action = self.rng.choice(_ENDS)
+            return f" {action}" if end.endswith(f"\nAction {i}:") else f" So.\nAction {i}: {action}"
+        return super().say(end)
+
+
+class JudgingModel(Beside):
+    """Says one of the words that it is asked for, or something else."""
+
+    def say(self, end: str) -> str:
+        said: tuple[str, ...]
+        match end:
+            case "Reply with yes or no.":
+                said = ("yes", "No.", "Yes, I think", "Perhaps", "")
+            case "Reply with fully, partially or no.":
+                said = ("fully", "Partially.", "no", "Not known")
+            case "Reply with the number.":
+                said = ("5", "2 of 5", "3", "many")
+            case "Write other words to search for, in one line.":
+                said = ("mill of Port Ellis", '"orchard Keller"', "penguins", "", QUESTION, "lighthouse\nand more")
+            case _:
+                said = ("Maria Keller planted the orchard.", "Tom Varga planted it.", "The mill has two wheels.")
+        return self.rng.choice(said)
 
 
 class ChainModel(Beside):
@@ -177,6 +214,83 @@ def test_zero_shot_chain_of_thought(seed: int, offload: Offload) -> None:
     outcome = check(model, lm)
     if outcome.answer and outcome.answer != "I don't know.":
         assert done.answer.text == outcome.answer
+    else:
+        assert done.answer.abstained
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_reflexion(seed: int, offload: Offload) -> None:
+    library = PassageRetriever([ORCHARD, HARBOUR, MILL])
+    world = World(library, sentences)
+
+    def holds(answer: str) -> bool:  # of the answers that this model gives
+        shown = [library.documents[doc_id].text for doc_id in world.numbers]
+        return answer in ("Maria Keller", "1987") and any(answer in text for text in shown)
+
+    model = ReflectingModel(machines.reflexion(QUESTION, world, holds), random.Random(seed))
+    kit, lm = make(library, model, offload)
+    done, steps = run(reflexion(kit))
+    outcome = check(model, lm)
+    verdicts = [s.thought for s in steps if s.kind == "reflect" and s.thought.startswith("Attempt ")]
+    assert len(verdicts) == outcome.turns
+    assert all(v.startswith(expected) for v, expected in zip(verdicts, outcome.observations, strict=True))
+    if outcome.answer and outcome.answer != "I don't know.":
+        assert done.answer.text.startswith(outcome.answer)
+    else:
+        assert done.answer.abstained
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_self_rag(seed: int, offload: Offload) -> None:
+    library = PassageRetriever([ORCHARD, HARBOUR, MILL])
+    model = JudgingModel(machines.self_rag(QUESTION, World(library, sentences)), random.Random(seed))
+    kit, lm = make(library, model, offload)
+    done, _ = run(self_rag(kit))
+    outcome = check(model, lm)
+    assert library.queries == outcome.observations
+    if outcome.answer is None:
+        assert done.answer.abstained
+    else:
+        assert done.answer.text.startswith(outcome.answer.rstrip("."))
+
+
+# What a sample answers, and what counts as the same answer: "" says nothing.
+_VOTES = {
+    "Maria Keller.": "keller",
+    "the Maria Keller": "keller",
+    "maria keller": "keller",
+    "Tom Varga": "varga",
+    "12,500": "12500",
+    "12500.": "12500",
+    "I don't know.": "",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_self_consistency(seed: int, offload: Offload) -> None:
+    n = 5
+    thoughts = [f"Thought {i}." for i in range(n)]
+    answers = random.Random(seed).choices(list(_VOTES), k=n)
+
+    def reply(messages: Sequence[Message]) -> Reply:
+        sample = lm.asked[-1].params.seed
+        assert sample is not None
+        return Reply(text=answers[sample] if messages[-1].content.endswith("the answer is") else thoughts[sample])
+
+    lm = ScriptedLM(reply, context_tokens=100_000)
+    done, _ = run(self_consistency(kit_of(PassageRetriever([]), lm, offload), n=n))
+    head = f"Q: {QUESTION}\nA: Let's think step by step."
+    tails = [f"{head} {thought}\nTherefore, the answer is" for thought in thoughts]
+    asked = [(a.messages[-1].content, a.params.stop, a.params.seed, a.params.temperature) for a in lm.asked]
+    firsts = sorted((seed, stop, heat) for text, stop, seed, heat in asked if text.endswith(head) and seed is not None)
+    seconds = sorted((seed, stop, heat) for text, stop, seed, heat in asked if text.endswith("is") and seed is not None)
+    assert firsts == [(i, ("\nQ:",), 0.7) for i in range(n)]
+    assert seconds == [(i, ("\n",), 0.7) for i in range(n)]
+    assert all(text.endswith(tails[sample or 0]) for text, _, sample, _ in asked if text.endswith("is"))
+    winner = machines.majority(answers, _VOTES.__getitem__)
+    if _VOTES[winner]:
+        assert done.answer.text.startswith(winner.rstrip("."))
     else:
         assert done.answer.abstained
 
