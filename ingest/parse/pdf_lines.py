@@ -21,6 +21,8 @@ from typing import Any
 
 import pypdfium2.raw as pdfium_c
 
+from ingest.parse.pdf_calls import Box, char_boxes
+
 HYPHEN = "\ufffe"  # what pdfium puts for a hyphen at a line end
 _BREAK = re.compile(f"{HYPHEN}|\r\n|\r|\n")
 _BULLET = re.compile(r"[•‣◦▪●○■□◆➢►✓·∙–—]\s|[\uf0b7\uf0a7]|\(?[0-9a-zA-Z]{1,3}[.)]\s")
@@ -95,51 +97,59 @@ def page_lines(
         rotation: of the page, in quarter turns clockwise.
         place: False leaves the geometry out.
     """
-    lines = []
+    lines: list[Line] = []
     position = 0
     for match in [*_BREAK.finditer(text), None]:
         end = match.start() if match else len(text)
         piece = text[position:end]
         hyphen = match is not None and match.group() == HYPHEN
         if piece.strip() or hyphen:
-            line = Line(piece, position, end, hyphen)
-            if place and piece.strip():
-                _place(line, textpage, indexes, rotation)
-            lines.append(line)
+            lines.append(Line(piece, position, end, hyphen))
         position = match.end() if match else end
+    if place:
+        _place(lines, textpage, indexes, rotation)
     return lines
 
 
-def _place(line: Line, textpage: Any, indexes: Sequence[int] | None, rotation: int) -> None:
-    first = line.start + len(line.text) - len(line.text.lstrip())
-    last = line.end - 1 - (len(line.text) - len(line.text.rstrip()))
-    if indexes is not None:
-        first, last = indexes[first], indexes[last]
-    a, b = char_box(textpage, first, rotation), char_box(textpage, last, rotation)
-    if a is None or b is None:
-        return
+def _place(lines: Sequence[Line], textpage: Any, indexes: Sequence[int] | None, rotation: int) -> None:
+    told = [line for line in lines if line.text.strip()]
+    ends: list[int] = []  # the first and the last character of each that is not a space
+    for line in told:
+        first = line.start + len(line.text) - len(line.text.lstrip())
+        last = line.end - 1 - (len(line.text) - len(line.text.rstrip()))
+        ends += (first, last) if indexes is None else (indexes[first], indexes[last])
+    boxes = placed_boxes(textpage, ends, rotation)
+    for line, index, a, b in zip(told, ends[::2], boxes[::2], boxes[1::2], strict=True):
+        if a is not None and b is not None:
+            _place_between(line, a, b)
+            line.bold = _is_bold(textpage, index)
+
+
+def _place_between(line: Line, a: Box, b: Box) -> None:
+    """Places a line by the boxes of its first and its last character."""
     line.x0, line.x1 = min(a[0], b[0]), max(a[2], b[2])
     line.y0, line.y1 = a[1], a[3]
     line.placed = abs(a[1] - b[1]) < 2 * max(a[3] - a[1], b[3] - b[1]) and line.x1 > line.x0
     if a[0] > b[0] and _is_rtl(line.text):
         line.x0, line.x1 = -line.x1, -line.x0
     line.size = line.height
+
+
+def _is_bold(textpage: Any, index: int) -> bool:
     name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
     flags = ctypes.c_int()
-    pdfium_c.FPDFText_GetFontInfo(textpage, first, name, _FONT_NAME_BYTES, flags)
+    pdfium_c.FPDFText_GetFontInfo(textpage, index, name, _FONT_NAME_BYTES, flags)
     lowered = name.value.lower()
-    line.bold = b"bold" in lowered or b"black" in lowered or b"heavy" in lowered or b"medi" in lowered
+    return b"bold" in lowered or b"black" in lowered or b"heavy" in lowered or b"medi" in lowered
 
 
-def char_box(textpage: Any, index: int, rotation: int) -> tuple[float, float, float, float] | None:
-    """(x0, y0, x1, y1) of a character on the page as displayed; None if it has no place."""
-    rect = pdfium_c.FS_RECTF()
-    if not pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect):
-        return None
-    return turned(rect.left, rect.bottom, rect.right, rect.top, rotation)
+def placed_boxes(textpage: Any, indexes: Sequence[int], rotation: int) -> list[Box | None]:
+    """(x0, y0, x1, y1) of characters on the page as displayed; None for one that has no place."""
+    boxes = char_boxes(textpage, indexes)
+    return [box and turned(*box, rotation) for box in boxes] if rotation else boxes
 
 
-def turned(left: float, bottom: float, right: float, top: float, rotation: int) -> tuple[float, float, float, float]:
+def turned(left: float, bottom: float, right: float, top: float, rotation: int) -> Box:
     """(x0, y0, x1, y1) of a box of the page after ``rotation`` quarter turns clockwise."""
     match rotation:
         case 1:
