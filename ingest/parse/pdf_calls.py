@@ -23,6 +23,7 @@ Colour: TypeAlias = tuple[int, int, int, int]  # red, green, blue and opacity, e
 _FLOAT = ctypes.sizeof(ctypes.c_float)
 _INT = ctypes.sizeof(ctypes.c_uint)
 _BOX_BYTES = 4 * _FLOAT
+_FONT_NAME_BYTES = 128
 _FOUR_FLOATS = struct.Struct("=4f")
 _FOUR_INTS = struct.Struct("=4I")
 
@@ -34,6 +35,7 @@ def _by_numbers(function: Any, result: Any, *arguments: Any) -> Any:
 
 _P, _I = ctypes.c_void_p, ctypes.c_int
 _loose_box = _by_numbers(pdfium_c.FPDFText_GetLooseCharBox, _I, _P, _I, _P)
+_font_info = _by_numbers(pdfium_c.FPDFText_GetFontInfo, ctypes.c_ulong, _P, _I, _P, ctypes.c_ulong, _P)
 _object_at = _by_numbers(pdfium_c.FPDFPage_GetObject, _P, _P, _I)
 _bounds = _by_numbers(pdfium_c.FPDFPageObj_GetBounds, _I, _P, _P, _P, _P, _P)
 _fill_colour = _by_numbers(pdfium_c.FPDFPageObj_GetFillColor, _I, _P, _P, _P, _P, _P)
@@ -65,6 +67,14 @@ def char_boxes(textpage: Any, indexes: Sequence[int]) -> list[Box | None]:
         (left, bottom, right, top) if ok else None
         for ok, (left, top, right, bottom) in zip(known, _FOUR_FLOATS.iter_unpack(room), strict=True)
     ]
+
+
+def font_names(textpage: Any, indexes: Sequence[int]) -> list[bytes]:
+    """The name of the font of each of these characters; b"" for one that has none, or one too long to be a name."""
+    room, flags = ctypes.create_string_buffer(_FONT_NAME_BYTES), ctypes.c_int()
+    arguments = (ctypes.addressof(room), _FONT_NAME_BYTES, ctypes.addressof(flags))
+    whole = handle(textpage)
+    return [room.value if 0 < _font_info(whole, index, *arguments) <= _FONT_NAME_BYTES else b"" for index in indexes]
 
 
 def page_objects(page: Any, kind: int, most: int) -> list[int]:

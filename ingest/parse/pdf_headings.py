@@ -93,15 +93,15 @@ def _is_heading(lines: Sequence[Line], i: int, body: float, bold_tells: bool) ->
     text = line.text.strip()
     if not line.placed or line.hyphen or not 3 <= len(text) <= _MAX_HEADING_CHARACTERS or text[-1] in ",;:.–-":
         return False
+    larger = line.size >= 1.15 * body
+    if not larger and not (bold_tells and line.bold and line.size >= 0.95 * body):
+        return False
     letters = sum(c.isalpha() for c in text)
     if (
         letters < 0.5 * len(text)
         or not (text[0].isupper() or text[0].isdigit() or text[0] in "§(")
         or _DOTS_AND_NUMBER.search(text)
     ):
-        return False
-    larger = line.size >= 1.15 * body
-    if not larger and not (bold_tells and line.bold and line.size >= 0.95 * body):
         return False
     # A heading has the line to itself: a neighbour at its height makes it a cell of a table or a run of bold words.
     for j in (i - 1, i + 1):

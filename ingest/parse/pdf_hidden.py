@@ -14,7 +14,7 @@ import ctypes
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, Literal
 
 import pypdfium2.raw as pdfium_c
@@ -150,15 +150,13 @@ def may_hide(page: Any, textpage: Any, lines: Sequence[Line], rotation: int) -> 
 
 def _sampled(textpage: Any) -> set[str]:
     """How characters here and there are drawn; it stops where that differs."""
-    colours, whole = Colours(), handle(textpage)
-    last: int | None = None
+    colours = Colours()
     kinds: set[str] = set()
-    for index in range(0, textpage.count_chars(), _SAMPLE_EVERY):
-        item = text_object(whole, index)
-        if item and item != last:
-            last = item
+    sample = map(text_object, repeat(handle(textpage)), range(0, textpage.count_chars(), _SAMPLE_EVERY))
+    for item in dict.fromkeys(sample):
+        if item:
             kinds.add(_drawn(item, colours))
-            if kinds not in ({"seen"}, {"invisible"}):
+            if len(kinds) > 1 or "light" in kinds:
                 break
     return kinds
 
@@ -207,6 +205,10 @@ def _pieces(textpage: Any) -> Iterator[_Piece]:
             start += 1
             continue
         end, stride = start + 1, _STRIDE
+        # Many programs draw each letter by itself: then no look further ahead is needed.
+        following = text_object(whole, end) if end < count else None
+        if following and following != item:
+            stride = 0
         while end < count and stride:
             ahead = min(end + stride, count) - 1
             if text_object(whole, ahead) == item:

@@ -10,7 +10,6 @@ so that "starts" and "ends" mean the same for every script.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -21,13 +20,13 @@ from typing import Any
 
 import pypdfium2.raw as pdfium_c
 
-from ingest.parse.pdf_calls import Box, char_boxes
+from ingest.parse.pdf_calls import Box, char_boxes, font_names
 
 HYPHEN = "\ufffe"  # what pdfium puts for a hyphen at a line end
 _BREAK = re.compile(f"{HYPHEN}|\r\n|\r|\n")
 _BULLET = re.compile(r"[•‣◦▪●○■□◆➢►✓·∙–—]\s|[\uf0b7\uf0a7]|\(?[0-9a-zA-Z]{1,3}[.)]\s")
 _NUMBER_CELL = re.compile(r"[($€£¥]*[-−–+]?\d[\d.,]*[)%]*|[—–-]|\$|%|\)|N/[AM]", re.IGNORECASE)
-_FONT_NAME_BYTES = 128
+_BOLD = re.compile(rb"bold|black|heavy|medi", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -100,12 +99,12 @@ def page_lines(
     lines: list[Line] = []
     position = 0
     for match in [*_BREAK.finditer(text), None]:
-        end = match.start() if match else len(text)
+        end, following = match.span() if match else (len(text), len(text))
         piece = text[position:end]
-        hyphen = match is not None and match.group() == HYPHEN
-        if piece.strip() or hyphen:
+        hyphen = text[end:following] == HYPHEN
+        if hyphen or (piece and not piece.isspace()):
             lines.append(Line(piece, position, end, hyphen))
-        position = match.end() if match else end
+        position = following
     if place:
         _place(lines, textpage, indexes, rotation)
     return lines
@@ -115,14 +114,16 @@ def _place(lines: Sequence[Line], textpage: Any, indexes: Sequence[int] | None, 
     told = [line for line in lines if line.text.strip()]
     ends: list[int] = []  # the first and the last character of each that is not a space
     for line in told:
-        first = line.start + len(line.text) - len(line.text.lstrip())
-        last = line.end - 1 - (len(line.text) - len(line.text.rstrip()))
+        first = line.end - len(line.text.lstrip())
+        last = line.start + len(line.text.rstrip()) - 1
         ends += (first, last) if indexes is None else (indexes[first], indexes[last])
     boxes = placed_boxes(textpage, ends, rotation)
-    for line, index, a, b in zip(told, ends[::2], boxes[::2], boxes[1::2], strict=True):
+    fonts = font_names(textpage, ends[::2])
+    looks = {name: _BOLD.search(name) is not None for name in set(fonts)}
+    for line, font, a, b in zip(told, fonts, boxes[::2], boxes[1::2], strict=True):
         if a is not None and b is not None:
             _place_between(line, a, b)
-            line.bold = _is_bold(textpage, index)
+            line.bold = looks[font]
 
 
 def _place_between(line: Line, a: Box, b: Box) -> None:
@@ -133,14 +134,6 @@ def _place_between(line: Line, a: Box, b: Box) -> None:
     if a[0] > b[0] and _is_rtl(line.text):
         line.x0, line.x1 = -line.x1, -line.x0
     line.size = line.height
-
-
-def _is_bold(textpage: Any, index: int) -> bool:
-    name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
-    flags = ctypes.c_int()
-    pdfium_c.FPDFText_GetFontInfo(textpage, index, name, _FONT_NAME_BYTES, flags)
-    lowered = name.value.lower()
-    return b"bold" in lowered or b"black" in lowered or b"heavy" in lowered or b"medi" in lowered
 
 
 def placed_boxes(textpage: Any, indexes: Sequence[int], rotation: int) -> list[Box | None]:
@@ -210,11 +203,11 @@ def _separator(lines: Sequence[Line], i: int, usual_gap: float, hyphen: Callable
         # One visual line in two pieces: a superscript, or a change of font.
         return "" if b.x0 - a.x1 < 0.12 * a.size else " "
     gap = a.y0 - b.y1
+    if gap > max(0.5 * a.height, usual_gap + 0.35 * a.height):
+        return "\n\n"
     wrapped = _is_wrapped(lines, i)
     if gap < -0.5 * a.height:  # the pen went up: next column, or a margin
         return " " if wrapped and _goes_on(a, b) else "\n\n"
-    if gap > max(0.5 * a.height, usual_gap + 0.35 * a.height):
-        return "\n\n"
     if a.bold != b.bold or abs(a.size - b.size) > 0.12 * max(a.size, b.size):
         return " " if wrapped and _goes_on(a, b) else "\n"
     if _BULLET.match(b.text.lstrip()) and not (wrapped and b.text.lstrip()[:1].isalnum() and _goes_on(a, b)):
@@ -229,10 +222,16 @@ def _separator(lines: Sequence[Line], i: int, usual_gap: float, hyphen: Callable
 def _is_wrapped(lines: Sequence[Line], i: int) -> bool:
     """Whether the line ends because its column does: the next word would not have fitted."""
     a, b = lines[i], lines[i + 1]
-    right = a.x1
-    for other in lines[max(0, i - 8) : i + 9]:
-        if other.placed and abs(other.x0 - a.x0) <= 1.5 * a.size and abs(other.size - a.size) <= 0.15 * a.size:
-            right = max(right, other.x1)
+    right, left, size = a.x1, a.x0, a.size
+    aside, unlike = 1.5 * size, 0.15 * size
+    for other in lines[max(0, i - 8) : i + 9]:  # of the same column, in type of the same size
+        if (
+            other.x1 > right
+            and other.placed
+            and -aside <= other.x0 - left <= aside
+            and -unlike <= other.size - size <= unlike
+        ):
+            right = other.x1
     words = b.text.split(maxsplit=1)
     if not words:
         return False

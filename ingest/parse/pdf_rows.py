@@ -126,25 +126,30 @@ def _top_down(rows: list[Row]) -> list[Row]:
 
 def line_words(textpage: Any, line: Line, indexes: Sequence[int] | None, rotation: int) -> list[Word]:
     """The words of ``line`` and where they stand; [] if one of them cannot be placed."""
-    words: list[Word] = []
+    spans = [match.span() for match in _WORD.finditer(line.text)]
     known = {start: (x0, x1) for start, x0, x1 in line.words}
-    ends: list[int] = []  # the first and the last character of each word that pdfium has to be asked for
-    asked: list[Word] = []
-    for match in _WORD.finditer(line.text):
-        start, end = line.start + match.start(), line.start + match.end()
-        word = Word(plain(match.group()), start, *known.get(start, (0.0, 0.0)))
-        words.append(word)
-        if start not in known:
-            ends += (start, end - 1) if indexes is None else (indexes[start], indexes[end - 1])
-            asked.append(word)
-    boxes = placed_boxes(textpage, ends, rotation) if ends else []
-    for word, a, b in zip(asked, boxes[::2], boxes[1::2], strict=True):
-        if a is None or b is None or b[2] < a[0]:
+    places = (
+        [known.get(line.start + a) for a, _ in spans]
+        if known
+        else _word_places(textpage, line, spans, indexes, rotation)
+    )
+    words: list[Word] = []
+    for (a, b), place in zip(spans, places, strict=True):
+        if place is None or place[1] < place[0]:
             return []
-        word.x0, word.x1 = a[0], b[2]
+        words.append(Word(plain(line.text[a:b]), line.start + a, *place))
     if words and line.hyphen:
         words[-1].text += "-"
     return words
+
+
+def _word_places(
+    textpage: Any, line: Line, spans: Sequence[tuple[int, int]], indexes: Sequence[int] | None, rotation: int
+) -> list[tuple[float, float] | None]:
+    """Where the words of ``line`` that lie at ``spans`` of its text begin and end on the page."""
+    ends = [line.start + place for a, b in spans for place in (a, b - 1)]
+    boxes = placed_boxes(textpage, ends if indexes is None else [indexes[place] for place in ends], rotation)
+    return [(a[0], b[2]) if a and b else None for a, b in zip(boxes[::2], boxes[1::2], strict=True)]
 
 
 def _row_beside(rows: Sequence[Row], line: Line, words: Sequence[Word]) -> Row | None:
