@@ -2,8 +2,10 @@
 
     python -m bench.parse [--files DIR] [--pypdf-pages N] [--rounds N]
 
-Ours is all in all: a fresh child process, sniffing, text, paragraphs, headings, metadata, JSON over the pipe. pypdf is
-``PdfReader`` and ``extract_text`` in this process. pdfium's bare text, without anything of ours, is there to show what our part costs.
+Ours is all in all: a fresh child process, sniffing, text, paragraphs, headings, metadata, JSON over the pipe; once by
+one child, and once by as many as the service runs side by side. pypdf is ``PdfReader`` and ``extract_text`` in this process:
+it holds the interpreter, so that threads of it are no faster. pdfium's bare text, without anything of ours, is there to
+show what our part costs.
 
 The readers take turns, and the best round of each counts: a machine that is busy for a while spoils a round. pypdf reads
 a sample of pages, spread over each file, as it needs minutes for all; opening a file counts once, and its sample for all of its
@@ -15,14 +17,19 @@ from __future__ import annotations
 import argparse
 import resource
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.settings import Settings
 from ingest.parse import ParseLimits
 from ingest.parse.sandbox import Sandbox
+
+SIDE_BY_SIDE = Settings.model_fields["ingest_workers"].default
 
 
 @dataclass(slots=True)
@@ -66,11 +73,22 @@ def timed(spent: Spent) -> Iterator[None]:
     spent.add(Spent(time.perf_counter() - wall, cpu() - processor))
 
 
-def read_ours(paths: Sequence[Path]) -> Spent:
-    spent = Spent()
-    with timed(spent), Sandbox(ParseLimits()) as sandbox:
-        for path in paths:
-            sandbox.parse(path, path.name)
+def read_ours(paths: Sequence[Path], children: int) -> Spent:
+    """What ``children`` need side by side, each of which takes the next file when it has read one."""
+    spent, waiting, taking = Spent(), iter(paths), threading.Lock()
+
+    def read() -> None:
+        with Sandbox(ParseLimits()) as sandbox:
+            while True:
+                with taking:
+                    path = next(waiting, None)
+                if path is None:
+                    return
+                sandbox.parse(path, path.name)
+
+    with timed(spent), ThreadPoolExecutor(children) as pool:
+        for future in [pool.submit(read) for _ in range(children)]:
+            future.result()
     return spent
 
 
@@ -127,10 +145,12 @@ def main(argv: Sequence[str]) -> int:
         print(f"pypdf reads none of the {len(paths)} PDFs in {arguments.files}", file=sys.stderr)
         return 1
     ours = Reader("openbook, isolation and structure included")
+    both = Reader(f"… by {SIDE_BY_SIDE} children, as the service reads")
     pdfium = Reader("pdfium, bare text in this process")
     peer = Reader("pypdf, bare text in this process")
     for _ in range(max(1, arguments.rounds)):
-        ours.rounds.append(read_ours(readable))
+        ours.rounds.append(read_ours(readable, 1))
+        both.rounds.append(read_ours(readable, SIDE_BY_SIDE))
         pdfium.rounds.append(read_pdfium(readable))
         whole = Spent()
         for path in readable:
@@ -142,7 +162,7 @@ def main(argv: Sequence[str]) -> int:
         start = time.perf_counter() - begun
     print(f"{len(readable)} files, {pages} pages; starting a child took {start * 1000:.0f} ms\n")
     print(f"{'reader':44}{'wall s':>8}{'cpu s':>8}{'pages/s':>9}{'pages/cpu s':>13}{'× pypdf':>9}{'by cpu':>8}")
-    for reader in (ours, pdfium, peer):
+    for reader in (ours, both, pdfium, peer):
         rates = f"{pages / reader.wall_s:9.1f}{pages / reader.cpu_s:13.1f}"
         ratios = f"{peer.wall_s / reader.wall_s:9.1f}{peer.cpu_s / reader.cpu_s:8.1f}"
         print(f"{reader.name:44}{reader.wall_s:8.2f}{reader.cpu_s:8.2f}{rates}{ratios}")

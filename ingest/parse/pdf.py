@@ -155,9 +155,7 @@ def _parse(
     joined = join_pages(pages)
     text, spans = joined.text, joined.spans
     outline = [(b.level, b.get_title(), _target(b)) for b in itertools.islice(document.get_toc(), _MAX_BOOKMARKS)]
-    headings = headings_from_outline(outline, text, spans) or headings_from_lines(
-        [page.lines for page in pages], joined.line_starts
-    )
+    headings = headings_from_outline(outline, text, spans) or headings_from_lines(joined.lines, joined.line_starts)
     info = document.get_metadata_dict(skip_empty=True)
     title = info.get("Title", "")
     metadata: dict[str, Any] = {name: one_line(info[key]) for key, name in _METADATA.items() if info.get(key)}
@@ -165,6 +163,8 @@ def _parse(
         if key in metadata:
             metadata[key] = iso_date(metadata[key])
     metadata["page_count"] = count
+    if joined.running:
+        metadata["running_heads"] = joined.running
     metadata.update(joined.ocr_metadata(pages))
     unread = [page.number for page in pages if page.problem and page.problem.code == "page-is-image"]
     if unread and ocr is not None and ocr().missing:

@@ -91,7 +91,13 @@ def _rank(title: str) -> int:
 def _is_heading(lines: Sequence[Line], i: int, body: float, bold_tells: bool) -> bool:
     line = lines[i]
     text = line.text.strip()
-    if not line.placed or line.hyphen or not 3 <= len(text) <= _MAX_HEADING_CHARACTERS or text[-1] in ",;:.–-":
+    if (
+        not line.placed
+        or line.hyphen
+        or line.running
+        or not 3 <= len(text) <= _MAX_HEADING_CHARACTERS
+        or text[-1] in ",;:.–-"
+    ):
         return False
     larger = line.size >= 1.15 * body
     if not larger and not (bold_tells and line.bold and line.size >= 0.95 * body):

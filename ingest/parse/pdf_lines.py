@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -44,7 +44,10 @@ class Line:
     size: float = 0.0
     bold: bool = False
     placed: bool = False  # whether the geometry means anything
-    is_table: bool = False  # the text is a table in Markdown, in place of the lines it was found in
+    is_table: bool = (
+        False  # the text is a table in Markdown, in place of the lines it was found in: only its height is known
+    )
+    running: bool = False  # a running head or foot: see ``pdf_running``
     # (start in the page's text, x0, x1) of each word, of a line that pdfium does not know: it was read by OCR.
     words: tuple[tuple[int, float, float], ...] = ()
 
@@ -159,11 +162,15 @@ def _is_rtl(text: str) -> bool:
     return any(unicodedata.bidirectional(c) in ("R", "AL") for c in text[:40])
 
 
-def join_lines(lines: Sequence[Line], hyphen: Callable[[str, str], str]) -> tuple[str, list[int]]:
+def join_lines(
+    lines: Sequence[Line], hyphen: Callable[[str, str], str], breaks: Set[int] = frozenset(), open_end: bool = False
+) -> tuple[str, list[int]]:
     """The text of a page, and where each line begins in it.
 
     Args:
         hyphen: given the words before and after a hyphen at a line end, "" to join them or "-" to keep it.
+        breaks: lines that begin a paragraph wherever they stand.
+        open_end: the last line goes on with the next page, and so does its hyphen.
     """
     if not lines:
         return "", []
@@ -175,13 +182,16 @@ def join_lines(lines: Sequence[Line], hyphen: Callable[[str, str], str]) -> tupl
     for i, line in enumerate(lines):
         body = line.text.strip()
         if i:
-            separator = _separator(lines, i - 1, usual_gap, hyphen)
+            if i in breaks:
+                separator = "-\n\n" if lines[i - 1].hyphen else "\n\n"
+            else:
+                separator = _separator(lines, i - 1, usual_gap, hyphen)
             parts.append(separator)
             length += len(separator)
         starts.append(length)
         parts.append(body)
         length += len(body)
-    if lines[-1].hyphen:
+    if lines[-1].hyphen and not open_end:
         parts.append("-")
     return "".join(parts), starts
 
@@ -205,21 +215,21 @@ def _separator(lines: Sequence[Line], i: int, usual_gap: float, hyphen: Callable
     gap = a.y0 - b.y1
     if gap > max(0.5 * a.height, usual_gap + 0.35 * a.height):
         return "\n\n"
-    wrapped = _is_wrapped(lines, i)
+    wrapped = is_wrapped(lines, i)
     if gap < -0.5 * a.height:  # the pen went up: next column, or a margin
-        return " " if wrapped and _goes_on(a, b) else "\n\n"
+        return " " if wrapped and goes_on(a, b) else "\n\n"
     if a.bold != b.bold or abs(a.size - b.size) > 0.12 * max(a.size, b.size):
-        return " " if wrapped and _goes_on(a, b) else "\n"
-    if _BULLET.match(b.text.lstrip()) and not (wrapped and b.text.lstrip()[:1].isalnum() and _goes_on(a, b)):
+        return " " if wrapped and goes_on(a, b) else "\n"
+    if is_bullet(b) and not (wrapped and b.text.lstrip()[:1].isalnum() and goes_on(a, b)):
         return "\n"
-    if not wrapped or (_ends_in_number(a) and not b.text.lstrip()[:1].islower()):
+    if not wrapped or (ends_in_number(a) and not b.text.lstrip()[:1].islower()):
         return "\n"
     if 0.8 * a.size < b.x0 - a.x0 < 5 * a.size and a.text.rstrip()[-1:] in ".:!?":
         return "\n\n"  # an indented first line
     return " "
 
 
-def _is_wrapped(lines: Sequence[Line], i: int) -> bool:
+def is_wrapped(lines: Sequence[Line], i: int) -> bool:
     """Whether the line ends because its column does: the next word would not have fitted."""
     a, b = lines[i], lines[i + 1]
     right, left, size = a.x1, a.x0, a.size
@@ -240,10 +250,15 @@ def _is_wrapped(lines: Sequence[Line], i: int) -> bool:
     return a.x1 + (min(len(words[0]), 20) + 1) * character > right and a.x1 - a.x0 > 8 * a.size
 
 
-def _goes_on(a: Line, b: Line) -> bool:
+def is_bullet(line: Line) -> bool:
+    """Whether it begins as an item of a list does."""
+    return _BULLET.match(line.text.lstrip()) is not None
+
+
+def goes_on(a: Line, b: Line) -> bool:
     return a.text.rstrip()[-1:] not in ".:!?" and b.text.lstrip()[:1].islower()
 
 
-def _ends_in_number(line: Line) -> bool:
+def ends_in_number(line: Line) -> bool:
     words = line.text.split()
     return bool(words) and bool(_NUMBER_CELL.fullmatch(words[-1]))
