@@ -41,7 +41,12 @@ def notes_from(lines: Sequence[Line]) -> int:
         first = i
         if _MARK.match(line.text):
             found = first
-    return found
+    # Raised marks that a program draws after all else stand higher than the last line of the text.
+    return (
+        len(lines)
+        if found < len(lines) and lines[found].y1 > lines[found - 1].y0 + 0.5 * lines[found].height
+        else found
+    )
 
 
 def _usual_size(lines: Sequence[Line]) -> float:

@@ -159,6 +159,12 @@ def test_notes_stay_at_the_foot_where_the_paragraph_ends(read):
     assert of_page(document, 1).endswith("to a mill.1\n\n1 Built in 1650.")
 
 
+def test_raised_marks_that_are_drawn_last_are_no_notes(read):
+    marks = lines(["1"], x=300, y=650, size=6)
+    document, _ = read(both(lines(full("a"), y=700), marks), page(full("b")))
+    assert of_page(document, 1).endswith("1"), "they stay where the program drew them"
+
+
 def test_notes_below_a_paragraph_of_three_pages_part_it_rather_than_change_pages(read):
     document, _ = read(page(full("a")), page(full("b"), notes=["1 Built in 1650."]), page(full("c")))
     assert f"a15 {WORDS} b00" in document.text
