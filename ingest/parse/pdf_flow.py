@@ -84,7 +84,7 @@ def over_the_page(before: Sequence[Line], after: Sequence[Line], hyphen: Callabl
     near, last = [*before[-_NEAR:], *after[:_NEAR]], min(_NEAR, len(before)) - 1
     end = a.text.rstrip()[-1:]
     unfinished = is_wrapped(near, last) and (end.isalpha() or end == ",") and begin[:1].isalpha()
-    full = begin.rstrip()[-1:] in _SENTENCE_ENDS or is_wrapped(near, last + 1)
+    full = begin.rstrip()[-1:] in _SENTENCE_ENDS or (len(after) > 1 and is_wrapped(near, last + 1))
     return " " if unfinished and full else None
 
 

@@ -65,6 +65,12 @@ def test_a_list_and_a_heading_overleaf_begin_a_paragraph(read):
     assert "\n\nRivers and mills" in heading.text
 
 
+@pytest.mark.parametrize(("rest", "between"), [("Ouse it went.", " "), ("Ouse", "\n\n"), ("went home", " ")])
+def test_a_single_line_overleaf(read, rest, between):
+    document, _ = read(page(full("a")), page([rest]))
+    assert document.text.endswith(f"{WORDS}{between}{rest}")
+
+
 def test_a_word_divided_by_the_page_is_whole(read):
     document, _ = read(
         page(full("a", last="a15 the river ran on below the hill and past the mi-")),
