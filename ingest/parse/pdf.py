@@ -155,7 +155,9 @@ def _parse(
     joined = join_pages(pages)
     text, spans = joined.text, joined.spans
     outline = [(b.level, b.get_title(), _target(b)) for b in itertools.islice(document.get_toc(), _MAX_BOOKMARKS)]
-    headings = headings_from_outline(outline, text, spans) or headings_from_lines(joined.lines, joined.line_starts)
+    headings = headings_from_outline(outline, text, spans) or headings_from_lines(
+        joined.lines, joined.line_starts, [page.lines for page in pages]
+    )
     info = document.get_metadata_dict(skip_empty=True)
     title = info.get("Title", "")
     metadata: dict[str, Any] = {name: one_line(info[key]) for key, name in _METADATA.items() if info.get(key)}

@@ -53,16 +53,19 @@ def _find(title: str, text: str, start: int, end: int) -> int | None:
     return match.start() if match else None
 
 
-def headings_from_lines(pages: Sequence[Sequence[Line]], starts: Sequence[Sequence[int]]) -> tuple[Heading, ...]:
+def headings_from_lines(
+    pages: Sequence[Sequence[Line]], starts: Sequence[Sequence[int]], printed: Sequence[Sequence[Line]]
+) -> tuple[Heading, ...]:
     """Headings from the look of the lines.
 
     Args:
-        pages: the lines of each page.
+        pages: the lines of each page that stand in the text.
         starts: where each of them begins in the document's text.
+        printed: all lines of each page: they tell what the usual look is.
     """
     sizes: Counter[float] = Counter()
     bold = total = 0
-    for lines in pages:
+    for lines in printed:
         for line in lines:
             if line.placed:
                 sizes[round(line.size * 2) / 2] += len(line.text)
