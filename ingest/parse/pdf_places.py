@@ -72,7 +72,8 @@ def _leave_out(stored: Sequence[str], raw: list[str], lines: Sequence[Line]) -> 
     outer = {id(line): line for line in (*by_height[:_OUTER], *by_height[: -_OUTER - 1 : -1])}
     text, before = _reduced("".join(stored))[0], _reduced("".join(raw))[0]
     gone: set[int] = set()
-    for line in outer.values():
+    # The longest first: its words may hold those of another.
+    for line in sorted(outer.values(), key=lambda line: -len(line.text)):
         words = _reduced(line.text)[0]
         if words and text.count(words) < before.count(words):
             _blank(raw, line.start, line.end)

@@ -178,7 +178,7 @@ def test_notes_below_a_paragraph_of_three_pages_part_it_rather_than_change_pages
 
 
 def test_marks_on_the_page_image_stay_exact(read):
-    """Left out above: a head that begins like the text. Moved up: the note, whose words stand in the text as well."""
+    """Left out: a head and a foot that begin as text does. Moved up: the note."""
     document, path = read(
         *(
             page(
@@ -188,7 +188,7 @@ def test_marks_on_the_page_image_stay_exact(read):
                     *full(letter.upper(), 8, first="Fall over ran on below the hill and past the mill of"),
                 ],
                 head=["Fall of the year"],
-                foot=[str(n)],
+                foot=[f"b00 the {n}"],
                 notes=[f"1 Fall of the mill {letter}."],
             )
             for n, letter in enumerate("abcd", 1)
