@@ -28,9 +28,14 @@ _FOUR_FLOATS = struct.Struct("=4f")
 _FOUR_INTS = struct.Struct("=4I")
 
 
+def handle(thing: Any) -> int:
+    """The address of a page or text page of pypdfium2, of a raw pointer, or of a function."""
+    return ctypes.cast(getattr(thing, "raw", thing), ctypes.c_void_p).value or 0
+
+
 def _by_numbers(function: Any, result: Any, *arguments: Any) -> Any:
     """``function`` of pypdfium2 with other types. It keeps the interpreter: letting go of it takes longer than the call."""
-    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value)
+    return ctypes.PYFUNCTYPE(result, *arguments)(handle(function))
 
 
 _P, _I = ctypes.c_void_p, ctypes.c_int
@@ -44,11 +49,6 @@ kind_of = _by_numbers(pdfium_c.FPDFPageObj_GetType, _I, _P)  # of a page object'
 render_mode = _by_numbers(pdfium_c.FPDFTextObj_GetTextRenderMode, _I, _P)  # of a text object's handle
 # (text page's handle, pdfium's index of a character) -> handle; None for a space or line end that pdfium put in
 text_object = _by_numbers(pdfium_c.FPDFText_GetTextObject, _P, _P, _I)
-
-
-def handle(thing: Any) -> int:
-    """Of a page or text page of pypdfium2, or of its raw pointer."""
-    return ctypes.cast(getattr(thing, "raw", thing), ctypes.c_void_p).value or 0
 
 
 def char_boxes(textpage: Any, indexes: Sequence[int]) -> list[Box | None]:

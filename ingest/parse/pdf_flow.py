@@ -7,17 +7,16 @@ paragraph that goes on therefore comes before that paragraph. It knows lines and
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ingest.parse.pdf_lines import Line, ends_in_number, goes_on, is_bullet, is_wrapped, join_lines
+from ingest.parse.pdf_lines import Line, ends_in_number, goes_on, is_bullet, is_wrapped, join_lines, usual_size
 
 _SMALLER = 0.92  # of the text's size: notes are set smaller
 _NARROW = 8  # of the type's size: a narrower line is a cell, a label or a heading
 _NEAR = 9  # lines on both sides of the break tell how wide the column is
 _MARK = re.compile(r"\s*(?:\(?\d{1,3}\)?[.:]?|[*†‡§¶‖#]{1,3}|\(?[a-z]\)|[⁰¹²³⁴-⁹]{1,3})(?=\s*\S|\s*$)")
-_DIVIDED = re.compile(r"[^\W\d_][-\u2010]\s*$")
-_NOTED = re.compile(r"[^\W\d][.:!?][\"'”’»)\]]*(?:\d{1,3}|[*†‡§¶]+)\s*$")  # a sentence's end and the mark of a note
+_DIVIDED = re.compile(r"[^\W\d_][-\u2010]$")
+_NOTED = re.compile(r"[^\W\d][.:!?][\"'”’»)\]]*(?:\d{1,3}|[*†‡§¶]{1,3})$")  # a sentence's end and the mark of a note
 _SENTENCE_ENDS = ".:;!?…。"
 
 
@@ -30,7 +29,7 @@ def notes_from(lines: Sequence[Line]) -> int:
     Returns:
         An index of ``lines``; their number if there are no notes.
     """
-    usual = _usual_size(lines)
+    usual = usual_size(lines)
     first = found = len(lines)
     for i in range(len(lines) - 1, 0, -1):
         line = lines[i]
@@ -41,20 +40,9 @@ def notes_from(lines: Sequence[Line]) -> int:
         first = i
         if _MARK.match(line.text):
             found = first
-    # Raised marks that a program draws after all else stand higher than the last line of the text.
-    return (
-        len(lines)
-        if found < len(lines) and lines[found].y1 > lines[found - 1].y0 + 0.5 * lines[found].height
-        else found
-    )
-
-
-def _usual_size(lines: Sequence[Line]) -> float:
-    sizes: Counter[float] = Counter()
-    for line in lines:
-        if line.placed:
-            sizes[round(line.size * 2) / 2] += len(line.text)
-    return sizes.most_common(1)[0][0] if sizes else 0.0
+    if found < len(lines) and lines[found].y1 > lines[found - 1].y0 + 0.5 * lines[found].height:
+        return len(lines)  # marks in the text that a program draws after all else
+    return found
 
 
 def over_the_page(before: Sequence[Line], after: Sequence[Line], hyphen: Callable[[str, str], str]) -> str | None:
@@ -71,19 +59,18 @@ def over_the_page(before: Sequence[Line], after: Sequence[Line], hyphen: Callabl
         return None
     if a.bold != b.bold or abs(a.size - b.size) > 0.12 * max(a.size, b.size):
         return None
-    begin = b.text.lstrip()
-    if _DIVIDED.search(a.text) and begin[:1].islower():  # pdfium knows a division by the next line alone
-        a.text, a.hyphen = a.text.rstrip()[:-1], True
+    begin, end = b.text.lstrip(), a.text.rstrip()
+    if _DIVIDED.search(end) and begin[:1].islower():  # pdfium knows a division by the next line alone
+        a.text, a.hyphen = end[:-1], True
     if a.hyphen:
         return hyphen(a.text, b.text) if begin[:1].isalpha() else None
-    if is_bullet(b) or _NOTED.search(a.text) or ends_in_number(a) or a.x1 - a.x0 < _NARROW * a.size:
+    if is_bullet(b) or _NOTED.search(end) or ends_in_number(a) or a.x1 - a.x0 < _NARROW * a.size:
         return None
     if goes_on(a, b):
         return " "  # even if the line is not full: what was printed from the web broke off where its own page ended
     # A full line that ends no sentence goes on, unless what follows may be a heading.
     near, last = [*before[-_NEAR:], *after[:_NEAR]], min(_NEAR, len(before)) - 1
-    end = a.text.rstrip()[-1:]
-    unfinished = is_wrapped(near, last) and (end.isalpha() or end == ",") and begin[:1].isalpha()
+    unfinished = is_wrapped(near, last) and (end[-1:].isalpha() or end[-1:] == ",") and begin[:1].isalpha()
     full = begin.rstrip()[-1:] in _SENTENCE_ENDS or (len(after) > 1 and is_wrapped(near, last + 1))
     return " " if unfinished and full else None
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -156,6 +157,15 @@ def turned(left: float, bottom: float, right: float, top: float, rotation: int) 
             return -top, left, -bottom, right
         case _:
             return left, bottom, right, top
+
+
+def usual_size(lines: Iterable[Line]) -> float:
+    """The type size, to half a point, in which most of the text is set; 0 if no line has a place."""
+    sizes: Counter[float] = Counter()
+    for line in lines:
+        if line.placed:
+            sizes[round(line.size * 2) / 2] += len(line.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
 
 
 def _is_rtl(text: str) -> bool:

@@ -13,13 +13,12 @@ It knows lines and where they lie, not what they mean: "Item 1" over forty pages
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ingest.parse.clean import one_line, plain
-from ingest.parse.pdf_lines import Line
+from ingest.parse.pdf_lines import Line, usual_size
 
 Found: TypeAlias = dict[int, "_Outer"]  # by the line's place on its page
 
@@ -32,7 +31,7 @@ _LARGEST = 1.1  # of the text's size
 _SPACE = 0.5  # of the line's height, between it and the text
 _AGREEING = 2
 _NEAREST = ((-2, -1, 1, 2), (-4, -2, 2, 4))  # pages on both sides; pages of the same side
-_MAX_NAMED = 60
+_MAX_TOLD = 10_000  # characters of all of them together
 _NUMBER = re.compile(r"\d+")
 
 
@@ -48,15 +47,16 @@ class _Outer:
 @dataclass(slots=True)
 class Running:
     """``lines`` are, for each page, the indexes of its running lines. ``name_of`` tells which have the same text: by
-    (page's index, line's index), with "#" for a number that goes up with the pages."""
+    (page's index, line's index), with "#" for a number that goes up with the pages. ``ends`` are the texts of the first
+    and of the last line of each name."""
 
     lines: list[frozenset[int]]
     name_of: dict[tuple[int, int], str] = field(default_factory=dict)
-    _first: dict[str, tuple[str, str]] = field(default_factory=dict)  # text of the first and the last with that name
+    ends: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def told(self) -> str:
         """All of them on one line, each once, with the first and the last number: "Annual report · 1–46". "" if there are none."""
-        return one_line(" · ".join(_between(*ends) for ends in list(self._first.values())[:_MAX_NAMED]), 2000)
+        return one_line(" · ".join(_between(*ends) for ends in self.ends.values()), _MAX_TOLD)
 
 
 def find_running(pages: Sequence[Sequence[Line]]) -> Running:
@@ -65,7 +65,7 @@ def find_running(pages: Sequence[Sequence[Line]]) -> Running:
     Args:
         pages: the lines of each page; [] for a page that shall keep all of its lines.
     """
-    largest = _LARGEST * _usual_size(line for lines in pages for line in lines)
+    largest = _LARGEST * usual_size(line for lines in pages for line in lines)
     rows = [_rows(lines) for lines in pages]
     outer = [_outermost(lines, high, largest) for lines, high in zip(pages, rows, strict=True)]
     names: list[dict[int, str]] = [
@@ -76,16 +76,8 @@ def find_running(pages: Sequence[Sequence[Line]]) -> Running:
         for i in sorted(indexes):
             name, text = names[n][i], _text(pages[n][i])
             running.name_of[n, i] = name
-            running._first[name] = (running._first.get(name, (text, text))[0], text)
+            running.ends[name] = (running.ends.get(name, (text, text))[0], text)
     return running
-
-
-def _usual_size(lines: Iterable[Line]) -> float:
-    sizes: Counter[float] = Counter()
-    for line in lines:
-        if line.placed:
-            sizes[round(line.size * 2) / 2] += len(line.text)
-    return sizes.most_common(1)[0][0] if sizes else 0.0
 
 
 def _outermost(lines: Sequence[Line], rows: Sequence[Sequence[int]], largest: float) -> Found:
@@ -94,7 +86,8 @@ def _outermost(lines: Sequence[Line], rows: Sequence[Sequence[int]], largest: fl
         i: _Outer(lines[i], tuple(_NUMBER.split(text)), tuple(_NUMBER.findall(text)))
         for row in {id(row): row for row in (*rows[:_MAX_ROWS], *rows[-_MAX_ROWS:])}.values()
         for i in row
-        if not lines[i].is_table
+        if len(row) <= _MAX_PIECES
+        and not lines[i].is_table
         and lines[i].size <= largest
         and len(text := _text(lines[i])) <= _MAX_CHARACTERS
         and not lines[i].hyphen
@@ -162,7 +155,7 @@ def _set_apart(lines: Sequence[Line], rows: Sequence[Sequence[int]], returning: 
 
 def _leading(rows: Sequence[Sequence[int]], found: frozenset[int]) -> int:
     n = 0
-    while n < min(_MAX_ROWS, len(rows)) and len(rows[n]) <= _MAX_PIECES and found.issuperset(rows[n]):
+    while n < min(_MAX_ROWS, len(rows)) and found.issuperset(rows[n]):
         n += 1
     return n
 
