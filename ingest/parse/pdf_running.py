@@ -12,6 +12,7 @@ It knows lines and where they lie, not what they mean: "Item 1" over forty pages
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,9 @@ _SPACE = 0.5  # of the line's height, between it and the text
 _AGREEING = 2
 _NEAREST = ((-2, -1, 1, 2), (-4, -2, 2, 4))  # pages on both sides; pages of the same side
 _MAX_TOLD = 10_000  # characters of all of them together
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"\d+|\b[ivxlc]{1,8}\b")  # or it may be one: "civil" has no value
+_ROMAN = re.compile("(?:c|xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
+_ROMAN_VALUES = {"c": 100, "xc": 90, "l": 50, "xl": 40, "x": 10, "ix": 9, "v": 5, "iv": 4, "i": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +136,19 @@ def _agree(one: _Outer, other: _Outer, offset: int) -> bool:
     if one.words != other.words or abs(one.line.size - other.line.size) > _SAME_SIZE_PT:
         return False
     numbers = list(zip(one.numbers, other.numbers, strict=True))
-    if any(n != m and int(n) != int(m) + offset for m, n in numbers):
+    if any(n != m and _value(n) != _value(m) + offset for m, n in numbers):
         return False
     # A number that goes up with the pages is no chance: what was printed from the web has it below its text, wherever that ends.
     return any(n != m for m, n in numbers) or abs(one.line.y0 - other.line.y0) <= _SAME_HEIGHT_PT
+
+
+def _value(number: str) -> float:
+    """Of an Arabic number or a small Roman one; NaN, which equals nothing, of what is neither."""
+    if number.isdecimal():
+        return int(number)
+    if not _ROMAN.fullmatch(number):
+        return math.nan
+    return sum(_ROMAN_VALUES[part] for part in re.findall("xc|xl|ix|iv|[clxvi]", number))
 
 
 def _set_apart(lines: Sequence[Line], rows: Sequence[Sequence[int]], returning: Iterable[int]) -> frozenset[int]:

@@ -102,6 +102,12 @@ def test_page_numbers_alone_go_to_the_metadata(read):
     assert not any(line in ["7", "8", "9", "10"] for line in document.text.split("\n"))
 
 
+def test_roman_page_numbers_count_as_well(read):
+    numbers = ["viii", "ix", "x", "xi"]
+    document, _ = read(*(page(full(a), foot=[f"Preface {n}"]) for a, n in zip("abcd", numbers, strict=True)))
+    assert document.metadata["running_heads"] == "Preface viii–xi"
+
+
 def test_heads_that_change_sides_are_found(read):
     document, _ = read(
         *(page(full(letter), head=["Left title" if n % 2 else "Right title"]) for n, letter in enumerate("abcdefgh"))
