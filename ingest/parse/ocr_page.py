@@ -102,7 +102,7 @@ def stored_words(words: Sequence[PlacedWord], places: Sequence[int | None]) -> l
 
     Args:
         words: with offsets in the text that was read, in order.
-        places: for each code point of the stored text the index in the text that was read: see ``pdf_page.align``.
+        places: for each code point of the stored text the index in the text that was read: see ``pdf_places.align``.
     """
     word_at = np.full(max((w[1] for w in words), default=0) + 1, -1, dtype=np.int64)
     for n, word in enumerate(words):

@@ -156,7 +156,7 @@ def _parse(
     text, spans = joined.text, joined.spans
     outline = [(b.level, b.get_title(), _target(b)) for b in itertools.islice(document.get_toc(), _MAX_BOOKMARKS)]
     headings = headings_from_outline(outline, text, spans) or headings_from_lines(
-        [page.lines for page in pages], joined.line_starts
+        joined.lines, joined.line_starts, [page.lines for page in pages]
     )
     info = document.get_metadata_dict(skip_empty=True)
     title = info.get("Title", "")
@@ -165,6 +165,8 @@ def _parse(
         if key in metadata:
             metadata[key] = iso_date(metadata[key])
     metadata["page_count"] = count
+    if joined.running:
+        metadata["running_heads"] = joined.running
     metadata.update(joined.ocr_metadata(pages))
     unread = [page.number for page in pages if page.problem and page.problem.code == "page-is-image"]
     if unread and ocr is not None and ocr().missing:

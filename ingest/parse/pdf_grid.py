@@ -6,7 +6,6 @@ lie, and leaves every table whose lines do not close cells to ``pdf_tables``.
 
 from __future__ import annotations
 
-import ctypes
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 import pypdfium2.raw as pdfium_c
 
+from ingest.parse.pdf_calls import Colours, object_boxes, page_objects
 from ingest.parse.pdf_lines import Line, turned
 from ingest.parse.pdf_rows import Segment, Word, line_words
 
@@ -63,25 +63,20 @@ def ruled_tables(
 
 def _rules(page: Any, rotation: int) -> tuple[list[Rule], list[Rule]]:
     """The horizontal and the vertical lines drawn on the page itself."""
-    count = pdfium_c.FPDFPage_CountObjects(page)
     horizontal: list[Rule] = []
     vertical: list[Rule] = []
-    if count > _MAX_OBJECTS:
+    if pdfium_c.FPDFPage_CountObjects(page) > _MAX_OBJECTS:
         return [], []
-    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
-    fill, stroke = ctypes.c_int(), ctypes.c_int()
-    for i in range(count):
-        item = pdfium_c.FPDFPage_GetObject(page, i)
-        if pdfium_c.FPDFPageObj_GetType(item) != pdfium_c.FPDF_PAGEOBJ_PATH:
+    paths, colours = page_objects(page, pdfium_c.FPDF_PAGEOBJ_PATH, _MAX_OBJECTS), Colours()
+    for path, box in zip(paths, object_boxes(paths), strict=True):
+        if box is None:
             continue
-        if not pdfium_c.FPDFPageObj_GetBounds(item, left, bottom, right, top):
-            continue
-        x0, y0, x1, y1 = turned(left.value, bottom.value, right.value, top.value, rotation)
+        x0, y0, x1, y1 = turned(*box, rotation)
         if y1 - y0 <= _THICK_PT < x1 - x0:
             horizontal.append(Rule((y0 + y1) / 2, x0, x1))
         elif x1 - x0 <= _THICK_PT < y1 - y0:
             vertical.append(Rule((x0 + x1) / 2, y0, y1))
-        elif pdfium_c.FPDFPath_GetDrawMode(item, fill, stroke) and stroke.value:
+        elif colours.path_mode(path)[1]:
             horizontal += [Rule(y0, x0, x1), Rule(y1, x0, x1)]
             vertical += [Rule(x0, y0, y1), Rule(x1, y0, y1)]
         if len(horizontal) + len(vertical) > _MAX_RULES:

@@ -53,16 +53,19 @@ def _find(title: str, text: str, start: int, end: int) -> int | None:
     return match.start() if match else None
 
 
-def headings_from_lines(pages: Sequence[Sequence[Line]], starts: Sequence[Sequence[int]]) -> tuple[Heading, ...]:
+def headings_from_lines(
+    pages: Sequence[Sequence[Line]], starts: Sequence[Sequence[int]], printed: Sequence[Sequence[Line]]
+) -> tuple[Heading, ...]:
     """Headings from the look of the lines.
 
     Args:
-        pages: the lines of each page.
+        pages: the lines of each page that stand in the text.
         starts: where each of them begins in the document's text.
+        printed: all lines of each page: they tell what the usual look is.
     """
     sizes: Counter[float] = Counter()
     bold = total = 0
-    for lines in pages:
+    for lines in printed:
         for line in lines:
             if line.placed:
                 sizes[round(line.size * 2) / 2] += len(line.text)
@@ -91,7 +94,16 @@ def _rank(title: str) -> int:
 def _is_heading(lines: Sequence[Line], i: int, body: float, bold_tells: bool) -> bool:
     line = lines[i]
     text = line.text.strip()
-    if not line.placed or line.hyphen or not 3 <= len(text) <= _MAX_HEADING_CHARACTERS or text[-1] in ",;:.–-":
+    if (
+        not line.placed
+        or line.hyphen
+        or line.running
+        or not 3 <= len(text) <= _MAX_HEADING_CHARACTERS
+        or text[-1] in ",;:.–-"
+    ):
+        return False
+    larger = line.size >= 1.15 * body
+    if not larger and not (bold_tells and line.bold and line.size >= 0.95 * body):
         return False
     letters = sum(c.isalpha() for c in text)
     if (
@@ -99,9 +111,6 @@ def _is_heading(lines: Sequence[Line], i: int, body: float, bold_tells: bool) ->
         or not (text[0].isupper() or text[0].isdigit() or text[0] in "§(")
         or _DOTS_AND_NUMBER.search(text)
     ):
-        return False
-    larger = line.size >= 1.15 * body
-    if not larger and not (bold_tells and line.bold and line.size >= 0.95 * body):
         return False
     # A heading has the line to itself: a neighbour at its height makes it a cell of a table or a run of bold words.
     for j in (i - 1, i + 1):

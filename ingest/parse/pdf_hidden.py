@@ -14,15 +14,23 @@ import ctypes
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from itertools import pairwise, repeat
+from typing import Any, Literal
 
 import pypdfium2.raw as pdfium_c
 
+from ingest.parse.pdf_calls import (
+    Box,
+    Colours,
+    char_boxes,
+    handle,
+    object_boxes,
+    page_objects,
+    render_mode,
+    text_object,
+)
 from ingest.parse.pdf_lines import Line, page_characters, page_lines, turned
 from ingest.parse.pdf_rtl import has_rtl, reading_order
-
-Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top in PDF points
 
 _FILLED_MODES = (
     pdfium_c.FPDF_TEXTRENDERMODE_FILL,
@@ -56,7 +64,7 @@ class _Piece:
 
     start: int
     end: int
-    item: Any
+    item: int  # its handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +129,8 @@ def _passages(
 
 
 def _left(textpage: Any, index: int) -> float | None:
-    rect = pdfium_c.FS_RECTF()
-    return float(rect.left) if pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect) else None
+    (box,) = char_boxes(textpage, [index])
+    return None if box is None else box[0]
 
 
 def may_hide(page: Any, textpage: Any, lines: Sequence[Line], rotation: int) -> bool:
@@ -142,16 +150,13 @@ def may_hide(page: Any, textpage: Any, lines: Sequence[Line], rotation: int) -> 
 
 def _sampled(textpage: Any) -> set[str]:
     """How characters here and there are drawn; it stops where that differs."""
-    colour = _Colour()
-    handle, last = textpage.raw, 0
+    colours = Colours()
     kinds: set[str] = set()
-    for index in range(0, textpage.count_chars(), _SAMPLE_EVERY):
-        item = pdfium_c.FPDFText_GetTextObject(handle, index)
-        address = _address(item)
-        if address and address != last:
-            last = address
-            kinds.add(_drawn(item, colour))
-            if kinds not in ({"seen"}, {"invisible"}):
+    sample = map(text_object, repeat(handle(textpage)), range(0, textpage.count_chars(), _SAMPLE_EVERY))
+    for item in dict.fromkeys(sample):
+        if item:
+            kinds.add(_drawn(item, colours))
+            if len(kinds) > 1 or "light" in kinds:
                 break
     return kinds
 
@@ -165,13 +170,14 @@ def hidden_ranges(page: Any, textpage: Any) -> list[tuple[int, int]]:
     unseen: list[_Piece] = []
     invisible: list[_Piece] = []
     light: list[_Piece] = []
-    box, colour = shown_box(page), _Colour()
+    box, colours = shown_box(page), Colours()
     seen = False  # whether anything on the page was seen at once
-    for piece in _pieces(textpage):
-        if _is_off_or_tiny(piece, textpage, box):
+    pieces = list(_pieces(textpage))
+    for piece, place in zip(pieces, _boxes(pieces, textpage), strict=True):
+        if place is not None and _is_off_or_tiny(piece, place, textpage, box):
             unseen.append(piece)
             continue
-        match _drawn(piece.item, colour):
+        match _drawn(piece.item, colours):
             case "invisible":
                 invisible.append(piece)
             case "light":
@@ -182,8 +188,8 @@ def hidden_ranges(page: Any, textpage: Any) -> list[tuple[int, int]]:
         pictures = _pictures(page)
         # What OCR read of a picture lies on its letters; of a page that is a scan and nothing else that is not asked.
         layered = light if seen or not _is_scan(box, pictures) else []
-        for piece in invisible:
-            (layered if _lies_on(piece, textpage, pictures) else unseen).append(piece)
+        for piece, place in zip(invisible, _boxes(invisible, textpage), strict=True):
+            (layered if _lies_on(place, pictures) else unseen).append(piece)
     if light:
         doubtful = [p for p, dark in zip(light, _on_dark(page, textpage, light), strict=True) if not dark]
         unseen += _without_contrast(page, textpage, doubtful) if doubtful else ()
@@ -191,18 +197,21 @@ def hidden_ranges(page: Any, textpage: Any) -> list[tuple[int, int]]:
 
 
 def _pieces(textpage: Any) -> Iterator[_Piece]:
-    handle, count = textpage.raw, textpage.count_chars()
+    whole, count = handle(textpage), textpage.count_chars()
     start = 0
     while start < count:
-        item = pdfium_c.FPDFText_GetTextObject(handle, start)
-        address = _address(item)
-        if not address:  # a space or a line end that pdfium put in
+        item = text_object(whole, start)
+        if not item:  # a space or a line end that pdfium put in
             start += 1
             continue
         end, stride = start + 1, _STRIDE
+        # Many programs draw each letter by itself: then no look further ahead is needed.
+        following = text_object(whole, end) if end < count else None
+        if following and following != item:
+            stride = 0
         while end < count and stride:
             ahead = min(end + stride, count) - 1
-            if _address(pdfium_c.FPDFText_GetTextObject(handle, ahead)) == address:
+            if text_object(whole, ahead) == item:
                 end = ahead + 1
             else:
                 stride //= 2
@@ -210,28 +219,18 @@ def _pieces(textpage: Any) -> Iterator[_Piece]:
         start = end
 
 
-def _address(pointer: Any) -> int:
-    return ctypes.c_void_p.from_buffer(pointer).value or 0  # in half the time of a cast
-
-
-class _Colour:
-    """Room for a colour that pdfium writes into."""
-
-    def __init__(self) -> None:
-        self.red, self.green, self.blue, self.alpha = (ctypes.c_uint() for _ in range(4))
-
-
-def _drawn(item: Any, colour: _Colour) -> Literal["seen", "invisible", "light"]:
-    mode = pdfium_c.FPDFTextObj_GetTextRenderMode(item)
+def _drawn(item: int, colours: Colours) -> Literal["seen", "invisible", "light"]:
+    mode = render_mode(item)
     if mode in _INVISIBLE_MODES:
         return "invisible"
     if mode not in _FILLED_MODES:
         return "seen"  # outlines alone
-    if not pdfium_c.FPDFPageObj_GetFillColor(item, colour.red, colour.green, colour.blue, colour.alpha):
+    colour = colours.fill(item)
+    if colour is None:
         return "seen"
-    if colour.alpha.value < _FAINT:
+    if colour[3] < _FAINT:
         return "invisible"
-    return "light" if min(colour.red.value, colour.green.value, colour.blue.value) >= _LIGHT else "seen"
+    return "light" if min(colour[:3]) >= _LIGHT else "seen"
 
 
 def shown_box(page: Any) -> Box:
@@ -243,26 +242,20 @@ def shown_box(page: Any) -> Box:
     return 0.0, 0.0, width, height
 
 
-def _is_off_or_tiny(piece: _Piece, textpage: Any, shown: Box) -> bool:
-    box = _box(piece, textpage)
-    if box is None:
-        return False
+def _is_off_or_tiny(piece: _Piece, box: Box, textpage: Any, shown: Box) -> bool:
     if box[2] < shown[0] or box[0] > shown[2] or box[3] < shown[1] or box[1] > shown[3]:
         return True
     # The box of a character is as high as its font, and on a line that runs upwards as wide.
     return min(box[2] - box[0], box[3] - box[1]) < _TINY and pdfium_c.FPDFText_GetFontSize(textpage, piece.start) > 0
 
 
-def _box(piece: _Piece, textpage: Any) -> Box | None:
-    """Of the first and the last character together."""
-    boxes = []
-    for index in (piece.start, piece.end - 1):
-        rect = pdfium_c.FS_RECTF()
-        if not pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect):
-            return None
-        boxes.append((rect.left, rect.bottom, rect.right, rect.top))
-    (a, b) = boxes
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+def _boxes(pieces: Sequence[_Piece], textpage: Any) -> list[Box | None]:
+    """Of the first and the last character of each together."""
+    ends = char_boxes(textpage, [index for piece in pieces for index in (piece.start, piece.end - 1)])
+    return [
+        (min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])) if a and b else None
+        for a, b in zip(ends[::2], ends[1::2], strict=True)
+    ]
 
 
 def _pictures(page: Any) -> list[Box]:
@@ -290,8 +283,7 @@ def _holds_picture(form: Any, depth: int = 0) -> bool:
     return False
 
 
-def _lies_on(piece: _Piece, textpage: Any, pictures: Sequence[Box]) -> bool:
-    box = _box(piece, textpage)
+def _lies_on(box: Box | None, pictures: Sequence[Box]) -> bool:
     if box is None:
         return True
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
@@ -306,21 +298,16 @@ def _is_scan(shown: Box, pictures: Sequence[Box]) -> bool:
 def _on_dark(page: Any, textpage: Any, pieces: Sequence[_Piece]) -> list[bool]:
     """For each piece whether the last area that was filled below it is dark, as of a table's head: so that is seen without
     a picture of the page, which takes longer than all else."""
-    boxes = [_box(piece, textpage) for piece in pieces]
+    boxes = _boxes(pieces, textpage)
     dark = [False] * len(pieces)
     if len(pieces) > _MAX_COMPARED:
         return dark
-    handle, colour = page.raw, _Colour()
-    for n in range(min(pdfium_c.FPDFPage_CountObjects(handle), _MAX_OBJECTS)):
-        item = pdfium_c.FPDFPage_GetObject(handle, n)
-        if pdfium_c.FPDFPageObj_GetType(item) != pdfium_c.FPDF_PAGEOBJ_PATH:
+    paths, colours = page_objects(page, pdfium_c.FPDF_PAGEOBJ_PATH, _MAX_OBJECTS), Colours()
+    for path, bounds in zip(paths, object_boxes(paths), strict=True):
+        colour = colours.fill(path)
+        if bounds is None or colour is None or not colours.path_mode(path)[0]:
             continue
-        bounds, mode, stroke = _bounds(item), ctypes.c_int(), ctypes.c_int()
-        if bounds is None or not pdfium_c.FPDFPath_GetDrawMode(item, mode, stroke) or not mode.value:
-            continue
-        if not pdfium_c.FPDFPageObj_GetFillColor(item, colour.red, colour.green, colour.blue, colour.alpha):
-            continue
-        is_dark = colour.alpha.value > _OPAQUE and min(colour.red.value, colour.green.value, colour.blue.value) < _DARK
+        is_dark = colour[3] > _OPAQUE and min(colour[:3]) < _DARK
         for i, box in enumerate(boxes):
             if box is not None and _holds(bounds, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2):
                 dark[i] = is_dark
@@ -343,8 +330,7 @@ def _without_contrast(page: Any, textpage: Any, pieces: Sequence[_Piece]) -> Ite
     width, height = page.get_size()
     scale = min(_LOOK_DPI / 72, (_MAX_LOOK_PIXELS / max(width * height, 1.0)) ** 0.5)
     image = page.render(scale=scale, grayscale=True, may_draw_forms=False, draw_annots=False).to_pil().convert("L")
-    for piece in pieces:
-        box = _box(piece, textpage)
+    for piece, box in zip(pieces, _boxes(pieces, textpage), strict=True):
         if box is None:
             continue
         (x0, y0), (x1, y1) = (_pixel(page, image.size, x, y) for x, y in ((box[0], box[1]), (box[2], box[3])))

@@ -1,5 +1,7 @@
 """Pages whose lines are known, as one text: lines joined to paragraphs, and where the words of scanned pages lie.
 
+A paragraph that goes on over a page break is one; running heads and feet stand in the text once, and not within one.
+
 Shared by the pages of a PDF and by the frames of a picture; it knows neither files nor pdfium.
 """
 
@@ -12,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from ingest.parse.clean import plain
 from ingest.parse.document import OCR_WORDS, Page, ParseWarning
+from ingest.parse.pdf_flow import notes_from, over_the_page, paragraph_start
 from ingest.parse.pdf_hyphens import Hyphens
 from ingest.parse.pdf_lines import Line, join_lines
-from ingest.parse.pdf_page import table_places
+from ingest.parse.pdf_places import page_places
+from ingest.parse.pdf_running import Running, find_running
 from ingest.parse.pdf_tables import Table
 
 if TYPE_CHECKING:  # OCR is loaded with the first page that needs it
@@ -46,12 +50,14 @@ class RawPage:
 
 @dataclass(slots=True)
 class Joined:
-    """``line_starts`` has for each page the offsets in ``text`` of its lines."""
+    """``lines`` are those of each page that stand in the text, in its order, ``line_starts`` their offsets in it."""
 
     text: str
     spans: list[Page]
+    lines: list[list[Line]]
     line_starts: list[list[int]]
     words: dict[str, str]  # by page: see OCR_WORDS
+    running: str  # heads and feet, each once: see ``Running.told``
 
     def ocr_metadata(self, pages: Sequence[RawPage]) -> dict[str, object]:
         """How sure OCR was of each page that it read, of 100, and where their words lie; {} if it read none."""
@@ -61,23 +67,88 @@ class Joined:
 
 
 def join_pages(pages: Sequence[RawPage]) -> Joined:
-    """The text of ``pages`` with ``PAGE_SEPARATOR`` between them."""
+    """The text of ``pages`` with ``PAGE_SEPARATOR`` between them, or what stands within a paragraph that goes on."""
     hyphens = Hyphens(page.text for page in pages)
-    texts: list[str] = []
-    joined = Joined("", [], [], {})
+    running = find_running([[] if page.words else page.lines for page in pages])
+    parts: list[str] = []
+    joined = Joined("", [], [], [], {}, running.told())
     position = 0
-    for page in pages:
-        text, starts = clean_page(*join_lines(page.lines, hyphens))
+    for page, laid in zip(pages, _laid_out(pages, running, hyphens), strict=True):
+        text, starts = clean_page(*join_lines(laid.lines, hyphens, laid.breaks, laid.link is not None))
         if page.words:
             joined.words[str(page.number)] = _packed_words(page, text)
         if page.notes:
             text = f"{text}{PAGE_SEPARATOR if text else ''}{page.notes}"
         joined.spans.append(Page(page.number, position, position + len(text)))
+        joined.lines.append(laid.lines)
         joined.line_starts.append([position + s for s in starts])
-        texts.append(text)
-        position += len(text) + len(PAGE_SEPARATOR)
-    joined.text = PAGE_SEPARATOR.join(texts)
+        link = PAGE_SEPARATOR if laid.link is None else laid.link
+        parts += (text, link)
+        position += len(text) + len(link)
+    joined.text = "".join(parts[:-1])
     return joined
+
+
+@dataclass(slots=True)
+class _Laid:
+    """A page as it stands in the text."""
+
+    body: list[Line]
+    notes: list[Line]  # at its foot
+    link: str | None = None  # what stands between its last paragraph and the rest of that on the next page
+    head: list[Line] = field(default_factory=list)  # running, that stand on this page alone
+    foot: list[Line] = field(default_factory=list)
+    notes_at: int = 0  # before this line of the body
+
+    @property
+    def lines(self) -> list[Line]:
+        body, at = self.body, self.notes_at
+        return [*self.head, *body[:at], *self.notes, *body[at:], *self.foot]
+
+    @property
+    def breaks(self) -> frozenset[int]:
+        """Where paragraphs begin in ``lines`` whatever the lines look like."""
+        notes = len(self.head) + self.notes_at
+        after = notes + len(self.notes)
+        end = len(self.head) + len(self.body) + len(self.notes)
+        return frozenset([len(self.head), end] + ([notes, after] if self.notes else []))
+
+
+def _laid_out(pages: Sequence[RawPage], running: Running, hyphens: Hyphens) -> list[_Laid]:
+    laid: list[_Laid] = []
+    for page, outside in zip(pages, running.lines, strict=True):
+        lines = [line for i, line in enumerate(page.lines) if i not in outside]
+        at = len(lines) if page.words else notes_from(lines)
+        laid.append(_Laid(lines[:at], lines[at:], notes_at=at))
+    for n, (page, following) in enumerate(itertools.pairwise(pages)):
+        if page.words or following.words or page.notes:
+            continue
+        one, before = laid[n], laid[n - 1].link if n else None
+        one.link = over_the_page(one.body, laid[n + 1].body, hyphens)
+        if one.link is not None and one.notes:
+            one.notes_at = paragraph_start(one.body, hyphens)
+            if not one.notes_at and before is not None:  # the paragraph is all of the page, and the notes would part it
+                one.link, one.notes_at = None, len(one.body)
+    _keep_once(pages, running, laid)
+    return laid
+
+
+def _keep_once(pages: Sequence[RawPage], running: Running, laid: Sequence[_Laid]) -> None:
+    """Leaves each running head and foot that has a word on the first page where it parts no paragraph."""
+    kept: set[str] = set()
+    for n, (page, outside) in enumerate(zip(pages, running.lines, strict=True)):
+        inner = [i for i in range(len(page.lines)) if i not in outside]
+        for i in sorted(outside):
+            page.lines[i].running = True
+            name = running.name_of[n, i]
+            if name in kept or not any(c.isalpha() for c in name):
+                continue
+            if i < inner[0] and not (n and laid[n - 1].link is not None):
+                laid[n].head.append(page.lines[i])
+                kept.add(name)
+            elif i > inner[-1] and laid[n].link is None:
+                laid[n].foot.append(page.lines[i])
+                kept.add(name)
 
 
 def clean_page(text: str, starts: list[int]) -> tuple[str, list[int]]:
@@ -93,4 +164,4 @@ def _packed_words(page: RawPage, text: str) -> str:
     from ingest.parse.ocr_page import pack_words, stored_words
 
     tables = [(t.markdown, t.places, r) for t, r in zip(page.tables, page.table_ranges, strict=True)]
-    return pack_words(stored_words(page.words, table_places(text, page.text, tables)))
+    return pack_words(stored_words(page.words, page_places(text, page.text, tables)))

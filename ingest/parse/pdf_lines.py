@@ -10,10 +10,10 @@ so that "starts" and "ends" mean the same for every script.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -21,11 +21,13 @@ from typing import Any
 
 import pypdfium2.raw as pdfium_c
 
+from ingest.parse.pdf_calls import Box, char_boxes, font_names
+
 HYPHEN = "\ufffe"  # what pdfium puts for a hyphen at a line end
 _BREAK = re.compile(f"{HYPHEN}|\r\n|\r|\n")
 _BULLET = re.compile(r"[•‣◦▪●○■□◆➢►✓·∙–—]\s|[\uf0b7\uf0a7]|\(?[0-9a-zA-Z]{1,3}[.)]\s")
 _NUMBER_CELL = re.compile(r"[($€£¥]*[-−–+]?\d[\d.,]*[)%]*|[—–-]|\$|%|\)|N/[AM]", re.IGNORECASE)
-_FONT_NAME_BYTES = 128
+_BOLD = re.compile(rb"bold|black|heavy|medi", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -43,7 +45,10 @@ class Line:
     size: float = 0.0
     bold: bool = False
     placed: bool = False  # whether the geometry means anything
-    is_table: bool = False  # the text is a table in Markdown, in place of the lines it was found in
+    is_table: bool = (
+        False  # the text is a table in Markdown, in place of the lines it was found in: only its height is known
+    )
+    running: bool = False  # a running head or foot: see ``pdf_running``
     # (start in the page's text, x0, x1) of each word, of a line that pdfium does not know: it was read by OCR.
     words: tuple[tuple[int, float, float], ...] = ()
 
@@ -95,51 +100,53 @@ def page_lines(
         rotation: of the page, in quarter turns clockwise.
         place: False leaves the geometry out.
     """
-    lines = []
+    lines: list[Line] = []
     position = 0
     for match in [*_BREAK.finditer(text), None]:
-        end = match.start() if match else len(text)
+        end, following = match.span() if match else (len(text), len(text))
         piece = text[position:end]
-        hyphen = match is not None and match.group() == HYPHEN
-        if piece.strip() or hyphen:
-            line = Line(piece, position, end, hyphen)
-            if place and piece.strip():
-                _place(line, textpage, indexes, rotation)
-            lines.append(line)
-        position = match.end() if match else end
+        hyphen = text[end:following] == HYPHEN
+        if hyphen or (piece and not piece.isspace()):
+            lines.append(Line(piece, position, end, hyphen))
+        position = following
+    if place:
+        _place(lines, textpage, indexes, rotation)
     return lines
 
 
-def _place(line: Line, textpage: Any, indexes: Sequence[int] | None, rotation: int) -> None:
-    first = line.start + len(line.text) - len(line.text.lstrip())
-    last = line.end - 1 - (len(line.text) - len(line.text.rstrip()))
-    if indexes is not None:
-        first, last = indexes[first], indexes[last]
-    a, b = char_box(textpage, first, rotation), char_box(textpage, last, rotation)
-    if a is None or b is None:
-        return
+def _place(lines: Sequence[Line], textpage: Any, indexes: Sequence[int] | None, rotation: int) -> None:
+    told = [line for line in lines if line.text.strip()]
+    ends: list[int] = []  # the first and the last character of each that is not a space
+    for line in told:
+        first = line.end - len(line.text.lstrip())
+        last = line.start + len(line.text.rstrip()) - 1
+        ends += (first, last) if indexes is None else (indexes[first], indexes[last])
+    boxes = placed_boxes(textpage, ends, rotation)
+    fonts = font_names(textpage, ends[::2])
+    looks = {name: _BOLD.search(name) is not None for name in set(fonts)}
+    for line, font, a, b in zip(told, fonts, boxes[::2], boxes[1::2], strict=True):
+        if a is not None and b is not None:
+            _place_between(line, a, b)
+            line.bold = looks[font]
+
+
+def _place_between(line: Line, a: Box, b: Box) -> None:
+    """Places a line by the boxes of its first and its last character."""
     line.x0, line.x1 = min(a[0], b[0]), max(a[2], b[2])
     line.y0, line.y1 = a[1], a[3]
     line.placed = abs(a[1] - b[1]) < 2 * max(a[3] - a[1], b[3] - b[1]) and line.x1 > line.x0
     if a[0] > b[0] and _is_rtl(line.text):
         line.x0, line.x1 = -line.x1, -line.x0
     line.size = line.height
-    name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
-    flags = ctypes.c_int()
-    pdfium_c.FPDFText_GetFontInfo(textpage, first, name, _FONT_NAME_BYTES, flags)
-    lowered = name.value.lower()
-    line.bold = b"bold" in lowered or b"black" in lowered or b"heavy" in lowered or b"medi" in lowered
 
 
-def char_box(textpage: Any, index: int, rotation: int) -> tuple[float, float, float, float] | None:
-    """(x0, y0, x1, y1) of a character on the page as displayed; None if it has no place."""
-    rect = pdfium_c.FS_RECTF()
-    if not pdfium_c.FPDFText_GetLooseCharBox(textpage, index, rect):
-        return None
-    return turned(rect.left, rect.bottom, rect.right, rect.top, rotation)
+def placed_boxes(textpage: Any, indexes: Sequence[int], rotation: int) -> list[Box | None]:
+    """(x0, y0, x1, y1) of characters on the page as displayed; None for one that has no place."""
+    boxes = char_boxes(textpage, indexes)
+    return [box and turned(*box, rotation) for box in boxes] if rotation else boxes
 
 
-def turned(left: float, bottom: float, right: float, top: float, rotation: int) -> tuple[float, float, float, float]:
+def turned(left: float, bottom: float, right: float, top: float, rotation: int) -> Box:
     """(x0, y0, x1, y1) of a box of the page after ``rotation`` quarter turns clockwise."""
     match rotation:
         case 1:
@@ -152,15 +159,28 @@ def turned(left: float, bottom: float, right: float, top: float, rotation: int) 
             return left, bottom, right, top
 
 
+def usual_size(lines: Iterable[Line]) -> float:
+    """The type size, to half a point, in which most of the text is set; 0 if no line has a place."""
+    sizes: Counter[float] = Counter()
+    for line in lines:
+        if line.placed:
+            sizes[round(line.size * 2) / 2] += len(line.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
+
+
 def _is_rtl(text: str) -> bool:
     return any(unicodedata.bidirectional(c) in ("R", "AL") for c in text[:40])
 
 
-def join_lines(lines: Sequence[Line], hyphen: Callable[[str, str], str]) -> tuple[str, list[int]]:
+def join_lines(
+    lines: Sequence[Line], hyphen: Callable[[str, str], str], breaks: Set[int] = frozenset(), open_end: bool = False
+) -> tuple[str, list[int]]:
     """The text of a page, and where each line begins in it.
 
     Args:
         hyphen: given the words before and after a hyphen at a line end, "" to join them or "-" to keep it.
+        breaks: lines that begin a paragraph wherever they stand.
+        open_end: the last line goes on with the next page, and so does its hyphen.
     """
     if not lines:
         return "", []
@@ -172,13 +192,16 @@ def join_lines(lines: Sequence[Line], hyphen: Callable[[str, str], str]) -> tupl
     for i, line in enumerate(lines):
         body = line.text.strip()
         if i:
-            separator = _separator(lines, i - 1, usual_gap, hyphen)
+            if i in breaks:
+                separator = "-\n\n" if lines[i - 1].hyphen else "\n\n"
+            else:
+                separator = _separator(lines, i - 1, usual_gap, hyphen)
             parts.append(separator)
             length += len(separator)
         starts.append(length)
         parts.append(body)
         length += len(body)
-    if lines[-1].hyphen:
+    if lines[-1].hyphen and not open_end:
         parts.append("-")
     return "".join(parts), starts
 
@@ -200,29 +223,35 @@ def _separator(lines: Sequence[Line], i: int, usual_gap: float, hyphen: Callable
         # One visual line in two pieces: a superscript, or a change of font.
         return "" if b.x0 - a.x1 < 0.12 * a.size else " "
     gap = a.y0 - b.y1
-    wrapped = _is_wrapped(lines, i)
-    if gap < -0.5 * a.height:  # the pen went up: next column, or a margin
-        return " " if wrapped and _goes_on(a, b) else "\n\n"
     if gap > max(0.5 * a.height, usual_gap + 0.35 * a.height):
         return "\n\n"
+    wrapped = is_wrapped(lines, i)
+    if gap < -0.5 * a.height:  # the pen went up: next column, or a margin
+        return " " if wrapped and goes_on(a, b) else "\n\n"
     if a.bold != b.bold or abs(a.size - b.size) > 0.12 * max(a.size, b.size):
-        return " " if wrapped and _goes_on(a, b) else "\n"
-    if _BULLET.match(b.text.lstrip()) and not (wrapped and b.text.lstrip()[:1].isalnum() and _goes_on(a, b)):
+        return " " if wrapped and goes_on(a, b) else "\n"
+    if is_bullet(b) and not (wrapped and b.text.lstrip()[:1].isalnum() and goes_on(a, b)):
         return "\n"
-    if not wrapped or (_ends_in_number(a) and not b.text.lstrip()[:1].islower()):
+    if not wrapped or (ends_in_number(a) and not b.text.lstrip()[:1].islower()):
         return "\n"
     if 0.8 * a.size < b.x0 - a.x0 < 5 * a.size and a.text.rstrip()[-1:] in ".:!?":
         return "\n\n"  # an indented first line
     return " "
 
 
-def _is_wrapped(lines: Sequence[Line], i: int) -> bool:
+def is_wrapped(lines: Sequence[Line], i: int) -> bool:
     """Whether the line ends because its column does: the next word would not have fitted."""
     a, b = lines[i], lines[i + 1]
-    right = a.x1
-    for other in lines[max(0, i - 8) : i + 9]:
-        if other.placed and abs(other.x0 - a.x0) <= 1.5 * a.size and abs(other.size - a.size) <= 0.15 * a.size:
-            right = max(right, other.x1)
+    right, left, size = a.x1, a.x0, a.size
+    aside, unlike = 1.5 * size, 0.15 * size
+    for other in lines[max(0, i - 8) : i + 9]:  # of the same column, in type of the same size
+        if (
+            other.x1 > right
+            and other.placed
+            and -aside <= other.x0 - left <= aside
+            and -unlike <= other.size - size <= unlike
+        ):
+            right = other.x1
     words = b.text.split(maxsplit=1)
     if not words:
         return False
@@ -231,10 +260,15 @@ def _is_wrapped(lines: Sequence[Line], i: int) -> bool:
     return a.x1 + (min(len(words[0]), 20) + 1) * character > right and a.x1 - a.x0 > 8 * a.size
 
 
-def _goes_on(a: Line, b: Line) -> bool:
+def is_bullet(line: Line) -> bool:
+    """Whether it begins as an item of a list does."""
+    return _BULLET.match(line.text.lstrip()) is not None
+
+
+def goes_on(a: Line, b: Line) -> bool:
     return a.text.rstrip()[-1:] not in ".:!?" and b.text.lstrip()[:1].islower()
 
 
-def _ends_in_number(line: Line) -> bool:
+def ends_in_number(line: Line) -> bool:
     words = line.text.split()
     return bool(words) and bool(_NUMBER_CELL.fullmatch(words[-1]))

@@ -1,14 +1,12 @@
 """Where a passage lies on its page, and a picture of the page with the passage marked.
 
 The stored text differs from what pdfium gives: lines are joined, hyphens and ligatures resolved. So the two are
-aligned at the time of asking, character by character, rather than by a stored map: it stays right when a later
-version of the parser joins lines in another way, and for text that the second reader got.
+aligned at the time of asking, character by character (``pdf_places``), rather than by a stored map: it stays right when a
+later version of the parser joins lines in another way, and for text that the second reader got.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,14 +14,12 @@ from typing import Any, TypeAlias
 import pypdfium2.raw as pdfium_c
 
 from core.errors import InvalidRequest, NotFound
-from ingest.parse.clean import LIGATURES
+from ingest.parse.pdf_places import page_places
 
 Box: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1 in PDF points, origin at the lower left
 
 MAX_WIDTH_PX = 4000
 _MAX_PIXELS = 40_000_000
-_LOOK_AHEAD = 400
-_HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
 
 
 def text_boxes(
@@ -118,13 +114,14 @@ def _pixels(page: Any, box: Box, size: tuple[int, int]) -> tuple[float, float, f
 
 def _boxes(page: Any, textpage: Any, page_text: str, start: int, end: int, rotation: int) -> list[Box]:
     from ingest.parse.pdf_hidden import seen_lines
-    from ingest.parse.pdf_tables import find_tables
+    from ingest.parse.pdf_tables import find_tables, with_tables
 
     seen = seen_lines(page, textpage, rotation)
     text, indexes, lines = seen.text, seen.indexes, seen.lines
     tables = find_tables(textpage, lines, indexes, rotation) if "|-" in page_text else []
     ranges = [[(lines[n].start, lines[n].end) for n in table.lines] for table in tables]
-    places = table_places(page_text, text, [(t.markdown, t.places, r) for t, r in zip(tables, ranges, strict=True)])
+    placed = [(t.markdown, t.places, r) for t, r in zip(tables, ranges, strict=True)]
+    places = page_places(page_text, text, placed, with_tables(lines, tables))
     boxes: list[Box] = []
     for offset in range(start, end):
         place = places[offset]
@@ -155,83 +152,3 @@ def _extend(boxes: list[Box], box: Box) -> None:
             boxes[-1] = (min(x0, box[0]), min(y0, box[1]), max(x1, box[2]), max(y1, box[3]))
             return
     boxes.append(box)
-
-
-def table_places(
-    stored: str,
-    raw: str,
-    tables: Sequence[tuple[str, Sequence[tuple[int, int, int]], Sequence[tuple[int, int]]]],
-) -> list[int | None]:
-    """``align`` for a page with tables, whose cells stand in another order than on the page, and some of them twice.
-
-    Args:
-        tables: for each its Markdown, the (offset, length, index in ``raw``) of its words, and the ranges of ``raw``
-            that it stands for. One that is not found in ``stored`` is aligned like other text.
-    """
-    found: list[tuple[int, Sequence[tuple[int, int, int]]]] = []
-    rest, rest_raw = list(stored), list(raw)
-    position = 0
-    for markdown, words, ranges in tables:
-        at = stored.find(markdown, position)
-        if at < 0:
-            continue
-        position = at + len(markdown)
-        found.append((at, words))
-        rest[at:position] = " " * len(markdown)
-        for a, b in ranges:
-            rest_raw[a:b] = " " * (b - a)
-    places = align("".join(rest), "".join(rest_raw))
-    for at, words in found:
-        for offset, length, index in words:
-            for k in range(length):
-                places[at + offset + k] = min(index + k, len(raw) - 1)
-    return places
-
-
-def align(stored: str, raw: str) -> list[int | None]:
-    """For each code point of ``stored`` the index in ``raw`` it came from; None for white space and what is new.
-
-    Both are reduced to what survives cleaning (no white space, no hyphens, ligatures and accents taken apart), then
-    walked together. At a difference the nearest common stretch ahead is sought, so damage stays local.
-    """
-    a, a_at = _reduced(stored)
-    b, b_at = _reduced(raw)
-    places: list[int | None] = [None] * len(stored)
-    i = j = 0
-    while i < len(a) and j < len(b):
-        if a[i] == b[j]:
-            if places[a_at[i]] is None:
-                places[a_at[i]] = b_at[j]
-            i, j = i + 1, j + 1
-            continue
-        step = _resynchronise(a, b, i, j)
-        if step is None:
-            break
-        i, j = step
-    return places
-
-
-def _resynchronise(a: str, b: str, i: int, j: int) -> tuple[int, int] | None:
-    window_b = b[j : j + _LOOK_AHEAD]
-    for skip in range(min(_LOOK_AHEAD, len(a) - i)):
-        for length in (12, 4):
-            probe = a[i + skip : i + skip + length]
-            found = window_b.find(probe) if len(probe) == length or i + skip + length > len(a) else -1
-            if probe and found >= 0:
-                return i + skip, j + found
-    return None
-
-
-_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff]")
-
-
-def _reduced(text: str) -> tuple[str, list[int]]:
-    characters: list[str] = []
-    places: list[int] = []
-    for index, character in enumerate(text):
-        if character in _HYPHENS or _UNSEEN.match(character):
-            continue
-        for part in LIGATURES.get(character) or unicodedata.normalize("NFD", character):
-            characters.append(part)
-            places.append(index)
-    return "".join(characters), places

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.parse.clean import plain
-from ingest.parse.pdf_lines import Line, char_box
+from ingest.parse.pdf_lines import Line, placed_boxes
 
 _GAP = 0.8  # of the type size: a wider gap parts two cells
 _ROWS_BACK = 6  # a line may join a row this far back in the stream: header cells of several lines come one by one
@@ -36,27 +36,16 @@ class Word:
     x1: float
 
 
-@dataclass(slots=True)
 class Segment:
-    """Words of a row with no wide gap between them: a cell, or a part of one."""
+    """Words of a row with no wide gap between them: a cell, or a part of one. What is asked of it often is worked out once."""
 
-    words: list[Word]
+    __slots__ = ("is_value", "text", "words", "x0", "x1")
 
-    @property
-    def text(self) -> str:
-        return " ".join(w.text for w in self.words)
-
-    @property
-    def x0(self) -> float:
-        return self.words[0].x0
-
-    @property
-    def x1(self) -> float:
-        return self.words[-1].x1
-
-    @property
-    def is_value(self) -> bool:
-        return VALUE.fullmatch(self.text) is not None and not self.text.endswith(",")
+    def __init__(self, words: list[Word]) -> None:
+        self.words = words
+        self.text = " ".join([w.text for w in words])
+        self.x0, self.x1 = words[0].x0, words[-1].x1
+        self.is_value = VALUE.fullmatch(self.text) is not None and not self.text.endswith(",")
 
     @property
     def is_figure(self) -> bool:
@@ -137,21 +126,30 @@ def _top_down(rows: list[Row]) -> list[Row]:
 
 def line_words(textpage: Any, line: Line, indexes: Sequence[int] | None, rotation: int) -> list[Word]:
     """The words of ``line`` and where they stand; [] if one of them cannot be placed."""
-    words: list[Word] = []
+    spans = [match.span() for match in _WORD.finditer(line.text)]
     known = {start: (x0, x1) for start, x0, x1 in line.words}
-    for match in _WORD.finditer(line.text):
-        start, end = line.start + match.start(), line.start + match.end()
-        if start in known:
-            words.append(Word(plain(match.group()), start, *known[start]))
-            continue
-        first, last = (start, end - 1) if indexes is None else (indexes[start], indexes[end - 1])
-        a, b = char_box(textpage, first, rotation), char_box(textpage, last, rotation)
-        if a is None or b is None or b[2] < a[0]:
+    places = (
+        [known.get(line.start + a) for a, _ in spans]
+        if known
+        else _word_places(textpage, line, spans, indexes, rotation)
+    )
+    words: list[Word] = []
+    for (a, b), place in zip(spans, places, strict=True):
+        if place is None or place[1] < place[0]:
             return []
-        words.append(Word(plain(match.group()), start, a[0], b[2]))
+        words.append(Word(plain(line.text[a:b]), line.start + a, *place))
     if words and line.hyphen:
         words[-1].text += "-"
     return words
+
+
+def _word_places(
+    textpage: Any, line: Line, spans: Sequence[tuple[int, int]], indexes: Sequence[int] | None, rotation: int
+) -> list[tuple[float, float] | None]:
+    """Where the words of ``line`` that lie at ``spans`` of its text begin and end on the page."""
+    ends = [line.start + place for a, b in spans for place in (a, b - 1)]
+    boxes = placed_boxes(textpage, ends if indexes is None else [indexes[place] for place in ends], rotation)
+    return [(a[0], b[2]) if a and b else None for a, b in zip(boxes[::2], boxes[1::2], strict=True)]
 
 
 def _row_beside(rows: Sequence[Row], line: Line, words: Sequence[Word]) -> Row | None:
@@ -164,27 +162,34 @@ def _row_beside(rows: Sequence[Row], line: Line, words: Sequence[Word]) -> Row |
 
 
 def _segments(row: Row) -> list[Segment]:
-    found: list[Segment] = []
+    found: list[list[Word]] = []
     for word in row.words:
         # The "$" of the next column may stand closer to this figure than to its own.
-        starts = _CURRENCY.fullmatch(word.text) and found and VALUE.fullmatch(found[-1].words[-1].text)
-        if found and not starts and word.x0 - found[-1].x1 <= _GAP * row.size:
-            found[-1].words.append(word)
+        starts = found and _CURRENCY.fullmatch(word.text) and VALUE.fullmatch(found[-1][-1].text)
+        if found and not starts and word.x0 - found[-1][-1].x1 <= _GAP * row.size:
+            found[-1].append(word)
         else:
-            found.append(Segment([word]))
+            found.append([word])
     # "$" belongs to the figure after it and ")" or "%" to the one before, however far away they are set.
-    joined: list[Segment] = []
-    for segment in found:
-        before = joined[-1] if joined else None
-        opens = before is not None and (
-            _OPENS.fullmatch(before.text) or (len(joined) == 1 and _BULLET.fullmatch(before.text))
-        )
-        closes = before is not None and _CLOSES.fullmatch(segment.text) and segment.x0 - before.x1 < 2 * row.size
-        if before is not None and (opens or closes):
-            before.words += segment.words
+    joined: list[list[Word]] = []
+    for words in found:
+        if joined and (_opens(joined) or _closes(joined[-1], words, row.size)):
+            joined[-1] += words
         else:
-            joined.append(segment)
-    return joined
+            joined.append(words)
+    return [Segment(words) for words in joined]
+
+
+def _opens(joined: Sequence[Sequence[Word]]) -> bool:
+    """Whether the last cell is a sign, or the first a bullet, that belongs to what comes after it."""
+    if len(joined[-1]) > 1:
+        return False
+    text = joined[-1][0].text
+    return _OPENS.fullmatch(text) is not None or (len(joined) == 1 and _BULLET.fullmatch(text) is not None)
+
+
+def _closes(before: Sequence[Word], words: Sequence[Word], size: float) -> bool:
+    return len(words) == 1 and _CLOSES.fullmatch(words[0].text) is not None and words[0].x0 - before[-1].x1 < 2 * size
 
 
 def follows(above: Row, below: Row) -> bool:

@@ -19,7 +19,7 @@ class Column:
         return (self.x0 + self.x1) / 2
 
     def overlap(self, x0: float, x1: float) -> float:
-        return min(self.x1, x1) - max(self.x0, x0)
+        return (self.x1 if self.x1 < x1 else x1) - (self.x0 if self.x0 > x0 else x0)  # asked a thousand times a page
 
 
 def find_columns(cells: Sequence[tuple[float, float, bool]], size: float) -> list[Column]:

@@ -76,7 +76,9 @@ def with_tables(lines: Sequence[Line], tables: Sequence[Table]) -> list[Line]:
     result: list[Line] = []
     for n, line in enumerate(lines):
         if n in first:
-            result.append(Line(first[n].markdown, line.start, line.end, False, is_table=True))
+            inside = [lines[i] for i in first[n].lines if lines[i].placed]
+            y0, y1 = min((i.y0 for i in inside), default=0.0), max((i.y1 for i in inside), default=0.0)
+            result.append(Line(first[n].markdown, line.start, line.end, False, y0=y0, y1=y1, is_table=True))
         if n not in gone:
             result.append(line)
     return result

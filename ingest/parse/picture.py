@@ -81,7 +81,7 @@ def parse_picture(
         title=title_from_filename(filename),
         mime_type=MIME_TYPES[kind],
         pages=tuple(joined.spans),
-        headings=headings_from_lines([page.lines for page in pages], joined.line_starts),
+        headings=headings_from_lines(joined.lines, joined.line_starts, joined.lines),
         metadata={"page_count": len(pages), **joined.ocr_metadata(pages)},
         warnings=tuple(page.problem for page in pages if page.problem),
     )

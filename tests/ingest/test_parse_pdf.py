@@ -15,7 +15,7 @@ from core.errors import EmptyDocument, Encrypted, InvalidRequest, NotFound, Pars
 from ingest.parse import ParseLimits, parse_file
 from ingest.parse.pdf import iso_date, render_page, text_boxes
 from ingest.parse.pdf_hyphens import Hyphens
-from ingest.parse.pdf_page import align
+from ingest.parse.pdf_places import align
 from tests.support.drawn_pdfs import blank, both, image, lines, pdf
 
 PROSE = [
