@@ -238,7 +238,8 @@ def test_each_role_may_do_on_each_route_what_the_table_says_and_is_told_nothing_
         for who in reversed(ROLES):
             reply = asked(world, clients[who], key, who)
             right = expected(key, who)
-            if who == "owner" and (found := example(filled(BODIES.get(key), world.ids, who), reply)) is not None:
+            shown = who == "owner" and key[1] != "/openapi.json"
+            if shown and (found := example(filled(BODIES.get(key), world.ids, who), reply)) is not None:
                 examples[named(key)] = found
             if right is not None and reply.status_code not in right:
                 wrong.append(f"{who} {key}: {reply.status_code}, not {right}: {reply.text[:150]}")
@@ -255,13 +256,16 @@ def test_each_role_may_do_on_each_route_what_the_table_says_and_is_told_nothing_
             if (found := example(None, asked(world, admin, key, "admin"))) is not None:
                 examples[named(key)] = found
     if os.environ.get("OPENBOOK_TEST_RECORD") == "1":
-        FILE.write_text(as_text({**recorded(), **examples}), "utf-8")
+        # Without the words that would tell of a leak: everybody reads the document.
+        said = as_text({**recorded(), **examples}).replace(CANARY, "harbour").replace("affair", "report")
+        FILE.write_text(said, "utf-8")
     else:
-        for route, found in examples.items():
-            known = recorded().get(route, {})
-            assert shape(known.get("reply")) == shape(found.get("reply")), (
-                f"{route}: OPENBOOK_TEST_RECORD=1 writes it anew"
-            )
+        stale = [
+            route
+            for route, found in examples.items()
+            if "reply" in found and shape(recorded().get(route, {}).get("reply")) != shape(found["reply"])
+        ]
+        assert stale == [], "OPENBOOK_TEST_RECORD=1 writes their examples anew"
     assert not wrong, "\n".join(wrong)
     assert not leaks, "\n".join(leaks)
 

@@ -12,7 +12,7 @@ unset OPENBOOK_TEST_CAGED
 mount --make-rprivate /
 for folder in $(echo "$writable" | tr ':' ' '); do mount --bind "$folder" "$folder"; done
 # A Python of root's own can be run by nobody else: it alone is shown.
-home=$(dirname "$(dirname "$(dirname "$(dirname "$(dirname "$(readlink -f "$OPENBOOK_TEST_PYTHON")")")")")")
+home=$(dirname "$(dirname "$(dirname "$(dirname "$(readlink -f "$OPENBOOK_TEST_PYTHON")")")")")
 if [ "$(stat -c %a /root)" = 700 ] && [ "${home#/root/}" != "$home" ]; then
   mkdir -p /mnt && mount -t tmpfs tmpfs /mnt && mkdir /mnt/python && mount --bind "$home" /mnt/python
   mount -t tmpfs -o mode=755 tmpfs /root && mkdir -p "$home" && mount --bind /mnt/python "$home"
