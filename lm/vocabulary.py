@@ -78,7 +78,7 @@ class Vocabulary:
         return self._can_go_on[key]
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=2048)  # 12 MB if all are asked for: only five of them are long
 def _characters(begun: bytes) -> str:
     """All characters whose UTF-8 begins so."""
     size = 2 if begun[0] < 0xE0 else 3 if begun[0] < 0xF0 else 4

@@ -206,7 +206,7 @@ def test_what_is_remembered_of_forms_is_bounded() -> None:
     """A vocabulary of bytes has very many beginnings of characters, and a form that allows most of them many places."""
     letters: list[str | bytes | None] = [bytes([b]) if b >= 0x80 else chr(b) for b in range(256)]
     vocabulary = Vocabulary(letters, ends=[])
-    for i in range(100):
+    for i in range(10):
         form = Form(f"[^{chr(0x4E00 + i)}]+x?")
         at = vocabulary.start(form)
         for byte in "日é😀a".encode():
