@@ -93,8 +93,7 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None], worker: b
     page = {"OPENBOOK_PAGE_TOKEN": secrets.token_urlsafe(32)} if ui else {}
     fd = api_socket.fileno()
     # A page that runs elsewhere: where it is, and the secret that it shares with the API.
-    names = () if ui else ("OPENBOOK_PAGE_URL", "OPENBOOK_PAGE_TOKEN")
-    elsewhere = {name: value for name in names if (value := os.environ.get(name))}
+    elsewhere = {k: v for k in ("OPENBOOK_PAGE_URL", "OPENBOOK_PAGE_TOKEN") if not ui and (v := os.environ.get(k))}
     of_api = (
         base
         | secret
