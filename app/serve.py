@@ -92,7 +92,16 @@ def serve(settings: Settings, *, ui: bool, say: Callable[[str], None], worker: b
     secret = {"OPENBOOK_WORKER_TOKEN": token}
     page = {"OPENBOOK_PAGE_TOKEN": secrets.token_urlsafe(32)} if ui else {}
     fd = api_socket.fileno()
-    of_api = base | secret | page | {"OPENBOOK_LISTEN_FD": str(fd)} | ({"OPENBOOK_PAGE_URL": ui_url} if ui else {})
+    # A page that runs elsewhere: where it is, and the secret that it shares with the API.
+    elsewhere = {k: v for k in ("OPENBOOK_PAGE_URL", "OPENBOOK_PAGE_TOKEN") if not ui and (v := os.environ.get(k))}
+    of_api = (
+        base
+        | secret
+        | page
+        | elsewhere
+        | {"OPENBOOK_LISTEN_FD": str(fd)}
+        | ({"OPENBOOK_PAGE_URL": ui_url} if ui else {})
+    )
     supervisor.add(Child("api", [sys.executable, "-m", "app.server"], of_api, (fd,)))
     if worker:
         supervisor.add(

@@ -155,7 +155,7 @@ def test_a_document_is_taken_in_and_asked_about_by_services_that_are_apart(servi
                 assert "Odo Harrow" in answer["answer"] and answer["citations"][0]["page"] == 1
                 assert client.page_image(done["doc_id"] or "", 1).startswith(b"\x89PNG")
             with httpx.Client(base_url=page, follow_redirects=False) as browser:
-                asked = browser.get("/")
+                asked = browser.get("/", headers={"Accept": "text/html"})
                 assert asked.is_redirect and "/account/sign-in" in asked.headers["location"]
                 form = {"name": "admin", "password": PASSWORD, "next": "/"}
                 came = browser.post("/account/sign-in", data=form, headers={"Origin": page})
