@@ -65,7 +65,7 @@ def test_a_list_and_a_heading_overleaf_begin_a_paragraph(read):
     assert "\n\nRivers and mills" in heading.text
 
 
-@pytest.mark.parametrize(("rest", "between"), [("Ouse it went.", " "), ("Ouse", "\n\n"), ("went home", " ")])
+@pytest.mark.parametrize(("rest", "between"), [("went home.", " "), ("Ouse it went.", "\n\n"), ("A title", "\n\n")])
 def test_a_single_line_overleaf(read, rest, between):
     document, _ = read(page(full("a")), page([rest]))
     assert document.text.endswith(f"{WORDS}{between}{rest}")
