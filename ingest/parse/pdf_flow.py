@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from ingest.parse.pdf_lines import Line, ends_in_number, goes_on, is_bullet, is_wrapped, join_lines, usual_size
+from ingest.parse.pdf_lines import Line, ends_in_number, goes_on, is_bullet, join_lines, usual_size
 
 _SMALLER = 0.92  # of the text's size: notes are set smaller
 _NARROW = 8  # of the type's size: a narrower line is a cell, a label or a heading
-_NEAR = 9  # lines on both sides of the break tell how wide the column is
 _MARK = re.compile(r"\s*(?:\(?\d{1,3}\)?[.:]?|[*†‡§¶‖#]{1,3}|\(?[a-z]\)|[⁰¹²³⁴-⁹]{1,3})(?=\s*\S|\s*$)")
 _DIVIDED = re.compile(r"[^\W\d_][-\u2010]$")
 _NOTED = re.compile(r"[^\W\d][.:!?][\"'”’»)\]]*(?:\d{1,3}|[*†‡§¶]{1,3})$")  # a sentence's end and the mark of a note
-_SENTENCE_ENDS = ".:;!?…。"
 
 
 def notes_from(lines: Sequence[Line]) -> int:
@@ -66,13 +64,9 @@ def over_the_page(before: Sequence[Line], after: Sequence[Line], hyphen: Callabl
         return hyphen(a.text, b.text) if begin[:1].isalpha() else None
     if is_bullet(b) or _NOTED.search(end) or ends_in_number(a) or a.x1 - a.x0 < _NARROW * a.size:
         return None
-    if goes_on(a, b):
-        return " "  # even if the line is not full: what was printed from the web broke off where its own page ended
-    # A full line that ends no sentence goes on, unless what follows may be a heading.
-    near, last = [*before[-_NEAR:], *after[:_NEAR]], min(_NEAR, len(before)) - 1
-    unfinished = is_wrapped(near, last) and (end[-1:].isalpha() or end[-1:] == ",") and begin[:1].isalpha()
-    full = begin.rstrip()[-1:] in _SENTENCE_ENDS or (len(after) > 1 and is_wrapped(near, last + 1))
-    return " " if unfinished and full else None
+    # The line need not be full: what was printed from the web broke off where its own page ended. A capital overleaf
+    # tells nothing: as often as a name it is the text under a title at the foot of the page.
+    return " " if goes_on(a, b) else None
 
 
 def paragraph_start(lines: Sequence[Line], hyphen: Callable[[str, str], str]) -> int:

@@ -1,6 +1,6 @@
 """Pages whose lines are known, as one text: lines joined to paragraphs, and where the words of scanned pages lie.
 
-A paragraph that goes on over a page break is one; running heads and feet stand in the text once, and not within one.
+A paragraph that goes on over a page break is one; running heads and feet do not stand within one.
 
 Shared by the pages of a PDF and by the frames of a picture; it knows neither files nor pdfium.
 """
@@ -96,7 +96,7 @@ class _Laid:
     body: list[Line]
     notes: list[Line]  # at its foot
     link: str | None = None  # what stands between its last paragraph and the rest of that on the next page
-    head: list[Line] = field(default_factory=list)  # running, that stand on this page alone
+    head: list[Line] = field(default_factory=list)  # running, that part no paragraph
     foot: list[Line] = field(default_factory=list)
     notes_at: int = 0  # before this line of the body
 
@@ -129,26 +129,22 @@ def _laid_out(pages: Sequence[RawPage], running: Running, hyphens: Hyphens) -> l
             one.notes_at = paragraph_start(one.body, hyphens)
             if not one.notes_at and before is not None:  # the paragraph is all of the page, and the notes would part it
                 one.link, one.notes_at = None, len(one.body)
-    _keep_once(pages, running, laid)
+    _keep_outside(pages, running, laid)
     return laid
 
 
-def _keep_once(pages: Sequence[RawPage], running: Running, laid: Sequence[_Laid]) -> None:
-    """Leaves each running head and foot that has a word on the first page where it parts no paragraph."""
-    kept: set[str] = set()
+def _keep_outside(pages: Sequence[RawPage], running: Running, laid: Sequence[_Laid]) -> None:
+    """Leaves running heads and feet that have a word where they part no paragraph: they say whose page it is."""
     for n, (page, outside) in enumerate(zip(pages, running.lines, strict=True)):
         inner = [i for i in range(len(page.lines)) if i not in outside]
         for i in sorted(outside):
             page.lines[i].running = True
-            name = running.name_of[n, i]
-            if name in kept or not any(c.isalpha() for c in name):
+            if not any(c.isalpha() for c in running.name_of[n, i]):
                 continue
             if i < inner[0] and not (n and laid[n - 1].link is not None):
                 laid[n].head.append(page.lines[i])
-                kept.add(name)
             elif i > inner[-1] and laid[n].link is None:
                 laid[n].foot.append(page.lines[i])
-                kept.add(name)
 
 
 def clean_page(text: str, starts: list[int]) -> tuple[str, list[int]]:

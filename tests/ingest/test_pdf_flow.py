@@ -65,7 +65,7 @@ def test_a_list_and_a_heading_overleaf_begin_a_paragraph(read):
     assert "\n\nRivers and mills" in heading.text
 
 
-@pytest.mark.parametrize(("rest", "between"), [("Ouse it went.", " "), ("Ouse", "\n\n"), ("went home", " ")])
+@pytest.mark.parametrize(("rest", "between"), [("went home.", " "), ("Ouse it went.", "\n\n"), ("A title", "\n\n")])
 def test_a_single_line_overleaf(read, rest, between):
     document, _ = read(page(full("a")), page([rest]))
     assert document.text.endswith(f"{WORDS}{between}{rest}")
@@ -80,7 +80,7 @@ def test_a_word_divided_by_the_page_is_whole(read):
     assert document.pages[0].end == document.pages[1].start
 
 
-def test_running_heads_and_feet_stand_once_and_part_nothing(read):
+def test_running_heads_and_feet_part_no_paragraph(read):
     document, _ = read(
         *(
             page(full(letter), head=["The Book of Rivers"], foot=[f"Chapter 3 | page {n}"])
@@ -94,6 +94,14 @@ def test_running_heads_and_feet_stand_once_and_part_nothing(read):
     assert f"d15 {WORDS} e00" in document.text
     assert document.metadata["running_heads"] == "The Book of Rivers · Chapter 3 | page 11–15"
     assert all(text in document.text for text in full("c"))
+
+
+def test_a_running_head_stays_where_it_parts_nothing(read):
+    """What it says of a page, whose report it is of, is searched for."""
+    pages = [page(full(letter, last=f"{letter}15 ended."), head=["The Book of Rivers"]) for letter in "abcd"]
+    document, _ = read(*pages)
+    assert document.text.count("The Book of Rivers\n\n") == 4
+    assert not any(heading.text == "The Book of Rivers" for heading in document.headings)
 
 
 def test_page_numbers_alone_go_to_the_metadata(read):
