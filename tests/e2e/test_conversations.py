@@ -46,12 +46,12 @@ def test_a_question_is_edited_and_the_older_one_is_found_again(site: Site, open_
     actions(page, "Edit").click()
     page.get_by_label("Your question").fill(LAMP)
     page.get_by_role("button", name="Ask this instead").click()
-    expect(answers(page)).to_contain_text("rapeseed")
+    expect(answers(page).last).to_contain_text("rapeseed")  # for a moment the one before may still stand there
     expect(page.locator(".ob-question")).to_have_text(LAMP)
     expect(page.get_by_text("2 of 2")).to_be_visible()
     actions(page, "Older version").first.click()
     expect(page.locator(".ob-question")).to_have_text(GEESE)
-    expect(answers(page)).to_contain_text("eleven geese")
+    expect(answers(page).last).to_contain_text("eleven geese")
     page.reload()
     expect(page.locator(".ob-question")).to_have_text(GEESE)  # the server remembers which one was shown
 
@@ -62,7 +62,7 @@ def test_an_answer_is_given_again_in_another_way_and_rated(site: Site, open_page
     page.get_by_role("menuitem", name="Written answer").or_(
         page.get_by_role("option", name="Written answer")
     ).first.click()
-    expect(answers(page)).to_contain_text("He sold none")
+    expect(answers(page).last).to_contain_text("He sold none")
     expect(page.get_by_text("2 of 2")).to_be_visible()
     page.get_by_label("Thumbs down").click()
     page.get_by_label("What was wrong with it?").fill("He did sell one.")
