@@ -44,6 +44,15 @@ class Tokenizer(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsScripts(Protocol):
+    """A tokenizer that says how much of a text its vocabulary has as more than letters."""
+
+    def share_read(self, text: str) -> float:
+        """In [0, 1]: of the letters of ``text``, those read as words or parts of words. 1 for a text without letters."""
+        ...
+
+
 Embed: TypeAlias = Callable[[list[str]], Vectors]  # n texts → (n, dim), L2-normalised rows
 
 

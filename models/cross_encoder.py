@@ -108,6 +108,10 @@ class OpenVinoCrossEncoder:
         """Longest pair in word pieces, special tokens included; the longer text is cut."""
         return self._load().files.max_tokens
 
+    @property
+    def tokenizer(self) -> PieceTokenizer:
+        return self._load().tokenizer
+
     def logits(self, first: str, seconds: Sequence[str]) -> NDArray[np.float32]:
         """(n,): the model's number for ``first`` with each of ``seconds``; higher is a better match, unbounded."""
         loaded = self._load()
@@ -129,15 +133,15 @@ class _Loaded:
 
     def __init__(self, files: CrossEncoderFiles, precision: Precision, threads: int) -> None:
         self.files = files
-        self._tokenizer = PieceTokenizer.from_file(files.tokenizer)
-        self._cls, self._sep, pad = (self._tokenizer.token_id(p) for p in ("[CLS]", "[SEP]", "[PAD]"))
+        self.tokenizer = PieceTokenizer.from_file(files.tokenizer)
+        self._cls, self._sep, pad = (self.tokenizer.token_id(p) for p in ("[CLS]", "[SEP]", "[PAD]"))
         graph = build_cross_encoder(files.weights, files.config, files.pooling)
         self.bert = CompiledBert(graph, precision=precision, threads=threads, pad=pad)
 
     def pairs(self, first: str, seconds: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
         """Ids and segments of [CLS] first [SEP] second [SEP]."""
         room = self.files.max_tokens - _SPECIAL
-        a, *rest = self._tokenizer.first_ids([first, *seconds], room)
+        a, *rest = self.tokenizer.first_ids([first, *seconds], room)
         ids, types = [], []
         for b in rest:
             n_a, n_b = longest_first(len(a), len(b), room)

@@ -15,12 +15,15 @@ from core.types import Allowed, StagePart, Vectors
 from retrieval.fuse import Ranked, convex, rrf
 from retrieval.fusion_weights import FusionWeights
 from retrieval.late.reading import read_query as read_tokens
+from retrieval.legible import reads
 from retrieval.search_record import Fusion, SearchRecord, Stage
 from retrieval.sparse.quoted import is_identifiers, read_query
 
 MAX_K = 1000
 # What an encoder makes of "CVE-2026-27628" says little; with so small a weight, passages that have it whole stay first.
 IDENTIFIER_ALPHA = 0.2
+# Of a query that no encoder here can read: its vectors only say what comes after that which shares a word with it.
+SPELT_ALPHA = 0.1
 
 RankerName = Literal["bm25", "tfidf", "dense", "late", "hybrid"]
 RANKERS: tuple[RankerName, ...] = ("bm25", "tfidf", "dense", "late", "hybrid")
@@ -125,11 +128,11 @@ class Ranking:
                 RankedRow(row, score, {self.name: StagePart(rank=rank, score=score)})
                 for rank, (row, score) in enumerate(found.get(self.name, ())[:k], start=1)
             ]
-        alpha = self._alpha(query)
-        fused = note("fused", lambda: self._fused(found, alpha, depth))
+        how = self._for(query, dense)
+        fused = note("fused", lambda: how._fused(found, depth))
         if record is not None:
-            weights = {"bm25": 1.0 - alpha, "dense": alpha}
-            record.fusion = Fusion(kind=self.fusion, weights=weights, rrf_k=self.rrf_k, depth=depth)
+            weights = {"bm25": 1.0 - how.alpha, "dense": how.alpha}
+            record.fusion = Fusion(kind=how.fusion, weights=weights, rrf_k=how.rrf_k, depth=depth)
         top = fused[:k]
         parts: dict[int, dict[str, StagePart]] = {row: {} for row, _ in top}
         for stage, ranked in (*found.items(), ("fused", top)):
@@ -138,13 +141,18 @@ class Ranking:
                     parts[row][stage] = StagePart(rank=rank, score=score)
         return [RankedRow(row, score, parts[row]) for row, score in top]
 
-    def _alpha(self, query: str) -> float:
-        return min(self.alpha, IDENTIFIER_ALPHA) if is_identifiers(query) else self.alpha
+    def _for(self, query: str, dense: Sequence[VectorSpace]) -> Ranking:
+        """The same, with what vectors can say of this query taken into account."""
+        if dense and not any(reads(space.encoder.tokenizer, query) for space in dense):
+            return replace(self, fusion="convex", alpha=min(self.alpha, SPELT_ALPHA))
+        if is_identifiers(query):
+            return replace(self, alpha=min(self.alpha, IDENTIFIER_ALPHA))
+        return self
 
-    def _fused(self, found: Mapping[str, Ranked], alpha: float, depth: int) -> list[tuple[int, float]]:
+    def _fused(self, found: Mapping[str, Ranked], depth: int) -> list[tuple[int, float]]:
         match self.fusion:
             case "convex":
-                return convex(found.get("bm25", ()), found.get("dense", ()), alpha, depth)
+                return convex(found.get("bm25", ()), found.get("dense", ()), self.alpha, depth)
             case "rrf":
                 return rrf(found, self.rrf_k, depth)
 

@@ -10,6 +10,7 @@ import numpy as np
 from core.types import Hit
 from models.cross_encoder import OpenVinoCrossEncoder
 from models.openvino_run import Precision
+from retrieval.legible import reads
 from retrieval.rerank.order import Scores, check_rerank, ordered, passage_text
 
 CROSS = "cross"
@@ -44,6 +45,10 @@ class CrossEncoderReranker:
     @property
     def revision(self) -> str:
         return self._model.revision
+
+    def reads(self, query: str) -> bool:
+        """Whether the model reads ``query`` as more than letters. Loads."""
+        return reads(self._model.tokenizer, query)
 
     def rerank(self, query: str, hits: Sequence[Hit], k: int) -> list[Hit]:
         """The best ``k`` of ``hits`` by the model alone; raises InvalidRequest for an empty query or ``k`` below 1."""

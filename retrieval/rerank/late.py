@@ -14,6 +14,7 @@ from core.protocols import Encoder
 from core.types import Hit
 from retrieval.late.packed import Packed, mean_max_sims
 from retrieval.late.reading import packed_revision, read_packed, read_query
+from retrieval.legible import reads
 from retrieval.rerank.order import UNREAD, Scores, check_rerank, ordered, passage_text
 from retrieval.search_record import found_id
 
@@ -69,6 +70,10 @@ class LateInteractionReranker:
     def load(self) -> None:
         """Loads the encoder, which is shared with whoever gave it."""
         self._encoder.encode_tokens(["a"])
+
+    def reads(self, query: str) -> bool:
+        """Whether the encoder reads ``query`` as more than letters."""
+        return reads(self._encoder.tokenizer, query)
 
     def rerank(self, query: str, hits: Sequence[Hit], k: int) -> list[Hit]:
         """The best ``k`` of ``hits`` by MaxSim alone; raises InvalidRequest for an empty query or ``k`` below 1."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, NotReady
 from core.types import Hit
 from retrieval.rerank.late import LateInteractionReranker
-from retrieval.rerank.order import RERANK, Scorer, check_rerank, minmax, mix, ordered
+from retrieval.rerank.order import RERANK, SPELT, Scorer, check_rerank, minmax, mix, ordered
 
 WEIGHT = 0.5  # chosen for late interaction on SciFact train: python -m bench.fit_rerank
 
@@ -55,11 +55,22 @@ class MixingReranker:
             scorer.load()
 
     def rerank(self, query: str, hits: Sequence[Hit], k: int) -> list[Hit]:
-        """The best ``k`` of ``hits``; raises InvalidRequest for an empty query or ``k`` below 1."""
+        """The best ``k`` of ``hits`` by those scorers that can read the query.
+
+        Raises:
+            InvalidRequest: an empty query, or ``k`` below 1.
+            NotReady: none can read it; code ``SPELT``.
+        """
         check_rerank(query, k)
         if not hits:
             return []
-        scores = {s.stage: s.score(query, hits) for s in self._scorers}
+        scores = {s.stage: s.score(query, hits) for s in self._scorers if s.reads(query)}
+        if not scores:
+            raise NotReady(
+                "not reranked: the model that reranks was not made for the script of this query, of which it knows letters at most. Set "
+                "encoder_model to one for this language",
+                code=SPELT,
+            )
         if len(scores) == 1:
             reranked = next(iter(scores.values()))
         else:

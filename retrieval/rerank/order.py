@@ -15,7 +15,9 @@ from core.types import Hit, StagePart
 Scores = NDArray[np.float64]  # (n,)
 
 RERANK = "rerank"  # the stage whose score gives the final order
-UNREAD = "late-unread"  # code of NotReady: the candidates stay in the order in which they were found
+# Codes of NotReady where the candidates stay in the order in which they were found.
+UNREAD = "late-unread"  # there is too much to read for one search
+SPELT = "query-spelt"  # the model has the query's letters, and no more
 
 
 class Scorer(Protocol):
@@ -30,6 +32,10 @@ class Scorer(Protocol):
         ...
 
     def load(self) -> None: ...
+
+    def reads(self, query: str) -> bool:
+        """False where the model only has the letters of ``query`` (``retrieval.legible``). May load."""
+        ...
 
     def score(self, query: str, hits: Sequence[Hit]) -> Scores:
         """(n,), higher is better, in any unit; does not look at the hits' own order or scores."""

@@ -9,14 +9,14 @@ from core.errors import InvalidRequest, NotReady
 from core.protocols import Reranker, Retriever, expanding
 from core.types import Hit, Where
 from retrieval.ranking import MAX_K, check_query
-from retrieval.rerank.order import UNREAD
+from retrieval.rerank.order import SPELT, UNREAD
 
 
 class RerankingRetriever:
     """A ``core.protocols.Retriever``. Who may see what is settled by the retriever within. Thread-safe as both are.
 
-    Where the reranker has not read the candidates and may not stop to read them, they stay as they were found: their
-    ``source`` is the stage that found them, and ``tell`` hears why.
+    Where the reranker has not read the candidates and may not stop to read them, or cannot read the query, they stay as
+    they were found: their ``source`` is the stage that found them, and ``tell`` hears why.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class RerankingRetriever:
         try:
             head = self._reranker.rerank(query, found[: self._depth], self._depth)
         except NotReady as e:
-            if e.code != UNREAD:
+            if e.code not in (UNREAD, SPELT):
                 raise
             self._tell(e.message)
             return found[:k]

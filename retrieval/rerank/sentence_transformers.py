@@ -67,6 +67,10 @@ class SentenceTransformersReranker:
         with self._lock:
             self._load()
 
+    def reads(self, query: str) -> bool:
+        """True: which languages a model was made for, it does not say."""
+        return True
+
     def rerank(self, query: str, hits: Sequence[Hit], k: int) -> list[Hit]:
         """The best ``k`` of ``hits`` by the model alone; raises InvalidRequest for an empty query or ``k`` below 1."""
         check_rerank(query, k)

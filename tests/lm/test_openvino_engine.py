@@ -29,7 +29,7 @@ LONG = "Rivers run to the sea, and the sea is not full. " * 30  # some 400 token
 
 @pytest.fixture(scope="module")
 def pipeline(model_cache: Path) -> Any:
-    return build_pipeline(find_model(locate(SMOLLM2)), model_cache, 8192, 2, lambda *_: None)
+    return build_pipeline(find_model(locate(SMOLLM2)), model_cache, 8192, 2, lambda *_: None, STEP_TOKENS)
 
 
 class Heard(list[Mapping[str, Any]]):

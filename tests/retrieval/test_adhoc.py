@@ -8,7 +8,7 @@ from core.errors import InvalidRequest
 from core.settings import Settings
 from core.types import Principal, Where
 from retrieval.adhoc import build_adhoc
-from tests.support.hash_encoder import HashEncoder
+from tests.support.hash_encoder import HashEncoder, SpellingEncoder
 
 CORPUS = [
     ("d1", "Foxes", "the quick brown fox jumps"),
@@ -97,3 +97,18 @@ def test_ids_must_differ_and_filters_are_by_id(tmp_path):
         retriever.search("fox", 5, Where(principal=ANYBODY.principal, filters={"mime_type": ("x",)}))
     with pytest.raises(InvalidRequest, match="empty"):
         retriever.search(" ", 5, ANYBODY)
+
+
+@pytest.mark.parametrize("fusion", ["convex", "rrf"])
+def test_vectors_count_little_for_a_query_that_the_encoder_only_spells(tmp_path, fusion):
+    corpus = [("d1", "", "мост"), ("d2", "", "мост через реку и ещё много слов"), ("d3", "", "bridge")]
+    known, spelt = (
+        build(tmp_path / str(i), corpus, encoder, retriever="hybrid", fusion=fusion)
+        for i, encoder in enumerate((HashEncoder(), SpellingEncoder()))
+    )
+    top = spelt.search("мост", 3, ANYBODY)
+    assert top[0].chunk.doc_id == "d1"
+    assert [round(h.score, 6) for h in top if "bm25" not in h.parts] == [0.0], "found by vectors alone, it comes last"
+    assert top[0].score == pytest.approx(1.0)
+    english = [(h.chunk.doc_id, h.score) for h in spelt.search("bridge", 3, ANYBODY)]
+    assert english == [(h.chunk.doc_id, h.score) for h in known.search("bridge", 3, ANYBODY)]

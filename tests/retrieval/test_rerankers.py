@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from core.types import Hit, Principal, Where
 from retrieval.rerank.cross_encoder import CrossEncoderReranker
 from retrieval.rerank.late import LateInteractionReranker
 from retrieval.rerank.mixing import MixingReranker
-from retrieval.rerank.order import minmax, mix, ordered
+from retrieval.rerank.order import Scores, minmax, mix, ordered
 from retrieval.rerank.retriever import RerankingRetriever
 from retrieval.rerank.sentence_transformers import SentenceTransformersReranker
 from tests.contract.reranker_suite import TEXTS, RerankerSuite, found, ids
-from tests.support.hash_encoder import HashEncoder
+from tests.support.hash_encoder import HashEncoder, SpellingEncoder
 from tests.support.tiny_models import save_tiny_cross_encoder
 from tests.support.word_overlap import OverlapRetriever
 
@@ -232,6 +233,42 @@ def test_candidates_are_reranked_and_what_lies_beyond_keeps_its_order() -> None:
 def test_more_candidates_than_asked_for_are_looked_at() -> None:
     retriever = RerankingRetriever(OverlapRetriever(PASSAGES), ByLength(), depth=4)
     assert [h.chunk.doc_id for h in retriever.search("cat dog bird", 1, ANYWHERE)] == ["d"]
+
+
+def test_a_query_that_is_only_spelt_is_not_reranked_and_it_is_said() -> None:
+    said: list[str] = []
+    late = MixingReranker([LateInteractionReranker(SpellingEncoder())])
+    retriever = RerankingRetriever(OverlapRetriever(PASSAGES), late, tell=said.append)
+    hits = retriever.search("cat мост", 4, ANYWHERE)
+    assert ids(hits) == ids(OverlapRetriever(PASSAGES).search("cat мост", 4, ANYWHERE))
+    assert {h.source for h in hits} == {"overlap"}
+    assert "not made for the script of this query" in said[0]
+    assert retriever.search("cat dog", 4, ANYWHERE)[0].source == "rerank"
+
+
+class LongestReader(ByLength):
+    """Scores by length, and reads whatever it is asked."""
+
+    stage = "length"
+    mixing_weight = None
+
+    def load(self) -> None:
+        pass
+
+    def reads(self, query: str) -> bool:
+        return True
+
+    def score(self, query: str, hits: Sequence[Hit]) -> Scores:
+        return np.array([float(len(hit.chunk.text)) for hit in hits])
+
+
+def test_of_two_scorers_the_one_that_reads_the_query_decides() -> None:
+    two = MixingReranker([LateInteractionReranker(SpellingEncoder()), LongestReader()])
+    candidates = OverlapRetriever(PASSAGES).search("cat мост", 4, ANYWHERE)
+    hits = two.rerank("cat мост", candidates, 4)
+    assert [h.chunk.doc_id for h in hits] == ["d", "b", "a", "c"]
+    assert set(hits[0].parts) == {"length", "rerank"}
+    assert "late" in two.rerank("cat", candidates, 4)[0].parts
 
 
 def test_a_bad_request_is_refused_as_by_any_retriever() -> None:

@@ -63,5 +63,18 @@ class HashEncoder:
         return self._words[word]
 
 
+class SpellingTokenizer(WordTokenizer):
+    def share_read(self, text: str) -> float:
+        return float(text.isascii())
+
+
+class SpellingEncoder(HashEncoder):
+    """Says of everything but ASCII that it only knows the letters."""
+
+    @property
+    def tokenizer(self) -> SpellingTokenizer:
+        return SpellingTokenizer()
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
