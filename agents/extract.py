@@ -15,8 +15,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from agents.abstain import I_DO_NOT_KNOW, abstention_reason
 from agents.calibration import ExtractCalibration, load_extract_calibration
 from agents.candidates import Candidate, Region, affordable, candidates, regions
@@ -24,9 +22,10 @@ from agents.evidence import citation_for, evidence_text
 from agents.limits import Budget
 from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
+from agents.reach import Reach, reach_of
 from agents.remarks import remarks
 from agents.run import Provenance, Recorder, check_question, describe_hits, pieces, run_to_end
-from agents.scoring import Reading
+from agents.scoring import MAX_SENTENCES, Reading, worth_quoting
 from agents.sources import DatesOf, Stand, conflict_text, disputed, no_dates, own_date, stated
 from core.errors import LimitReached
 from core.events import CitationMade, Event, SentenceChecked, TokenSaid
@@ -35,9 +34,10 @@ from core.protocols import Encoder, LanguageModel, Retriever, Verifier
 from core.types import Answer, Citation, Conflict, Hit, Limits, Message, Sentence, ToolCall, Verdict, Where
 from core.wording import shortened
 
-MAX_SENTENCES = 3
-# A further sentence is quoted if the ranker gives it at least this share of the first one's odds.
-_SHARE_OF_BEST = 0.5
+_REACHES = {
+    "read": "a language that the encoder reads and may not have learnt",
+    "spelt": "a language of which the encoder knows no more than letters",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,9 @@ class Extract:
     chosen: tuple[tuple[Candidate, Region], ...]
     nearest: tuple[Candidate, Region] | None
     probability: float  # that the best sentence answers
+    threshold: float  # from which on it is said
     n_read: int  # passages that were read, from the first on
+    reach: Reach = "english"
 
 
 class ExtractStrategy:
@@ -60,7 +62,7 @@ class ExtractStrategy:
         verifier: judges each quoted sentence against its passage.
         offload: where the blocking calls run.
         calibration: None reads the shipped one.
-        threshold: probability in [0, 1] from which to answer; None is the calibration's.
+        threshold: probability in [0, 1] from which to answer, in any language; None is the calibration's.
         k: passages to read.
         max_sentences: sentences to quote at most.
         query_side: what becomes of the question before it is searched; None makes follow-ups standalone by rule.
@@ -94,7 +96,7 @@ class ExtractStrategy:
         self._verifier = verifier
         self._offload = offload
         self._calibration = calibration or load_extract_calibration()
-        self._threshold = self._calibration.threshold if threshold is None else threshold
+        self._threshold = threshold
         self._k = k
         self._max_sentences = max_sentences
         self._query_side = query_side or QuerySide()
@@ -127,28 +129,32 @@ class ExtractStrategy:
         read = affordable(hits, self._encoder.tokenizer)
         found = regions(read)
         sentences = candidates(found)
+        reach = reach_of(question, (region.text for region in found), self._encoder.tokenizer)
+        fit = self._calibration.fit(reach)
+        threshold = fit.threshold if self._threshold is None else self._threshold
         if not sentences:
-            return Extract(chosen=(), nearest=None, probability=0.0, n_read=len(read))
+            return Extract(chosen=(), nearest=None, probability=0.0, threshold=threshold, n_read=len(read), reach=reach)
         reading = Reading(question, found, sentences, self._encoder)
-        scores = self._calibration.ranker(reading.features)  # (n_sentences,)
-        probability = self._calibration.probability(reading.answer_features(scores))
-        order = np.argsort(-scores, kind="stable").tolist()
-        best = order[0]
+        scores = fit.ranker(reading.features)  # (n_sentences,)
+        probability = fit.probability(reading.answer_features(scores))
+        best = worth_quoting(scores)[0]
         nearest = (sentences[best], found[sentences[best].region])
-        if probability < self._threshold:
-            return Extract(chosen=(), nearest=nearest, probability=probability, n_read=len(read))
+        if probability < threshold:
+            return Extract(
+                chosen=(), nearest=nearest, probability=probability, threshold=threshold, n_read=len(read), reach=reach
+            )
         kept: list[int] = []
-        for i in order:
-            if len(kept) == self._max_sentences or np.exp(scores[i] - scores[best]) < _SHARE_OF_BEST:
-                break
+        for i in worth_quoting(scores):
             # The same sentence in a second copy of a document adds nothing.
-            if all(sentences[i].text != sentences[j].text for j in kept):
+            if len(kept) < self._max_sentences and all(sentences[i].text != sentences[j].text for j in kept):
                 kept.append(i)
         return Extract(
             chosen=tuple((sentences[i], found[sentences[i].region]) for i in kept),
             nearest=nearest,
             probability=probability,
+            threshold=threshold,
             n_read=len(read),
+            reach=reach,
         )
 
     async def _work(
@@ -279,8 +285,10 @@ class ExtractStrategy:
             return "No sentence to read."
         said = (
             f"Read {extract.n_read} passages. The best sentence answers with probability {extract.probability:.2f}; the threshold is "
-            f"{self._threshold:.2f}. Quoted: {len(extract.chosen)}."
+            f"{extract.threshold:.2f}. Quoted: {len(extract.chosen)}."
         )
+        if extract.reach != "english":
+            said += f" Weighed as {_REACHES[extract.reach]}."
         if not self._calibration.fitted_for(self._encoder.revision):
             said += (
                 f" The threshold was fitted for {self._calibration.encoder}, not {self._encoder.revision}: fit it anew."
@@ -300,7 +308,7 @@ class ExtractStrategy:
         quoted = shortened(candidate.text, 200)
         detail = (
             f"The best sentence found answers with probability {extract.probability:.2f}, "
-            f"below the threshold of {self._threshold:.2f}: “{quoted}”"
+            f"below the threshold of {extract.threshold:.2f}: “{quoted}”"
         )
         nearest = region.hit_at(region.start + candidate.start, region.start + candidate.end)
         others = [h for h in hits if h is not nearest]

@@ -45,8 +45,20 @@ SENTENCE_FEATURES = (
     "passage_cosine",
     "reciprocal_rank",  # 1 / rank of the passage
 )
-# Per question, of the sentence that the ranker put first; what decides whether to answer.
-ANSWER_FEATURES = ("score", "passage_max_sim", "passage_cosine")
+# Per question, of the sentence that the ranker put first; what decides whether to answer. English needs the first three.
+ANSWER_FEATURES = (
+    "score",
+    "passage_max_sim",
+    "passage_cosine",
+    "max_sim_weakest",
+    "coverage",
+    "bigrams",
+    "passage_coverage",
+    "mass",  # log of the share that the sentences to quote have of the softmax over all
+)
+MAX_SENTENCES = 3  # that an answer quotes
+# A further sentence is quoted if the ranker gives it at least this share of the first one's odds.
+_SHARE_OF_BEST = 0.5
 _FUNCTION_WORD_WEIGHT = 0.15
 _TERMINATED = re.compile(r"""[.!?…。！？।॥؟۔:;]["'”’»›)\]}」』）】]*$""")
 
@@ -76,10 +88,7 @@ class Reading:
 
     def answer_features(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """(len(ANSWER_FEATURES),) for the sentence that ``scores`` (n_sentences,) put first."""
-        best = int(np.argmax(scores))
-        of_best = dict(zip(SENTENCE_FEATURES, self.features[best], strict=True))
-        values = {**of_best, "score": float(scores[best])}
-        return np.array([values[name] for name in ANSWER_FEATURES])
+        return answer_features(self.features, scores)
 
     def _sentence_features(
         self, query: Vectors, weights: NDArray[np.float32], pooled: Vectors, states: Sequence[Vectors]
@@ -131,6 +140,21 @@ class Reading:
                 ]
             )
         return np.array(rows_of_features)
+
+
+def worth_quoting(scores: NDArray[np.float64]) -> list[int]:
+    """Of sentences with these scores (n,), those that may be quoted, best first: the best, and what comes near it."""
+    order: list[int] = np.argsort(-scores, kind="stable").tolist()
+    return [i for i in order if np.exp(scores[i] - scores[order[0]]) >= _SHARE_OF_BEST]
+
+
+def answer_features(features: Matrix, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(len(ANSWER_FEATURES),) of sentences with ``features`` (n, len(SENTENCE_FEATURES)) and ``scores`` (n,)."""
+    quoted = worth_quoting(scores)[:MAX_SENTENCES]
+    shares = np.exp(scores - scores[quoted[0]])
+    values = dict(zip(SENTENCE_FEATURES, features[quoted[0]].tolist(), strict=True))
+    values |= {"score": float(scores[quoted[0]]), "mass": float(np.log(shares[quoted].sum() / shares.sum()))}
+    return np.array([values[name] for name in ANSWER_FEATURES])
 
 
 def _weakest(best: NDArray[np.float32], weights: NDArray[np.float32]) -> float:

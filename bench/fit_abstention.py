@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.calibration import ExtractCalibration, load_extract_calibration
+from agents.calibration import ExtractFit, load_extract_calibration
 from agents.candidates import affordable, candidates, regions
 from agents.scoring import SENTENCE_FEATURES, Reading
 from bench.fit_extract import ROOT, CachingEncoder
@@ -48,7 +48,7 @@ SETS: dict[str, tuple[str, ...]] = {
 
 
 def read(
-    path: Path, encoder: Encoder, cache: Path, calibration: ExtractCalibration
+    path: Path, encoder: Encoder, cache: Path, calibration: ExtractFit
 ) -> tuple[list[dict[str, float]], Flags, list[str]]:
     """Per question its named features, whether it can be answered, and its group."""
     samples = load_qa(path).samples
@@ -62,7 +62,7 @@ def read(
     return rows, truth, [min(ids[c] for c in s.contexts) for s in samples]
 
 
-def features(question: str, hits: Sequence[Hit], encoder: Encoder, calibration: ExtractCalibration) -> dict[str, float]:
+def features(question: str, hits: Sequence[Hit], encoder: Encoder, calibration: ExtractFit) -> dict[str, float]:
     ranked = [replace(h, rank=n) for n, h in enumerate(hits, 1)]
     found = regions(affordable(ranked, encoder.tokenizer))
     sentences = candidates(found)
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     inner = OpenVinoEncoder(cache_dir=options.cache, threads=1)
     inner.load()
-    calibration = load_extract_calibration()
+    calibration = load_extract_calibration().fit("english")
     sets = {}
     for split in ("train", "dev"):
         print(f"reading clapnq {split} …", file=sys.stderr, flush=True)

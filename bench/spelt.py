@@ -16,6 +16,7 @@ import numpy as np
 
 from app.wiring import build_encoder, model_cache_dir
 from bench.languages import Paragraphs, load
+from core.legible import reads
 from core.protocols import Retriever
 from core.settings import Settings
 from core.types import Principal, Where
@@ -23,7 +24,6 @@ from eval.metrics.ranking import evaluate_run, parse_metric
 from eval.statistics import bootstrap_means, percentile_interval
 from retrieval.adhoc import build_adhoc
 from retrieval.fuse import Ranked, convex
-from retrieval.legible import reads
 
 ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
 _METRIC = parse_metric("ndcg@10")

@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from core.errors import InvalidRequest, NotReady
+from core.legible import reads
 from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
 from core.types import Allowed, StagePart, Vectors
 from retrieval.fuse import Ranked, convex, rrf
 from retrieval.fusion_weights import FusionWeights
 from retrieval.late.reading import read_query as read_tokens
-from retrieval.legible import reads
 from retrieval.search_record import Fusion, SearchRecord, Stage
 from retrieval.sparse.quoted import is_identifiers, read_query
 

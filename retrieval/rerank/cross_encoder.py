@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from core.legible import reads
 from core.types import Hit
 from models.cross_encoder import OpenVinoCrossEncoder
 from models.openvino_run import Precision
-from retrieval.legible import reads
 from retrieval.rerank.order import Scores, check_rerank, ordered, passage_text
 
 CROSS = "cross"

@@ -10,11 +10,11 @@ import numpy as np
 
 from core.array_memory import ArrayMemory
 from core.errors import InvalidRequest, NotReady
+from core.legible import reads
 from core.protocols import Encoder
 from core.types import Hit
 from retrieval.late.packed import Packed, mean_max_sims
 from retrieval.late.reading import packed_revision, read_packed, read_query
-from retrieval.legible import reads
 from retrieval.rerank.order import UNREAD, Scores, check_rerank, ordered, passage_text
 from retrieval.search_record import found_id
 

@@ -34,7 +34,7 @@ class Scorer(Protocol):
     def load(self) -> None: ...
 
     def reads(self, query: str) -> bool:
-        """False where the model only has the letters of ``query`` (``retrieval.legible``). May load."""
+        """False where the model only has the letters of ``query`` (``core.legible``). May load."""
         ...
 
     def score(self, query: str, hits: Sequence[Hit]) -> Scores:

@@ -7,10 +7,11 @@ import json
 
 import pytest
 
-from agents.calibration import load_extract_calibration
+from agents.calibration import load_extract_calibration, shipped_text
 from agents.candidates import affordable, candidates, regions
 from agents.extract import ExtractStrategy
 from agents.followup import standalone_by_rule
+from agents.reach import REACHES, Reach
 from agents.scoring import ANSWER_FEATURES, SENTENCE_FEATURES
 from agents.verify import RuleVerifier
 from core.errors import InvalidRequest
@@ -138,14 +139,23 @@ def test_only_as_many_passages_are_read_as_the_time_allows(library: PassageRetri
     assert affordable([], encoder.tokenizer) == []
 
 
-def test_the_shipped_calibration_knows_its_features_and_says_where_it_comes_from() -> None:
-    shipped = load_extract_calibration()
-    assert 0 < shipped.threshold < 1
-    assert len(shipped.ranker.weights) == len(SENTENCE_FEATURES)
-    assert len(shipped.answerable.weights) == len(ANSWER_FEATURES)
+@pytest.mark.parametrize("reach", REACHES)
+def test_the_shipped_calibration_knows_its_features_and_says_where_it_comes_from(reach: Reach) -> None:
+    fit = load_extract_calibration().fits[reach]
+    assert 0 < fit.threshold < 1
+    assert len(fit.ranker.weights) == len(SENTENCE_FEATURES)
+    assert len(fit.answerable.weights) == len(ANSWER_FEATURES)
+    assert json.loads(shipped_text())[reach]["fitted_on"]
+
+
+def test_without_weights_for_a_language_those_of_english_serve() -> None:
+    data = json.loads(shipped_text())
+    alone = load_extract_calibration(json.dumps({"encoder": data["encoder"], "english": data["english"]}))
+    assert alone.fit("spelt") == alone.fit("english") == alone.fits["english"]
 
 
 def test_a_calibration_of_another_version_is_refused() -> None:
-    text = json.dumps({"ranker": {"luck": 1, "bias": 0}, "answerable": {"bias": 0}, "threshold": 0.5, "encoder": "x"})
+    fit = {"ranker": {"luck": 1, "bias": 0}, "answerable": {"bias": 0}, "threshold": 0.5}
+    text = json.dumps({"english": fit, "encoder": "x"})
     with pytest.raises(InvalidRequest, match=r"bench\.fit_extract"):
         load_extract_calibration(text)
