@@ -69,10 +69,12 @@ class Times:
 
 @dataclass
 class Sample:
-    """Of the server's process at a moment: seconds since the start, MiB of its own memory, open files, threads."""
+    """Of the server's process at a moment: seconds since the start, MiB of its own memory, MiB of files that it has mapped
+    and touched (which the kernel may drop), open files, threads."""
 
     at_s: float
-    rss_mib: float
+    own_mib: float
+    mapped_mib: float
     files: int
     threads: int
 
@@ -168,18 +170,19 @@ class Queries:
 
 
 def search_alone(server: ServerAddress, tokens: Sequence[str], queries: Queries, n: int = 20) -> None:
-    """Warms the indexes up."""
-    times = Times()
+    """Warms the indexes up; then as the settings say, and with every candidate read and reranked."""
     with Client(server.url, token=tokens[0]) as client:
-        for _ in range(n):
-            timed_search(client, queries.one(), times)
-    print(f"one after the other: {times}")
+        for name, rerank in (("", False), (", as the settings say", None), (", reranked", True)):
+            times = Times()
+            for _ in range(n):
+                timed_search(client, queries.one(), times, rerank)
+            print(f"one after the other{name}: {times}")
 
 
-def timed_search(client: Client, query: str, times: Times) -> None:
+def timed_search(client: Client, query: str, times: Times, rerank: bool | None = False) -> None:
     began = time.perf_counter()
     try:
-        client.search(query, [COLLECTION], k=10, rerank=False)
+        client.search(query, [COLLECTION], k=10, rerank=rerank)
     except OpenbookError as e:
         times.outcomes[e.code] += 1
         return
@@ -337,13 +340,15 @@ def soak(
         for thread in (watching, changing):
             thread.join()
     print(f"\nsoak of {seconds / 60:g} min: {times}; questions and changes: {changes}\n")
-    print("| minute | MiB | open files | threads |\n|---:|---:|---:|---:|")
+    print("| minute | MiB of its own | MiB mapped | open files | threads |\n|---:|---:|---:|---:|---:|")
     for sample in samples[:: max(1, len(samples) // 12)]:
-        print(f"| {sample.at_s / 60:.1f} | {sample.rss_mib:.0f} | {sample.files} | {sample.threads} |")
+        print(
+            f"| {sample.at_s / 60:.1f} | {sample.own_mib:.0f} | {sample.mapped_mib:.0f} | {sample.files} | {sample.threads} |"
+        )
     quarter = max(1, len(samples) // 4)
     # The first quarter fills caches.
     then, now = samples[quarter : 2 * quarter] or samples, samples[-quarter:]
-    for name, of in (("MiB", lambda s: s.rss_mib), ("open files", lambda s: float(s.files))):
+    for name, of in (("MiB of its own", lambda s: s.own_mib), ("open files", lambda s: float(s.files))):
         before, after = (float(np.median([of(s) for s in part])) for part in (then, now))
         print(f"median {name} of the second quarter {before:.0f}, of the last {after:.0f} ({after - before:+.1f})")
 
@@ -352,8 +357,9 @@ def watch(process: psutil.Process, samples: list[Sample], ended: threading.Event
     began = time.monotonic()
     while True:
         with process.oneshot():
-            rss = process.memory_info().rss / 2**20
-            samples.append(Sample(time.monotonic() - began, rss, process.num_fds(), process.num_threads()))
+            memory = process.memory_info()
+            own, mapped = (memory.rss - memory.shared) / 2**20, memory.shared / 2**20
+            samples.append(Sample(time.monotonic() - began, own, mapped, process.num_fds(), process.num_threads()))
         if ended.wait(SAMPLE_S):
             return
 
