@@ -1,4 +1,4 @@
-"""Which languages the packaged models serve badly, said where such documents are shown. Measured: docs/results/extract.md."""
+"""Which languages the packaged models serve badly, said where such documents are shown. Measured: docs/results/extract_languages.md."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from app.ui.chunks_view import language_name
 
-_BADLY = ("ar", "hi", "zh")  # about half of the sentences that are put first hold no answer
-_SELDOM = ("de", "es")  # the right sentence is found about as often as in English, and seldom called an answer
+_SELDOM = ("ar", "hi", "zh")  # of which the encoder knows letters: one question in five to fourteen is answered
+_OFTEN = ("de", "es")  # about half of the questions are answered, as in English
 
 
 def note_on_languages(codes: Iterable[str | None]) -> str:
@@ -16,15 +16,12 @@ def note_on_languages(codes: Iterable[str | None]) -> str:
     Args:
         codes: ISO 639-1 codes of the documents.
     """
-    found = sorted({code for code in codes if code and code != "en"}, key=language_name)
-    badly = [language_name(c) for c in found if c in _BADLY]
+    found = sorted({code for code in codes if code and code not in ("en", *_OFTEN)}, key=language_name)
     seldom = [language_name(c) for c in found if c in _SELDOM]
-    others = [language_name(c) for c in found if c not in (*_BADLY, *_SELDOM)]
+    others = [language_name(c) for c in found if c not in _SELDOM]
     said = []
-    if badly:
-        said.append(f"{_listed(badly)}: served badly; about half of the quotes miss the answer.")
     if seldom:
-        said.append(f"{_listed(seldom)}: what answers is found, but seldom quoted as an answer unless you calibrate.")
+        said.append(f"{_listed(seldom)}: found by their words alone, and most questions get “I don't know”.")
     if others:
         said.append(f"{_listed(others)}: not measured.")
     return f"The packaged models were trained on English. {' '.join(said)}" if said else ""
