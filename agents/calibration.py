@@ -15,9 +15,9 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.reach import REACHES, Reach
 from agents.scoring import ANSWER_FEATURES, SENTENCE_FEATURES, Matrix
 from core.errors import InvalidRequest
+from core.reach import REACHES, Reach
 
 FILE = "extract.json"
 
@@ -49,7 +49,7 @@ class ExtractFit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractCalibration:
-    """A fit for each reach of the models into a language (``agents.reach``); English is always there."""
+    """A fit for each reach of the models into a language (``core.reach``); English is always there."""
 
     fits: Mapping[Reach, ExtractFit]
     encoder: str  # the revision that the weights were fitted with, up to how its graph is run

@@ -22,7 +22,6 @@ from agents.evidence import citation_for, evidence_text
 from agents.limits import Budget
 from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
-from agents.reach import Reach, reach_of
 from agents.remarks import remarks
 from agents.run import Provenance, Recorder, check_question, describe_hits, pieces, run_to_end
 from agents.scoring import MAX_SENTENCES, Reading, worth_quoting
@@ -31,6 +30,7 @@ from core.errors import LimitReached
 from core.events import CitationMade, Event, SentenceChecked, TokenSaid
 from core.offload import Offload
 from core.protocols import Encoder, LanguageModel, Retriever, Verifier
+from core.reach import Reach, reach_of
 from core.types import Answer, Citation, Conflict, Hit, Limits, Message, Sentence, ToolCall, Verdict, Where
 from core.wording import shortened
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agents.lexical import STOP_WORDS, terms
+from agents.lexical import terms
+from core.lexical import STOP_WORDS
 from core.text import words
 from core.types import Message
 

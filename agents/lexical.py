@@ -13,15 +13,10 @@ from typing import Literal, TypeAlias
 
 import snowballstemmer
 
+from core.lexical import STOP_WORDS
 from core.text import Span, sentence_spans, strip_marks, words
 
 QuestionKind: TypeAlias = Literal["when", "number", "who", "where", "other"]
-
-_STOP_WORDS = """a about an and any are as at be been being but by can could did do does doing for from had has have
-having he her hers him his how i if in into is it its itself me my of on or our ours out over please she should so some
-such tell than that the their theirs them then there these they this those to too us was we were what when where which
-while who whom whose why will with would you your yours"""
-STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 _MONTHS = (
     "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from agents.irregular import base
-from agents.lexical import STOP_WORDS, stem
+from agents.lexical import stem
 from agents.verify.names import names
+from core.lexical import STOP_WORDS
 from core.text import Span, fold, strip_marks, word_spans
 
 # Passed over when the neighbour of a name is looked for.

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from agents.evidence import evidence_text
 from agents.irregular import base
-from agents.lexical import STOP_WORDS, sentence_terms, terms
+from agents.lexical import sentence_terms, terms
 from agents.misnamed import in_place_of, named_in, stands_in, without_possessive
 from agents.verify.coverage import cover
 from agents.verify.dates import check_dates, dates
 from agents.verify.findings import Finding
 from agents.verify.names import check_names
 from agents.verify.numbers import check_numbers, quantities
+from core.lexical import STOP_WORDS
 from core.types import Hit
 
 _ASKING = re.compile(

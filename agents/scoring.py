@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.candidates import Candidate, Region
-from agents.lexical import STOP_WORDS, could_answer, question_kind, terms
+from agents.lexical import could_answer, question_kind, terms
 from core.late_interaction import best_matches, place_tokens, without_specials
-from core.lexical import coverage, rarity
+from core.lexical import STOP_WORDS, coverage, rarity
 from core.protocols import Encoder
 from core.text import fold, words
 from core.types import Vectors

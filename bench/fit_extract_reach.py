@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from agents.calibration import ExtractFit, Linear, load_extract_calibration, shipped_text
-from agents.reach import Reach
 from agents.scoring import MAX_SENTENCES, worth_quoting
 from bench.fit_extract import (
     L2,
@@ -42,6 +41,7 @@ from bench.fit_extract import (
     top,
 )
 from bench.fitting import Array, Flags, fit_logistic, fold_of
+from core.reach import Reach
 
 LANGUAGES: dict[Reach, tuple[str, ...]] = {"read": ("de", "es"), "spelt": ("zh", "ar", "hi")}
 MAX_WRONG = 0.1  # of the answers; nearly all of them quote the right paragraph beside the answer

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.lexical import STOP_WORDS, stem
+from agents.lexical import stem
 from core.late_interaction import PlacedTokens, inner_products, without_specials
+from core.lexical import STOP_WORDS
 from core.protocols import Encoder
 from core.text import fold, sentence_spans, word_spans
 from core.types import Vectors

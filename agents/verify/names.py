@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from agents.lexical import KEPT_TEXTS, STOP_WORDS, stem
+from agents.lexical import KEPT_TEXTS, stem
 from agents.verify.dates import MONTH_NAMES
 from agents.verify.findings import Finding
+from core.lexical import STOP_WORDS
 from core.text import fold, strip_marks, words
 
 _CAPITAL = r"[^\W\d_a-zß-öø-ÿ]"

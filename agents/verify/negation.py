@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.lexical import STOP_WORDS, stem
+from agents.lexical import stem
 from agents.verify.findings import Finding
+from core.lexical import STOP_WORDS
 from core.text import words
 
 NEGATIONS = frozenset(

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from agents.lexical import STOP_WORDS, stem
+from agents.lexical import stem
 from agents.verify.findings import Finding
 from agents.verify.negation import NEGATIONS
+from core.lexical import STOP_WORDS
 from core.text import Span, fold, word_spans
 
 _ALONG = 0.7  # share of the claim's words that stand in the sentence, in its order

@@ -33,9 +33,9 @@ class CrossEncoderReranker:
         """
         self._model = OpenVinoCrossEncoder(folder, precision=precision, threads=threads)
 
-    @property
-    def mixing_weight(self) -> float | None:
-        """What the model's training found best; None if it does not say. Loads."""
+    def mixing_weight(self, query: str, hits: Sequence[Hit]) -> float | None:
+        """What the model's training found best, for any query; None if it does not say. Loads."""
+        del query, hits
         return self._model.mixing_weight
 
     def load(self) -> None:

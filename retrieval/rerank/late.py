@@ -12,13 +12,18 @@ from core.array_memory import ArrayMemory
 from core.errors import InvalidRequest, NotReady
 from core.legible import reads
 from core.protocols import Encoder
+from core.reach import reach_of
 from core.types import Hit
+from models.packaged import MINILM
 from retrieval.late.packed import Packed, mean_max_sims
 from retrieval.late.reading import packed_revision, read_packed, read_query
 from retrieval.rerank.order import UNREAD, Scores, check_rerank, ordered, passage_text
 from retrieval.search_record import found_id
 
 LATE = "late"
+# w of the mix in a language that the packaged encoder reads and has not learnt: chosen on xquad train, docs/decisions/0264.
+_READ_WEIGHT = 0.15
+_LOOKED_AT = 5  # passages, of which the language is told
 _CACHE_BYTES = 64 << 20  # about 5,000 passages of 200 word pieces
 
 # (encoder, hits) → the stored token vectors of those hits' passages that have any of this encoder's, by ``found_id``.
@@ -63,9 +68,12 @@ class LateInteractionReranker:
         bounded._most_unread = unread_tokens
         return bounded
 
-    @property
-    def mixing_weight(self) -> float | None:
-        return None
+    def mixing_weight(self, query: str, hits: Sequence[Hit]) -> float | None:
+        """Little where the packaged encoder reads a language that it has not learnt, else None: decision 0264."""
+        if not self._encoder.revision.startswith(MINILM.name):
+            return None
+        passages = (passage_text(hit) for hit in hits[:_LOOKED_AT])
+        return _READ_WEIGHT if reach_of(query, passages, self._encoder.tokenizer) == "read" else None
 
     def load(self) -> None:
         """Loads the encoder, which is shared with whoever gave it."""

@@ -76,12 +76,11 @@ class MixingReranker:
         else:
             reranked = np.mean([minmax(values) for values in scores.values()], axis=0)
         before = np.array([hit.score for hit in hits], dtype=np.float64)
-        return ordered(hits, {**scores, RERANK: mix(reranked, before, self.weight)}, RERANK, k)
+        return ordered(hits, {**scores, RERANK: mix(reranked, before, self.weight(query, hits))}, RERANK, k)
 
-    @property
-    def weight(self) -> float:
-        """w of the mix. May load."""
+    def weight(self, query: str, hits: Sequence[Hit]) -> float:
+        """w of the mix for this query. May load."""
         if self._weight is not None:
             return self._weight
-        own = self._scorers[0].mixing_weight if len(self._scorers) == 1 else None
+        own = self._scorers[0].mixing_weight(query, hits) if len(self._scorers) == 1 else None
         return WEIGHT if own is None else own

@@ -26,9 +26,8 @@ class Scorer(Protocol):
     @property
     def stage(self) -> str: ...
 
-    @property
-    def mixing_weight(self) -> float | None:
-        """w of ``mix`` that was fitted for it, and comes with it; None where none does. May load."""
+    def mixing_weight(self, query: str, hits: Sequence[Hit]) -> float | None:
+        """w of ``mix`` that was fitted for it, for a query like this; None where none was. May load."""
         ...
 
     def load(self) -> None: ...

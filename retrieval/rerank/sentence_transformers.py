@@ -54,8 +54,9 @@ class SentenceTransformersReranker:
         self._lock = threading.Lock()
         self._model: CrossEncoder | None = None
 
-    @property
-    def mixing_weight(self) -> float | None:
+    def mixing_weight(self, query: str, hits: Sequence[Hit]) -> float | None:
+        """None: no model says."""
+        del query, hits
         return None
 
     def load(self) -> None:

@@ -11,13 +11,13 @@ from agents.calibration import load_extract_calibration, shipped_text
 from agents.candidates import affordable, candidates, regions
 from agents.extract import ExtractStrategy
 from agents.followup import standalone_by_rule
-from agents.reach import REACHES, Reach
 from agents.scoring import ANSWER_FEATURES, SENTENCE_FEATURES
 from agents.verify import RuleVerifier
 from core.errors import InvalidRequest
 from core.events import RunDone, StepTaken
 from core.offload import Offload
 from core.protocols import Encoder, Strategy
+from core.reach import REACHES, Reach
 from core.types import Message
 from tests.contract.strategy_suite import ORCHARD, UNANSWERABLE, StrategySuite, answer_of, collect
 from tests.support.passages import EVERYTHING, PassageRetriever, StoredText

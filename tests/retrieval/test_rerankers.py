@@ -117,12 +117,11 @@ def test_a_trained_model_brings_its_own_weight(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "mixing_weight": 0.3}))
     own = CrossEncoderReranker(folder, precision="fp32", threads=1)
-    assert MixingReranker([own], None).weight == 0.3
-    assert MixingReranker([own], 0.8).weight == 0.8  # what is asked for counts
-    assert (
-        MixingReranker([own, LateInteractionReranker(HashEncoder())], None).weight == 0.5
-    )  # it was fitted for one alone
-    assert MixingReranker([LateInteractionReranker(HashEncoder())], None).weight == 0.5
+    late = LateInteractionReranker(HashEncoder())
+    assert MixingReranker([own], None).weight("hello", found()) == 0.3
+    assert MixingReranker([own], 0.8).weight("hello", found()) == 0.8  # what is asked for counts
+    assert MixingReranker([own, late], None).weight("hello", found()) == 0.5  # it was fitted for one alone
+    assert MixingReranker([late], None).weight("hello", found()) == 0.5
     (folder / "config.json").write_text(json.dumps({**config, "mixing_weight": 3}))
     with pytest.raises(ModelUnavailable, match=r"mixing_weight 3: it is a number in \[0, 1\]"):
         CrossEncoderReranker(folder).load()
@@ -246,11 +245,30 @@ def test_a_query_that_is_only_spelt_is_not_reranked_and_it_is_said() -> None:
     assert retriever.search("cat dog", 4, ANYWHERE)[0].source == "rerank"
 
 
+@pytest.mark.parametrize(
+    ("revision", "query", "text", "weight"),
+    [
+        ("all-MiniLM-L6-v2-1", "Wann wurde die Brücke gebaut?", "Die Brücke wurde von Anna Weber entworfen " * 3, 0.15),
+        ("all-MiniLM-L6-v2-1", "When was the bridge built?", "The bridge was built in 1903 by Anna Weber " * 3, 0.5),
+        ("multilingual-1", "Wann wurde die Brücke gebaut?", "Die Brücke wurde von Anna Weber entworfen " * 3, 0.5),
+    ],
+)
+def test_in_a_language_that_the_packaged_encoder_has_not_learnt_its_tokens_count_less(
+    revision: str, query: str, text: str, weight: float
+) -> None:
+    hits = OverlapRetriever([("d", text)]).search(text, 1, ANYWHERE)
+    late = LateInteractionReranker(HashEncoder(revision=revision))
+    assert MixingReranker([late], None).weight(query, hits) == weight
+    assert MixingReranker([late], 0.7).weight(query, hits) == 0.7
+
+
 class LongestReader(ByLength):
     """Scores by length, and reads whatever it is asked."""
 
     stage = "length"
-    mixing_weight = None
+
+    def mixing_weight(self, query: str, hits: Sequence[Hit]) -> float | None:
+        return None
 
     def load(self) -> None:
         pass

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, TypeAlias, get_args
 
-from agents.lexical import STOP_WORDS
 from core.legible import reads
+from core.lexical import STOP_WORDS
 from core.protocols import Tokenizer
 from core.text import words
 

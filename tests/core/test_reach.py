@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.reach import reach_of
+from core.reach import reach_of
 from models.packaged import MINILM, locate
 from models.tokenizer import PieceTokenizer
 from tests.support.hash_encoder import WordTokenizer
@@ -36,4 +36,11 @@ def test_question_and_passages_tell(question: str, passages: list[str], reach: s
 
 
 def test_of_a_tokenizer_that_cannot_say_everything_is_read() -> None:
-    assert reach_of("Когда построили мост?", ["Мост через реку построили в 1903 году, и он до сих пор самый длинный в области."], WordTokenizer()) == "read"
+    assert (
+        reach_of(
+            "Когда построили мост?",
+            ["Мост через реку построили в 1903 году, и он до сих пор самый длинный в области."],
+            WordTokenizer(),
+        )
+        == "read"
+    )
