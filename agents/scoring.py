@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from agents.candidates import Candidate, Region
 from agents.lexical import could_answer, question_kind, terms
-from core.late_interaction import best_matches, place_tokens, without_specials
-from core.lexical import STOP_WORDS, coverage, rarity
+from core.late_interaction import best_matches, place_tokens, question_tokens, weakest
+from core.lexical import coverage, rarity
 from core.protocols import Encoder
-from core.text import fold, words
+from core.text import words
 from core.types import Vectors
 
 Matrix = NDArray[np.float64]
@@ -59,7 +59,6 @@ ANSWER_FEATURES = (
 MAX_SENTENCES = 3  # that an answer quotes
 # A further sentence is quoted if the ranker gives it at least this share of the first one's odds.
 _SHARE_OF_BEST = 0.5
-_FUNCTION_WORD_WEIGHT = 0.15
 _TERMINATED = re.compile(r"""[.!?…。！？।॥؟۔:;]["'”’»›)\]}」』）】]*$""")
 
 
@@ -81,7 +80,7 @@ class Reading:
         self._sentences = sentences
         self._question_terms = list(dict.fromkeys(terms(question)))
         self._kind = question_kind(question)
-        query, weights = _query_tokens(question, encoder)
+        query, weights = question_tokens(question, encoder)
         pooled = encoder.encode_queries([question])[0]
         states = _sentence_tokens(found, sentences, encoder)
         self.features = self._sentence_features(query, weights, pooled, states)  # (n_sentences, n_features)
@@ -124,7 +123,7 @@ class Reading:
                 [
                     float(best[i].mean()),
                     float(np.average(best[i], weights=weights)),
-                    _weakest(best[i], weights),
+                    float(weakest(best[i], weights)),
                     _cosine(pooled, states[i]),
                     coverage(idf, here.__contains__),
                     coverage(idf, lambda t, here=here, before=before: t in before and t not in here),  # type: ignore[misc]
@@ -157,29 +156,12 @@ def answer_features(features: Matrix, scores: NDArray[np.float64]) -> NDArray[np
     return np.array([values[name] for name in ANSWER_FEATURES])
 
 
-def _weakest(best: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
-    content = best[weights > 0.5]
-    return float(np.sort(content if len(content) else best)[:2].mean())
-
-
 def _cosine(pooled: Vectors, tokens: Vectors) -> float:
     if not len(tokens):
         return 0.0
     mean = tokens.mean(axis=0)
     length = float(np.linalg.norm(mean))
     return float(mean @ pooled) / length if length > 0 else 0.0
-
-
-def _query_tokens(question: str, encoder: Encoder) -> tuple[Vectors, NDArray[np.float32]]:
-    """Question tokens (n, dim) without special tokens where they can be told, and their weights (n,)."""
-    vectors = encoder.encode_tokens([question])[0]
-    spans = encoder.tokenizer.spans(question)
-    inner = without_specials(vectors, spans)
-    if inner is None:
-        return vectors, np.ones(len(vectors), np.float32)
-    spans = spans[: len(inner)]
-    content = [any(c.isalnum() for c in question[a:b]) and fold(question[a:b]) not in STOP_WORDS for a, b in spans]
-    return inner, np.where(content, 1.0, _FUNCTION_WORD_WEIGHT).astype(np.float32)
 
 
 def _sentence_tokens(found: Sequence[Region], sentences: Sequence[Candidate], encoder: Encoder) -> list[Vectors]:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.lexical import STOP_WORDS
 from core.protocols import Encoder
-from core.text import sentence_spans
+from core.text import fold, sentence_spans
 from core.types import Vectors
+
+FUNCTION_WORD_WEIGHT = 0.15
 
 # So many multiplications OpenBLAS does on the calling thread. With more it wakes a second one and waits for it: of the small
 # products of a sentence most of the time was that, on a busy machine 8 ms of the clock and 3.5 of the processor for 0.1 of work.
@@ -105,6 +108,37 @@ def without_specials(vectors: Vectors, spans: Sequence[tuple[int, int]]) -> Vect
     if len(vectors) == len(spans) + 2 or (len(vectors) >= 3 and len(vectors) - 2 < len(spans)):
         return vectors[1:-1]  # of a text that is too long only the beginning
     return None
+
+
+def question_tokens(question: str, encoder: Encoder) -> tuple[Vectors, NDArray[np.float32]]:
+    """Word pieces of a question (n, dim), without special tokens where they can be told, and their weights (n,).
+
+    A piece of an English function word, or of no letter or digit, weighs ``FUNCTION_WORD_WEIGHT``, any other 1.
+    """
+    vectors = encoder.encode_tokens([question])[0]
+    spans = encoder.tokenizer.spans(question)
+    inner = without_specials(vectors, spans)
+    if inner is None or not len(inner):
+        return vectors, np.ones(len(vectors), np.float32)
+    spans = spans[: len(inner)]
+    content = [any(c.isalnum() for c in question[a:b]) and fold(question[a:b]) not in STOP_WORDS for a, b in spans]
+    return inner, np.where(content, 1.0, FUNCTION_WORD_WEIGHT).astype(np.float32)
+
+
+def weakest(best: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of the two worst matches of content words: what a text lacks.
+
+    Args:
+        best: (…, n) best match of each of the question's tokens.
+        weights: (n,) as ``question_tokens`` gives them.
+
+    Returns:
+        (…)
+    """
+    content = weights > 0.5
+    kept = best[..., content] if content.any() else best
+    found: NDArray[np.float32] = np.sort(kept, axis=-1)[..., :2].mean(axis=-1)
+    return found
 
 
 def windows(text: str, encoder: Encoder) -> list[tuple[int, int]]:

@@ -88,7 +88,15 @@ def mean_max_sims(query: Vectors, passages: Sequence[Packed]) -> NDArray[np.floa
     Returns:
         (n_passages,)
     """
-    found = np.zeros(len(passages), np.float64)
+    if not len(query):
+        return np.zeros(len(passages), np.float64)
+    found: NDArray[np.float64] = max_sims(query, passages).mean(axis=1).astype(np.float64)
+    return found
+
+
+def max_sims(query: Vectors, passages: Sequence[Packed]) -> NDArray[np.float32]:
+    """(n_passages, n_query_tokens): each token's best match in each passage; 0 in one without tokens."""
+    found = np.zeros((len(passages), len(query)), np.float32)
     some = [i for i, packed in enumerate(passages) if len(packed)]
     if not len(query) or not some:
         return found
@@ -99,7 +107,7 @@ def mean_max_sims(query: Vectors, passages: Sequence[Packed]) -> NDArray[np.floa
     for start in range(0, len(every), len(room)):
         block = every[start : start + len(room)]
         similar[start : start + len(block)] = inner_products(_levels(block, query.shape[1], room[: len(block)]), asked)
-    found[some] = best_of_each(similar, [len(passages[i]) for i in some]).mean(axis=1)
+    found[some] = best_of_each(similar, [len(passages[i]) for i in some])
     return found
 
 

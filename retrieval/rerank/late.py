@@ -10,15 +10,18 @@ import numpy as np
 
 from core.array_memory import ArrayMemory
 from core.errors import InvalidRequest, NotReady
+from core.late_interaction import question_tokens
 from core.legible import reads
 from core.protocols import Encoder
-from core.reach import reach_of
+from core.reach import Reach, reach_of
 from core.types import Hit
 from models.packaged import MINILM
-from retrieval.late.packed import Packed, mean_max_sims
+from retrieval.late.packed import Packed, max_sims, mean_max_sims
 from retrieval.late.reading import packed_revision, read_packed, read_query
+from retrieval.rerank.likeness import Matrix, features, shipped
 from retrieval.rerank.order import UNREAD, Scores, check_rerank, ordered, passage_text
 from retrieval.search_record import found_id
+from retrieval.sparse.analyse import Analyser
 
 LATE = "late"
 # w of the mix in a language that the packaged encoder reads and has not learnt: chosen on xquad train, docs/decisions/0264.
@@ -61,6 +64,7 @@ class LateInteractionReranker:
         self._kept = kept
         self._cache = ArrayMemory[tuple[str, str]](cache_bytes)
         self._most_unread: int | None = None
+        self._analyser = Analyser()
 
     def within(self, unread_tokens: int) -> LateInteractionReranker:
         """The same, with the same cache, that raises rather than read more than so many word pieces for one query."""
@@ -70,10 +74,34 @@ class LateInteractionReranker:
 
     def mixing_weight(self, query: str, hits: Sequence[Hit]) -> float | None:
         """Little where the packaged encoder reads a language that it has not learnt, else None: decision 0264."""
+        return _READ_WEIGHT if self._reach(query, hits) == "read" else None
+
+    def weighed(self, query: str, hits: Sequence[Hit]) -> tuple[Scores, Scores | None]:
+        """``score``, and the order that was fitted of that and other likenesses: decision 0265; None where none was fitted.
+
+        Raises:
+            NotReady: as ``score``.
+        """
+        if (
+            not hits
+            or self._reach(query, hits) != "english"
+            or not self._encoder.revision.startswith(shipped().encoder)
+        ):
+            return self.score(query, hits), None
+        vectors, weights = question_tokens(query, self._encoder)
+        best = max_sims(vectors, self._tokens(hits))  # (n, n_query_tokens)
+        return best.mean(axis=1).astype(np.float64), shipped()(features(query, hits, best, weights, self._analyser))
+
+    def likenesses(self, query: str, hits: Sequence[Hit]) -> Matrix:
+        """(n, len(FEATURES)): what ``weighed`` weighs, for fitting."""
+        vectors, weights = question_tokens(query, self._encoder)
+        return features(query, hits, max_sims(vectors, self._tokens(hits)), weights, self._analyser)
+
+    def _reach(self, query: str, hits: Sequence[Hit]) -> Reach | None:
+        """None for another encoder than the packaged one."""
         if not self._encoder.revision.startswith(MINILM.name):
             return None
-        passages = (passage_text(hit) for hit in hits[:_LOOKED_AT])
-        return _READ_WEIGHT if reach_of(query, passages, self._encoder.tokenizer) == "read" else None
+        return reach_of(query, (passage_text(hit) for hit in hits[:_LOOKED_AT]), self._encoder.tokenizer)
 
     def load(self) -> None:
         """Loads the encoder, which is shared with whoever gave it."""

@@ -17,6 +17,7 @@ WEIGHT = 0.5  # chosen for late interaction on SciFact train: python -m bench.fi
 class MixingReranker:
     """A ``core.protocols.Reranker``: w · the mean of the scorers + (1 - w) · the score that the hits came with.
 
+    Late interaction alone, without a weight, orders by what was fitted for it where something was (``retrieval.rerank.likeness``).
     All are min-max normalised within the candidates. Each scorer's own rank and score is a part of the hit under its
     stage, and what gives the order is the part "rerank". Thread-safe as its scorers are.
     """
@@ -64,13 +65,20 @@ class MixingReranker:
         check_rerank(query, k)
         if not hits:
             return []
-        scores = {s.stage: s.score(query, hits) for s in self._scorers if s.reads(query)}
-        if not scores:
+        reading = [s for s in self._scorers if s.reads(query)]
+        if not reading:
             raise NotReady(
                 "not reranked: the model that reranks was not made for the script of this query, of which it knows letters at most. Set "
                 "encoder_model to one for this language",
                 code=SPELT,
             )
+        if self._weight is None and len(self._scorers) == 1 and isinstance(reading[0], LateInteractionReranker):
+            late, fitted = reading[0].weighed(query, hits)
+            if fitted is not None:
+                return ordered(hits, {reading[0].stage: late, RERANK: minmax(fitted)}, RERANK, k)
+            scores = {reading[0].stage: late}
+        else:
+            scores = {s.stage: s.score(query, hits) for s in reading}
         if len(scores) == 1:
             reranked = next(iter(scores.values()))
         else:
