@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import ModelUnavailable, OpenbookError
-from core.protocols import LanguageModel, constrains
+from core.json_replies import Heard, Json, again, ask_json
+from core.protocols import LanguageModel
 from core.types import Message, Principal, SamplingParams
 from eval.questions import MadeQuestion
-from eval.written import FORM, Asked, read_reply
+from eval.written import NO_JSON, SHAPE, Asked, read_question
 from lm.complete import complete
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 WITHIN_S = 600.0  # whoever asked waits for it
 _TRIES = 2  # passages that are asked about for each question that is wanted
+_TRIES_OF_ONE = 2  # replies of one passage, where the first is no JSON
 _MAX_TOKENS = 160  # of a reply
 
 
@@ -52,7 +54,7 @@ async def write_questions(lm: LanguageModel, passages: Sequence[Asked], n: int, 
         OpenbookError: the model failed.
     """
     ends = time.monotonic() + within_s
-    params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS, regex=FORM if constrains(lm) else "")
+    params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
     kept: list[MadeQuestion] = []
     why: Counter[str] = Counter()
     asked = 0
@@ -61,16 +63,29 @@ async def write_questions(lm: LanguageModel, passages: Sequence[Asked], n: int, 
             break
         asked += 1
         try:
-            reply = await complete(lm, [Message(role="user", content=passage.prompt)], (), params)
+            said = await _reply(lm, passage.prompt, params)
         except OpenbookError as e:
             if e.code != "prompt-too-long":
                 raise
             why["the passage is too long for the model"] += 1
             continue
-        found = read_reply(reply.text, passage)
+        found = NO_JSON if said is None else read_question(said, passage)
         if isinstance(found, str):
             why[found] += 1
         else:
             kept.append(found)
     late = len(kept) < n and time.monotonic() > ends
     return Written(by=lm.name, questions=tuple(kept), asked=asked, not_kept=dict(why), late=late)
+
+
+async def _reply(lm: LanguageModel, prompt: str, params: SamplingParams) -> Json | None:
+    """A question and its answer; None where no reply has the shape. What they say is no reason to ask again: the next passage is as good."""
+
+    async def ask(messages: Sequence[Message], params: SamplingParams) -> str:
+        return (await complete(lm, messages, (), params)).text
+
+    def prompted(trouble: str) -> list[Message]:
+        return [Message(role="user", content=again(prompt, trouble))]
+
+    heard: Heard[Json] = await ask_json(SHAPE, lm, prompted, lambda said: said, ask, params, tries=_TRIES_OF_ONE)
+    return heard.value

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.protocols import Encoder, LanguageModel, Tokenizer, calls_tools, constrains, contrasts, gives_logprobs
+from core.protocols import (
+    Encoder,
+    LanguageModel,
+    Tokenizer,
+    calls_tools,
+    constrains,
+    contrasts,
+    gives_logprobs,
+    structures,
+)
 from core.types import Message, Vectors
 
 
@@ -29,6 +38,10 @@ class AroundLM:
     @property
     def constrained(self) -> bool:
         return constrains(self._lm)
+
+    @property
+    def structured(self) -> bool:
+        return structures(self._lm)
 
     @property
     def contrasting(self) -> bool:

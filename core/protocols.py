@@ -205,6 +205,19 @@ def constrains(lm: LanguageModel) -> bool:
 
 
 @runtime_checkable
+class Structures(Protocol):
+    """A language model that says whether it heeds ``SamplingParams.schema``."""
+
+    @property
+    def structured(self) -> bool: ...
+
+
+def structures(lm: LanguageModel) -> bool:
+    """Whether ``lm`` writes by a JSON Schema; one that does not say does not."""
+    return isinstance(lm, Structures) and lm.structured
+
+
+@runtime_checkable
 class Contrasts(Protocol):
     """A language model that says whether it heeds ``SamplingParams.without``."""
 

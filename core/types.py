@@ -201,6 +201,11 @@ class SamplingParams:
     ``regex``: the whole answer is of this form, where the runtime can see to it (``core.protocols.constrains``); others
     leave it unheeded, and an answer may be cut off before its end, so whoever asks checks what comes. What Python and xgrammar
     read alike: literals, classes, groups, ``|?+*``; counted repetitions of a class take seconds to compile.
+
+    ``schema``: the whole answer is an object of this JSON Schema (as JSON text), where the runtime can see to it
+    (``core.protocols.structures``), under the same reserve. One of the two at most. What ``lm.schemas`` reads: objects with all
+    of their properties required and no others, arrays, texts, enums, numbers, booleans, null and ``anyOf``; a ``pattern`` of a text begins with ^, ends
+    with $, and leaves out quotes, backslashes and line ends.
     """
 
     temperature: float = 0.0
@@ -211,6 +216,7 @@ class SamplingParams:
     seed: int | None = None
     repetition_penalty: float = 1.0
     regex: str = ""
+    schema: str = ""
     min_p: float = 0.0
     no_repeat_ngram: int = 0
     beams: int = 1

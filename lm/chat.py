@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from core.errors import InvalidRequest, TooLarge
 from core.types import Message, SamplingParams, ToolSpec
+from lm.schemas import regex_of
 
 # The control tokens of the chat formats in use: ChatML, Llama, Gemma, Mistral, Phi.
 _CONTROL = re.compile(r"<(?=\|[^\s<>|]{1,40}\|>|/?s>|(?:start|end)_of_turn>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])")
@@ -64,6 +65,10 @@ def check_request(messages: Sequence[Message], params: SamplingParams) -> None:
             " temperature 0 or one beam",
             code="bad-sampling",
         )
+    if params.schema and params.regex:
+        raise InvalidRequest("a regex and a schema: an answer has one form, so give one of them", code="bad-sampling")
+    if params.schema:
+        regex_of(params.schema)
     try:
         re.compile(params.regex)
     except re.error as e:

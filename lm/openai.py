@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import json
 import random
-import ssl
+import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -21,6 +17,7 @@ from core.events import LMDone, LMEvent, ToolCallMade
 from core.types import Message, SamplingParams, ToolSpec, Usage
 from lm.abilities import Abilities, Wish, leave_out
 from lm.chat import check_request, prompt_too_long
+from lm.openai_http import data_of, retry_after, tls
 from lm.openai_wire import (
     ToolCallAssembler,
     chat_messages,
@@ -33,10 +30,13 @@ from lm.openai_wire import (
     thought_of,
     token_logprobs,
 )
+from lm.probing import find_out
 from lm.spoken import Spoken
 
 _CONNECT_TIMEOUT_S = 5.0
 _PROBE_TIMEOUT_S = 10.0
+_PROBING_S = 60.0  # for all of it
+_LOOK_AGAIN_S, _LOOKS = 20.0, 90
 _MAX_WAIT_S = 20.0  # a server that wants more is left to the person
 _DEFAULT_CONTEXT = 4096  # of a server that does not say
 _REFUSALS = frozenset({400, 403, 422})  # with which servers say that they give no log-probabilities
@@ -65,8 +65,8 @@ class OpenAICompatibleLM:
 
     What a server can do is found out (``lm.abilities``). Text comes with the log-probabilities of its tokens where the server gives
     them: they are asked for (but not beside tools, which some servers refuse) until a server has refused them or answered
-    without. So it is with a form (``SamplingParams.regex``), and with tools, which a server may have been started without. What they are of is the server's matter: vLLM
-    (``logprobs_mode``) and llama.cpp (``post_sampling_probs``) give the model's own distribution unless told otherwise.
+    without. So it is with a form (``SamplingParams.regex``, ``schema``), and with tools, which a server may have been started without. What
+    log-probabilities are of is the server's matter: vLLM (``logprobs_mode``) and llama.cpp (``post_sampling_probs``) give the model's own distribution unless told otherwise.
 
     Args:
         base_url: for example ``http://127.0.0.1:8001/v1``.
@@ -104,16 +104,22 @@ class OpenAICompatibleLM:
         self._backoff_s = backoff_s
         self._probed = False
         self._abilities = Abilities()
+        self._closed = threading.Event()
 
     @property
     def native_tools(self) -> bool:
         """Until it has refused a request for the tools in it."""
-        return self._abilities.tools
+        return self._abilities.tools is not False
 
     @property
     def constrained(self) -> bool:
         """Whether answers are written by ``SamplingParams.regex``: until the server has refused that, or left it unheeded."""
         return self._abilities.form is not False
+
+    @property
+    def structured(self) -> bool:
+        """The same of ``SamplingParams.schema``."""
+        return self._abilities.schema is not False
 
     @property
     def logprobs(self) -> bool:
@@ -143,7 +149,39 @@ class OpenAICompatibleLM:
             report("ready", 1.0)
 
     def close(self) -> None:
-        """Nothing is kept open between streams."""
+        """Ends the waiting of ``probe``; nothing else is kept open between streams."""
+        self._closed.set()
+
+    @property
+    def abilities(self) -> Abilities:
+        """What is known of the server."""
+        return self._abilities
+
+    def probe(self, *, wait: bool = False) -> None:
+        """Finds out what the server can do, by a few short requests. Blocks; not for use inside an event loop.
+
+        Args:
+            wait: for a server that is not there yet: until it is, this is closed, or half an hour has passed.
+
+        Raises:
+            OpenbookError: it does not answer, and is not waited for.
+        """
+        for left in reversed(range(_LOOKS if wait else 1)):
+            try:
+                asyncio.run(self._find_out())
+                return
+            except OpenbookError:
+                if not left:
+                    raise
+            if self._closed.wait(_LOOK_AGAIN_S):
+                return
+
+    async def _find_out(self) -> None:
+        try:
+            async with asyncio.timeout(_PROBING_S):
+                await find_out(self, self._abilities)
+        except TimeoutError as e:
+            raise ModelUnavailable(f"{self._base} took more than {_PROBING_S:g} s for a few words (lm_base_url)") from e
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """An estimate, high as a rule: the tokenizer is the server's."""
@@ -182,11 +220,9 @@ class OpenAICompatibleLM:
         began = time.monotonic()
         estimate = estimate_tokens(messages)
         room = await self._room(client, messages, estimate, params.max_tokens)
-        # A server that broke on the first attempt may have broken on them.
         known = self._abilities
-        weighed = not tools and (known.logprobs or (known.logprobs is None and attempt == 1))
-        formed = bool(params.regex) and not tools and (known.form or (known.form is None and attempt == 1))
-        body = chat_request(self._model or "", messages, tools, params, room, logprobs=weighed, form=formed)
+        wishes = known.wishes(params, tools=bool(tools), first=attempt == 1)  # it may have broken on one of them
+        body = chat_request(self._model or "", messages, tools, params, room, wishes=wishes)
         spoken, calls = Spoken(params.stop), ToolCallAssembler()
         thoughts: list[str] = []  # of servers that keep them apart from the text
         usage = Usage(prompt_tokens=estimate)
@@ -217,8 +253,9 @@ class OpenAICompatibleLM:
             yield said
         if "logprobs" in body and pieces:
             known.has("logprobs", bool(known.logprobs))  # it was asked, and may not have heeded it
-        if "regex" in body:
-            known.heard(params.regex, text, whole=finish != "length" and not spoken.stopped)
+        if "regex" in body or "response_format" in body:
+            known.heard(params, text, whole=finish != "length" and not spoken.stopped)
+        known.tools = bool(tools) or known.tools
         made = calls.calls()
         for call in made:
             yield ToolCallMade(call=call)
@@ -228,13 +265,15 @@ class OpenAICompatibleLM:
             duration_s=time.monotonic() - began,
         )
         reason = "stop" if spoken.stopped else finish_reason(finish, bool(made))
-        yield LMDone(finish_reason=reason, usage=usage, thought="".join(thoughts).strip() or spoken.thought)
+        thought = "".join(thoughts).strip() or spoken.thought
+        known.thought(thought, text)
+        yield LMDone(finish_reason=reason, usage=usage, thought=thought)
 
     async def _accepted(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """``_chunks``; what the server may refuse the request for is taken out of ``body``: log-probabilities, then a form."""
         left_out: Wish | None = None
         while True:
-            untried = self._abilities.untried(body)
+            doubtful = self._abilities.doubtful(body)
             try:
                 async with aclosing(self._chunks(client, body)) as chunks:
                     async for chunk in chunks:
@@ -243,7 +282,7 @@ class OpenAICompatibleLM:
                         yield chunk
                 return
             except _Refused:
-                left_out = untried[0]
+                left_out = doubtful[0]
                 leave_out(body, left_out)
 
     async def _chunks(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
@@ -254,9 +293,9 @@ class OpenAICompatibleLM:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
                     refused = self._refused(response, tools="tools" in body)
-                    untried = self._abilities.untried(body) and not isinstance(refused, TooLarge)
-                    raise _Refused if untried and response.status_code in _REFUSALS else refused
-                async for data in _data(response):
+                    doubtful = self._abilities.doubtful(body) and not isinstance(refused, TooLarge)
+                    raise _Refused if doubtful and response.status_code in _REFUSALS else refused
+                async for data in data_of(response):
                     if data == "[DONE]":
                         return
                     chunk = parse_chunk(data, self._base)
@@ -290,14 +329,14 @@ class OpenAICompatibleLM:
             )
         match status:
             case 429:
-                wait = _retry_after(response)
+                wait = retry_after(response)
                 return _Failed(Busy(f"{where}; try again later", retry_after_s=max(1, round(wait or 5))), wait)
             case 401 | 403:
                 return ModelUnavailable(f"{where}; check lm_api_key")
             case 404:
                 return ModelUnavailable(f"{where}; check lm_base_url (it ends in /v1) and lm_model ({self._model})")
             case _ if status >= 500:
-                return _Failed(ModelUnavailable(where), _retry_after(response))
+                return _Failed(ModelUnavailable(where), retry_after(response))
         if "context" in text.lower() and ("length" in text.lower() or "maximum" in text.lower()):
             return TooLarge(
                 f"the prompt does not fit: {where}; give it fewer or shorter passages", code="prompt-too-long"
@@ -364,36 +403,4 @@ class OpenAICompatibleLM:
         self._probed = True
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout, verify=_tls())
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Reading the certificates takes 20 ms, too long to do for each request."""
-    return ssl.create_default_context()
-
-
-async def _data(response: httpx.Response) -> AsyncIterator[str]:
-    """The data of server-sent events; or the whole body, from a server that ignored that it should stream."""
-    if response.headers.get("content-type", "").startswith("application/json"):
-        await response.aread()
-        yield json.dumps(json.loads(response.text)) if response.text else ""
-        return
-    async for line in response.aiter_lines():
-        if line.startswith("data:"):
-            yield line.removeprefix("data:").strip()
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds until a server wants to be asked again; it may name a number or a date."""
-    value = response.headers.get("retry-after")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout, verify=tls())

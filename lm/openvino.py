@@ -23,6 +23,7 @@ from lm.chat import check_request, refuse_tools
 from lm.child import Child
 from lm.gguf import context_length
 from lm.openvino_load import find_model
+from lm.schemas import as_regex
 
 
 class OpenVinoLM:
@@ -90,6 +91,11 @@ class OpenVinoLM:
         return not self._grammar_failed
 
     @property
+    def structured(self) -> bool:
+        """The same of ``SamplingParams.schema``, which is written by the expression that it comes to."""
+        return self.constrained
+
+    @property
     def has_chat_template(self) -> bool | None:
         """None until it is loaded. Without one the model gets a plain completion prompt."""
         return self._loading.has_chat_template
@@ -147,6 +153,7 @@ class OpenVinoLM:
     ) -> AsyncGenerator[LMEvent, None]:
         refuse_tools(tools, self.name)
         check_request(messages, params)
+        params = as_regex(params)
         if self._grammar_failed:
             params = replace(params, regex="")
         channel: Channel[Mapping[str, Any]] = Channel()

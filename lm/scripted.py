@@ -68,15 +68,21 @@ Script: TypeAlias = Sequence[Reply | str] | Callable[[Sequence[Message]], Reply 
 class ScriptedLM:
     """Replays ``script``. ``asked`` holds every request; ``cancelled`` counts the streams closed before their end.
 
+    Args:
+        structured: whether it says that it heeds schemas. It says what the script says, as a server does that leaves them unheeded.
+
     Raises (from ``stream``):
         InvalidRequest: no reply of the script is left for this request, code "script-exhausted".
     """
 
     native_tools = True
 
-    def __init__(self, script: Script, *, name: str = "scripted", context_tokens: int = 8192) -> None:
+    def __init__(
+        self, script: Script, *, name: str = "scripted", context_tokens: int = 8192, structured: bool = False
+    ) -> None:
         self._name = name
         self._context_tokens = context_tokens
+        self.structured = structured
         self._function = script if callable(script) else None
         self._replies = [] if callable(script) else [_as_reply(r) for r in script]
         self._used = [0] * len(self._replies)

@@ -12,10 +12,14 @@ import typer
 from app import wiring
 from app.cli.common import AsJson, DataDir, print_json, told
 from core.errors import InvalidRequest, ModelUnavailable
+from core.json_replies import Heard, Json, again, ask_json
 from core.types import Message, SamplingParams
 from lm.complete import complete
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.protocols import LanguageModel
     from eval.judge import JudgeResult, Verdict
 
 _MAX_TOKENS = 40  # of a verdict
@@ -62,14 +66,29 @@ def judge(
             nonlocal asked
             progress("judging", asked, 2 * len(pairs))
             asked += 1
-            params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
-            return runner.run(complete(lm, [Message(role="user", content=prompt)], (), params)).text
+            return runner.run(_verdict(lm, prompt))
 
         try:
             result = judge_pairs(pairs, ask, lm.name, kept, None if labels is None else _labels(labels))
         finally:
             lm.close()
     print_json(result.to_json()) if as_json else print(_text(result, asked))
+
+
+async def _verdict(lm: LanguageModel, prompt: str) -> str:
+    """A reply to ``prompt``; one that is a verdict, if one of a few is."""
+
+    async def say(messages: Sequence[Message], params: SamplingParams) -> str:
+        return (await complete(lm, messages, (), params)).text
+
+    def prompted(trouble: str) -> list[Message]:
+        return [Message(role="user", content=again(prompt, trouble))]
+
+    from eval.judge import SHAPE
+
+    params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
+    heard: Heard[Json] = await ask_json(SHAPE, lm, prompted, lambda said: said, say, params)
+    return heard.reply
 
 
 def _answers(path: Path) -> dict[str, str]:
