@@ -13,6 +13,7 @@ from core.protocols import (
     contrasts,
     gives_logprobs,
     structures,
+    thinks,
 )
 from core.types import Message, Vectors
 
@@ -50,6 +51,10 @@ class AroundLM:
     @property
     def logprobs(self) -> bool:
         return gives_logprobs(self._lm)
+
+    @property
+    def thinks(self) -> bool:
+        return thinks(self._lm)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return self._lm.count_tokens(messages)

@@ -243,6 +243,19 @@ def gives_logprobs(lm: LanguageModel) -> bool:
     return isinstance(lm, GivesLogprobs) and lm.logprobs
 
 
+@runtime_checkable
+class Thinks(Protocol):
+    """A language model that says whether it thinks before it answers."""
+
+    @property
+    def thinks(self) -> bool: ...
+
+
+def thinks(lm: LanguageModel) -> bool:
+    """Whether an answer of ``lm`` may have a thought before it, which needs tokens of its own; of one that does not say, none has."""
+    return isinstance(lm, Thinks) and lm.thinks
+
+
 class Tool(Protocol):
     @property
     def spec(self) -> ToolSpec: ...

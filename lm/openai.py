@@ -32,6 +32,7 @@ from lm.openai_wire import (
 )
 from lm.probing import find_out
 from lm.spoken import Spoken
+from lm.thinking import Room
 
 _CONNECT_TIMEOUT_S = 5.0
 _PROBE_TIMEOUT_S = 10.0
@@ -50,6 +51,10 @@ class _Failed(Exception):
         super().__init__(error.message)
         self.error = error
         self.wait_s = wait_s
+
+
+class _OnlyThought(Exception):
+    """An answer was over before its thought was: the model turns out to think, and gets room for that."""
 
 
 class _Refused(Exception):
@@ -120,6 +125,11 @@ class OpenAICompatibleLM:
     def structured(self) -> bool:
         """The same of ``SamplingParams.schema``."""
         return self._abilities.schema is not False
+
+    @property
+    def thinks(self) -> bool:
+        """Unless it was seen to answer without a thought."""
+        return self._abilities.thinks is not False
 
     @property
     def logprobs(self) -> bool:
@@ -202,6 +212,8 @@ class OpenAICompatibleLM:
                             said = True
                             yield event
                     return
+                except _OnlyThought:
+                    continue
                 except _Failed as e:
                     wait = self._backoff_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
                     wait = wait if e.wait_s is None else e.wait_s
@@ -219,22 +231,24 @@ class OpenAICompatibleLM:
     ) -> AsyncGenerator[LMEvent, None]:
         began = time.monotonic()
         estimate = estimate_tokens(messages)
-        room = await self._room(client, messages, estimate, params.max_tokens)
         known = self._abilities
+        thought_tokens = params.thought_tokens if known.thinks else 0
+        most = await self._room(client, messages, estimate, params.max_tokens + thought_tokens)
+        room = Room(min(params.max_tokens, most), max(0, most - params.max_tokens))
         wishes = known.wishes(params, tools=bool(tools), first=attempt == 1)  # it may have broken on one of them
-        body = chat_request(self._model or "", messages, tools, params, room, wishes=wishes)
+        body = chat_request(self._model or "", messages, tools, params, room.most, wishes=wishes)
         spoken, calls = Spoken(params.stop), ToolCallAssembler()
         thoughts: list[str] = []  # of servers that keep them apart from the text
         usage = Usage(prompt_tokens=estimate)
         finish: str | None = None
-        pieces, text = 0, ""
+        pieces, text, full = 0, "", False
         async with aclosing(self._accepted(client, body)) as chunks:
             async for chunk in chunks:
                 delta, said_finish = first_choice(chunk)
                 finish = said_finish or finish
                 piece, logprobs = delta.get("content") or "", token_logprobs(chunk)
                 thoughts.append(thought_of(delta))
-                pieces += bool(piece)
+                pieces += bool(piece or thoughts[-1])
                 if logprobs:
                     known.has("logprobs", True)
                 if (said := spoken.feed(piece, logprobs)) is not None:
@@ -246,7 +260,9 @@ class OpenAICompatibleLM:
                         prompt_tokens=counted.get("prompt_tokens") or estimate,
                         completion_tokens=counted.get("completion_tokens") or 0,
                     )
-                if spoken.stopped:
+                if piece or thoughts[-1]:  # a token, as a rule
+                    full = room.take(thinking=spoken.thinking or bool(thoughts[-1]))
+                if spoken.stopped or (full and thought_tokens):  # else the server ends it
                     break
         if (said := spoken.end()) is not None:
             text += said.text
@@ -264,9 +280,14 @@ class OpenAICompatibleLM:
             completion_tokens=usage.completion_tokens or pieces,  # servers that do not count send a token a piece
             duration_s=time.monotonic() - began,
         )
-        reason = "stop" if spoken.stopped else finish_reason(finish, bool(made))
+        reason = (
+            "stop" if spoken.stopped else finish_reason("length" if full and thought_tokens else finish, bool(made))
+        )
         thought = "".join(thoughts).strip() or spoken.thought
+        news = bool(thought) and not known.thinks
         known.thought(thought, text)
+        if news and params.thought_tokens and reason == "length" and not text:
+            raise _OnlyThought
         yield LMDone(finish_reason=reason, usage=usage, thought=thought)
 
     async def _accepted(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:

@@ -101,6 +101,11 @@ class OpenVinoLM:
         return self._loading.has_chat_template
 
     @property
+    def thinks(self) -> bool:
+        """By what its chat template says; False before it is loaded."""
+        return self._loading.thinks
+
+    @property
     def active(self) -> int:
         """Requests that the process still works on: 0 soon after every stream has ended or was closed."""
         child = self._child
@@ -219,13 +224,14 @@ class _Loading:
         self.news: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()  # None: it is over
         self.failure: OpenbookError | None = None
         self.has_chat_template: bool | None = None
+        self.thinks = False
 
     def hear(self, message: Mapping[str, Any]) -> None:
         match message["event"]:
             case "progress":
                 self.news.put((message["text"], message["fraction"]))
             case "ready":
-                self.has_chat_template = message["chat_template"]
+                self.has_chat_template, self.thinks = message["chat_template"], message["thinks"]
                 self.news.put(None)
             case _:
                 self.failure = self.failure or _as_error(message)

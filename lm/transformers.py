@@ -112,6 +112,12 @@ class TransformersLM:
         return loaded.context_tokens if loaded is not None else self._context_set or _DEFAULT_CONTEXT
 
     @property
+    def thinks(self) -> bool:
+        """By what its chat template says; False before it is loaded."""
+        loaded = self._loaded
+        return loaded is not None and loaded.thinks
+
+    @property
     def active(self) -> int:
         """Requests at work: 0 soon after every stream has ended or was closed."""
         turns = self._turns
