@@ -25,6 +25,10 @@ class Abilities:
     """Of one server; ``None`` is not known yet."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is known any more: the server went away, and may come again with other options."""
         self._known: dict[Wish, bool | None] = dict.fromkeys(_KEYS)
         self.tools: bool | None = None  # whether a request with tools is answered
         self.seed: bool | None = None  # whether the same seed says the same

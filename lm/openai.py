@@ -12,17 +12,16 @@ from typing import Any
 
 import httpx
 
-from core.errors import Busy, InvalidRequest, ModelUnavailable, OpenbookError, TooLarge
+from core.errors import InvalidRequest, ModelUnavailable, OpenbookError, TooLarge
 from core.events import LMDone, LMEvent, ToolCallMade
 from core.types import Message, SamplingParams, ToolSpec, Usage
 from lm.abilities import Abilities, Wish, leave_out
 from lm.chat import check_request, prompt_too_long
-from lm.openai_http import data_of, retry_after, tls
+from lm.openai_http import TOOLS_REFUSED, Failed, data_of, meaning_of, tls
 from lm.openai_wire import (
     ToolCallAssembler,
     chat_messages,
     chat_request,
-    error_text,
     estimate_tokens,
     finish_reason,
     first_choice,
@@ -42,15 +41,6 @@ _MAX_WAIT_S = 20.0  # a server that wants more is left to the person
 _DEFAULT_CONTEXT = 4096  # of a server that does not say
 _REFUSALS = frozenset({400, 403, 422})  # with which servers say that they give no log-probabilities
 _SMALLEST_ANSWER = 64  # asked for although our estimate leaves less room: the estimate is high, the server knows
-
-
-class _Failed(Exception):
-    """An attempt failed in a way that may pass."""
-
-    def __init__(self, error: OpenbookError, wait_s: float | None = None) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.wait_s = wait_s
 
 
 class _OnlyThought(Exception):
@@ -214,7 +204,7 @@ class OpenAICompatibleLM:
                     return
                 except _OnlyThought:
                     continue
-                except _Failed as e:
+                except Failed as e:
                     wait = self._backoff_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
                     wait = wait if e.wait_s is None else e.wait_s
                     if said or attempt == self._max_attempts or wait > _MAX_WAIT_S:
@@ -307,13 +297,15 @@ class OpenAICompatibleLM:
                 leave_out(body, left_out)
 
     async def _chunks(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The chunks of one answer; raises _Failed if it does not begin or does not end."""
+        """The chunks of one answer; raises Failed if it does not begin or does not end."""
         ended = False
         try:
             async with client.stream("POST", f"{self._base}/chat/completions", json=body) as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
-                    refused = self._refused(response, tools="tools" in body)
+                    refused = meaning_of(response, self._base, self._model, tools="tools" in body)
+                    if isinstance(refused, InvalidRequest) and refused.code == TOOLS_REFUSED:
+                        self._abilities.tools = False
                     doubtful = self._abilities.doubtful(body) and not isinstance(refused, TooLarge)
                     raise _Refused if doubtful and response.status_code in _REFUSALS else refused
                 async for data in data_of(response):
@@ -328,43 +320,13 @@ class OpenAICompatibleLM:
             ) from e
         except httpx.TransportError as e:
             if not ended:
-                raise _Failed(self._unreachable(e)) from e
+                raise Failed(self._unreachable(e)) from e
         if not ended:
-            raise _Failed(ModelUnavailable(f"the answer of {self._base} was cut off: ask again"))
-
-    def _refused(self, response: httpx.Response, *, tools: bool = False) -> Exception:
-        """What an answer other than 200 means; ``tools``: to a request with tools."""
-        try:
-            body = response.json()
-            text = error_text(body if isinstance(body, dict) else {"message": body})
-        except ValueError:
-            text = response.text[:200]
-        status = response.status_code
-        where = f"{self._base} answered {status}: {text}"
-        if tools and "tool" in text.casefold() and status not in (401, 403, 429):
-            self._abilities.tools = False
-            return InvalidRequest(
-                f"{where}; without tool calls react and reflexion go on in words when asked again, or start the server with them"
-                " (vLLM: --enable-auto-tool-choice --tool-call-parser …, llama.cpp: --jinja)",
-                code="tools-unsupported",
-            )
-        match status:
-            case 429:
-                wait = retry_after(response)
-                return _Failed(Busy(f"{where}; try again later", retry_after_s=max(1, round(wait or 5))), wait)
-            case 401 | 403:
-                return ModelUnavailable(f"{where}; check lm_api_key")
-            case 404:
-                return ModelUnavailable(f"{where}; check lm_base_url (it ends in /v1) and lm_model ({self._model})")
-            case _ if status >= 500:
-                return _Failed(ModelUnavailable(where), retry_after(response))
-        if "context" in text.lower() and ("length" in text.lower() or "maximum" in text.lower()):
-            return TooLarge(
-                f"the prompt does not fit: {where}; give it fewer or shorter passages", code="prompt-too-long"
-            )
-        return InvalidRequest(where, code="refused-by-model")
+            raise Failed(ModelUnavailable(f"the answer of {self._base} was cut off: ask again"))
 
     def _unreachable(self, e: httpx.TransportError) -> ModelUnavailable:
+        if isinstance(e, httpx.ConnectError):
+            self._abilities.forget()
         return ModelUnavailable(
             f"no answer from the model server {self._base} ({type(e).__name__}: {e}): is it running, and is"
             " lm_base_url right?"
@@ -396,19 +358,19 @@ class OpenAICompatibleLM:
         async with self._client() as client:
             try:
                 await self._probe(client)
-            except _Failed as e:
+            except Failed as e:
                 raise e.error from e.__cause__
 
     async def _probe(self, client: httpx.AsyncClient) -> None:
         try:
             response = await client.get(f"{self._base}/models", timeout=_PROBE_TIMEOUT_S)
         except httpx.TransportError as e:
-            raise _Failed(self._unreachable(e)) from e
+            raise Failed(self._unreachable(e)) from e
         if response.status_code == httpx.codes.NOT_FOUND and self._model:
             self._probed = True  # some servers list nothing and answer all the same
             return
         if response.status_code != httpx.codes.OK:
-            raise self._refused(response)
+            raise meaning_of(response, self._base, self._model)
         try:
             listed = {m["id"]: m for m in response.json()["data"]}
         except (ValueError, KeyError, TypeError) as e:

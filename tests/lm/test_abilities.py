@@ -215,6 +215,16 @@ class TestWhatIsFoundOutAtTheStart:
         assert lm.abilities.told().count("not known") == 6
 
 
+def test_a_server_that_went_away_may_come_again_with_other_options() -> None:
+    with serving(ModelServer(calls_tools=False)) as server:
+        lm = OpenAICompatibleLM(server.base_url, max_attempts=1)
+        lm.probe()
+        assert not calls_tools(lm)
+    with pytest.raises(ModelUnavailable):
+        said(lm, "")
+    assert calls_tools(lm) and lm.abilities.told().count("not known") == 6
+
+
 def test_a_server_without_tool_calls_is_found_out_and_the_fix_is_named(server: ModelServer) -> None:
     server.calls_tools = False
     lm = OpenAICompatibleLM(server.base_url)
