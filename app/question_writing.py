@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import ModelUnavailable, OpenbookError
-from core.json_replies import Heard, Json, again, ask_json
 from core.protocols import LanguageModel
-from core.types import Message, Principal, SamplingParams
+from core.types import Principal, SamplingParams
 from eval.questions import MadeQuestion
 from eval.written import NO_JSON, SHAPE, Asked, read_question
-from lm.complete import complete
+from lm.complete import complete_json
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -63,29 +62,17 @@ async def write_questions(lm: LanguageModel, passages: Sequence[Asked], n: int, 
             break
         asked += 1
         try:
-            said = await _reply(lm, passage.prompt, params)
+            heard = await complete_json(lm, SHAPE, passage.prompt, params, tries=_TRIES_OF_ONE)
         except OpenbookError as e:
             if e.code != "prompt-too-long":
                 raise
             why["the passage is too long for the model"] += 1
             continue
-        found = NO_JSON if said is None else read_question(said, passage)
+        # What a question says is no reason to ask again: the next passage is as good.
+        found = NO_JSON if heard.value is None else read_question(heard.value, passage)
         if isinstance(found, str):
             why[found] += 1
         else:
             kept.append(found)
     late = len(kept) < n and time.monotonic() > ends
     return Written(by=lm.name, questions=tuple(kept), asked=asked, not_kept=dict(why), late=late)
-
-
-async def _reply(lm: LanguageModel, prompt: str, params: SamplingParams) -> Json | None:
-    """A question and its answer; None where no reply has the shape. What they say is no reason to ask again: the next passage is as good."""
-
-    async def ask(messages: Sequence[Message], params: SamplingParams) -> str:
-        return (await complete(lm, messages, (), params)).text
-
-    def prompted(trouble: str) -> list[Message]:
-        return [Message(role="user", content=again(prompt, trouble))]
-
-    heard: Heard[Json] = await ask_json(SHAPE, lm, prompted, lambda said: said, ask, params, tries=_TRIES_OF_ONE)
-    return heard.value

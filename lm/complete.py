@@ -1,4 +1,4 @@
-"""Folds a stream of language model events into one Completion."""
+"""Folds a stream of language model events into one Completion, or into one object of JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from core.errors import ModelUnavailable
 from core.events import LMDone, LMEvent, TextDelta, ToolCallMade
+from core.json_replies import TRIES, Heard, Json, Shape, again, ask_json
 from core.protocols import LanguageModel, thinks
 from core.types import Completion, Message, SamplingParams, ToolCall, ToolSpec
 
@@ -53,3 +54,20 @@ async def complete(
                         thought=event.thought,
                     )
     raise ModelUnavailable(f"the answer of {lm.name} broke off without an end: ask again")
+
+
+async def complete_json(
+    lm: LanguageModel, shape: Shape, prompt: str, params: SamplingParams, *, tries: int = TRIES
+) -> Heard[Json]:
+    """Asks ``lm`` for an object of ``shape``, and again where a reply is none; ``params`` are without a form. Raises as ``complete``."""
+
+    async def ask(messages: Sequence[Message], params: SamplingParams) -> str:
+        return (await complete(lm, messages, (), params)).text
+
+    def prompted(trouble: str) -> list[Message]:
+        return [Message(role="user", content=again(prompt, trouble))]
+
+    def as_it_is(said: Json) -> Json | str:
+        return said
+
+    return await ask_json(shape, lm, prompted, as_it_is, ask, params, tries=tries)

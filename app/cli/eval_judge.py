@@ -12,14 +12,10 @@ import typer
 from app import wiring
 from app.cli.common import AsJson, DataDir, print_json, told
 from core.errors import InvalidRequest, ModelUnavailable
-from core.json_replies import Heard, Json, again, ask_json
-from core.types import Message, SamplingParams
-from lm.complete import complete
+from core.types import SamplingParams
+from lm.complete import complete_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from core.protocols import LanguageModel
     from eval.judge import JudgeResult, Verdict
 
 _MAX_TOKENS = 40  # of a verdict
@@ -42,7 +38,7 @@ def judge(
     Example: openbook eval judge extract.json rag.json --dataset clapnq/dev.jsonl --labels people.jsonl
     """
     from eval.datasets import load_qa
-    from eval.judge import VERSION, Pair, judge_pairs
+    from eval.judge import SHAPE, VERSION, Pair, judge_pairs
     from eval.kept_rows import KeptRows
 
     settings = wiring.load_cli_settings(data_dir=data_dir)
@@ -66,29 +62,14 @@ def judge(
             nonlocal asked
             progress("judging", asked, 2 * len(pairs))
             asked += 1
-            return runner.run(_verdict(lm, prompt))
+            params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
+            return runner.run(complete_json(lm, SHAPE, prompt, params)).reply
 
         try:
             result = judge_pairs(pairs, ask, lm.name, kept, None if labels is None else _labels(labels))
         finally:
             lm.close()
     print_json(result.to_json()) if as_json else print(_text(result, asked))
-
-
-async def _verdict(lm: LanguageModel, prompt: str) -> str:
-    """A reply to ``prompt``; one that is a verdict, if one of a few is."""
-
-    async def say(messages: Sequence[Message], params: SamplingParams) -> str:
-        return (await complete(lm, messages, (), params)).text
-
-    def prompted(trouble: str) -> list[Message]:
-        return [Message(role="user", content=again(prompt, trouble))]
-
-    from eval.judge import SHAPE
-
-    params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
-    heard: Heard[Json] = await ask_json(SHAPE, lm, prompted, lambda said: said, say, params)
-    return heard.reply
 
 
 def _answers(path: Path) -> dict[str, str]:
