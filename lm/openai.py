@@ -276,7 +276,7 @@ class OpenAICompatibleLM:
         thought = "".join(thoughts).strip() or spoken.thought
         news = bool(thought) and not known.thinks
         known.thought(thought, text)
-        if news and params.thought_tokens and reason == "length" and not text:
+        if news and params.thought_tokens and reason == "length" and not text and attempt < self._max_attempts:
             raise _OnlyThought
         yield LMDone(finish_reason=reason, usage=usage, thought=thought)
 

@@ -321,6 +321,12 @@ class TestRoomForThoughts:
         assert (answer.text, answer.finish_reason) == ("", "length")
         assert self.asked(server) == [2, 102]
 
+    def test_where_it_may_be_asked_only_once_the_thought_is_the_answer(self, server: ModelServer) -> None:
+        server.words = list(self.THOUGHT)
+        lm = OpenAICompatibleLM(server.base_url, max_attempts=1)
+        answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=2, thought_tokens=100)))
+        assert (answer.text, answer.finish_reason, answer.thought) == ("", "length", "t0")
+
     def test_one_that_does_not_think_is_asked_as_ever(self, server: ModelServer) -> None:
         lm = OpenAICompatibleLM(server.base_url)
         for _ in range(2):
