@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -30,18 +30,6 @@ THOUGHT = " ".join(f"Perhaps {i}." for i in range(150))  # 300 tokens: more than
 LOOPS: dict[str, Callable[[Kit], AtDesk]] = {
     "cot": cot, "multihop": multihop, "react": react, "reflexion": reflexion, "self-rag": self_rag, "tot": tot,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def offload() -> Iterator[Offload]:
-    pool = Offload(1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def library() -> PassageRetriever:
-    return PassageRetriever()
 
 
 def aloud(messages: Sequence[Message]) -> Reply:
