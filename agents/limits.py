@@ -18,7 +18,7 @@ from core.protocols import LanguageModel, thinks
 from core.types import Limits, Message, SamplingParams, ToolSpec, Usage
 
 T = TypeVar("T")
-THOUGHT_TOKENS = 2048  # before one answer, of a model that thinks
+THOUGHT_TOKENS, THOUGHT_SHARES = 2048, 4  # before one answer, of a model that thinks
 
 
 class Budget:
@@ -127,9 +127,10 @@ class Budget:
             self.cost += self.limits.cost(usage or Usage(prompt_tokens=prompt, completion_tokens=pieces)) - aside
 
     def _thought_room(self, lm: LanguageModel) -> int:
-        """How many tokens ``lm`` may think before one answer, if it does that."""
-        left = self.limits.max_thought_tokens - self.thought_tokens
-        return max(0, min(THOUGHT_TOKENS, left)) if thinks(lm) else 0
+        """How many tokens ``lm`` may think before one answer, if it does that: no more than a share of what is left, so that of several that
+        speak at once each has some."""
+        left = max(0, self.limits.max_thought_tokens - self.thought_tokens)
+        return min(THOUGHT_TOKENS, left // THOUGHT_SHARES) if thinks(lm) else 0
 
     def _payable(self, prompt_tokens: int, wanted: int) -> int:
         """How many of ``wanted`` completion tokens can be paid for after the prompt; raises LimitReached if none can."""

@@ -70,12 +70,12 @@ def listened(budget: Budget, lm: ScriptedLM) -> None:
 
 def test_thoughts_are_counted_apart_and_bounded_over_the_whole_run() -> None:
     lm = ScriptedLM([Reply(text=f"<think>{THOUGHT}</think> Maria Keller.", times=0)], thinks=True)
-    budget = Budget(Limits(max_tokens=100, max_thought_tokens=600))
+    budget = Budget(Limits(max_tokens=100, max_thought_tokens=4000))
     listened(budget, lm)
     assert (budget.tokens, budget.thought_tokens) == (8, 300 + 2 - 8)  # what goes beyond the answer's own eight
     listened(budget, lm)
-    assert [a.params.thought_tokens for a in lm.asked] == [600, 600 - 294]
-    assert budget.left().max_thought_tokens == 600 - 2 * 294
+    assert [a.params.thought_tokens for a in lm.asked] == [4000 // 4, (4000 - 294) // 4]
+    assert budget.left().max_thought_tokens == 4000 - 2 * 294
     assert budget.left().max_tokens == 100 - 2 * 8
 
 
