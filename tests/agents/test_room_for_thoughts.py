@@ -17,9 +17,9 @@ from agents.reflexion import reflexion
 from agents.saying import listen
 from agents.self_rag import self_rag
 from agents.tot import tot
-from core.events import RunDone, StepTaken
+from core.events import RunDone
 from core.offload import Offload
-from core.types import Limits, Message, SamplingParams
+from core.types import Limits, Message, SamplingParams, Trace
 from lm.scripted import Reply, ScriptedLM
 from tests.contract.strategy_suite import QUESTION, collect
 from tests.support.kits import kit_of
@@ -37,27 +37,33 @@ def aloud(messages: Sequence[Message]) -> Reply:
     return replace(said, text=f"<think>{THOUGHT}</think>{said.text}")
 
 
-def answered(loop: AtDesk, **limits: int) -> tuple[RunDone, list[str]]:
+def run_of(loop: AtDesk, **limits: int) -> Trace:
     events = asyncio.run(collect(loop, QUESTION, limits=Limits(**{"max_steps": 40, "max_tokens": 2000, **limits})))
     last = events[-1]
     assert isinstance(last, RunDone), last
-    return last, [e.step.thought for e in events if isinstance(e, StepTaken)]
+    return last.trace
+
+
+def answer_of(trace: Trace) -> tuple[str, str]:
+    assert trace.answer is not None and not trace.answer.abstained
+    return trace.answer.text, trace.stop_reason
 
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_answers_as_it_does_without_thoughts(name: str, library: PassageRetriever, offload: Offload) -> None:
-    plain, _ = answered(LOOPS[name](kit_of(library, ScriptedLM(reasons), offload)))
+    plain = run_of(LOOPS[name](kit_of(library, ScriptedLM(reasons), offload)))
     lm = ScriptedLM(aloud, thinks=True, context_tokens=32_000)
-    thought, steps = answered(LOOPS[name](kit_of(library, lm, offload)))
-    assert thought.answer.text == plain.answer.text and not thought.answer.abstained
-    assert thought.stop_reason == plain.stop_reason == "answered"
-    assert THOUGHT in steps
+    thought = run_of(LOOPS[name](kit_of(library, lm, offload)))
+    assert answer_of(thought) == answer_of(plain)
+    others = [s.thought for s in thought.steps if s.thought != THOUGHT]
+    assert others == [s.thought for s in plain.steps]
+    assert len(thought.steps) > len(others)
 
 
-def test_a_loop_without_room_for_thoughts_has_none_for_its_answers(library: PassageRetriever, offload: Offload) -> None:
+def test_a_loop_without_room_for_thoughts_gets_no_word_in(library: PassageRetriever, offload: Offload) -> None:
     lm = ScriptedLM(aloud, thinks=True, context_tokens=32_000)
-    done, _ = answered(self_rag(kit_of(library, lm, offload)), max_thought_tokens=0)
-    assert done.answer.abstained or done.stop_reason != "answered"
+    cut = run_of(self_rag(kit_of(library, lm, offload)), max_thought_tokens=0)
+    assert any("said '', which is none of the answers" in step.error for step in cut.steps)
 
 
 def listened(budget: Budget, lm: ScriptedLM) -> None:
