@@ -1,4 +1,4 @@
-"""Asks an OpenAI-compatible server what it can do, in five requests of a few words. Knows no network: it speaks through the runtime, which
+"""Asks an OpenAI-compatible server what it can do, in six requests of a few words. Knows no network: it speaks through the runtime, which
 learns from every answer (``lm.abilities``).
 
 What is asked for is what no model says by itself, so that heeding can be told from luck.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.errors import InvalidRequest, RetryModel
 from core.protocols import LanguageModel
@@ -35,7 +36,7 @@ _TOOL = ToolSpec(
     },
 )
 _TOKENS = 32  # of an answer
-_THOUGHT_TOKENS = 512  # with a thought before it, of a model that has turned out to think
+_THOUGHT_TOKENS = 512  # of a thought before it, once the model has turned out to think
 _SEED = 7
 _HOT = 1.0  # temperature at which two answers are alike only if the seed was heeded
 
@@ -46,12 +47,12 @@ async def find_out(lm: LanguageModel, abilities: Abilities) -> None:
     Raises:
         ModelUnavailable, Busy: the server does not answer.
     """
-    await _say(lm, "Say hello.", SamplingParams(max_tokens=_TOKENS))  # whether it thinks, and gives log-probabilities
-    room = _THOUGHT_TOKENS if abilities.thinks else _TOKENS
-    await _say(lm, "Say hello.", SamplingParams(max_tokens=room, regex=_FORM))
-    await _say(lm, "Say hello.", SamplingParams(max_tokens=room, schema=_SCHEMA))
-    await _say(lm, "Say hello.", SamplingParams(max_tokens=1), [_TOOL])
-    hot = SamplingParams(max_tokens=room, temperature=_HOT, seed=_SEED)
+    short = SamplingParams(max_tokens=_TOKENS, thought_tokens=_THOUGHT_TOKENS)
+    await _say(lm, "Say hello.", short)  # whether it thinks, and gives log-probabilities
+    await _say(lm, "Say hello.", replace(short, regex=_FORM))
+    await _say(lm, "Say hello.", replace(short, schema=_SCHEMA))
+    await _say(lm, "Say hello.", replace(short, max_tokens=1), [_TOOL])
+    hot = replace(short, temperature=_HOT, seed=_SEED)
     one, other = [await _say(lm, "Name some towns.", hot) for _ in range(2)]
     abilities.seed = one == other if one else None
 

@@ -199,7 +199,7 @@ class TestWhatIsFoundOutAtTheStart:
         lm = OpenAICompatibleLM(server.base_url)
         lm.probe()
         assert lm.abilities.thinks
-        assert [body["max_tokens"] for body in server.requests][:3] == [32, 512, 512]
+        assert [body["max_tokens"] for body in server.requests][:4] == [32, 544, 544, 513]
 
     def test_a_server_that_is_not_there_is_waited_for_or_named(self) -> None:
         with serving(ModelServer()) as server:
