@@ -14,10 +14,11 @@ from typing import TypeVar, cast
 
 from core.errors import LimitReached
 from core.events import LMDone, LMEvent, TextDelta
-from core.protocols import LanguageModel
+from core.protocols import LanguageModel, thinks
 from core.types import Limits, Message, SamplingParams, ToolSpec, Usage
 
 T = TypeVar("T")
+THOUGHT_TOKENS, THOUGHT_SHARES = 2048, 4  # before one answer, of a model that thinks
 
 
 class Budget:
@@ -34,6 +35,7 @@ class Budget:
         self._began = clock()
         self.steps = 0
         self.tokens = 0
+        self.thought_tokens = 0  # beyond what was said, in the room that thoughts have of their own
         self.tool_calls = 0
         self.cost = 0.0
 
@@ -85,6 +87,9 @@ class Budget:
     ) -> AsyncGenerator[LMEvent, None]:
         """What ``lm`` says, within the run's seconds and its cost; tokens are the caller's to count.
 
+        A model that thinks before it answers has room for that beside ``params.max_tokens``, so that eight tokens of an answer are
+        eight tokens of an answer.
+
         Where the run has a cost limit, the answer is no longer than what is left can pay, and that much is set aside while
         it is said, so that several that speak at once cannot cost more than the run may.
 
@@ -93,10 +98,16 @@ class Budget:
         """
         bounded = self.limits.max_cost is not None
         prompt = lm.count_tokens(messages) if bounded else 0
+        thought = self._thought_room(lm)
         if bounded:
-            params = replace(params, max_tokens=self._payable(prompt, params.max_tokens))
-        aside = self.limits.cost(Usage(prompt_tokens=prompt, completion_tokens=params.max_tokens)) if bounded else 0.0
+            payable = self._payable(prompt, params.max_tokens + thought)
+            params = replace(params, max_tokens=min(params.max_tokens, payable))
+            thought = min(thought, payable - params.max_tokens)
+        most = Usage(prompt_tokens=prompt, completion_tokens=params.max_tokens + thought)
+        aside = self.limits.cost(most) if bounded else 0.0
         self.cost += aside
+        self.thought_tokens += thought  # set aside
+        params = replace(params, thought_tokens=thought)
         usage: Usage | None = None
         pieces = 0
         try:
@@ -109,7 +120,17 @@ class Budget:
                             usage = said
                     yield event
         finally:  # of an answer that was cut off, what was heard of it
+            # Whatever goes beyond the answer's own room was thought: it counts as that, and not as said.
+            beyond = max(0, min(thought, usage.completion_tokens - params.max_tokens)) if usage is not None else 0
+            self.thought_tokens += beyond - thought
+            self.tokens -= beyond
             self.cost += self.limits.cost(usage or Usage(prompt_tokens=prompt, completion_tokens=pieces)) - aside
+
+    def _thought_room(self, lm: LanguageModel) -> int:
+        """How many tokens ``lm`` may think before one answer, if it does that: no more than a share of what is left, so that of several that
+        speak at once each has some."""
+        left = max(0, self.limits.max_thought_tokens - self.thought_tokens)
+        return min(THOUGHT_TOKENS, left // THOUGHT_SHARES) if thinks(lm) else 0
 
     def _payable(self, prompt_tokens: int, wanted: int) -> int:
         """How many of ``wanted`` completion tokens can be paid for after the prompt; raises LimitReached if none can."""
@@ -143,6 +164,7 @@ class Budget:
             max_cost=None if cost is None else max(0.0, cost - self.cost),
             max_steps=max(0, self.limits.max_steps - self.steps),
             max_tokens=self.tokens_left,
+            max_thought_tokens=max(0, self.limits.max_thought_tokens - self.thought_tokens),
             max_seconds=max(0.0, self.seconds_left),
             max_tool_calls=max(0, self.limits.max_tool_calls - self.tool_calls),
         )

@@ -18,7 +18,7 @@ from agents.context import Context
 from agents.draft import Draft, disputes, finished, judge, support_of
 from agents.evidence import search_spread
 from agents.gate import AnswerPolicy, Gate, Held, Mend
-from agents.limits import Budget
+from agents.limits import THOUGHT_TOKENS, Budget
 from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
@@ -29,7 +29,7 @@ from agents.writer import AnswerWriter
 from core.errors import LimitReached
 from core.events import CitationMade, Event, LMDone, RunDone, SentenceChecked, TextDelta, TokenSaid
 from core.offload import Offload
-from core.protocols import LanguageModel, Retriever, Verifier, contrasts
+from core.protocols import LanguageModel, Retriever, Verifier, contrasts, thinks
 from core.types import (
     Answer,
     Hit,
@@ -266,6 +266,8 @@ class RagStrategy:
         reserved = max(
             _MIN_ANSWER_TOKENS, min(self._max_answer_tokens, budget.tokens_left, self._lm.context_tokens // 4)
         )
+        if thinks(self._lm):
+            reserved += min(THOUGHT_TOKENS, self._lm.context_tokens // 4)
         return context.fit(
             question,
             hits,

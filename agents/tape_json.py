@@ -35,6 +35,8 @@ def _params_json(params: SamplingParams) -> Json:
         # What is off and was not there at first is left out: recordings are older than it.
         if (value := getattr(params, f.name)) != getattr(off, f.name) or f.name in _FIRST_PARAMS
     }
+    # How much may be thought follows from what is known of the model by then, and says nothing of what was asked.
+    found.pop("thought_tokens", None)
     found["stop"] = list(params.stop)
     if params.without:
         found["without"] = messages_json(params.without)

@@ -157,6 +157,10 @@ class ReplayedLM:
     def constrained(self) -> bool:
         return bool(self._known.get("constrained"))
 
+    @property
+    def thinks(self) -> bool:
+        return bool(self._known.get("thinks"))
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         request = {"of": _digest(messages_json(messages))}
         found = self._tape.take("count", request)

@@ -17,10 +17,11 @@ import psutil
 from app.advice import for_memory, strategies_for
 from app.datadir import find_server, is_locked
 from app.gpu_plans import plan_for
-from app.wiring import build_names
-from core.errors import ModelUnavailable
+from app.wiring import ProbedLM, build_lm, build_names
+from core.errors import ModelUnavailable, OpenbookError
 from core.settings import Settings
 from ingest.parse.ocr import chosen_languages, debian_packages, has_orientation, installed_languages, missing_ocr
+from lm.abilities import Abilities
 from models.packaged import MINILM, SMOLLM2, verify
 
 State = Literal["ok", "note", "missing"]
@@ -36,14 +37,21 @@ class Finding:
     text: str
 
 
-def examine(settings: Settings, *, load: bool = True) -> list[Finding]:
-    """``load``: whether a model that people's names are found by is loaded, to see that it can be; it takes memory and seconds."""
+def examine(settings: Settings, *, load: bool = True, abilities: Abilities | None = None) -> list[Finding]:
+    """Looks at this machine, and at the model server if settings name one.
+
+    Args:
+        load: whether a model that people's names are found by is loaded, to see that it can be, and a model server asked what it
+            can do; both take seconds.
+        abilities: what is known of the model server, where it is not asked.
+    """
     return [
         _python(),
         _cpu(),
         _memory(),
         _disk(settings.data_dir),
         *_gpu(),
+        *_model_server(settings, load, abilities),
         Finding(topic="Strategies", state="ok", text=strategies_for(settings)),
         *(_weights(model.name, model) for model in (MINILM, SMOLLM2)),
         _ocr(settings),
@@ -132,6 +140,23 @@ def _gpu() -> list[Finding]:
             )
         )
     return findings
+
+
+def _model_server(settings: Settings, load: bool, abilities: Abilities | None) -> list[Finding]:
+    """What the server of ``lm_base_url`` can do."""
+    if settings.lm_runtime != "openai":
+        return []
+    lm = build_lm(settings) if load else None
+    if not isinstance(lm, ProbedLM):
+        known = "not looked for yet" if abilities is None else abilities.told()
+        return [Finding(topic="Model server", state="ok", text=known)]
+    try:
+        lm.load()
+        lm.probe()
+    except OpenbookError as e:
+        return [Finding(topic="Model server", state="missing", text=e.message)]
+    text = f"{lm.name}, {lm.context_tokens:,} tokens of context; {lm.abilities.told()}"
+    return [Finding(topic="Model server", state="ok", text=text)]
 
 
 def _weights(name: str, model: object) -> Finding:

@@ -26,7 +26,7 @@ from app.wiring import (
 from core.errors import ModelUnavailable
 from core.ids import new_id
 from core.offload import Offload
-from core.protocols import Retriever
+from core.protocols import LanguageModel, Retriever
 from core.settings import Settings
 from core.token_memory import TokenMemory
 from core.types import Answer, Hit, Sample, Trace, Where
@@ -119,12 +119,21 @@ class SharedCorpus:
 
 
 def qa_answerer(
-    settings: Settings, strategy: str, mode: OwnContexts | Pooled, samples: Sequence[Sample], offload: Offload
+    settings: Settings,
+    strategy: str,
+    mode: OwnContexts | Pooled,
+    samples: Sequence[Sample],
+    offload: Offload,
+    *,
+    lm: LanguageModel | None = None,
 ) -> AnswerOne:
     """A function that answers one question of a data set. Call it within the event loop that will use it.
 
     All contexts are indexed together; a question that reads only its own is filtered to them, so the statistics of its
     terms are those of the whole data set.
+
+    Args:
+        lm: the language model, loaded, where several strategies share one; None is that of the settings, loaded here.
 
     Raises:
         InvalidRequest: an unknown strategy.
@@ -133,13 +142,14 @@ def qa_answerer(
     check_strategy(strategy)
     side = query_side(settings, writes=STRATEGIES[strategy].needs_lm)
     asks = STRATEGIES[strategy].needs_lm or side.needs_lm(history=False)
-    lm = build_lm(settings) if asks else None
     if asks and lm is None:
-        raise ModelUnavailable(
-            f"strategy {strategy!r}, hyde or decompose needs a language model, and lm_runtime is none"
-        )
-    if lm is not None:
-        lm.load()
+        own = build_lm(settings)
+        if own is None:
+            raise ModelUnavailable(
+                f"strategy {strategy!r}, hyde or decompose needs a language model, and lm_runtime is none"
+            )
+        own.load()
+        lm = own
     ids: dict[tuple[str, str], str] = {}
     for sample in samples:
         for context in sample.contexts:
@@ -160,7 +170,7 @@ def qa_answerer(
             settings=settings,
             retriever=retriever,
             encoder=TokenMemory(encoder),
-            lm=build_queue(settings, lm) if lm is not None else None,
+            lm=build_queue(settings, lm) if asks and lm is not None else None,
             verifier=build_verifier(settings, encoder),
             offload=offload,
             index_version=lambda: "data set",

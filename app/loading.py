@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 from app.reindexing import load_other_encoders
 from app.services import Loading, Services
-from app.wiring import LoadableLM, build_encoder, build_lm, build_queue, build_reranker, build_verifier, wanted_reranker
+from app.wiring import (
+    LoadableLM,
+    ProbedLM,
+    build_encoder,
+    build_lm,
+    build_queue,
+    build_reranker,
+    build_verifier,
+    wanted_reranker,
+)
 from core.errors import OpenbookError
 from core.protocols import Encoder, Verifier
 from core.token_memory import TokenMemory
@@ -61,9 +71,10 @@ async def load_models(services: Services) -> None:
     def lm() -> LoadableLM | None:
         found = build_lm(services.settings)
         if found is not None:
-            if services.settings.lm_runtime == "openai":
+            if isinstance(found, ProbedLM):
                 # A model server may come later than this one, and go and come again: each request looks for it.
                 use(found)
+                threading.Thread(target=_probe, args=(found,), name="lm-probe", daemon=True).start()
             tell = _progress(services, LM)
             found.load(lambda text, share: tell(f"{text} ({share:.0%})" if share < 1 else text))
         return found
@@ -71,6 +82,7 @@ async def load_models(services: Services) -> None:
     def use(found: LoadableLM) -> None:
         services.models.lm = build_queue(services.settings, found)
         services.models.close_lm = found.close
+        services.models.abilities = found.abilities if isinstance(found, ProbedLM) else None
 
     services.models.encoder = await _load(services, ENCODER, encoder)
     if services.models.encoder is not None:
@@ -89,6 +101,15 @@ async def load_models(services: Services) -> None:
     if loaded is None and services.loading[LM].state == "ready":
         services.loading[LM].state = "off"
         services.loading[LM].detail = "settings want none"
+
+
+def _probe(lm: ProbedLM) -> None:
+    try:
+        lm.probe(wait=True)
+    except OpenbookError as e:
+        logger.warning("what the model server can do could not be found out: %s", e.message)
+    else:
+        logger.info("%s: %s", lm.name, lm.abilities.told())
 
 
 async def _load(services: Services, name: str, build: Callable[[], T]) -> T | None:

@@ -23,7 +23,10 @@ EVERYBODY = Principal(user_id=LOCAL_USER_ID, is_admin=True)
 def machine_json(services: Services) -> dict[str, Any]:
     """Reads sizes of files, which takes as long as there are many: not for the event loop."""
     return {
-        "doctor": [dataclasses.asdict(finding) for finding in examine(services.settings, load=False)],
+        "doctor": [
+            dataclasses.asdict(finding)
+            for finding in examine(services.settings, load=False, abilities=services.models.abilities)
+        ],
         "queues": _queues(services),
         "disk": _disk(services.data_dir),
     }

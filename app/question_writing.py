@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import ModelUnavailable, OpenbookError
-from core.protocols import LanguageModel, constrains
-from core.types import Message, Principal, SamplingParams
+from core.protocols import LanguageModel
+from core.types import Principal, SamplingParams
 from eval.questions import MadeQuestion
-from eval.written import FORM, Asked, read_reply
-from lm.complete import complete
+from eval.written import NO_JSON, SHAPE, Asked, read_question
+from lm.complete import complete_json
 
 if TYPE_CHECKING:
     from app.services import Services
 
 WITHIN_S = 600.0  # whoever asked waits for it
 _TRIES = 2  # passages that are asked about for each question that is wanted
+_TRIES_OF_ONE = 2  # replies of one passage, where the first is no JSON
 _MAX_TOKENS = 160  # of a reply
 
 
@@ -52,7 +53,7 @@ async def write_questions(lm: LanguageModel, passages: Sequence[Asked], n: int, 
         OpenbookError: the model failed.
     """
     ends = time.monotonic() + within_s
-    params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS, regex=FORM if constrains(lm) else "")
+    params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
     kept: list[MadeQuestion] = []
     why: Counter[str] = Counter()
     asked = 0
@@ -61,13 +62,14 @@ async def write_questions(lm: LanguageModel, passages: Sequence[Asked], n: int, 
             break
         asked += 1
         try:
-            reply = await complete(lm, [Message(role="user", content=passage.prompt)], (), params)
+            heard = await complete_json(lm, SHAPE, passage.prompt, params, tries=_TRIES_OF_ONE)
         except OpenbookError as e:
             if e.code != "prompt-too-long":
                 raise
             why["the passage is too long for the model"] += 1
             continue
-        found = read_reply(reply.text, passage)
+        # What a question says is no reason to ask again: the next passage is as good.
+        found = NO_JSON if heard.value is None else read_question(heard.value, passage)
         if isinstance(found, str):
             why[found] += 1
         else:

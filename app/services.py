@@ -40,6 +40,7 @@ from core.token_memory import TokenMemory
 from ingest.language import LanguageGuesser
 from ingest.ledger import Ledger
 from ingest.parse.sandbox import Sandbox
+from lm.abilities import Abilities
 from lm.queue import LMQueue
 from retrieval.engine import SearchEngine
 from retrieval.rerank.mixing import MixingReranker
@@ -72,6 +73,7 @@ class Models:
     verifier: Verifier | None = None
     lm: LMQueue | None = None
     close_lm: Callable[[], None] | None = None
+    abilities: Abilities | None = None  # of a model server
 
     def engine_now(self) -> SearchEngine:
         """Raises NotReady while it loads."""

@@ -31,7 +31,7 @@ from app.retrievers import retriever_for
 from app.services import Services
 from core.errors import InvalidRequest, ModelUnavailable
 from core.offload import Offload
-from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier, calls_tools, constrains
+from core.protocols import Encoder, LanguageModel, Retriever, Strategy, Verifier, calls_tools, constrains, thinks
 from core.settings import Settings
 from core.types import Limits, Principal
 
@@ -215,6 +215,7 @@ def build_strategy(
             "context_tokens": lm.context_tokens,
             "native_tools": calls_tools(lm),
             "constrained": constrains(lm),
+            "thinks": thinks(lm),
         },
     }
     return TapedStrategy(assemble(name, parts), tape, inputs)
@@ -340,6 +341,7 @@ def run_limits(settings: Settings, name: str, side_tokens: int) -> Limits:
     return Limits(
         max_steps=settings.max_steps if single else settings.max_loop_steps,
         max_tokens=(settings.max_answer_tokens if single else settings.max_loop_tokens) + side_tokens,
+        max_thought_tokens=settings.max_thought_tokens,
         max_seconds=settings.max_seconds,
         max_tool_calls=settings.max_tool_calls,
         max_cost=settings.max_cost or None,

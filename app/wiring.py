@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from core.errors import InvalidRequest
 from core.protocols import Encoder, LanguageModel, NameFinder, Verifier
 from core.settings import Settings, load_settings
+from lm.abilities import Abilities
 from lm.decoding import Decoding, DecodingLM
 from lm.queue import LMQueue
 
@@ -50,6 +51,16 @@ class LoadableLM(LanguageModel, Protocol):
     def load(self, report: Callable[[str, float], None] | None = None) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class ProbedLM(LoadableLM, Protocol):
+    """One of which it must be found out what it can do, because somebody else runs it."""
+
+    @property
+    def abilities(self) -> Abilities: ...
+
+    def probe(self, *, wait: bool = False) -> None: ...
 
 
 def load_cli_settings(**overrides: Any) -> Settings:
@@ -290,7 +301,7 @@ def build_verifier(settings: Settings, encoder: Encoder | None = None) -> Verifi
             lm.load()
             return lm
 
-        return JudgeVerifier(model, trained())
+        return JudgeVerifier(model, trained(), held=not settings.packaged_lm)
 
     def named() -> Verifier:
         if settings.verifier_model == "judge":

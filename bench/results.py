@@ -29,6 +29,7 @@ from app.wiring import build_encoder, build_verifier, load_cli_settings, model_c
 from bench.as_beir import export
 from core.errors import OpenbookError
 from core.offload import Offload
+from core.protocols import Encoder, Verifier
 from core.settings import Settings
 from core.types import Sample
 from eval.datasets import (
@@ -44,7 +45,7 @@ from eval.html_report import told_apart
 from eval.kept_rows import KeptRows
 from eval.leaderboard import Contender, leaderboard
 from eval.plots import mean_text
-from eval.qa import Pooled, ask_all
+from eval.qa import AnswerOne, Pooled, ask_all
 from eval.qa_scores import score_outcomes
 from eval.report import table
 
@@ -171,14 +172,14 @@ def _answers(settings: Settings, args: argparse.Namespace) -> str:
                 except OpenbookError as e:
                     parts.append(f"{strategy}: not measured, {e.message}")
             if rows:
-                parts.append(f"{_answer_table(rows)}\n\n{len(samples):,} questions; data {_short(data.sha256)}.")
+                parts.append(f"{answer_table(rows)}\n\n{len(samples):,} questions; data {_short(data.sha256)}.")
     return "\n\n".join(parts)
 
 
 def _shares(samples: Sequence[Sample], args: argparse.Namespace, with_lm: bool) -> list[tuple[list[Sample], list[str]]]:
     """Which questions are asked in which ways: a table each. One, unless what asks a language model gets fewer or none."""
-    every = _spread(samples, args.n)
-    some = _spread(every, args.lm_n if with_lm else 0)
+    every = spread(samples, args.n)
+    some = spread(every, args.lm_n if with_lm else 0)
     if len(some) == len(every):
         return [(every, args.strategies)]
     quick = [s for s in args.strategies if not STRATEGIES[s].needs_lm]
@@ -207,20 +208,7 @@ async def _asked(
             answer = qa_answerer(settings, strategy, Pooled(samples=data.samples), data.samples, offload)
             for i, sample in enumerate(missing):
                 _progress(f"{data.name}, {strategy}", i, len(missing))
-                outcomes = await ask_all([sample], answer)
-                one = QaDataset(name=data.name, samples=(sample,), sha256="")
-                scored = await offload(
-                    score_outcomes, one, outcomes, verifier, strategy=strategy, mode="pool", encoder=encoder
-                )
-                (outcome,) = outcomes
-                row = {
-                    "metrics": dict(scored.per_query[sample.id]),
-                    "answerable": sample.answerable,
-                    "quiet": outcome.abstained,
-                    "failed": bool(outcome.error),
-                    "seconds": outcome.seconds,
-                    "tokens": outcome.usage.prompt_tokens + outcome.usage.completion_tokens,
-                }
+                row = await answered_row(data.name, sample, answer, verifier, offload, strategy, encoder)
                 kept.add(sample.id, row)
         finally:
             offload.close()
@@ -234,7 +222,31 @@ async def _asked(
     return found
 
 
-def _answer_table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+async def answered_row(
+    dataset: str,
+    sample: Sample,
+    answer: AnswerOne,
+    verifier: Verifier,
+    offload: Offload,
+    strategy: str,
+    encoder: Encoder | None = None,
+) -> dict[str, Any]:
+    """What is kept of one question: asks it, and judges the answer."""
+    outcomes = await ask_all([sample], answer)
+    one = QaDataset(name=dataset, samples=(sample,), sha256="")
+    scored = await offload(score_outcomes, one, outcomes, verifier, strategy=strategy, mode="pool", encoder=encoder)
+    (outcome,) = outcomes
+    return {
+        "metrics": dict(scored.per_query[sample.id]),
+        "answerable": sample.answerable,
+        "quiet": outcome.abstained,
+        "failed": bool(outcome.error),
+        "seconds": outcome.seconds,
+        "tokens": outcome.usage.prompt_tokens + outcome.usage.completion_tokens,
+    }
+
+
+def answer_table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     contenders = [
         Contender(
             label=strategy,
@@ -287,7 +299,7 @@ def _verifiers(settings: Settings, args: argparse.Namespace) -> str:
             continue
         data = load_faithfulness(path)
         whole = len(data.pairs)
-        data = replace(data, pairs=tuple(_spread(data.pairs, args.n)))
+        data = replace(data, pairs=tuple(spread(data.pairs, args.n)))
         for kind in ("trained", "rules"):
             chosen = settings.model_copy(update={"verifier": kind})
             facts = {
@@ -317,7 +329,7 @@ def _verifiers(settings: Settings, args: argparse.Namespace) -> str:
     return said + table(heads, rows, style="markdown", left=(0, 1))
 
 
-def _spread(samples: Sequence[T], n: int | None) -> list[T]:
+def spread(samples: Sequence[T], n: int | None) -> list[T]:
     if n is None or n >= len(samples):
         return list(samples)
     return [samples[i * len(samples) // n] for i in range(n)]

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.protocols import Encoder, LanguageModel, Tokenizer, calls_tools, constrains, contrasts, gives_logprobs
+from core.protocols import (
+    Encoder,
+    LanguageModel,
+    Tokenizer,
+    calls_tools,
+    constrains,
+    contrasts,
+    gives_logprobs,
+    structures,
+    thinks,
+)
 from core.types import Message, Vectors
 
 
@@ -31,12 +41,20 @@ class AroundLM:
         return constrains(self._lm)
 
     @property
+    def structured(self) -> bool:
+        return structures(self._lm)
+
+    @property
     def contrasting(self) -> bool:
         return contrasts(self._lm)
 
     @property
     def logprobs(self) -> bool:
         return gives_logprobs(self._lm)
+
+    @property
+    def thinks(self) -> bool:
+        return thinks(self._lm)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return self._lm.count_tokens(messages)

@@ -214,6 +214,19 @@ def constrains(lm: LanguageModel) -> bool:
 
 
 @runtime_checkable
+class Structures(Protocol):
+    """A language model that says whether it heeds ``SamplingParams.schema``."""
+
+    @property
+    def structured(self) -> bool: ...
+
+
+def structures(lm: LanguageModel) -> bool:
+    """Whether ``lm`` writes by a JSON Schema; one that does not say does not."""
+    return isinstance(lm, Structures) and lm.structured
+
+
+@runtime_checkable
 class Contrasts(Protocol):
     """A language model that says whether it heeds ``SamplingParams.without``."""
 
@@ -237,6 +250,19 @@ class GivesLogprobs(Protocol):
 def gives_logprobs(lm: LanguageModel) -> bool:
     """Whether ``lm`` says how likely it found its tokens; one that does not say does not."""
     return isinstance(lm, GivesLogprobs) and lm.logprobs
+
+
+@runtime_checkable
+class Thinks(Protocol):
+    """A language model that says whether it thinks before it answers."""
+
+    @property
+    def thinks(self) -> bool: ...
+
+
+def thinks(lm: LanguageModel) -> bool:
+    """Whether an answer of ``lm`` may have a thought before it, which needs tokens of its own; of one that does not say, none has."""
+    return isinstance(lm, Thinks) and lm.thinks
 
 
 class Tool(Protocol):

@@ -263,6 +263,7 @@ class Settings(BaseModel):
     # Of strategies that think before they answer: turns, tokens said in all, and calls of tools.
     max_loop_steps: int = Field(32, ge=1)
     max_loop_tokens: int = Field(8192, ge=1)
+    max_thought_tokens: int = Field(16_384, ge=0)  # of a model that thinks before it answers, beside what it may say
     max_tool_calls: int = Field(32, ge=0)
     max_cost: float = Field(0.0, ge=0)  # of one run, in the currency of the prices; 0: no bound
     samples: int = Field(10, ge=1, le=64)  # of strategy "self-consistency"

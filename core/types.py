@@ -201,6 +201,14 @@ class SamplingParams:
     ``regex``: the whole answer is of this form, where the runtime can see to it (``core.protocols.constrains``); others
     leave it unheeded, and an answer may be cut off before its end, so whoever asks checks what comes. What Python and xgrammar
     read alike: literals, classes, groups, ``|?+*``; counted repetitions of a class take seconds to compile.
+
+    ``schema``: the whole answer is an object of this JSON Schema (as JSON text), where the runtime can see to it
+    (``core.protocols.structures``), under the same reserve. One of the two at most. What ``lm.schemas`` reads: objects with all
+    of their properties required and no others, arrays, texts, enums, numbers, booleans, null and ``anyOf``; a ``pattern`` of a text begins with ^, ends
+    with $, and leaves out quotes, backslashes and line ends.
+
+    ``max_tokens`` bound the answer; of a model that thinks first (``core.protocols.thinks``), ``thought_tokens`` more may be thought
+    before it. What is not thought of them is not said in their place.
     """
 
     temperature: float = 0.0
@@ -211,6 +219,8 @@ class SamplingParams:
     seed: int | None = None
     repetition_penalty: float = 1.0
     regex: str = ""
+    schema: str = ""
+    thought_tokens: int = 0
     min_p: float = 0.0
     no_repeat_ngram: int = 0
     beams: int = 1
@@ -365,7 +375,8 @@ class Limits:
     """The hard bounds of one run. Prices are per million tokens, in any one currency."""
 
     max_steps: int = 7
-    max_tokens: int = 4096  # completion tokens over the whole run
+    max_tokens: int = 4096  # completion tokens over the whole run, thoughts that have room of their own apart
+    max_thought_tokens: int = 16_384  # over the whole run, of a model that thinks before it answers
     max_seconds: float = 120.0
     max_tool_calls: int = 32
     max_cost: float | None = None  # in the currency of the prices; None: no bound

@@ -13,6 +13,7 @@ from core.offload import Channel
 from core.types import FinishReason, Message, SamplingParams, Usage
 from lm.detokenize import Detokenizer
 from lm.spoken import Spoken
+from lm.thinking import Room
 
 
 @dataclass(eq=False, slots=True)
@@ -29,7 +30,7 @@ class Answering:
     """Passes the tokens of one answer on as text.
 
     Args:
-        room: tokens that it may have.
+        room: how long it may become.
         ends: tokens that end it.
         stops: strings that do.
         decode: token ids to text, without special tokens.
@@ -40,7 +41,7 @@ class Answering:
         self,
         request: Request,
         prompt_tokens: int,
-        room: int,
+        room: Room,
         ends: Sequence[int],
         stops: Sequence[str],
         decode: Callable[[Sequence[int]], str],
@@ -63,7 +64,8 @@ class Answering:
         self._ended = last or token in self._ends
         if (said := self._spoken.feed(self._detokenizer.feed([token]), logprobs)) is not None:
             self.request.channel.put(said)
-        over = self._ended or self._spoken.stopped or self._counted >= self._room
+        full = self._room.take(thinking=self._spoken.thinking)
+        over = self._ended or self._spoken.stopped or full
         return over or self.request.cancelled.is_set()
 
     def finish(self) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from core.errors import InvalidRequest, TooLarge
 from core.types import Message, SamplingParams, ToolSpec
+from lm.schemas import regex_of
+from lm.thinking import Room
 
 # The control tokens of the chat formats in use: ChatML, Llama, Gemma, Mistral, Phi.
 _CONTROL = re.compile(r"<(?=\|[^\s<>|]{1,40}\|>|/?s>|(?:start|end)_of_turn>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])")
@@ -49,6 +51,7 @@ def check_request(messages: Sequence[Message], params: SamplingParams) -> None:
         ("top_p", params.top_p, 0.0 < params.top_p <= 1.0, "more than 0, at most 1 (off)"),
         ("top_k", params.top_k, params.top_k >= 0, "0 (off) or more"),
         ("max_tokens", params.max_tokens, params.max_tokens >= 1, "1 or more"),
+        ("thought_tokens", params.thought_tokens, params.thought_tokens >= 0, "0 or more"),
         ("min_p", params.min_p, 0.0 <= params.min_p < 1.0, "0 (off) to less than 1"),
         ("no_repeat_ngram", params.no_repeat_ngram, params.no_repeat_ngram >= 0, "0 (off) or more"),
         ("beams", params.beams, 1 <= params.beams <= MAX_BEAMS, f"1 (off) to {MAX_BEAMS}"),
@@ -64,6 +67,10 @@ def check_request(messages: Sequence[Message], params: SamplingParams) -> None:
             " temperature 0 or one beam",
             code="bad-sampling",
         )
+    if params.schema and params.regex:
+        raise InvalidRequest("a regex and a schema: an answer has one form, so give one of them", code="bad-sampling")
+    if params.schema:
+        regex_of(params.schema)
     try:
         re.compile(params.regex)
     except re.error as e:
@@ -88,8 +95,12 @@ def prompt_too_long(model: str, prompt_tokens: int, context_tokens: int) -> TooL
     )
 
 
-def room_for_answer(model: str, prompt_tokens: int, context_tokens: int, max_tokens: int) -> int:
+def room_for_answer(
+    model: str, prompt_tokens: int, context_tokens: int, max_tokens: int, thought_tokens: int = 0
+) -> Room:
     """How many tokens the answer may have; raises TooLarge if the prompt leaves no room for one."""
     if prompt_tokens >= context_tokens:
         raise prompt_too_long(model, prompt_tokens, context_tokens)
-    return min(max_tokens, context_tokens - prompt_tokens)
+    left = context_tokens - prompt_tokens
+    answer = min(max_tokens, left)
+    return Room(answer, min(thought_tokens, left - answer))

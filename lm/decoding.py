@@ -27,7 +27,7 @@ class Decoding:
         """``params``, with ours wherever theirs is off. What is to have a form keeps to that form: no beams, no penalties."""
         off = SamplingParams()
         names = ["contrast"] if params.without else []
-        if not params.regex:
+        if not params.regex and not params.schema:
             names += ["repetition_penalty", "no_repeat_ngram"]
             names += ["top_p", "top_k", "min_p"] if params.temperature > 0 else ["beams"]
         ours = {n: getattr(self, n) for n in names if getattr(params, n) == getattr(off, n)}

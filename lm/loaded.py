@@ -11,7 +11,7 @@ from lm.alone import Alone
 from lm.answering import Answering, Request
 from lm.batch import Batch
 from lm.chat import PLAIN_STOPS, defuse, plain_prompt, room_for_answer
-from lm.thinking import begins_in_thought
+from lm.thinking import begins_in_thought, knows_thought
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,10 @@ class Loaded:
     context_tokens: int
     alone: Alone
     batch: Batch | None
+
+    @property
+    def thinks(self) -> bool:
+        return self.has_chat_template and knows_thought(str(self.tokenizer.chat_template))
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         return self._tokens(self._prompt(messages))
@@ -43,7 +47,7 @@ class Loaded:
         return ids
 
     def begin(self, request: Request) -> tuple[list[int], int, Answering]:
-        """The prompt of ``request``, how many tokens its answer may have, and where they go.
+        """The prompt of ``request``, how many tokens it may say, thoughts included, and where they go.
 
         Raises:
             TooLarge: the prompt leaves no room for an answer.
@@ -51,7 +55,8 @@ class Loaded:
         params = request.params
         prompt = self._prompt(request.messages)
         ids = self._tokens(prompt)
-        room = room_for_answer(self.name, len(ids), self.context_tokens, params.max_tokens)
+        thought = params.thought_tokens if self.thinks else 0
+        room = room_for_answer(self.name, len(ids), self.context_tokens, params.max_tokens, thought)
         stops = (*params.stop, *(() if self.has_chat_template else PLAIN_STOPS))
         answering = Answering(
             request,
@@ -62,7 +67,7 @@ class Loaded:
             self._decode,
             in_thought=not params.regex and begins_in_thought(prompt),
         )
-        return ids, room, answering
+        return ids, room.most, answering
 
     def _decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True)

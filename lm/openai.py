@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import json
 import random
-import ssl
+import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from core.errors import Busy, InvalidRequest, ModelUnavailable, OpenbookError, TooLarge
+from core.errors import InvalidRequest, ModelUnavailable, OpenbookError, TooLarge
 from core.events import LMDone, LMEvent, ToolCallMade
 from core.types import Message, SamplingParams, ToolSpec, Usage
 from lm.abilities import Abilities, Wish, leave_out
 from lm.chat import check_request, prompt_too_long
+from lm.openai_http import TOOLS_REFUSED, Failed, data_of, meaning_of, tls
 from lm.openai_wire import (
     ToolCallAssembler,
     chat_messages,
     chat_request,
-    error_text,
     estimate_tokens,
     finish_reason,
     first_choice,
@@ -33,23 +29,22 @@ from lm.openai_wire import (
     thought_of,
     token_logprobs,
 )
+from lm.probing import find_out
 from lm.spoken import Spoken
+from lm.thinking import Room
 
 _CONNECT_TIMEOUT_S = 5.0
 _PROBE_TIMEOUT_S = 10.0
+_PROBING_S = 60.0  # for all of it
+_LOOK_AGAIN_S, _LOOKS = 20.0, 90
 _MAX_WAIT_S = 20.0  # a server that wants more is left to the person
 _DEFAULT_CONTEXT = 4096  # of a server that does not say
 _REFUSALS = frozenset({400, 403, 422})  # with which servers say that they give no log-probabilities
 _SMALLEST_ANSWER = 64  # asked for although our estimate leaves less room: the estimate is high, the server knows
 
 
-class _Failed(Exception):
-    """An attempt failed in a way that may pass."""
-
-    def __init__(self, error: OpenbookError, wait_s: float | None = None) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.wait_s = wait_s
+class _OnlyThought(Exception):
+    """An answer was over before its thought was: the model turns out to think, and gets room for that."""
 
 
 class _Refused(Exception):
@@ -65,8 +60,8 @@ class OpenAICompatibleLM:
 
     What a server can do is found out (``lm.abilities``). Text comes with the log-probabilities of its tokens where the server gives
     them: they are asked for (but not beside tools, which some servers refuse) until a server has refused them or answered
-    without. So it is with a form (``SamplingParams.regex``), and with tools, which a server may have been started without. What they are of is the server's matter: vLLM
-    (``logprobs_mode``) and llama.cpp (``post_sampling_probs``) give the model's own distribution unless told otherwise.
+    without. So it is with a form (``SamplingParams.regex``, ``schema``), and with tools, which a server may have been started without. What
+    log-probabilities are of is the server's matter: vLLM (``logprobs_mode``) and llama.cpp (``post_sampling_probs``) give the model's own distribution unless told otherwise.
 
     Args:
         base_url: for example ``http://127.0.0.1:8001/v1``.
@@ -104,16 +99,27 @@ class OpenAICompatibleLM:
         self._backoff_s = backoff_s
         self._probed = False
         self._abilities = Abilities()
+        self._closed = threading.Event()
 
     @property
     def native_tools(self) -> bool:
         """Until it has refused a request for the tools in it."""
-        return self._abilities.tools
+        return self._abilities.tools is not False
 
     @property
     def constrained(self) -> bool:
         """Whether answers are written by ``SamplingParams.regex``: until the server has refused that, or left it unheeded."""
         return self._abilities.form is not False
+
+    @property
+    def structured(self) -> bool:
+        """The same of ``SamplingParams.schema``."""
+        return self._abilities.schema is not False
+
+    @property
+    def thinks(self) -> bool:
+        """Unless it was seen to answer without a thought."""
+        return self._abilities.thinks is not False
 
     @property
     def logprobs(self) -> bool:
@@ -143,7 +149,39 @@ class OpenAICompatibleLM:
             report("ready", 1.0)
 
     def close(self) -> None:
-        """Nothing is kept open between streams."""
+        """Ends the waiting of ``probe``; nothing else is kept open between streams."""
+        self._closed.set()
+
+    @property
+    def abilities(self) -> Abilities:
+        """What is known of the server."""
+        return self._abilities
+
+    def probe(self, *, wait: bool = False) -> None:
+        """Finds out what the server can do, by a few short requests. Blocks; not for use inside an event loop.
+
+        Args:
+            wait: for a server that is not there yet: until it is, this is closed, or half an hour has passed.
+
+        Raises:
+            OpenbookError: it does not answer, and is not waited for.
+        """
+        for left in reversed(range(_LOOKS if wait else 1)):
+            try:
+                asyncio.run(self._find_out())
+                return
+            except OpenbookError:
+                if not left:
+                    raise
+            if self._closed.wait(_LOOK_AGAIN_S):
+                return
+
+    async def _find_out(self) -> None:
+        try:
+            async with asyncio.timeout(_PROBING_S):
+                await find_out(self, self._abilities)
+        except TimeoutError as e:
+            raise ModelUnavailable(f"{self._base} took more than {_PROBING_S:g} s for a few words (lm_base_url)") from e
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """An estimate, high as a rule: the tokenizer is the server's."""
@@ -164,7 +202,9 @@ class OpenAICompatibleLM:
                             said = True
                             yield event
                     return
-                except _Failed as e:
+                except _OnlyThought:
+                    continue
+                except Failed as e:
                     wait = self._backoff_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
                     wait = wait if e.wait_s is None else e.wait_s
                     if said or attempt == self._max_attempts or wait > _MAX_WAIT_S:
@@ -181,24 +221,24 @@ class OpenAICompatibleLM:
     ) -> AsyncGenerator[LMEvent, None]:
         began = time.monotonic()
         estimate = estimate_tokens(messages)
-        room = await self._room(client, messages, estimate, params.max_tokens)
-        # A server that broke on the first attempt may have broken on them.
         known = self._abilities
-        weighed = not tools and (known.logprobs or (known.logprobs is None and attempt == 1))
-        formed = bool(params.regex) and not tools and (known.form or (known.form is None and attempt == 1))
-        body = chat_request(self._model or "", messages, tools, params, room, logprobs=weighed, form=formed)
+        thought_tokens = params.thought_tokens if known.thinks else 0
+        most = await self._room(client, messages, estimate, params.max_tokens + thought_tokens)
+        room = Room(min(params.max_tokens, most), max(0, most - params.max_tokens))
+        wishes = known.wishes(params, tools=bool(tools), first=attempt == 1)  # it may have broken on one of them
+        body = chat_request(self._model or "", messages, tools, params, room.most, wishes=wishes)
         spoken, calls = Spoken(params.stop), ToolCallAssembler()
         thoughts: list[str] = []  # of servers that keep them apart from the text
         usage = Usage(prompt_tokens=estimate)
         finish: str | None = None
-        pieces, text = 0, ""
+        pieces, text, full = 0, "", False
         async with aclosing(self._accepted(client, body)) as chunks:
             async for chunk in chunks:
                 delta, said_finish = first_choice(chunk)
                 finish = said_finish or finish
                 piece, logprobs = delta.get("content") or "", token_logprobs(chunk)
                 thoughts.append(thought_of(delta))
-                pieces += bool(piece)
+                pieces += bool(piece or thoughts[-1])
                 if logprobs:
                     known.has("logprobs", True)
                 if (said := spoken.feed(piece, logprobs)) is not None:
@@ -210,15 +250,18 @@ class OpenAICompatibleLM:
                         prompt_tokens=counted.get("prompt_tokens") or estimate,
                         completion_tokens=counted.get("completion_tokens") or 0,
                     )
-                if spoken.stopped:
+                if piece or thoughts[-1]:  # a token, as a rule
+                    full = room.take(thinking=spoken.thinking or bool(thoughts[-1]))
+                if spoken.stopped or (full and thought_tokens):  # else the server ends it
                     break
         if (said := spoken.end()) is not None:
             text += said.text
             yield said
         if "logprobs" in body and pieces:
             known.has("logprobs", bool(known.logprobs))  # it was asked, and may not have heeded it
-        if "regex" in body:
-            known.heard(params.regex, text, whole=finish != "length" and not spoken.stopped)
+        if "regex" in body or "response_format" in body:
+            known.heard(params, text, whole=finish != "length" and not spoken.stopped)
+        known.tools = bool(tools) or known.tools
         made = calls.calls()
         for call in made:
             yield ToolCallMade(call=call)
@@ -227,14 +270,21 @@ class OpenAICompatibleLM:
             completion_tokens=usage.completion_tokens or pieces,  # servers that do not count send a token a piece
             duration_s=time.monotonic() - began,
         )
-        reason = "stop" if spoken.stopped else finish_reason(finish, bool(made))
-        yield LMDone(finish_reason=reason, usage=usage, thought="".join(thoughts).strip() or spoken.thought)
+        reason = (
+            "stop" if spoken.stopped else finish_reason("length" if full and thought_tokens else finish, bool(made))
+        )
+        thought = "".join(thoughts).strip() or spoken.thought
+        news = bool(thought) and not known.thinks
+        known.thought(thought, text)
+        if news and params.thought_tokens and reason == "length" and not text and attempt < self._max_attempts:
+            raise _OnlyThought
+        yield LMDone(finish_reason=reason, usage=usage, thought=thought)
 
     async def _accepted(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """``_chunks``; what the server may refuse the request for is taken out of ``body``: log-probabilities, then a form."""
         left_out: Wish | None = None
         while True:
-            untried = self._abilities.untried(body)
+            doubtful = self._abilities.doubtful(body)
             try:
                 async with aclosing(self._chunks(client, body)) as chunks:
                     async for chunk in chunks:
@@ -243,20 +293,22 @@ class OpenAICompatibleLM:
                         yield chunk
                 return
             except _Refused:
-                left_out = untried[0]
+                left_out = doubtful[0]
                 leave_out(body, left_out)
 
     async def _chunks(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The chunks of one answer; raises _Failed if it does not begin or does not end."""
+        """The chunks of one answer; raises Failed if it does not begin or does not end."""
         ended = False
         try:
             async with client.stream("POST", f"{self._base}/chat/completions", json=body) as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
-                    refused = self._refused(response, tools="tools" in body)
-                    untried = self._abilities.untried(body) and not isinstance(refused, TooLarge)
-                    raise _Refused if untried and response.status_code in _REFUSALS else refused
-                async for data in _data(response):
+                    refused = meaning_of(response, self._base, self._model, tools="tools" in body)
+                    if isinstance(refused, InvalidRequest) and refused.code == TOOLS_REFUSED:
+                        self._abilities.tools = False
+                    doubtful = self._abilities.doubtful(body) and not isinstance(refused, TooLarge)
+                    raise _Refused if doubtful and response.status_code in _REFUSALS else refused
+                async for data in data_of(response):
                     if data == "[DONE]":
                         return
                     chunk = parse_chunk(data, self._base)
@@ -268,43 +320,13 @@ class OpenAICompatibleLM:
             ) from e
         except httpx.TransportError as e:
             if not ended:
-                raise _Failed(self._unreachable(e)) from e
+                raise Failed(self._unreachable(e)) from e
         if not ended:
-            raise _Failed(ModelUnavailable(f"the answer of {self._base} was cut off: ask again"))
-
-    def _refused(self, response: httpx.Response, *, tools: bool = False) -> Exception:
-        """What an answer other than 200 means; ``tools``: to a request with tools."""
-        try:
-            body = response.json()
-            text = error_text(body if isinstance(body, dict) else {"message": body})
-        except ValueError:
-            text = response.text[:200]
-        status = response.status_code
-        where = f"{self._base} answered {status}: {text}"
-        if tools and "tool" in text.casefold() and status not in (401, 403, 429):
-            self._abilities.tools = False
-            return InvalidRequest(
-                f"{where}; without tool calls react and reflexion go on in words when asked again, or start the server with them"
-                " (vLLM: --enable-auto-tool-choice --tool-call-parser …, llama.cpp: --jinja)",
-                code="tools-unsupported",
-            )
-        match status:
-            case 429:
-                wait = _retry_after(response)
-                return _Failed(Busy(f"{where}; try again later", retry_after_s=max(1, round(wait or 5))), wait)
-            case 401 | 403:
-                return ModelUnavailable(f"{where}; check lm_api_key")
-            case 404:
-                return ModelUnavailable(f"{where}; check lm_base_url (it ends in /v1) and lm_model ({self._model})")
-            case _ if status >= 500:
-                return _Failed(ModelUnavailable(where), _retry_after(response))
-        if "context" in text.lower() and ("length" in text.lower() or "maximum" in text.lower()):
-            return TooLarge(
-                f"the prompt does not fit: {where}; give it fewer or shorter passages", code="prompt-too-long"
-            )
-        return InvalidRequest(where, code="refused-by-model")
+            raise Failed(ModelUnavailable(f"the answer of {self._base} was cut off: ask again"))
 
     def _unreachable(self, e: httpx.TransportError) -> ModelUnavailable:
+        if isinstance(e, httpx.ConnectError):
+            self._abilities.forget()
         return ModelUnavailable(
             f"no answer from the model server {self._base} ({type(e).__name__}: {e}): is it running, and is"
             " lm_base_url right?"
@@ -336,19 +358,19 @@ class OpenAICompatibleLM:
         async with self._client() as client:
             try:
                 await self._probe(client)
-            except _Failed as e:
+            except Failed as e:
                 raise e.error from e.__cause__
 
     async def _probe(self, client: httpx.AsyncClient) -> None:
         try:
             response = await client.get(f"{self._base}/models", timeout=_PROBE_TIMEOUT_S)
         except httpx.TransportError as e:
-            raise _Failed(self._unreachable(e)) from e
+            raise Failed(self._unreachable(e)) from e
         if response.status_code == httpx.codes.NOT_FOUND and self._model:
             self._probed = True  # some servers list nothing and answer all the same
             return
         if response.status_code != httpx.codes.OK:
-            raise self._refused(response)
+            raise meaning_of(response, self._base, self._model)
         try:
             listed = {m["id"]: m for m in response.json()["data"]}
         except (ValueError, KeyError, TypeError) as e:
@@ -364,36 +386,4 @@ class OpenAICompatibleLM:
         self._probed = True
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout, verify=_tls())
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Reading the certificates takes 20 ms, too long to do for each request."""
-    return ssl.create_default_context()
-
-
-async def _data(response: httpx.Response) -> AsyncIterator[str]:
-    """The data of server-sent events; or the whole body, from a server that ignored that it should stream."""
-    if response.headers.get("content-type", "").startswith("application/json"):
-        await response.aread()
-        yield json.dumps(json.loads(response.text)) if response.text else ""
-        return
-    async for line in response.aiter_lines():
-        if line.startswith("data:"):
-            yield line.removeprefix("data:").strip()
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds until a server wants to be asked again; it may name a number or a date."""
-    value = response.headers.get("retry-after")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout, verify=tls())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from core.errors import ModelUnavailable, RetryModel
 from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec
+from lm.abilities import Wish
 from lm.chat import defuse
 
 # A token is rarely less than three bytes of text in the vocabularies in use, so this seldom counts too few.
@@ -50,8 +51,7 @@ def chat_request(
     params: SamplingParams,
     max_tokens: int,
     *,
-    logprobs: bool = False,
-    form: bool = False,
+    wishes: Collection[Wish] = (),
 ) -> dict[str, Any]:
     """The body of a streamed request. What is off is left out: some servers reject what they do not know."""
     body: dict[str, Any] = {
@@ -71,11 +71,14 @@ def chat_request(
         "stop": (list(params.stop), []),
     }
     body.update({key: value for key, (value, off) in optional.items() if value != off})
-    if logprobs:
+    if "logprobs" in wishes:
         # llama.cpp takes 0 of the likeliest to mean that none are wanted at all, and without a number sends twenty.
         body |= {"logprobs": True, "top_logprobs": 1}
-    if form:
+    if "form" in wishes:
         body |= {"structured_outputs": {"regex": params.regex}, "regex": params.regex}
+    if "schema" in wishes:
+        wanted = {"name": "reply", "schema": json.loads(params.schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": wanted}
     if tools:
         body["tools"] = [
             {

@@ -23,6 +23,7 @@ from lm.chat import check_request, refuse_tools
 from lm.child import Child
 from lm.gguf import context_length
 from lm.openvino_load import find_model
+from lm.schemas import as_regex
 
 
 class OpenVinoLM:
@@ -90,9 +91,19 @@ class OpenVinoLM:
         return not self._grammar_failed
 
     @property
+    def structured(self) -> bool:
+        """The same of ``SamplingParams.schema``, which is written by the expression that it comes to."""
+        return self.constrained
+
+    @property
     def has_chat_template(self) -> bool | None:
         """None until it is loaded. Without one the model gets a plain completion prompt."""
         return self._loading.has_chat_template
+
+    @property
+    def thinks(self) -> bool:
+        """By what its chat template says; False before it is loaded."""
+        return self._loading.thinks
 
     @property
     def active(self) -> int:
@@ -147,6 +158,7 @@ class OpenVinoLM:
     ) -> AsyncGenerator[LMEvent, None]:
         refuse_tools(tools, self.name)
         check_request(messages, params)
+        params = as_regex(params)
         if self._grammar_failed:
             params = replace(params, regex="")
         channel: Channel[Mapping[str, Any]] = Channel()
@@ -212,13 +224,14 @@ class _Loading:
         self.news: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()  # None: it is over
         self.failure: OpenbookError | None = None
         self.has_chat_template: bool | None = None
+        self.thinks = False
 
     def hear(self, message: Mapping[str, Any]) -> None:
         match message["event"]:
             case "progress":
                 self.news.put((message["text"], message["fraction"]))
             case "ready":
-                self.has_chat_template = message["chat_template"]
+                self.has_chat_template, self.thinks = message["chat_template"], message["thinks"]
                 self.news.put(None)
             case _:
                 self.failure = self.failure or _as_error(message)

@@ -10,7 +10,7 @@ Messages are lines of JSON. In:
     {"op": "count", "id": N, "messages": […]}
     {"op": "cancel", "id": N}
 
-Out: progress (text, fraction), ready (chat_template), text (id, text, logprobs), done (id, finish_reason, prompt_tokens,
+Out: progress (text, fraction), ready (chat_template, thinks), text (id, text, logprobs), done (id, finish_reason, prompt_tokens,
 completion_tokens, duration_s, thought), cancelled (id), counted (id, tokens), error (id, code, message; without an id it is
 the end of the process). The process ends when its input does, so it never outlives its parent.
 """
@@ -36,7 +36,7 @@ from lm.chat import PLAIN_STOPS, defuse, plain_prompt, room_for_answer
 from lm.detokenize import Detokenizer
 from lm.openvino_load import BLOCK_TOKENS, build_pipeline
 from lm.spoken import Spoken
-from lm.thinking import begins_in_thought
+from lm.thinking import Room, begins_in_thought, knows_thought
 
 Say = Callable[[Mapping[str, Any]], None]
 _SEED_LIMIT = 2**31
@@ -49,6 +49,7 @@ class _Request:
     ids: Any  # openvino.Tensor (1, n_tokens)
     config: Any  # openvino_genai.GenerationConfig
     tells: bool  # says its first token as soon as its prompt is read; beams come all at once, at the end
+    room: Room
     detokenizer: Detokenizer
     spoken: Spoken
     prompt_tokens: int
@@ -85,6 +86,7 @@ class Engine:
         special = (self._tokenizer.get_bos_token(), self._tokenizer.get_eos_token(), self._tokenizer.get_pad_token())
         self._control_tokens = [t for t in special if t]
         self.has_template = bool(self._tokenizer.chat_template)
+        self.thinks = self.has_template and knows_thought(str(self._tokenizer.chat_template))
 
     @property
     def busy(self) -> bool:
@@ -147,12 +149,15 @@ class Engine:
         prompt = self._prompt(messages)
         ids = self._encode(prompt)
         n = self._count_whole(prompt, int(ids.shape[1]))
-        room = room_for_answer(self._name, n, self._context_tokens, params["max_tokens"])
+        alone = params["beams"] == 1  # beams come whole, and are not looked into while they are said
+        thought = params["thought_tokens"] if self.thinks and alone else 0
+        room = room_for_answer(self._name, n, self._context_tokens, params["max_tokens"], thought)
         stops = [*params["stop"], *(() if self.has_template else PLAIN_STOPS)]
         return _Request(
             ids=ids,
-            config=self._config(params, room),
-            tells=params["beams"] == 1,
+            config=self._config(params, room.most),
+            tells=alone,
+            room=room,
             detokenizer=Detokenizer(self._tokenizer.decode),
             spoken=Spoken(stops, in_thought=not params["regex"] and begins_in_thought(prompt)),
             prompt_tokens=n,
@@ -204,7 +209,7 @@ class Engine:
 
     def _advance(self, number: int, request: _Request) -> bool:
         """Says what is new of one request; True if it is over."""
-        finish = ""
+        finish, full = "", False
         spoken = request.spoken
         deltas: list[TextDelta | None] = []
         while request.handle.can_read():
@@ -214,11 +219,16 @@ class Engine:
                 request.completion_tokens += len(output.generated_ids)
                 for token, logprob in zip(output.generated_ids, output.generated_log_probs, strict=True):
                     deltas.append(spoken.feed(request.detokenizer.feed([token]), (float(logprob),)))
+                    full = request.room.take(thinking=spoken.thinking)
                 if output.finish_reason.name != "NONE":
                     finish = output.finish_reason.name.lower()
         status = request.handle.get_status().name
         if not finish and status == "FINISHED":
             finish = "stop"
+        # It has said all that it may, after a thought that was shorter than it might have been.
+        if full and not finish and request.completion_tokens < request.room.most:
+            self._drop(request)
+            finish = "length"
         if finish:
             deltas.append(spoken.feed(request.detokenizer.flush()))
         if spoken.stopped:
@@ -308,7 +318,7 @@ def _serve(source: _Input, say: Say) -> int:
     model = Path(how["model"])
     pipeline = build_pipeline(model, cache_dir, how["kv_tokens"], how["threads"], report)
     engine = Engine(pipeline, how["name"], how["context_tokens"], say)
-    say({"event": "ready", "chat_template": engine.has_template})
+    say({"event": "ready", "chat_template": engine.has_template, "thinks": engine.thinks})
     while not source.ended:
         # What was given up before its turn is not begun: under load that would be most of the work.
         given_up = {m["id"] for m in waiting if m["op"] == "cancel"}

@@ -68,15 +68,29 @@ Script: TypeAlias = Sequence[Reply | str] | Callable[[Sequence[Message]], Reply 
 class ScriptedLM:
     """Replays ``script``. ``asked`` holds every request; ``cancelled`` counts the streams closed before their end.
 
+    Args:
+        structured: whether it says that it heeds schemas. It says what the script says, as a server does that leaves them unheeded.
+        thinks: whether it says that it thinks before it answers, as it does where a reply begins with ``<think>…</think>``.
+
     Raises (from ``stream``):
         InvalidRequest: no reply of the script is left for this request, code "script-exhausted".
     """
 
     native_tools = True
 
-    def __init__(self, script: Script, *, name: str = "scripted", context_tokens: int = 8192) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        name: str = "scripted",
+        context_tokens: int = 8192,
+        structured: bool = False,
+        thinks: bool = False,
+    ) -> None:
         self._name = name
         self._context_tokens = context_tokens
+        self.structured = structured
+        self.thinks = thinks
         self._function = script if callable(script) else None
         self._replies = [] if callable(script) else [_as_reply(r) for r in script]
         self._used = [0] * len(self._replies)
@@ -116,7 +130,13 @@ class ScriptedLM:
     ) -> AsyncGenerator[LMEvent, None]:
         check_request(messages, params)
         prompt_tokens = self.count_tokens(messages)
-        room = room_for_answer(self._name, prompt_tokens, self._context_tokens, params.max_tokens)
+        room = room_for_answer(
+            self._name,
+            prompt_tokens,
+            self._context_tokens,
+            params.max_tokens,
+            params.thought_tokens if self.thinks else 0,
+        )
         self.asked.append(Asked(messages=tuple(messages), tools=tuple(tools), params=params))
         reply = self._next(messages)
         began = time.monotonic()
@@ -125,12 +145,14 @@ class ScriptedLM:
             await asyncio.sleep(reply.delay_s)
             spoken = Spoken(params.stop)
             words = _TOKEN.findall(reply.text)
-            for n, word in enumerate(words[:room], 1):
+            full = False
+            for n, word in enumerate(words, 1):
                 if n > 1:
                     await asyncio.sleep(reply.delta_delay_s)
                 if (said := spoken.feed(word, reply.logprobs[n - 1 : n])) is not None:
                     yield said
-                if spoken.stopped:
+                full = room.take(thinking=spoken.thinking)
+                if spoken.stopped or full:
                     break
             if (said := spoken.end()) is not None:
                 yield said
@@ -144,7 +166,7 @@ class ScriptedLM:
         finish: FinishReason = "stop"
         if reply.finish_reason is not None:
             finish = reply.finish_reason
-        elif not spoken.stopped and len(words) > room:
+        elif not spoken.stopped and full and len(words) > n:
             finish = "length"
         elif reply.tool_calls:
             finish = "tool_calls"

@@ -38,6 +38,11 @@ class Spoken:
         return self._thinking.thought
 
     @property
+    def thinking(self) -> bool:
+        """Whether what came last was thought."""
+        return self._thinking.thinking
+
+    @property
     def stopped(self) -> bool:
         """Whether a stop string has ended it."""
         return self._scanner.stopped

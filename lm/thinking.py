@@ -10,6 +10,37 @@ def begins_in_thought(prompt: str) -> bool:
     return prompt.rstrip().endswith(_OPEN)
 
 
+def knows_thought(template: str) -> bool:
+    """Whether a chat template speaks of thoughts: a model that it is made for may think before it answers."""
+    return _OPEN in template or _CLOSE in template
+
+
+class Room:
+    """How many tokens are left of one answer.
+
+    Args:
+        answer: tokens of the answer itself.
+        thought: more, for a thought before it.
+    """
+
+    def __init__(self, answer: int, thought: int = 0) -> None:
+        self._answer = answer
+        self.most = answer + thought  # in all
+        self._taken = 0
+        self._thought = 0
+
+    def take(self, *, thinking: bool) -> bool:
+        """Counts one token; True if it was the last.
+
+        Args:
+            thinking: whether it belongs to a thought.
+        """
+        self._taken += 1
+        if thinking:
+            self._thought = self._taken  # and all before it
+        return self._taken >= self.most or self._taken - self._thought >= self._answer
+
+
 class ThinkingFilter:
     """Takes out ``<think>…</think>`` at the very beginning of a text; the same words later on are part of the answer.
 
@@ -21,6 +52,11 @@ class ThinkingFilter:
         self._held = ""
         self._thought = ""
         self._state = "thinking" if begun else "start"
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a thought has begun, and the answer after it has not."""
+        return self._state in ("thinking", "after")
 
     @property
     def thought(self) -> str:

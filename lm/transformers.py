@@ -19,6 +19,7 @@ from core.offload import Channel
 from core.types import Message, SamplingParams, ToolSpec
 from lm.answering import Request
 from lm.chat import check_request, refuse_tools
+from lm.schemas import as_regex
 from lm.turns import Turns
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class TransformersLM:
     Text comes with the log-probabilities of its tokens under the model itself (``lm.own_logprobs``), but not from beams, of which
     none is known to win before the end.
 
-    Answers are written by ``SamplingParams.regex`` (``lm.forms``), those written alone too.
+    Answers are written by ``SamplingParams.regex`` and ``schema`` (``lm.forms``), those written alone too.
 
     Raises:
         InvalidRequest: both a draft and an amateur.
@@ -62,6 +63,7 @@ class TransformersLM:
     native_tools = False
     contrasting = True
     constrained = True
+    structured = True
     logprobs = True
 
     def __init__(
@@ -110,6 +112,12 @@ class TransformersLM:
         return loaded.context_tokens if loaded is not None else self._context_set or _DEFAULT_CONTEXT
 
     @property
+    def thinks(self) -> bool:
+        """By what its chat template says; False before it is loaded."""
+        loaded = self._loaded
+        return loaded is not None and loaded.thinks
+
+    @property
     def active(self) -> int:
         """Requests at work: 0 soon after every stream has ended or was closed."""
         turns = self._turns
@@ -143,7 +151,7 @@ class TransformersLM:
     ) -> AsyncGenerator[LMEvent, None]:
         refuse_tools(tools, self.name)
         check_request(messages, params)
-        request = Request(messages=messages, params=params, channel=Channel())
+        request = Request(messages=messages, params=as_regex(params), channel=Channel())
         self._started().ask(request)
         try:
             while True:

@@ -13,8 +13,6 @@ which may serve one stream at a time. Replies of no use are counted.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -29,13 +27,13 @@ from agents.verify.quotes import is_quotation
 from agents.verify.reading import excerpt
 from agents.verify.rules import examine
 from core.errors import LimitReached
+from core.json_replies import TRIES, Json, Shape, ask_json
 from core.offload import OwnLoop
 from core.protocols import LanguageModel, Verifier
 from core.types import Limits, Message, SamplingParams, Verdict
 from core.wording import shortened
 
 SYSTEM, USER = "verdict_system.j2", "verdict_user.j2"
-TRIES = 3
 MAX_TOKENS = 160  # of one reply
 _MAX_SECONDS = 60.0  # for one claim
 _CHARACTERS = (6000, 3000, 1200, 500)  # of the evidence; less where the model reads less
@@ -43,7 +41,14 @@ _KEPT = 512  # verdicts remembered, so that the same claim is not asked twice
 # What a verdict in words is worth as a score: it has no probability.
 _SCORES = {"supported": 0.95, "partial": 0.4, "contradicted": 0.02, "unsupported": 0.1}
 _AT = Thresholds(supported=0.5, partial=0.25)
-_OBJECT = re.compile(r"\{[^{}]*\}")
+SHAPE = Shape(
+    {
+        "type": "object",
+        "properties": {"verdict": {"enum": list(_SCORES)}, "quote": {"type": "string"}},
+        "required": ["verdict", "quote"],
+        "additionalProperties": False,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,24 +66,13 @@ class Ruling:
     quote: str
 
 
-def read_ruling(said: str, texts: Sequence[str]) -> Ruling | str:
-    """The last JSON object of a reply as a ruling, or what is wrong with it.
+def read_ruling(said: Json, texts: Sequence[str]) -> Ruling | str:
+    """What an object of ``SHAPE`` decides, or why it is of no use.
 
     Args:
         texts: the passages, in which a quote must stand.
     """
-    found = _OBJECT.findall(said)
-    if not found:
-        return "it has no JSON object"
-    try:
-        data = json.loads(found[-1])
-    except ValueError:
-        return "its JSON cannot be read"
-    label, quote = data.get("verdict"), data.get("quote", "")
-    if label not in _SCORES:
-        return f"its verdict is {shortened(str(label), 40)!r}, which is none of {', '.join(_SCORES)}"
-    if not isinstance(quote, str):
-        return "its quote is no text"
+    label, quote = said["verdict"], said["quote"]
     stands = bool(quote.strip()) and any(is_quotation(quote, t) for t in texts)
     if label in ("supported", "contradicted") and not stands:
         return "its quote does not stand in the passages"
@@ -93,6 +87,8 @@ class JudgeVerifier:
         otherwise: judges where the model gives no verdict.
         prompts: None is the shipped ones.
         tries: replies asked for, for one claim.
+        held: whether the model is held to the shape of its reply where it can be. Not one that is too small to judge: it would then always give a
+            verdict, and its silence is better (docs/decisions/0241).
     """
 
     def __init__(
@@ -102,11 +98,13 @@ class JudgeVerifier:
         *,
         prompts: Prompts | None = None,
         tries: int = TRIES,
+        held: bool = True,
     ) -> None:
         self._model = model
         self._otherwise = otherwise
         self._prompts = prompts or Prompts()
         self._tries = tries
+        self._held = held
         self._lock = threading.Lock()
         self._loop = OwnLoop("judge")
         self._lm: LanguageModel | None = None
@@ -151,23 +149,32 @@ class JudgeVerifier:
 
     async def _ask(self, lm: LanguageModel, claim: str, texts: Sequence[str], mark: str) -> Ruling | None:
         budget = Budget(Limits(max_seconds=_MAX_SECONDS))
-        trouble = ""
-        for _ in range(self._tries):
-            messages = self._messages(lm, claim, texts, mark, trouble)
-            if messages is None:
-                break
-            try:
-                said, _ = await say(lm, messages, SamplingParams(max_tokens=MAX_TOKENS), budget)
-            except LimitReached:
-                break
-            ruling = read_ruling(said, texts)
-            unused = isinstance(ruling, str)
-            self.counts = replace(self.counts, asked=self.counts.asked + 1, unused=self.counts.unused + unused)
-            if isinstance(ruling, Ruling):
-                return ruling
-            trouble = ruling
-        self.counts = replace(self.counts, given_up=self.counts.given_up + 1)
-        return None
+
+        async def ask(messages: Sequence[Message], params: SamplingParams) -> str:
+            said, _ = await say(lm, messages, params, budget)
+            self.counts = replace(self.counts, asked=self.counts.asked + 1)
+            return said
+
+        found: Ruling | None = None
+        before = self.counts.asked
+        try:
+            heard = await ask_json(
+                SHAPE,
+                lm,
+                lambda trouble: self._messages(lm, claim, texts, mark, trouble),
+                lambda said: read_ruling(said, texts),
+                ask,
+                SamplingParams(max_tokens=MAX_TOKENS),
+                tries=self._tries,
+                held=self._held,
+            )
+            found = heard.value
+        except LimitReached:
+            pass  # nothing more is asked about this claim
+        unused = self.counts.asked - before - (found is not None)
+        given_up = self.counts.given_up + (found is None)
+        self.counts = replace(self.counts, unused=self.counts.unused + unused, given_up=given_up)
+        return found
 
     def _messages(
         self, lm: LanguageModel, claim: str, texts: Sequence[str], mark: str, trouble: str

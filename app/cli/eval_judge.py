@@ -12,8 +12,8 @@ import typer
 from app import wiring
 from app.cli.common import AsJson, DataDir, print_json, told
 from core.errors import InvalidRequest, ModelUnavailable
-from core.types import Message, SamplingParams
-from lm.complete import complete
+from core.types import SamplingParams
+from lm.complete import complete_json
 
 if TYPE_CHECKING:
     from eval.judge import JudgeResult, Verdict
@@ -38,7 +38,7 @@ def judge(
     Example: openbook eval judge extract.json rag.json --dataset clapnq/dev.jsonl --labels people.jsonl
     """
     from eval.datasets import load_qa
-    from eval.judge import VERSION, Pair, judge_pairs
+    from eval.judge import SHAPE, VERSION, Pair, judge_pairs
     from eval.kept_rows import KeptRows
 
     settings = wiring.load_cli_settings(data_dir=data_dir)
@@ -63,7 +63,7 @@ def judge(
             progress("judging", asked, 2 * len(pairs))
             asked += 1
             params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
-            return runner.run(complete(lm, [Message(role="user", content=prompt)], (), params)).text
+            return runner.run(complete_json(lm, SHAPE, prompt, params)).reply
 
         try:
             result = judge_pairs(pairs, ask, lm.name, kept, None if labels is None else _labels(labels))

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import pytest
 
 from agents.verify import JudgeVerifier, RuleVerifier, SecondOpinion
-from agents.verify.by_lm import Ruling, read_ruling
 from core.protocols import Verifier
 from core.types import Message
 from lm.scripted import Reply, ScriptedLM
@@ -56,10 +55,13 @@ def test_its_verdict_is_taken(reply: str, label: str) -> None:
     [
         ("Yes.", "no JSON object"),
         ('{"verdict": supported}', "cannot be read"),
-        (said("true"), "none of supported"),
+        (said("supported", QUOTE)[:-9], "has no end"),
+        (said("true"), "its verdict: 'true' is not one of"),
         (said("supported"), "quote does not stand"),
         (said("supported", "Maria Keller founded the orchard"), "quote does not stand"),
-        ('{"verdict": "partial", "quote": 7}', "no text"),
+        ('{"verdict": "partial", "quote": 7}', "its quote: 7 is not of type"),
+        ('{"verdict": "partial"}', "'quote' is a required property"),
+        (said("partial") + said("unsupported"), "several JSON objects that differ"),
     ],
 )
 def test_a_reply_of_no_use_is_told_what_was_wrong_and_asked_again(reply: str, trouble: str) -> None:
@@ -112,5 +114,8 @@ def test_as_the_last_stage_of_the_cascade_it_is_asked_only_in_doubt() -> None:
     assert lm.asked == []
 
 
-def test_a_ruling_is_the_last_object_of_a_reply() -> None:
-    assert read_ruling(said("partial") + said("unsupported"), [EVIDENCE]) == Ruling(label="unsupported", quote="")
+@pytest.mark.parametrize("held", [True, False])
+def test_a_judge_is_held_to_the_shape_of_its_verdict_unless_it_is_too_small(held: bool) -> None:
+    lm = ScriptedLM([said("unsupported")], structured=True)
+    JudgeVerifier(lambda: lm, RuleVerifier(), held=held).check(PARAPHRASE, [EVIDENCE])
+    assert bool(lm.asked[0].params.schema) == held

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
+import jsonschema
 import pytest
 
 from core.errors import InvalidRequest, OpenbookError, TooLarge
 from core.events import LMDone, LMEvent, TextDelta, ToolCallMade
-from core.protocols import LanguageModel, constrains, gives_logprobs
+from core.protocols import LanguageModel, constrains, gives_logprobs, structures
 from core.types import Completion, Message, SamplingParams
 from lm.complete import complete
 
@@ -94,6 +96,22 @@ class LanguageModelSuite:
         assert said.finish_reason in ("stop", "length")
         if constrains(lm):
             assert re.fullmatch(form, said.text)
+
+    def test_an_answer_is_of_the_schema_that_was_asked_for_where_the_runtime_says_so(self, lm: LanguageModel) -> None:
+        schema = {
+            "type": "object",
+            "properties": {"water": {"enum": ["lakes", "rivers"]}, "sure": {"type": "boolean"}},
+            "required": ["water", "sure"],
+            "additionalProperties": False,
+        }
+        said = self.ask(lm, "Lakes or rivers?", schema=json.dumps(schema), max_tokens=40)
+        assert said.finish_reason in ("stop", "length")
+        if structures(lm):
+            jsonschema.validate(json.loads(said.text), schema)
+
+    def test_a_schema_that_cannot_be_read_is_refused(self, lm: LanguageModel) -> None:
+        with pytest.raises(InvalidRequest, match="schema"):
+            self.ask(lm, schema='{"type": "date"}')
 
     def test_the_answer_has_at_most_max_tokens(self, lm: LanguageModel) -> None:
         short = self.ask(lm, max_tokens=5)

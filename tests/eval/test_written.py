@@ -8,7 +8,8 @@ import re
 import pytest
 
 from eval.questions import MadeQuestion, Section, SourceDocument
-from eval.written import FORM, Asked, passages_to_ask_of, read_reply
+from eval.written import SHAPE, Asked, passages_to_ask_of, read_reply
+from lm.schemas import regex_of
 
 TEXT = (
     "The harbour was dredged in spring. Its pilot Ben Orme guided 412 ships past the northern\nshoal before the lighthouse "
@@ -66,7 +67,8 @@ def test_passages_long_enough_are_asked_about_and_cannot_close_their_marks() -> 
 
 
 def test_the_form_that_a_runtime_may_hold_to_is_what_is_read() -> None:
+    form = regex_of(SHAPE.text)
     right = json.dumps({"question": "Who guided ships past the shoal?", "answer": "Ben Orme"})
-    assert re.fullmatch(FORM, right) and isinstance(read_reply(right, ASKED), MadeQuestion)
-    assert not re.fullmatch(FORM, json.dumps({"question": "Who?", "answer": "Ben Orme"}))
-    assert not re.fullmatch(FORM, right + " Sure!")
+    assert re.fullmatch(form, right) and isinstance(read_reply(right, ASKED), MadeQuestion)
+    assert not re.fullmatch(form, json.dumps({"question": "Who?", "answer": "Ben Orme"}))
+    assert not re.fullmatch(form, right + " Sure!")

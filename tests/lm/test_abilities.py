@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pytest
 
-from core.errors import InvalidRequest
-from core.protocols import calls_tools, constrains
-from core.types import SamplingParams, ToolSpec
+from core.errors import InvalidRequest, ModelUnavailable
+from core.json_replies import Heard, Shape, again, ask_json
+from core.protocols import calls_tools, constrains, structures
+from core.types import Message, SamplingParams, ToolSpec
 from lm.complete import complete
 from lm.openai import OpenAICompatibleLM
 from tests.contract.language_model_suite import run, user
 from tests.support.model_server import ModelServer, serving
 
 FORM = "(yes|no), (lakes|rivers|seas)"
+SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {"water": {"enum": ["river-7", "lake-8"]}},
+        "required": ["water"],
+        "additionalProperties": False,
+    }
+)
 TOOL = ToolSpec(name="search", description="finds", parameters={"type": "object", "properties": {}})
 
 
@@ -23,6 +35,10 @@ TOOL = ToolSpec(name="search", description="finds", parameters={"type": "object"
 def server() -> Iterator[ModelServer]:
     with serving(ModelServer(words=["w0 ", "w1 "])) as running:
         yield running
+
+
+class Town(NamedTuple):
+    name: str
 
 
 def said(lm: OpenAICompatibleLM, regex: str = FORM, *, max_tokens: int = 20) -> str:
@@ -75,6 +91,138 @@ def test_a_server_that_refuses_a_form_answers_without_it(server: ModelServer, lo
     said(lm)
     assert not any(forms_asked(server)[before:])
     assert lm.logprobs == (logprobs == "give")  # the one was not taken for the other
+
+
+def replied(lm: OpenAICompatibleLM, *, max_tokens: int = 40) -> str:
+    return run(complete(lm, user("?"), (), SamplingParams(schema=SCHEMA, max_tokens=max_tokens))).text
+
+
+def schemas_asked(server: ModelServer) -> list[bool]:
+    return ["response_format" in body for body in server.requests]
+
+
+def test_a_schema_is_asked_for_as_every_server_reads_it(server: ModelServer) -> None:
+    server.schemas = "heed"
+    lm = OpenAICompatibleLM(server.base_url)
+    assert json.loads(replied(lm)) == {"water": "lake-8"}
+    assert structures(lm) and lm.abilities.schema
+    wanted = {"name": "reply", "schema": json.loads(SCHEMA), "strict": True}
+    assert server.requests[0]["response_format"] == {"type": "json_schema", "json_schema": wanted}
+    said(lm, "")
+    assert schemas_asked(server) == [True, False]
+
+
+def test_a_server_that_leaves_a_schema_unheeded_is_found_out(server: ModelServer) -> None:
+    lm = OpenAICompatibleLM(server.base_url)
+    assert replied(lm) == "w0 w1 "
+    assert not structures(lm)
+    replied(lm)
+    assert schemas_asked(server) == [True, False]
+
+
+def test_a_server_that_refuses_a_schema_answers_without_it(server: ModelServer) -> None:
+    server.schemas = "refuse"
+    lm = OpenAICompatibleLM(server.base_url)
+    assert replied(lm) == "w0 w1 "
+    assert not structures(lm)
+    assert replied(lm) == "w0 w1 " and not schemas_asked(server)[-1]
+    assert lm.logprobs  # the one was not taken for the other
+
+
+def test_a_server_that_refuses_one_schema_after_it_heeded_another_is_still_answered_by(server: ModelServer) -> None:
+    server.schemas = "heed"
+    lm = OpenAICompatibleLM(server.base_url)
+    replied(lm)
+    server.schemas = "refuse"
+    assert replied(lm) == "w0 w1 "
+
+
+def test_a_reply_that_was_cut_off_says_nothing_against_the_server(server: ModelServer) -> None:
+    server.schemas = "heed"
+    lm = OpenAICompatibleLM(server.base_url)
+    assert replied(lm, max_tokens=2) == '{"water"'
+    assert structures(lm) and lm.abilities.schema is None
+
+
+@pytest.mark.parametrize(
+    ("schemas", "reply", "value", "asked"),
+    [
+        ("heed", '{"water": "lake-8"}', "lake-8", 1),
+        ("ignore", "It is a lake.", None, 3),
+        ("refuse", 'Of course: {"water": "lake-8"}', "lake-8", 1),
+        ("heed", '{"water": "la', None, 3),  # cut off, though the server says that it is whole
+    ],
+)
+def test_a_reply_of_any_server_is_of_the_schema_or_is_none(
+    server: ModelServer, schemas: str, reply: str, value: str | None, asked: int
+) -> None:
+    server.schemas, server.of_schema = schemas, reply  # type: ignore[assignment]
+    server.words = [f"{w} " for w in reply.split()]
+    lm = OpenAICompatibleLM(server.base_url)
+
+    async def ask(messages: Sequence[Message], params: SamplingParams) -> str:
+        return (await complete(lm, messages, (), params)).text
+
+    heard: Heard[Town] = run(
+        ask_json(
+            Shape(json.loads(SCHEMA)), lm, lambda t: user(again("?", t)), lambda found: Town(found["water"]), ask,
+            SamplingParams(max_tokens=40),
+        )
+    )  # fmt: skip
+    assert (heard.value and heard.value.name, heard.asked) == (value, asked)
+
+
+class TestWhatIsFoundOutAtTheStart:
+    def test_all_is_known_of_a_server_that_can_do_all(self, server: ModelServer) -> None:
+        server.forms = server.schemas = "heed"
+        server.formed, server.of_schema = "water-7", '{"water": "lake-8"}'
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.load()
+        lm.probe()
+        assert lm.abilities.told() == (
+            "tool calls: yes, JSON by schema: yes, text by form: yes, log-probabilities: yes, the same text for a seed: yes, "
+            "thinks first: no"
+        )
+        assert len(server.requests) == 6
+        assert sum(body["max_tokens"] for body in server.requests) < 200, "it is to cost next to nothing"
+
+    def test_and_of_one_that_can_do_nothing(self, server: ModelServer) -> None:
+        server.logprobs, server.forms, server.schemas = "refuse", "refuse", "ignore"
+        server.calls_tools = server.seeded = False
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.probe()
+        assert lm.abilities.told().count(": no") == 6
+        assert not (constrains(lm) or structures(lm) or calls_tools(lm))
+
+    def test_a_model_that_thinks_is_known_and_has_room_for_what_comes_after(self, server: ModelServer) -> None:
+        server.extra_deltas = [{"reasoning_content": "They want a greeting."}]
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.probe()
+        assert lm.abilities.thinks
+        assert [body["max_tokens"] for body in server.requests][:4] == [32, 544, 544, 513]
+
+    def test_a_server_that_is_not_there_is_waited_for_or_named(self) -> None:
+        with serving(ModelServer()) as server:
+            pass
+        lm = OpenAICompatibleLM(server.base_url, backoff_s=0.01)
+        with pytest.raises(ModelUnavailable, match="lm_base_url"):
+            lm.probe()
+        waiting = threading.Thread(target=lm.probe, kwargs={"wait": True})
+        waiting.start()
+        lm.close()
+        waiting.join(10)
+        assert not waiting.is_alive()
+        assert lm.abilities.told().count("not known") == 6
+
+
+def test_a_server_that_went_away_may_come_again_with_other_options() -> None:
+    with serving(ModelServer(calls_tools=False)) as server:
+        lm = OpenAICompatibleLM(server.base_url, max_attempts=1)
+        lm.probe()
+        assert not calls_tools(lm)
+    with pytest.raises(ModelUnavailable):
+        said(lm, "")
+    assert calls_tools(lm) and lm.abilities.told().count("not known") == 6
 
 
 def test_a_server_without_tool_calls_is_found_out_and_the_fix_is_named(server: ModelServer) -> None:

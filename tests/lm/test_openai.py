@@ -287,3 +287,49 @@ def test_a_hundred_streams_can_be_cancelled(server: ModelServer) -> None:
         await until_idle(lambda: server.active, 2.0)
 
     run(scene())
+
+
+class TestRoomForThoughts:
+    THOUGHT = ("<think>", *(f"t{i} " for i in range(10)), "</think>")
+
+    def asked(self, server: ModelServer) -> list[int]:
+        return [body["max_tokens"] for body in server.requests]
+
+    def test_a_model_that_turns_out_to_think_is_asked_again_with_room(self, server: ModelServer) -> None:
+        server.words = [*self.THOUGHT, "yes ", "it ", "is "]
+        lm = OpenAICompatibleLM(server.base_url)
+        params = SamplingParams(max_tokens=2, thought_tokens=100)
+        answer = run(complete(lm, user("?"), (), params))
+        assert (answer.text, answer.finish_reason) == ("yes it ", "length")
+        assert answer.thought.startswith("t0 t1")
+        assert self.asked(server) == [2, 102]
+        assert run(complete(lm, user("?"), (), params)).text == "yes it "
+        assert self.asked(server) == [2, 102, 102]
+
+    def test_a_thought_that_the_server_keeps_apart_counts_as_one(self, server: ModelServer) -> None:
+        server.extra_deltas = [{"reasoning_content": f"t{i} "} for i in range(10)]
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.abilities.thinks = True
+        answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=2, thought_tokens=100)))
+        assert (answer.text, answer.finish_reason, answer.usage.completion_tokens) == ("w0 w1 ", "length", 12)
+        assert self.asked(server) == [102]
+
+    def test_a_thought_without_an_end_is_asked_for_once_more_at_most(self, server: ModelServer) -> None:
+        server.words = ["<think>", *(f"t{i} " for i in range(390))]
+        lm = OpenAICompatibleLM(server.base_url)
+        answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=2, thought_tokens=100)))
+        assert (answer.text, answer.finish_reason) == ("", "length")
+        assert self.asked(server) == [2, 102]
+
+    def test_where_it_may_be_asked_only_once_the_thought_is_the_answer(self, server: ModelServer) -> None:
+        server.words = list(self.THOUGHT)
+        lm = OpenAICompatibleLM(server.base_url, max_attempts=1)
+        answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=2, thought_tokens=100)))
+        assert (answer.text, answer.finish_reason, answer.thought) == ("", "length", "t0")
+
+    def test_one_that_does_not_think_is_asked_as_ever(self, server: ModelServer) -> None:
+        lm = OpenAICompatibleLM(server.base_url)
+        for _ in range(2):
+            assert run(complete(lm, user("?"), (), SamplingParams(max_tokens=2, thought_tokens=100))).text == "w0 w1 "
+        assert not lm.thinks
+        assert self.asked(server) == [2, 2]

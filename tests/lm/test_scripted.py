@@ -157,3 +157,16 @@ def test_a_script_that_is_wrong_says_where(tmp_path: Path, text: str, says: str)
 def test_a_script_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"cannot read the script .*none\.json"):
         ScriptedLM.from_file(tmp_path / "none.json")
+
+
+def test_what_a_model_thinks_takes_nothing_from_what_it_may_say() -> None:
+    script = [Reply(text="<think>It is a river, I think.</think> yes it is one", times=0)]
+    lm = ScriptedLM(script, thinks=True)
+    params = SamplingParams(max_tokens=2, thought_tokens=20)
+    answer = asyncio.run(complete(lm, user("?"), (), params))
+    assert (answer.text, answer.thought) == ("yes it", "It is a river, I think.")
+    assert (answer.finish_reason, answer.usage.completion_tokens) == ("length", 6 + 2)
+    cut = asyncio.run(
+        complete(ScriptedLM(script), user("?"), (), params)
+    )  # it does not say that it thinks, and gets no room
+    assert (cut.text, cut.finish_reason) == ("", "length")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lm.chat import defuse, plain_prompt
 from lm.detokenize import Detokenizer
 from lm.stopping import StopScanner
-from lm.thinking import ThinkingFilter, begins_in_thought
+from lm.thinking import Room, ThinkingFilter, begins_in_thought, knows_thought
 from tests.contract.language_model_suite import user
 
 pieces = st.lists(st.text("ab<>", max_size=4), max_size=12)
@@ -94,3 +94,25 @@ def test_a_document_cannot_end_its_own_turn() -> None:
 
 def test_a_base_model_gets_a_plain_completion_prompt() -> None:
     assert plain_prompt(user("Why?")) == "User: Why?\n\nAssistant:"
+
+
+def said(room: Room, tokens: str) -> int:
+    """How many of ``tokens`` there was room for; t is of a thought, a of an answer."""
+    for n, token in enumerate(tokens, 1):
+        if room.take(thinking=token == "t"):
+            return n
+    return len(tokens)
+
+
+def test_a_thought_takes_nothing_from_the_room_of_the_answer() -> None:
+    assert said(Room(3, 5), "ttttaaaaaa") == 4 + 3
+    assert said(Room(3, 5), "ttttttaaaaaa") == 3 + 5  # it took more than its own: two are left for the answer
+    assert said(Room(3, 5), "t" * 20) == 3 + 5
+    assert said(Room(3, 5), "aaaaaa") == 3  # what is not thought is not said in its place
+    assert said(Room(3), "ttttaaaa") == 3
+    assert said(Room(3, 5), " ttaaaa".replace(" ", "a")) == 3 + 3  # white space before a thought belongs to it
+
+
+def test_whether_a_model_thinks_is_told_by_its_template() -> None:
+    assert knows_thought("{% if thinking %}<think>\n{% endif %}")
+    assert not knows_thought("{% for m in messages %}{{ m.content }}{% endfor %}")

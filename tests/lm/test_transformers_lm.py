@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidRequest, ModelUnavailable
+from core.protocols import thinks
 from core.types import SamplingParams, ToolSpec
 from lm.complete import complete
 from lm.transformers import TransformersLM
@@ -57,6 +58,9 @@ def test_a_model_that_begins_in_thought_has_answered_nothing_before_the_thought_
         assert answer.text == ""
         assert answer.thought
         assert answer.usage.completion_tokens == 12
+        assert thinks(lm)
+        longer = run(complete(lm, user("Hello"), (), SamplingParams(max_tokens=12, thought_tokens=5)))
+        assert longer.usage.completion_tokens == 12 + 5
         formed = run(complete(lm, user("Hello"), (), SamplingParams(max_tokens=12, regex="yes|no")))
         assert formed.text in ("yes", "no")  # a form has no room for a thought
     finally:

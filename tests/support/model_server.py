@@ -35,7 +35,10 @@ class ModelServer:
     logprobs: Literal["give", "ignore", "refuse"] = "give"  # of word i −i/10, and of the end −9
     forms: Literal["heed", "ignore", "refuse"] = "ignore"  # heeded by saying ``formed``
     formed: str = "yes, seas"
+    schemas: Literal["heed", "ignore", "refuse"] = "ignore"  # heeded by saying ``of_schema``
+    of_schema: str = '{"water": "lake-8"}'
     calls_tools: bool = True
+    seeded: bool = True  # whether the same seed says the same
     requests: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     active: int = 0
@@ -84,6 +87,8 @@ class ModelServer:
                 return JSONResponse({"error": {"message": "logprobs are not supported"}}, status_code=400)
             if "structured_outputs" in body and self.forms == "refuse":
                 return JSONResponse({"error": {"message": "unknown field structured_outputs"}}, status_code=422)
+            if "response_format" in body and self.schemas == "refuse":
+                return JSONResponse({"error": {"message": "json_schema is not supported"}}, status_code=400)
             if "tools" in body and not self.calls_tools:
                 text = '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
                 return JSONResponse({"error": {"message": text}}, status_code=400)
@@ -108,8 +113,13 @@ class ModelServer:
             for delta in self.extra_deltas:
                 yield _event({"choices": [{"index": 0, "delta": delta}]})
             formed = [self.formed] if "structured_outputs" in body and self.forms == "heed" else None
+            if "response_format" in body and self.schemas == "heed":
+                formed = re.findall(r".{1,4}", self.of_schema)
+            elif body["temperature"] > 0 and not self.seeded:
+                formed = [f"at random {len(self.requests)}"]
             words = (formed or self.words)[: body["max_tokens"]]
-            finish = self.finish or ("length" if len(words) == body["max_tokens"] and not formed else "stop")
+            cut = len(words) == body["max_tokens"] if not formed else len(words) < len(formed)
+            finish = self.finish or ("length" if cut else "stop")
             text = "".join(words)
             found = [text.index(stop) for stop in body.get("stop", []) if stop in text]
             if found and fault != "ignore-stop":
