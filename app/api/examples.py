@@ -53,9 +53,14 @@ BY_HAND: dict[str, Any] = {
         "run_id": "r7c1d", "yes": True, "approval_id": "a03f", "tool": "notes_add_note", "arguments": {"text": "Call Ada"},
         "description": "Adds a note.", "predicted": "The note is there for everybody.", "worth": 7.0, "others": [],
     },
-    "POST /v1/chats/{chat_id}/messages/{message_id}/compare": {"compared": {"answers": _ANSWERS, "choice": None}},
+    "POST /v1/chats/{chat_id}/messages/{message_id}/compare": {
+        "compared": {"answers": _ANSWERS, "choice": None, "from_start": False}
+    },
+    "POST /v1/chats/{chat_id}/pairs": {"compared": {"answers": _ANSWERS, "choice": None, "from_start": True}},
     "POST /v1/chats/{chat_id}/messages/{message_id}/vote": {
-        "compared": {"answers": _ANSWERS, "choice": "2", "ways": ["extract", "rag"], "message_ids": ["m1", "m2"]}
+        "compared": {
+            "answers": _ANSWERS, "choice": "2", "from_start": True, "ways": ["extract", "rag"], "message_ids": ["m1", "m2"],
+        }
     },
     "POST /v1/evals/{eval_id}/votes": {"n_votes": 1},
 }  # fmt: skip
