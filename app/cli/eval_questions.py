@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.cli.common import READY_TIMEOUT_S, AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
+from app.table_text import text_of_table
 from app.waiting import wait_for_lm
 
 
@@ -43,7 +44,7 @@ def questions(
         if file is None:
             found = client.make_questions(collection, n, name=name, seed=seed, multi_hop=multi_hop, written=written)
         else:
-            text = file.read_text("utf-8-sig")
+            text = text_of_table(file.read_bytes())
             form = "jsonl" if file.suffix == ".jsonl" else "csv"
             mapping = _mapping(column) or client.import_questions(collection, text, form, None)["mapping"]
             found = client.import_questions(collection, text, form, mapping, name=name or file.name)

@@ -109,13 +109,15 @@ def chat_page() -> None:
         show_passage(passage)
     elif signals.run_id:
         _open_cited(signals.run_id, signals.marker, messages, live)
-    ended_unseen = live is not None and live.place.twice and live.now.state in ("done", "stopped")
-    if live is not None and not (ended_unseen and messages and messages[-1]["role"] == "user"):
+    waiting = bool(messages) and messages[-1]["role"] == "user"
+    if waiting and live is not None and live.place.twice and live.now.state in ("done", "stopped"):
+        _wait_elsewhere(st.session_state["chat_id"], messages[-1]["message_id"])  # it is kept in a moment
+    elif live is not None:
         unasked = live.now.state == "failed" or (live.now.state == "stopped" and not live.now.run_id)
         if unasked and len(messages) <= live.before:
             _question(live.question)  # it was refused, or stopped before it was asked, so nobody kept it
         _draw_live(live, replaced=len(messages) - live.before)
-    elif messages and messages[-1]["role"] == "user":
+    elif waiting:
         _unanswered(messages[-1])
 
 

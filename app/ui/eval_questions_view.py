@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.table_text import text_of_table
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html
@@ -19,6 +20,7 @@ KIND_WORDS = {
     "written": "by a language model",
     "uploaded": "uploaded",
     "multi-hop": "two passages",
+    "comparison": "compares two passages",
     "liked": "asked in the chat, answer liked",
     "disliked": "asked in the chat, answer disliked",
 }
@@ -47,12 +49,13 @@ def add_questions(collection: str, *, first: bool) -> None:
         _upload(collection)
 
 
+@guarded  # a file that cannot be read hides nothing of the rest
 def _upload(collection: str) -> None:
     file = st.file_uploader("Or a table of your own (CSV or JSON lines)", type=["csv", "jsonl"], key="eval-file")
     if file is None:
         return
     form = "jsonl" if file.name.endswith(".jsonl") else "csv"
-    text = file.getvalue().decode("utf-8", "replace")
+    text = text_of_table(file.getvalue())
     seen = client().import_questions(collection, text, form, None)
     columns = [None, *seen["columns"]]
     with st.form("eval-map", border=True):
