@@ -60,7 +60,7 @@ def draw_two_choice(strategies: replies.Strategies) -> list[replies.WayToAnswer]
     )
     if len(picked) == 1:
         st.caption("One more is needed: two are drawn.")
-    return [{"strategy": name} | ({"model": model} if model else {}) for name, model in picked]
+    return [{"strategy": name, "model": model} if model else {"strategy": name} for name, model in picked]
 
 
 def _label(known: dict[str, str], name: str, model: str) -> str:
