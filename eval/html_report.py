@@ -188,7 +188,19 @@ def origin_rows(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, An
         ("SHA-256 of the questions", result["questions_sha256"]),
         ("evaluation", result["eval_id"]),
     ]
-    chosen = ("retriever", "fusion", "rerank", "chunker", "strategy", "stress", "passages", "index_seconds")
+    chosen = (
+        "retriever",
+        "fusion",
+        "rerank",
+        "chunker",
+        "strategy",
+        "model",
+        "prompts",
+        "contexts",
+        "stress",
+        "passages",
+        "index_seconds",
+    )
     for c in result["configurations"]:
         said = ", ".join(f"{k} {c[k]}" for k in chosen if c.get(k) not in (None, False))
         rows.append((c["label"], f"{said}; {c['key']}"))

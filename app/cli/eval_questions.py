@@ -69,14 +69,14 @@ def run(
         list[str] | None,
         typer.Option(
             "--config",
-            help="retriever[:chunker][:rerank], or strategy=NAME[:model=NAME][:prompts=SET]; the first is A. May be repeated.",
+            help="retriever[:chunker][:rerank], or strategy=NAME[:model=NAME][:prompts=SET][:contexts=own|distractors|counterfactual]; the first is A. May be repeated.",
         ),
     ] = None,
     axis: Annotated[
         list[str] | None,
         typer.Option(
             "--grid",
-            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, stress; or of strategy, model, prompts, stress. May be repeated.",
+            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, stress; or of strategy, model, prompts, contexts, stress. May be repeated.",
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Ask what nobody has approved, too.")] = False,
@@ -145,7 +145,9 @@ _AXES = {
     "stress": "stress",
     "model": "models",
     "prompts": "prompts",
+    "contexts": "contexts",
 }
+_OF_ANSWERING = ("model", "prompts", "contexts")
 
 
 def _grid(axes: list[str]) -> dict[str, list[Any]]:
@@ -167,9 +169,9 @@ def _grid(axes: list[str]) -> dict[str, list[Any]]:
 def _configuration(text: str) -> dict[str, Any]:
     if text.startswith("strategy="):
         found = dict(part.partition("=")[::2] for part in text.split(":"))
-        if not set(found) <= {"strategy", "model", "prompts"} or not all(found.values()):
-            raise typer.BadParameter(f"--config {text}: give strategy=NAME[:model=NAME][:prompts=SET]")
-        return {"strategy": found["strategy"], "model": found.get("model"), "prompts": found.get("prompts")}
+        if not set(found) <= {"strategy", *_OF_ANSWERING} or not all(found.values()):
+            raise typer.BadParameter(f"--config {text}: give strategy=NAME[:model=NAME][:prompts=SET][:contexts=KIND]")
+        return {"strategy": found["strategy"]} | {name: found.get(name) for name in _OF_ANSWERING}
     retriever, *rest = text.split(":")
     chunkers = [part for part in rest if part != "rerank"]
     if len(chunkers) > 1:

@@ -21,6 +21,12 @@ AS_IT_IS = "as they are"
 CHUNKERS = (AS_IT_IS, "fixed", "sentence", "semantic", "parent-child")
 _STRESS = {"as they are": None, "with typos": "typos", "paraphrased": "paraphrase"}
 _FUSIONS = ("convex", "rrf")
+_CONTEXTS = {
+    "the collection": None,
+    "their own passages alone": "own",
+    "their own among five others": "distractors",
+    "their own with another answer put in": "counterfactual",
+}
 _OWN = {"models": "as set", "prompts": "as they are"}
 _SEARCH, _ANSWER = "How passages are found", "How answers are given"
 _TWO, _MANY = "Two ways", "Many (a grid)"
@@ -83,6 +89,12 @@ def _grid(searches: bool) -> dict[str, list[Any]]:
                 found[axis] = [_named(axis, name) for name in listed] or [None]
         if len(found) > 1:
             look.muted("One model is loaded after the other. Strategies that ask none are measured once.")
+        read = st.multiselect("Answered from", _CONTEXTS, default=["the collection"], key="eval-grid-contexts")
+        found["contexts"] = [_CONTEXTS[c] for c in read] or [None]
+        look.muted(
+            "“Among five others” shows what noise does to a strategy; “with another answer put in” whether it goes by what it reads: "
+            "the answer put in is then the right one."
+        )
         return found
     retrievers = st.multiselect(
         "Search by",
@@ -117,7 +129,8 @@ def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
             if others := _choices(axis):
                 picked = st.selectbox(label, [_OWN[axis], *others], key=f"eval-{axis}-{name}")
                 configuration[axis.replace("models", "model")] = _named(axis, picked)
-        return configuration
+        read = st.selectbox("Answered from", _CONTEXTS, key=f"eval-contexts-{name}")
+        return configuration | {"contexts": _CONTEXTS[read]}
     retriever = st.selectbox(
         "Search by",
         RETRIEVERS,

@@ -357,3 +357,40 @@ def test_the_report_holds_all_it_needs(client: Client, questions: dict[str, Any]
     assert len(pictures) == len(headings) and "blue: bm25; orange: tfidf" in text
     for picture in pictures:
         assert ElementTree.fromstring(picture).tag.endswith("svg") and "var(" not in picture
+
+
+def test_answers_are_judged_from_their_own_passages_among_others_and_with_another_answer_put_in(
+    client: Client, towns: str
+) -> None:
+    rows = "".join(f"How long is the bridge of {town}?,{100 + 7 * n},{town}.md\n" for n, town in enumerate(TOWNS))
+    mapping = {"question": "q", "answers": "a", "document": "d"}
+    unplaced = "Who knows?,nobody,\n"  # says no document, so it has no passages of its own
+    table = client.import_questions(towns, f"q,a,d\n{rows}{unplaced}", "csv", mapping)
+    grid = {"strategies": ["extract"], "contexts": [None, "own", "distractors", "counterfactual"]}
+    run = ended(client, client.start_grid(table["set_id"], grid)["eval_id"])
+    assert (run["state"], run["done"], run["total"]) == ("done", 36, 36), run
+    result = client.eval_result(run["eval_id"])
+    assert [c["label"] for c in result["configurations"]] == [
+        "answers by extract",
+        "answers by extract, from its own passages",
+        "answers by extract, among other passages",
+        "answers by extract, with another answer put in",
+    ]
+    assert [c["n"] for c in result["configurations"]] == [9, 8, 8, 8]
+    own, among, other = (c["metrics"] for c in result["configurations"][1:])
+    assert own["context_precision"]["mean"] == 1.0, "what is read is what answers"
+    assert among["context_precision"]["mean"] < 1.0, "five others are read as well"
+    first = next(q for q in result["questions"] if q["question"] == "How long is the bridge of Alby?")
+    told = [r["answer"] for r in first["results"]]
+    assert "100 metres" in told[1]
+    assert "100 metres" not in told[3], "the bridge has another's length there"
+    assert other["contains"]["mean"] == own["contains"]["mean"], "quotes go by what they read"
+    compared = client.compare_eval(run["eval_id"], 1, 3)
+    assert compared["n_queries"] == 8
+    again = ended(client, client.start_grid(table["set_id"], grid)["eval_id"])
+    assert again["done"] == 36 and again["reused"] == 33
+    with pytest.raises(ApiError, match="name the strategy that answers"):
+        client.start_eval(table["set_id"], [{"retriever": "bm25", "contexts": "own"}])
+    alone = client.import_questions(towns, f"q,a,d\n{unplaced}", "csv", mapping)
+    failed = ended(client, client.start_eval(alone["set_id"], [{"strategy": "extract", "contexts": "own"}])["eval_id"])
+    assert failed["state"] == "failed" and "none of the questions says where its answer stands" in failed["error"]
