@@ -155,12 +155,18 @@ async def keep_said(services: Services, principal: Principal, chat_id: str, said
             searched=said.searched,
         )
 
-    def forget() -> None:
-        with services.database.write() as connection:
-            services.traces.delete(connection, principal, [said.run_id])
-
     try:
         return await services.offload(append)
     except NotFound:
-        await services.offload(forget)
+        await forget_run(services, principal, said.run_id)
         raise
+
+
+async def forget_run(services: Services, principal: Principal, run_id: str) -> None:
+    """Deletes the trace of a run whose conversation is gone."""
+
+    def forget() -> None:
+        with services.database.write() as connection:
+            services.traces.delete(connection, principal, [run_id])
+
+    await services.offload(forget)

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.ask import DISCONNECT_LOOK_S, RunLimits, failure
 from app.api.guard import PrincipalHere, ServicesHere
-from app.api.in_chat import HowToAnswer, Keep, Said, begin_in_chat, keep_said
+from app.api.in_chat import HowToAnswer, Keep, Said, begin_in_chat, forget_run, keep_said
 from app.api.sse import EventStream, event_bytes
 from app.chat_votes import Pair, mark, way_name
 from app.lm_choices import check_choice
@@ -21,7 +21,7 @@ from app.runs import Run
 from app.services import Services
 from app.strategies import MAY_ASK, STRATEGIES, check_strategy, unwatched
 from app.two_answers import TwoAnswers
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, NotFound
 
 MAX_WAYS = 50
 
@@ -94,7 +94,12 @@ async def ask_twice(
         return run
 
     async def keep(first: Said, second: Said | None) -> None:
-        first_id = await keep_said(services, principal, chat_id, first)
+        try:
+            first_id = await keep_said(services, principal, chat_id, first)
+        except NotFound:  # the conversation was deleted meanwhile
+            if second is not None:
+                await forget_run(services, principal, second.run_id)
+            raise
         if second is not None and first.answer is not None and second.answer is not None:
             ways = (drawn[0].name, drawn[1].name)
             answer = mark(second.answer, first.answer, first_id, ways, from_start=True)

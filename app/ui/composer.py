@@ -18,15 +18,14 @@ from core.ids import COLLECTION_NAME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a question is asked of, and how."""
+    """What a question is asked of, and how. ``ways``: of which two are drawn, for two unnamed answers (none: of all); None where
+    one is wanted, by ``strategy``."""
 
     collections: list[str]
     strategy: str
     only_files: bool = False  # of the conversation's own files alone
     policy: str | None = None  # what becomes of an unsupported sentence; None: as the server's settings say
-    ways: list[replies.WayToAnswer] | None = (
-        None  # of which two are drawn, for two unnamed answers; None: one, by ``strategy``
-    )
+    ways: list[replies.WayToAnswer] | None = None
 
 
 _POLICIES = {
