@@ -59,7 +59,7 @@ class TwoAnswers(Generic[S]):
         while (run := await self._begun.get()) is not None:
             yield run
 
-    def stop(self) -> None:
+    def cancel(self) -> None:
         """A second time it does nothing; nor once both are there."""
         self._stopped = True
         if self._now is not None:

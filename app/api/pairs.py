@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from app.api.ask import DISCONNECT_LOOK_S, RunLimits, failure
+from app.api.ask import RunLimits, failure, left_or_ended
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.in_chat import HowToAnswer, Keep, Said, begin_in_chat, forget_run, keep_said
 from app.api.sse import EventStream, event_bytes
@@ -113,13 +113,7 @@ async def ask_twice(
     await two.start()
     if body.stream:
         return EventStream(_as_events(two, made))
-    try:
-        while not await two.wait(DISCONNECT_LOOK_S):
-            if await request.is_disconnected():
-                break
-    finally:
-        two.stop()
-        await two.wait()
+    await left_or_ended(two, request)
     if two.error is not None:
         raise two.error
     return JSONResponse(await made()) if two.done else failure(None)
@@ -171,5 +165,5 @@ async def _as_events(two: TwoAnswers[Said], made: Callable[[], Awaitable[dict[st
         else:
             yield event_bytes("error", {"code": "cancelled", "message": "stopped", "run_id": run_id})
     finally:
-        two.stop()
+        two.cancel()
         await two.wait()

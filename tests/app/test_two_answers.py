@@ -87,14 +87,14 @@ def test_a_first_that_breaks_off_is_the_end() -> None:
 
 def test_a_stop_in_the_first_begins_no_second_and_one_in_the_second_leaves_the_first() -> None:
     async def at_once(two: TwoAnswers[str], _begun: list[Run]) -> None:
-        two.stop()
+        two.cancel()
 
     kept, two = said_by(ENDLESS, WHOLE, then=at_once)
     assert kept == [("…", None)] and (two.done, two.error) == (False, None)
 
     async def later(two: TwoAnswers[str], begun: list[Run]) -> None:
         await second_begun(begun)
-        two.stop()
+        two.cancel()
 
     kept, two = said_by(WHOLE, ENDLESS, then=later)
     assert kept == [("Whole.", None)] and (two.done, two.error) == (False, None)
