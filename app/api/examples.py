@@ -33,7 +33,12 @@ _ENDS = "2026-03-17T09:00:00.000Z"
 _COME = {"token": "…", "user": _ADA, "expires_at": _ENDS, "csrf": "…"}
 _PIPELINE = {"chunker": "fixed", "chunk_tokens": 200, "chunk_overlap_tokens": 40, "encoder_model": "packaged"}
 _ANSWERS = ["Net sales grew by 2 percent. [1]", "They grew by 2%, driven by services. [1][2]"]
-ASKED: dict[str, Any] = {"POST /v1/traces/{run_id}/replay": {"question": "When is the lamp lit?"}}
+ASKED: dict[str, Any] = {
+    "POST /v1/traces/{run_id}/replay": {"question": "When is the lamp lit?"},
+    "POST /v1/chats/{chat_id}/pairs": {
+        "question": "When is the lamp lit?", "ways": [{"strategy": "extract"}, {"strategy": "rag"}],
+    },
+}  # fmt: skip
 BY_HAND: dict[str, Any] = {
     "POST /v1/sessions": _COME,
     "POST /v1/invites/accept": _COME,
