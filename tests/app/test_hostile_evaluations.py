@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -26,16 +27,21 @@ def text_of(n: int) -> bytes:
     return ("# Harbour\n\n" + "\n\n".join(facts) + "\n").encode()
 
 
-@pytest.fixture
-def harbour(client: Client, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A collection of a test's own, of three documents with names from everywhere."""
-    name = f"hostile-{abs(hash(request.node.name)) % 10**8}"
+@contextmanager
+def collection_of(client: Client, name: str) -> Iterator[str]:
+    """Three documents with names from everywhere."""
     client.create_collection(name)
     for job in client.upload(name, [(file, io.BytesIO(text_of(n))) for n, file in enumerate(NAMES)]):
         assert settled(client, job["job_id"], 120.0)["state"] == "ready"
     yield name
     if name in [c["name"] for c in client.collections()]:
         client.delete_collection(name)
+
+
+@pytest.fixture(scope="module")
+def harbour(server: RunningServer) -> Iterator[str]:
+    with server.client() as client, collection_of(client, "harbour") as name:
+        yield name
 
 
 def csv_of(n: int) -> str:
@@ -85,11 +91,12 @@ def until_ended(client: Client, eval_id: str) -> dict[str, Any]:
 def test_a_table_that_is_none_is_refused_and_leaves_no_set(
     server: RunningServer, client: Client, harbour: str, text: str, form: str, mapping: Any, status: int, says: str
 ) -> None:
+    before = client.question_sets(harbour)
     body = {"collection": harbour, "text": text, "form": form, "mapping": mapping}
     reply = httpx.post(f"{server.api_url}/v1/evals/sets/import", json=body, timeout=60)
     assert reply.status_code == status, reply.text
     assert says in reply.json()["detail"]
-    assert client.question_sets(harbour) == []
+    assert client.question_sets(harbour) == before
 
 
 def test_documents_are_found_by_names_of_any_script(client: Client, harbour: str) -> None:
@@ -127,11 +134,11 @@ def test_an_evaluation_of_which_nothing_is_measured_has_an_answer_to_everything(
 
 
 def test_the_same_grid_twice_at_once_is_measured_once(client: Client, harbour: str) -> None:
-    set_id = set_of(client, harbour, 300)
+    set_id = set_of(client, harbour, 100)
     first, second = (client.start_eval(set_id, [BM25, TFIDF])["eval_id"] for _ in range(2))
     done = [until_ended(client, eval_id) for eval_id in (first, second)]
     assert [run["state"] for run in done] == ["done", "done"]
-    assert [run["reused"] for run in done] == [0, 600]
+    assert [run["reused"] for run in done] == [0, 200]
     results = [client.eval_result(eval_id)["configurations"] for eval_id in (first, second)]
     assert [c["metrics"] for c in results[0]] == [c["metrics"] for c in results[1]]
 
@@ -140,13 +147,10 @@ def test_the_same_grid_twice_at_once_is_measured_once(client: Client, harbour: s
 def test_what_is_deleted_while_it_is_measured_is_gone_and_the_next_evaluation_runs(
     server: RunningServer, client: Client, harbour: str, what: str
 ) -> None:
-    other = f"{harbour}-other"
-    client.create_collection(other)
-    try:
-        (job,) = client.upload(other, [(NAMES[1], io.BytesIO(text_of(1)))])
-        assert settled(client, job["job_id"], 120.0)["state"] == "ready"
-        set_id, behind = set_of(client, harbour, 3000), set_of(client, other, 3)
-        eval_id = client.start_eval(set_id, [BM25, TFIDF, {"retriever": "bm25", "chunker": "sentence"}])["eval_id"]
+    behind = set_of(client, harbour, 3)
+    with collection_of(client, f"doomed-{what}") as doomed:
+        set_id = set_of(client, doomed, 3000)
+        eval_id = client.start_eval(set_id, [BM25, TFIDF])["eval_id"]
         waiting = client.start_eval(behind, [BM25, TFIDF])["eval_id"]
         deadline = time.monotonic() + 60
         while client.eval(eval_id)["state"] == "queued":
@@ -154,7 +158,7 @@ def test_what_is_deleted_while_it_is_measured_is_gone_and_the_next_evaluation_ru
             time.sleep(0.02)
         match what:
             case "collection":
-                client.delete_collection(harbour)
+                client.delete_collection(doomed)
             case "set":
                 client.delete_question_set(set_id)
             case _:
@@ -165,22 +169,20 @@ def test_what_is_deleted_while_it_is_measured_is_gone_and_the_next_evaluation_ru
             assert "list them to see their ids" in reply.json()["detail"]
         assert until_ended(client, waiting)["state"] == "done"
         assert client.question_set(behind)["n"] == 3
-    finally:
-        client.delete_collection(other)
 
 
 def test_one_that_was_cancelled_goes_on_with_what_it_has(client: Client, harbour: str) -> None:
-    set_id = set_of(client, harbour, 3000)
+    set_id = set_of(client, harbour, 1500)
     eval_id = client.start_eval(set_id, [BM25, TFIDF])["eval_id"]
     deadline = time.monotonic() + 60
     while client.eval(eval_id)["done"] == 0:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     cancelled = client.cancel_eval(eval_id)
-    assert cancelled["state"] == "cancelled" and 0 < cancelled["done"] < 6000
+    assert cancelled["state"] == "cancelled" and 0 < cancelled["done"] < 3000
     with pytest.raises(ApiError, match="cancelled already: there is nothing to cancel"):
         client.cancel_eval(eval_id)
     client.resume_eval(eval_id)
     run = until_ended(client, eval_id)
-    assert (run["state"], run["done"]) == ("done", 6000)
+    assert (run["state"], run["done"]) == ("done", 3000)
     assert run["reused"] >= cancelled["done"]
