@@ -22,7 +22,7 @@ from eval.questions import BLANK, Gold, MadeQuestion, SourceDocument, Split, aro
 
 _PER_DOCUMENT = 200  # numbers of one document that are looked at
 _PER_WORD = 40  # numbers that are looked at for one word that two sentences may share
-_IN_COMMON = 2  # words that both must show, beside the commonest of all
+_IN_COMMON = 3  # words that both must show, beside the commonest of all
 _ALIKE = 0.7  # Jaccard of their sentences from which two say the same, and with it the same number
 _SHOWN_WORDS = 12
 _LEAST_WORDS = 6

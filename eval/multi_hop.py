@@ -42,6 +42,15 @@ _PER_NAME = 3  # questions about one name: the caller may have no use for the fi
 # Code, markup, and the fields at the head of a file, which are no sentences: "Title: … Author: …".
 NO_PROSE = re.compile(r"[\[\]{}<>`|=*\\]|//|\(\)|_\s|\s_|(?:\b[A-Z][\w-]*: .*){2}")
 _FIRST_NAME = re.compile(rf"[A-Z]{NAME_REST}")
+_MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+_NUMBERED = re.compile(
+    r"\b(?:Notes?|Sections?|Items?|Forms?|Exhibits?|Parts?|Rules?|Articles?|Tables?|Figures?|Chapters?|Pages?|No\.) ?\(?$",
+    re.IGNORECASE,
+)
+_DATED = re.compile(rf"\b{_MONTH}(?: \d{{1,2}},?)? $")
+_DATE_GOES_ON = re.compile(rf" (?:of )?{_MONTH}\b|, (?:1[5-9]|20)\d\d\b")
+_WORD = re.compile(r"[^\W\d_]+")
+_LISTING = frozenset(words("also both other others including well such like especially namely"))
 _KINDS = re.compile(r"[A-Z]{2,}s")  # PEPs, LLMs: things of a kind, not one of a name
 _LEAST_WORDS = (6, 3)  # of each, beside the name and the blank
 # What may follow a name that is not the attribute of something else. Verbs that are not here cost a question, no more.
@@ -140,7 +149,7 @@ def _bare(name: re.Match[str]) -> str:
 def _stands_alone(sentence: str, name: re.Match[str]) -> bool:
     """Whether it names somebody or something by itself: not "the French colony", and of single words not "the Senate"."""
     following = re.match(r"\s*([\w-]+)", sentence[name.end() :])
-    if following and following[1][0].isalnum() and following[1].lower() not in _AFTER_A_NAME:
+    if following and following[1][0].isalnum() and following[1] not in _AFTER_A_NAME:
         return False
     if _KINDS.fullmatch(name.group()):
         return False
@@ -165,10 +174,17 @@ def _joined(
     name_in_first = first.name_at, first.name_at + len(name)
     name_in_second = second.name_at, second.name_at + len(name)
     whole = documents[second.document].text
+    numbers = [m for m in NUMBER.finditer(second.sentence) if _says_how_much(second.sentence, m)]
+    names = [
+        m
+        for m in names_in(second.sentence, whole)
+        if m.group() != _bare(m) or _stands_alone(second.sentence, m)  # or it is a genitive
+    ]
     blanks = [
         without_genitive(m)
-        for m in list(NUMBER.finditer(second.sentence)) or names_in(second.sentence, whole)
-        if m.end() <= name_in_second[0] or m.start() >= name_in_second[1]
+        for m in numbers or names
+        if (m.end() <= name_in_second[0] or m.start() >= name_in_second[1])
+        and not _listed(second.sentence, name_in_second, m.span())
     ]
     if not blanks:
         return None
@@ -197,6 +213,20 @@ def _joined(
         split=split,
         hops=(said.replace(STAND_IN, BLANK), with_name),
         shortcut=unnamed,
+    )
+
+
+def _says_how_much(sentence: str, number: re.Match[str]) -> bool:
+    """Whether it is more than a part of a date, or the number of a note, a form or a section."""
+    before, after = sentence[: number.start()], sentence[number.end() :]
+    return not (_NUMBERED.search(before) or _DATED.search(before) or _DATE_GOES_ON.match(after))
+
+
+def _listed(sentence: str, name: tuple[int, int], blank: tuple[int, int]) -> bool:
+    """Whether nothing but commas and small words stands between the two: of "Chile, X, ____ and Peru" nobody can say what is missing."""
+    (_, end), (start, _) = sorted((name, blank))
+    return not any(
+        word.islower() and len(word) > 3 and word not in _LISTING for word in _WORD.findall(sentence[end:start])
     )
 
 
