@@ -142,8 +142,8 @@ def _draw(services: Services, wanted: Sequence[WayToAnswer] | None) -> tuple[Way
     )
     if len(ways) < 2:
         raise InvalidRequest(
-            "two different ways to answer are needed: name more of them in `ways`; a language model makes more (GET /v1/strategies "
-            "says what is missing)",
+            "two different ways to answer are needed: choose more of them, or none to have them drawn of all; a language model makes "
+            "more (GET /v1/strategies says what is missing)",
             code="one-way",
         )
     first, second = secrets.SystemRandom().sample(ways, 2)

@@ -17,7 +17,7 @@ from tests.support.servers import openbook_server
 
 TEXT = """# The orchard report
 
-The orchard was planted in 1987 by Maria Keller. It has 412 apple trees on nine hectares.
+The orchard was planted in 1987 by Maria Keller, who came from Ravenford. It has 412 apple trees on nine hectares.
 """
 QUESTION = "Who planted the orchard?"
 pytestmark = pytest.mark.slow  # a server of its own
