@@ -85,7 +85,7 @@ class Configuration:
             )
         if self.strategy is None and (self.model or self.prompts or self.contexts):
             raise InvalidRequest(
-                "nothing is answered where passages are searched: name the strategy that answers, or leave out model, prompts "
+                "no language model is asked, and nothing answered, where passages are searched: name the strategy that answers, or leave out model, prompts "
                 "and contexts",
                 code="usage",
             )

@@ -108,6 +108,8 @@ async def import_(body: ImportSet, services: ServicesHere, principal: PrincipalH
         if body.mapping is None:
             return {"columns": list(table.columns), "mapping": table.suggested(), "rows": list(table.rows[:3])}
         questions, problems = imported_questions(services, principal, body.collection, table, body.mapping)
+        if not questions and problems:
+            raise InvalidRequest(f"no row could be taken in; the first: {problems[0]}", code="no-questions")
         origin = {"made": "from a table", "mapping": body.mapping, "left_out": len(problems), "problems": problems[:20]}
         made = services.eval_sets.add(principal, body.collection, body.name, questions, origin)
         return _whole(services, principal, made.set_id)

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.cli.common import READY_TIMEOUT_S, AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
-from app.table_text import text_of_table
 from app.waiting import wait_for_lm
 
 
@@ -44,10 +43,10 @@ def questions(
         if file is None:
             found = client.make_questions(collection, n, name=name, seed=seed, multi_hop=multi_hop, written=written)
         else:
-            text = text_of_table(file.read_bytes())
+            data = file.read_bytes()
             form = "jsonl" if file.suffix == ".jsonl" else "csv"
-            mapping = _mapping(column) or client.import_questions(collection, text, form, None)["mapping"]
-            found = client.import_questions(collection, text, form, mapping, name=name or file.name)
+            mapping = _mapping(column) or client.import_questions(collection, data, form, None)["mapping"]
+            found = client.import_questions(collection, data, form, mapping, name=name or file.name)
         if approve:
             client.decide_questions(found["set_id"], True)
             found = client.question_set(found["set_id"])

@@ -112,6 +112,9 @@ def chat_page() -> None:
     waiting = bool(messages) and messages[-1]["role"] == "user"
     if waiting and live is not None and live.place.twice and live.now.state in ("done", "stopped"):
         _wait_elsewhere(st.session_state["chat_id"], messages[-1]["message_id"])  # it is kept in a moment
+    elif waiting and live is not None and live.place.twice and live.now.state == "failed" and not live.looked_again:
+        live.looked_again = True  # one of the two may have been kept after the messages were asked for
+        st.rerun()
     elif live is not None:
         unasked = live.now.state == "failed" or (live.now.state == "stopped" and not live.now.run_id)
         if unasked and len(messages) <= live.before:

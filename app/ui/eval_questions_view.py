@@ -6,7 +6,6 @@ from typing import Any
 
 import streamlit as st
 
-from app.table_text import text_of_table
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html
@@ -55,8 +54,8 @@ def _upload(collection: str) -> None:
     if file is None:
         return
     form = "jsonl" if file.name.endswith(".jsonl") else "csv"
-    text = text_of_table(file.getvalue())
-    seen = client().import_questions(collection, text, form, None)
+    data = file.getvalue()
+    seen = client().import_questions(collection, data, form, None)
     columns = [None, *seen["columns"]]
     with st.form("eval-map", border=True):
         st.markdown("**Which column is what?**")
@@ -72,7 +71,7 @@ def _upload(collection: str) -> None:
         }
         take = st.form_submit_button("Take them in", type="primary")
     if take:
-        kept = client().import_questions(collection, text, form, mapping, name=file.name)
+        kept = client().import_questions(collection, data, form, mapping, name=file.name)
         left = kept["origin"]["left_out"]
         why = f"; {left:,} rows were left out, the first for: {kept['origin']['problems'][0]}" if left else ""
         notice(f"{kept['n']:,} questions were taken in{why}.")
