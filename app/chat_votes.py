@@ -1,7 +1,8 @@
 """Blind votes in the chat: two answers to one question, given in two ways, and which of them a person prefers.
 
 What is kept stands within the newer answer, under ``COMPARED``: the id of the older one, the two ways by name, which is shown
-first, and the vote. No text is copied, and all of it goes with the conversation. Knows nothing of how answers are made.
+first, whether neither had been seen before, and the vote. No text is copied, and all of it goes with the conversation. Knows
+nothing of how answers are made.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from core.database import Database
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.types import Principal
 from eval.bradley_terry import Vote, strengths
+from eval.qa_scores import without_markers
 
 Choice = Literal["1", "2", "equal", "both bad"]
 NO_ANSWER = "I don't know."
@@ -29,18 +31,24 @@ _OUTCOMES: Mapping[str, float] = {"older": 1.0, "newer": 0.0, "equal": 0.5, "bot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """``texts`` and ``ways`` of the older and the newer answer. ``swapped``: the newer is shown first."""
+    """``texts`` and ``ways`` of the older and the newer answer. ``swapped``: the newer is shown first. ``from_start``: neither
+    had been seen before the vote."""
 
     question_id: str
     message_ids: tuple[str, str]
     ways: tuple[str, str]
     texts: tuple[str, str]
     swapped: bool
+    from_start: bool
     kept: str | None  # "older", "newer", "equal" or "both bad"
 
     def to_json(self) -> dict[str, Any]:
         """As a person sees it: without what would tell the two apart, until there is a vote."""
-        found: dict[str, Any] = {"answers": self._shown(self.texts), "choice": self._choice()}
+        found: dict[str, Any] = {
+            "answers": self._shown(self.texts),
+            "choice": self._choice(),
+            "from_start": self.from_start,
+        }
         if self.kept is not None:
             found |= {"ways": self._shown(self.ways), "message_ids": self._shown(self.message_ids)}
         return found
@@ -76,7 +84,7 @@ class ChatVotes:
         named = [a for a in whole if a.message_id == message_id] or whole[-1:]
         if not named or named[0].answer is None:
             raise InvalidRequest("this question has no whole answer yet to compare another one with", code="no-answer")
-        others = [w for w in ways if w != named[0].answer["strategy"]]
+        others = [w for w in ways if w != way_of(named[0].answer)]
         if not others:
             raise InvalidRequest(
                 "there is no other way to answer just now: a language model makes more of them (GET /v1/strategies says what is "
@@ -84,19 +92,6 @@ class ChatVotes:
                 code="one-way",
             )
         return named[0], secrets.choice(others)
-
-    def marked(self, answer: dict[str, Any], older: ChatMessage, way: str) -> dict[str, Any]:
-        """The newer answer as it is kept; not compared where it says the same, which leaves nothing to choose."""
-        before = older.answer or {}
-        if _text(answer) == _text(before):
-            return answer
-        kept = {
-            "against": older.message_id,
-            "ways": [before["strategy"], way],
-            "swapped": bool(secrets.randbits(1)),
-            "vote": None,
-        }
-        return {**answer, COMPARED: kept}
 
     def pair_of(self, principal: Principal, chat_id: str, question_id: str) -> Pair | None:
         """What is compared of a question. Raises NotFound for another person's conversation."""
@@ -121,6 +116,7 @@ class ChatVotes:
                     ways=(kept["ways"][0], kept["ways"][1]),
                     texts=(_text(connection.execute(older).scalar_one()), _text(row.answer)),
                     swapped=kept["swapped"],
+                    from_start=kept.get("from_start", False),
                     kept=kept["vote"],
                 )
                 found |= dict.fromkeys(pair.message_ids, pair)
@@ -155,8 +151,12 @@ class ChatVotes:
             self._chats.select(principal, chat_id, preferred)
         return voted
 
-    def standing(self, principal: Principal) -> dict[str, Any]:
-        """Strengths of the ways from this person's votes, with intervals. The same question asked twice is one question."""
+    def standing(self, principal: Principal, from_start: bool = False) -> dict[str, Any]:
+        """Strengths of the ways from this person's votes, with intervals. The same question asked twice is one question.
+
+        Args:
+            from_start: count only votes on pairs of which neither answer had been seen before.
+        """
         mark = messages.c.answer[COMPARED].as_string()
         asked = messages.alias("asked")
         query = (
@@ -167,7 +167,9 @@ class ChatVotes:
         )
         with self._database.read() as connection:
             kept = [(cast("dict[str, Any]", json.loads(row.mark)), row.content) for row in connection.execute(query)]
-        cast_ = [(mark, asked) for mark, asked in kept if mark["vote"] is not None]
+        voted = [(mark, asked) for mark, asked in kept if mark["vote"] is not None]
+        blind = [(mark, asked) for mark, asked in voted if mark.get("from_start", False)]
+        cast_ = blind if from_start else voted
         ways = sorted({way for mark, _ in cast_ for way in mark["ways"]})
         votes = [
             Vote(
@@ -181,10 +183,41 @@ class ChatVotes:
         found = strengths(votes, len(ways)) if votes else []
         return {
             "n_votes": len(votes),
+            "n_from_start": len(blind),
             "n_both_bad": sum(mark["vote"] == "both bad" for mark, _ in cast_),
             "strengths": [{**s.to_json(), "label": ways[s.index]} for s in found],
         }
 
 
+def mark(
+    answer: dict[str, Any], other: Mapping[str, Any], other_id: str, ways: tuple[str, str], *, from_start: bool
+) -> dict[str, Any]:
+    """The newer answer as it is kept; not compared where it says the same as the older, which leaves nothing to choose.
+
+    Args:
+        other: the older answer, kept as the message ``other_id``.
+        ways: of the older and of the newer.
+        from_start: nobody has seen the older one.
+    """
+    if _text(answer) == _text(other):
+        return answer
+    swapped = bool(secrets.randbits(1))
+    kept = {"against": other_id, "ways": list(ways), "swapped": swapped, "from_start": from_start, "vote": None}
+    return {**answer, COMPARED: kept}
+
+
+def way_name(strategy: str, model: str | None) -> str:
+    """``model``: another one than the server's own."""
+    return f"{strategy} by {model}" if model else strategy
+
+
+def way_of(answer: Mapping[str, Any]) -> str:
+    """The way in which an answer was given, by name."""
+    return way_name(answer["strategy"], answer.get("model"))
+
+
 def _text(answer: Mapping[str, Any]) -> str:
-    return NO_ANSWER if answer["abstained"] else str(answer["answer"])
+    """Without markers: where those stand says how it was made."""
+    if answer["abstained"]:
+        return NO_ANSWER
+    return without_markers(str(answer["answer"]), frozenset(c["n"] for c in answer["citations"]))

@@ -134,14 +134,36 @@ class ChatCalls(Line):
         body = {"stream": True} | _how(None, collections, answer_policy, only_files)
         return self._stream("POST", f"{_message(chat_id, message_id)}/compare", json=body)
 
+    def pair_stream(
+        self,
+        chat_id: str,
+        question: str,
+        *,
+        ways: Sequence[replies.WayToAnswer] = (),
+        instead_of: str | None = None,
+        collections: Sequence[str] | None = None,
+        answer_policy: str | None = None,
+        only_files: bool = False,
+    ) -> EventStream:
+        """Has a question answered in two of ``ways`` (none: of all there are) that the server draws: ``run`` for each answer as it
+        begins, then ``compared`` or ``error``, and no word of either before that.
+
+        Args:
+            instead_of: a question of the conversation, by message id, in whose place it is asked.
+        """
+        body = {"question": question, "stream": True} | _how(None, collections, answer_policy, only_files)
+        body |= given(ways=list(ways) or None, instead_of=instead_of)
+        return self._stream("POST", f"/v1/chats/{seg(chat_id)}/pairs", json=body)
+
     def vote_on_answers(self, chat_id: str, message_id: str, choice: str) -> replies.Compared:
         """``choice`` is "1", "2", "equal" or "both bad", once for each question."""
         found = self._json("POST", f"{_message(chat_id, message_id)}/vote", json={"choice": choice})
         return cast(replies.Compared, found["compared"])
 
-    def chat_votes(self) -> dict[str, Any]:
-        """Strengths of the ways to answer from this person's votes in the chat, with intervals."""
-        return self._json("GET", "/v1/chats/votes")
+    def chat_votes(self, *, from_start: bool = False) -> dict[str, Any]:
+        """Strengths of the ways to answer from this person's votes in the chat, with intervals; with ``from_start`` from those
+        alone in which neither answer had been seen before."""
+        return self._json("GET", "/v1/chats/votes", params={"only": "from_start"} if from_start else {})
 
     def give_feedback(self, chat_id: str, message_id: str, good: bool, reason: str = "") -> dict[str, Any]:
         """A thumb on an answer; another one takes its place."""

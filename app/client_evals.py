@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 import httpx
 
 from app.line import CONNECT_TIMEOUT_S, Line, given, seg
+from app.table_text import text_of_table
 from app.wire import EventStream
 
 
@@ -32,9 +33,20 @@ class EvalCalls(Line):
         return self._json("POST", "/v1/evals/sets", json=body, timeout=timeout)
 
     def import_questions(
-        self, collection: str, text: str, form: str, mapping: Mapping[str, str | None] | None, *, name: str = ""
+        self,
+        collection: str,
+        table: str | bytes,
+        form: str,
+        mapping: Mapping[str, str | None] | None,
+        *,
+        name: str = "",
     ) -> dict[str, Any]:
-        """A set of a table's questions; without a mapping, the table's columns and what they seem to be."""
+        """A set of a table's questions; without a mapping, the table's columns and what they seem to be.
+
+        Raises:
+            InvalidRequest: the bytes of a file that are no text.
+        """
+        text = table if isinstance(table, str) else text_of_table(table)
         body = {"collection": collection, "text": text, "form": form, "mapping": mapping, "name": name}
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
         return self._json("POST", "/v1/evals/sets/import", json=body, timeout=timeout)

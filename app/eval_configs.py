@@ -24,6 +24,14 @@ from retrieval.rerank.retriever import RerankingRetriever
 if TYPE_CHECKING:
     from app.services import Services
 
+# Of answering: from the passages that hold a question's answer, from these among others', or with another answer in them.
+Contexts: TypeAlias = Literal["own", "distractors", "counterfactual"]
+
+_CONTEXT_WORDS: Mapping[Contexts, str] = {
+    "own": "from its own passages",
+    "distractors": "among other passages",
+    "counterfactual": "with another answer put in",
+}
 _WIDER = 5  # children looked at per parent that is wanted
 _LOOKED_AT = 40_000  # characters, to tell a collection's language
 
@@ -45,6 +53,7 @@ class Configuration:
     # Of answering only: a name of ``lm_choices``, and a set of prompts (``app.prompt_files``).
     model: str | None = None
     prompts: str | None = None
+    contexts: Contexts | None = None  # of answering only; None: what is searched for in the collection
 
     @property
     def kind(self) -> Literal["retrieval", "qa"]:
@@ -55,6 +64,7 @@ class Configuration:
         stress = [f"with {self.stress}" if self.stress == "typos" else "paraphrased"] if self.stress else []
         if self.strategy is not None:
             by = [f"{word} {name}" for word, name in (("model", self.model), ("prompts", self.prompts)) if name]
+            by += [_CONTEXT_WORDS[self.contexts]] if self.contexts else []
             return ", ".join([f"answers by {self.strategy}", *by, *stress])
         parts = [" ".join(p for p in (self.retriever or "as set", self.fusion) if p)]
         parts += ["reranked"] if self.rerank else []
@@ -73,10 +83,10 @@ class Configuration:
                 "chunker, or leave out the strategy to measure the search alone",
                 code="usage",
             )
-        if self.strategy is None and (self.model or self.prompts):
+        if self.strategy is None and (self.model or self.prompts or self.contexts):
             raise InvalidRequest(
-                "no language model is asked where passages are searched: name the strategy that answers, or leave out model "
-                "and prompts",
+                "no language model is asked, and nothing answered, where passages are searched: name the strategy that answers, or leave out model, prompts "
+                "and contexts",
                 code="usage",
             )
         if self.chunker is not None and self.rerank:

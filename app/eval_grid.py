@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Literal
 
-from app.eval_configs import Configuration
+from app.eval_configs import Configuration, Contexts
 from core.errors import InvalidRequest
 from eval.stress import Stress
 from ingest.chunk.choose import ChunkerName
@@ -24,6 +24,7 @@ def grid(
     stress: Sequence[Stress | None] = (None,),
     models: Sequence[str | None] = (None,),
     prompts: Sequence[str | None] = (None,),
+    contexts: Sequence[Contexts | None] = (None,),
     *,
     without_lm: Collection[str] = (),
 ) -> list[Configuration]:
@@ -31,7 +32,7 @@ def grid(
 
     A fusion says something of hybrid only, and what is cut anew cannot be reranked: other retrievers and chunkers stand
     once, without. ``stress`` goes with everything. ``strategies`` are of answering, and make a grid of their own, with
-    ``models`` and ``prompts``.
+    ``models``, ``prompts`` and ``contexts``.
 
     Args:
         without_lm: the strategies that ask no language model: each stands once, whatever models and prompts are listed.
@@ -45,15 +46,16 @@ def grid(
                 "strategies search as the settings say: make a grid of them alone, or of searches", code="usage"
             )
         answers = [
-            Configuration(strategy=s, stress=t)
+            Configuration(strategy=s, stress=t, contexts=read)
             if s in without_lm
-            else Configuration(strategy=s, stress=t, model=model, prompts=of)
-            for model, s, of, t in product(models, strategies, prompts, stress)
+            else Configuration(strategy=s, stress=t, model=model, prompts=of, contexts=read)
+            for model, s, of, t, read in product(models, strategies, prompts, stress, contexts)
         ]
         return by_model(_each_once(answers))
-    if any((*models, *prompts)):
+    if any((*models, *prompts, *contexts)):
         raise InvalidRequest(
-            "models and prompts are of answering: name the strategies that use them, or leave them out", code="usage"
+            "models, prompts and contexts are of answering: name the strategies that use them, or leave them out",
+            code="usage",
         )
     found = [
         Configuration(

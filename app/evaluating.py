@@ -11,12 +11,13 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from agents.prompts import Prompts
-from app.eval_configs import Configuration, Searcher, all_documents, searcher
+from app.eval_configs import Configuration, Contexts, Searcher, all_documents, searcher
+from app.eval_contexts import Reader, samples_of
 from app.eval_keys import prompts_for, result_key
 from app.eval_runs import EvalRun, question_key
 from app.eval_sets import EvalSet, KeptQuestion
@@ -158,6 +159,9 @@ class _Running:
         await self._tell(configuration.label(), result_keys=list(keys))
         if not missing:
             return
+        if configuration.contexts is not None:
+            await self._answer_from(configuration.contexts, of, key, configuration, asked, missing)
+            return
         if configuration.kind == "qa":
             await self._answer(of, key, configuration, missing)
             return
@@ -181,12 +185,57 @@ class _Running:
         services, name = self._services, str(configuration.strategy)
         asked_of = await self._model.with_model(configuration.model, self._loading(configuration))
         prompts = await services.offload(prompts_for, services, of.collection, configuration)
+
+        async def row_of(question: KeptQuestion) -> dict[str, Any]:
+            asked = configuration.asked(question.question)
+            outcome = await _asked(asked_of, self._principal, of.collection, name, asked, prompts)
+            return await services.offload(_answered, services, name, question, outcome)
+
+        await self._keep_rows(of, key, configuration, missing, row_of)
+
+    async def _answer_from(
+        self,
+        contexts: Contexts,
+        of: EvalSet,
+        key: str,
+        configuration: Configuration,
+        everything: Sequence[KeptQuestion],
+        missing: Sequence[KeptQuestion],
+    ) -> None:
+        """From passages chosen for each question; those that have none are done without a row. They are chosen among those of
+        ``everything``, so that one that broke off goes on with the same."""
+        services, name = self._services, str(configuration.strategy)
+        samples = await services.offload(samples_of, services, self._principal, everything, contexts)
+        asked = [q for q in missing if question_key(q) in samples]
+        self._done += len(missing) - len(asked)
+        if not asked:
+            return
+        asked_of = await self._model.with_model(configuration.model, self._loading(configuration))
+        prompts = await services.offload(prompts_for, services, of.collection, configuration)
+        report = self._indexing(configuration)
+        reader = await services.offload(Reader, asked_of, self._principal, name, prompts, samples, report)
+
+        async def row_of(question: KeptQuestion) -> dict[str, Any]:
+            sample = samples[question_key(question)]
+            outcome = await reader.ask(replace(sample, question=configuration.asked(sample.question)))
+            return await services.offload(_answered, services, name, question, outcome, sample)
+
+        await self._keep_rows(of, key, configuration, asked, row_of)
+
+    async def _keep_rows(
+        self,
+        of: EvalSet,
+        key: str,
+        configuration: Configuration,
+        missing: Sequence[KeptQuestion],
+        row_of: Callable[[KeptQuestion], Awaitable[dict[str, Any]]],
+    ) -> None:
+        """A row for each, kept every second or so."""
+        services = self._services
         rows: dict[str, Any] = {}
         kept_at = time.monotonic()
         for question in missing:
-            asked = configuration.asked(question.question)
-            outcome = await _asked(asked_of, self._principal, of.collection, name, asked, prompts)
-            row = await services.offload(_answered, services, name, question, outcome)
+            row = await row_of(question)
             row["overlap"] = await services.offload(_overlap, services, self._principal, question)
             rows[question_key(question)] = row
             if time.monotonic() - kept_at > _COMMIT_EVERY_S or question is missing[-1]:
@@ -303,8 +352,11 @@ async def _asked(
             return Outcome(error="it ended without an answer", seconds=seconds)
 
 
-def _answered(services: Services, strategy: str, question: KeptQuestion, outcome: Outcome) -> dict[str, Any]:
-    sample = Sample(
+def _answered(
+    services: Services, strategy: str, question: KeptQuestion, outcome: Outcome, given: Sample | None = None
+) -> dict[str, Any]:
+    """``given``: what it was answered from, where that was chosen for it; such passages have no place in a document."""
+    sample = given or Sample(
         id=question.question_id,
         question=question.question,
         answers=question.answers,
@@ -316,7 +368,9 @@ def _answered(services: Services, strategy: str, question: KeptQuestion, outcome
     )
     answer = outcome.answer
     metrics = dict(scored.per_query[sample.id])
-    if answer is not None and answer.hits and question.gold and question.answerable:  # the spans are known here
+    if (
+        given is None and answer is not None and answer.hits and question.gold and question.answerable
+    ):  # the spans are known here
         read = [FoundSpan(doc_id=h.chunk.doc_id, start=h.chunk.start, end=h.chunk.end) for h in answer.hits]
         held = sum(any(holds(r, g) for r in read) for g in question.gold)
         metrics |= {
@@ -336,6 +390,6 @@ def _answered(services: Services, strategy: str, question: KeptQuestion, outcome
         "error": outcome.error,
         "found": [
             _shown(FoundSpan(doc_id=c.doc_id, start=c.start, end=c.end), c.title, question)
-            for c in (answer.citations if answer is not None else ())
+            for c in (answer.citations if answer is not None and given is None else ())
         ],
     }

@@ -50,6 +50,7 @@ class OtherModels:
         self._loaded: dict[str, _Loaded] = {}
         self._loading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._giving: dict[str, asyncio.Task[None]] = {}  # run id → what gives its model back
         self._offload: Offload | None = None
 
     async def begin(self, services: Services, name: str | None, start: Callable[[Services], Run]) -> Run:
@@ -64,12 +65,19 @@ class OtherModels:
         except BaseException:
             await stack.aclose()
             raise
-        self._later(self._give_back(run, stack))
+        self._giving[run.run_id] = self._later(self._give_back(run, stack))
         return run
+
+    async def given_back(self, run_id: str) -> None:
+        """Waits until the model that a run was lent is free again, which is a moment after the run has ended."""
+        task = self._giving.get(run_id)
+        if task is not None:
+            await asyncio.wait([task])
 
     async def _give_back(self, run: Run, stack: AsyncExitStack) -> None:
         await run.wait()
         await stack.aclose()
+        del self._giving[run.run_id]
 
     @asynccontextmanager
     async def lent(self, services: Services, name: str) -> AsyncIterator[Services]:
@@ -128,10 +136,11 @@ class OtherModels:
     def _let_go(self, name: str) -> None:
         self._later(self._close_idle(name))
 
-    def _later(self, work: Coroutine[None, None, None]) -> None:
+    def _later(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _close_idle(self, name: str) -> None:
         async with self._loading:

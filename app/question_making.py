@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from app.eval_configs import all_documents
@@ -11,6 +12,7 @@ from app.question_writing import Written
 from core.errors import InvalidRequest
 from core.text import fold
 from core.types import Principal, Where
+from eval.comparisons import comparison_questions
 from eval.mapped import TableOfQuestions, mapped_questions
 from eval.multi_hop import two_hop_questions
 from eval.questions import Gold, MadeQuestion, Section, SourceDocument, Split, Worth, make_questions, split_of
@@ -49,7 +51,7 @@ class RoundTrip:
         if question.hops:
             steps = [self._ranks(hop, [gold]) for hop, gold in zip(question.hops, question.gold, strict=True)]
             lost = any(ranks == [None, None] for ranks in steps)
-            if not lost and _within_a_look(self._ranks(question.shortcut, question.gold[-1:])):
+            if not lost and question.shortcut and _within_a_look(self._ranks(question.shortcut, question.gold[-1:])):
                 self.one_passage += 1
                 return "later"
             # Found together at once, it takes one look, however many passages it is about.
@@ -139,7 +141,10 @@ def questions_of(
         seed=seed,
         unanswerable=unanswerable,
         written=() if written is None else written.questions,
-        joined=two_hop_questions(sources.documents, sources.splits, seed),
+        joined=_in_turn(
+            two_hop_questions(sources.documents, sources.splits, seed),
+            comparison_questions(sources.documents, sources.splits, seed),
+        ),
         multi_hop=multi_hop,
         keep=trip,
     )
@@ -156,6 +161,11 @@ def questions_of(
     if written is not None:
         origin["written"] = {"asked": written.asked, "not_kept": written.not_kept, "late": written.late}
     return stamped, origin
+
+
+def _in_turn(*kinds: Iterator[MadeQuestion]) -> Iterator[MadeQuestion]:
+    """One of each kind as long as there are any, so that neither takes the place of the other."""
+    return (question for row in zip_longest(*kinds) for question in row if question is not None)
 
 
 def imported_questions(

@@ -59,6 +59,7 @@ class Run:
         self.cancelled = False
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._begun = False  # a task that is cancelled before its first step would never say that it has ended
         self._ending = False  # from here on it is being kept, and a cancel comes too late
 
     async def events(self) -> AsyncIterator[Event]:
@@ -69,7 +70,8 @@ class Run:
     def cancel(self) -> None:
         if self._task is not None and not self._task.done() and not self._ending:
             self.cancelled = True
-            self._task.cancel()
+            if self._begun:
+                self._task.cancel()
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Waits for the end of the run and its ``on_end``; False if the time is up before."""
@@ -134,7 +136,10 @@ class Runs:
         on_begin: Hook | None,
     ) -> None:
         stream = strategy.run(run.question, history=history, limits=limits, where=where, run_id=run.run_id)
+        run._begun = True
         try:
+            if run.cancelled:
+                raise asyncio.CancelledError
             if on_begin is not None:
                 await on_begin(run)
             async for event in stream:

@@ -124,6 +124,9 @@ STRATEGIES: Mapping[str, Described] = {
     ),
 }
 
+# With tools of others these may wait for a person's yes.
+MAY_ASK = frozenset({"react", "reflexion", "research", "auto"})
+
 
 def strategies(services: Services) -> list[StrategyInfo]:
     missing = _why_no_lm(services)
@@ -139,6 +142,12 @@ def strategies(services: Services) -> list[StrategyInfo]:
             )
         )
     return found
+
+
+def unwatched(services: Services) -> list[str]:
+    """The names of those that can be had just now while nobody looks on, who could be asked for a yes."""
+    asks = MAY_ASK if services.settings.mcp_servers else frozenset[str]()
+    return [s.name for s in strategies(services) if s.available and s.name not in asks]
 
 
 def _why_no_lm(services: Services) -> str:

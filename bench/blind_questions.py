@@ -1,6 +1,6 @@
 """Questions of one kind, written out for somebody to judge by reading: what they ask, their passages, the answer.
 
-    python -m bench.blind_questions [--kind multi-hop|written] [--data DIR] [--seed 0] [--n 40] [--files 150] [--out FILE]
+    python -m bench.blind_questions [--kind multi-hop|written] [--data DIR] [--seed 0] [--n 40] [--files 150] [--filings] [--out FILE]
 
 A collection is made of the English articles of xquad and of ``--files`` files of the text collection, as many of each of its sources; questions are
 made of it by the product's own command (``written``: by the language model of the settings). Nothing in FILE says which checks a question passed or
@@ -38,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n", type=int, default=40)
     parser.add_argument("--files", type=int, default=150, help="of the text collection; 0 leaves it out")
+    parser.add_argument("--filings", action="store_true", help="sec10q besides, with the articles")
     parser.add_argument("--out", type=Path, default=Path("blind_questions.md"))
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as temporary:
@@ -47,12 +48,16 @@ def main(argv: Sequence[str]) -> int:
             (folder / f"{document.title.replace('/', ' ')}.txt").write_text(document.text, "utf-8")
         if arguments.files:
             unpack(arguments.data / "text-collection.tar.xz", folder, arguments.files)
+        if arguments.filings:
+            for file in sorted((arguments.data / "sec10q" / "docs").iterdir()):
+                (folder / file.name).write_bytes(file.read_bytes())
         _openbook("ingest", str(folder), "--collection", "blind", "--data-dir", str(data_dir))
         share = ("--multi-hop", "0.5") if arguments.kind == "multi-hop" else ("--written", str(arguments.n))
         asked = ("--n", str(2 * arguments.n), *share, "--seed", str(arguments.seed))
         said = _openbook("eval", "questions", "--collection", "blind", *asked, "--json", "--data-dir", str(data_dir))
         made = json.loads(said)
-        questions = [q for q in made["questions"] if q["kind"] == arguments.kind][: arguments.n]
+        wanted = ("multi-hop", "comparison") if arguments.kind == "multi-hop" else (arguments.kind,)
+        questions = [q for q in made["questions"] if q["kind"] in wanted][: arguments.n]
         texts = _texts(data_dir, sorted({gold["doc_id"] for q in questions for gold in q["gold"]}))
     random.Random(f"blind {arguments.seed}").shuffle(questions)
     arguments.out.write_text("\n\n".join(_shown(i, q, texts) for i, q in enumerate(questions, 1)) + "\n", "utf-8")

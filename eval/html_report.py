@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from eval.compare import NOT_SHARES
-from eval.plots import curves, legend, mean_text, pareto, plane, reliability, waterfall, whiskers
+from eval.plots import legend, mean_text
+from eval.report_plots import Plot, metric_names, plots_of
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --mute: #5c6675; --line: #d5dae2; --paper: #fff; }
@@ -35,35 +35,25 @@ def html_report(
     """The page; ``board`` is the leaderboard of its configurations, ``seen`` what questions share with the collection."""
     configurations = result["configurations"]
     labels = [c["label"] for c in configurations]
+    plots = plots_of(result, board)
     of = result["set"]
     parts = [
         f"<h1>{escape(of['name'])}: {escape(' against '.join(c['label'] for c in configurations))}</h1>",
         f'<p class="mute">{result["n_questions"]:,} questions over the collection {escape(of["collection"])}, begun '
         f"{escape(result['created_at'])}; {escape(result['state'])}.</p>",
-        "<h2>Means, with 95 % intervals</h2>",
+        _heading(plots.means),
         _means(configurations),
         _unscored(configurations),
-        whiskers(
-            {
-                name: [c["metrics"].get(name) for c in configurations]
-                for name in metric_names(configurations)
-                if name not in NOT_SHARES
-            }
-        ),
-        legend(labels),
+        _drawn(plots.means),
     ]
-    if board is not None and len(board["places"]) > 1:
-        parts += [f"<h2>Leaderboard by {escape(board['metric'])}</h2>", _board(board["places"]), _pareto(board)]
-    if any(c.get("recall_curve") for c in configurations):
-        shown = [c.get("recall_curve") for c in configurations]
-        parts += ["<h2>Found among the first k passages</h2>"]
-        parts += [curves(shown, "share of the questions answered among the first k"), legend(labels)]
-    if (metric := _first(configurations)) and len(configurations) > 1:
-        steps = [(c["label"], c["metrics"][metric]["mean"]) for c in configurations]
-        parts += [f"<h2>From one to the next, by {escape(metric)}</h2>", waterfall(steps)]
+    if board is not None and plots.quality_and_seconds is not None:
+        parts += [_heading(plots.quality_and_seconds), _board(board["places"]), _drawn(plots.quality_and_seconds)]
+    for plot in (plots.found_among, plots.steps):
+        parts += [] if plot is None else [_heading(plot), _drawn(plot)]
     if result.get("slices"):
         parts += ["<h2>By slice</h2>", _slices(result["slices"], labels)]
-    parts += _sureness(result)
+    for plot in plots.sureness:
+        parts += [_heading(plot), _drawn(plot)]
     for comparison in comparisons:
         parts.append(_comparison(comparison))
     parts += [
@@ -80,9 +70,12 @@ def html_report(
     )
 
 
-def metric_names(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Those of any configuration, in order."""
-    return list(dict.fromkeys(name for c in configurations for name in c["metrics"]))
+def _heading(plot: Plot) -> str:
+    return f"<h2>{escape(plot.heading)}</h2>"
+
+
+def _drawn(plot: Plot) -> str:
+    return plot.svg + (legend(plot.labels) if plot.labels else "")
 
 
 def _means(configurations: Sequence[Mapping[str, Any]]) -> str:
@@ -114,14 +107,6 @@ def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
-def _first(configurations: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first metric, if every configuration has it."""
-    for name in metric_names(configurations):
-        if all(c["metrics"].get(name, {}).get("mean") is not None for c in configurations):
-            return name
-    return None
-
-
 def _board(places: Sequence[Mapping[str, Any]]) -> str:
     rows = "".join(
         f"<tr><td>{i}. {escape(p['label'])}</td><td>{mean_text(p)}</td><td>{_number(p['seconds'], 4)}</td>"
@@ -139,11 +124,6 @@ def told_apart(place: Mapping[str, Any]) -> str:
     if place["p_holm"] is None:
         return "–"
     return "not told apart" if place["tied"] else f"worse, p {place['p_holm']:.3g} (Holm)"
-
-
-def _pareto(board: Mapping[str, Any]) -> str:
-    points = [(p["label"], p["seconds"], p["mean"]) for p in board["places"]]
-    return pareto(points, [i for i, p in enumerate(board["places"]) if p["on_front"]], board["metric"])
 
 
 def _comparison(comparison: Mapping[str, Any]) -> str:
@@ -189,39 +169,6 @@ def _slices(found: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
     return f'<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
 
 
-def _sureness(result: Mapping[str, Any]) -> list[str]:
-    """Risk–coverage and reliability of configurations that say how sure they are and can be wrong."""
-    risks, sure, labels = [], [], []
-    for i, c in enumerate(result["configurations"]):
-        rows = [q["results"][i] for q in result["questions"] if q["results"][i]]
-        judged = [
-            (float(r["confidence"]), bool(r["metrics"]["wrong"]))
-            for r in rows
-            if r.get("confidence") is not None and r["metrics"].get("wrong") is not None and not r.get("abstained")
-        ]
-        if len(judged) < 10:
-            continue
-        judged.sort(reverse=True)
-        wrong = 0
-        points = []
-        for n, (_, bad) in enumerate(judged, start=1):
-            wrong += bad
-            points.append((n / len(rows), wrong / n))
-        risks.append(points)
-        sure.append(reliability([s for s, _ in judged], [not bad for _, bad in judged]))
-        labels.append(c["label"])
-    if not risks:
-        return []
-    return [
-        "<h2>Wrong among the surest answers (risk and coverage)</h2>",
-        plane(risks, "share of the questions that is answered", "risk over coverage"),
-        legend(labels),
-        "<h2>Right at each confidence (reliability)</h2>",
-        plane(sure, "confidence", "share that is right over confidence", diagonal=True),
-        legend(labels),
-    ]
-
-
 def _seen(seen: Mapping[str, Any] | None) -> str:
     if seen is None:
         return ""
@@ -241,7 +188,19 @@ def origin_rows(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, An
         ("SHA-256 of the questions", result["questions_sha256"]),
         ("evaluation", result["eval_id"]),
     ]
-    chosen = ("retriever", "fusion", "rerank", "chunker", "strategy", "stress", "passages", "index_seconds")
+    chosen = (
+        "retriever",
+        "fusion",
+        "rerank",
+        "chunker",
+        "strategy",
+        "model",
+        "prompts",
+        "contexts",
+        "stress",
+        "passages",
+        "index_seconds",
+    )
     for c in result["configurations"]:
         said = ", ".join(f"{k} {c[k]}" for k in chosen if c.get(k) not in (None, False))
         rows.append((c["label"], f"{said}; {c['key']}"))

@@ -108,7 +108,7 @@ def _parse(path: Path, number: int, raw: bytes) -> Line | None:
         return None
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:  # ValueError: also of a number of thousands of digits
         where = f" ({e.msg} at column {e.colno})" if isinstance(e, json.JSONDecodeError) else ""
         raise bad_data(path, number, f"is not JSON{where}: each line must be one JSON object") from e
     if not isinstance(value, dict):

@@ -1,18 +1,21 @@
-"""An evaluation as Markdown: the tables of ``eval.html_report``, for a repository, an issue or a review. Plots are in the page alone.
+"""An evaluation as Markdown: the tables and plots of ``eval.html_report``, for a repository, an issue or a review.
 
-Takes the same documents; every text in them may be untrusted, and none of it becomes markup, a link or a picture.
+Plots are pictures within the text (``data:image/svg+xml``), so that the file is whole by itself; where a reader shows none of
+those, the tables are left. Takes the same documents; every text in them may be untrusted, and none of it becomes markup or a link.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from eval.html_report import metric_names, origin_rows, told_apart, unscored_lines
-from eval.plots import mean_text
+from eval.html_report import origin_rows, told_apart, unscored_lines
+from eval.plots import COLOUR_WORDS, as_picture, mean_text
 from eval.report import table
+from eval.report_plots import Plot, metric_names, plots_of
 
 _MARKUP = re.compile(r"([\\`*_\[\]!#~])")
 
@@ -39,9 +42,19 @@ def markdown_report(
         parts += ["## By slice", _slices(result["slices"], [c["label"] for c in configurations])]
     for comparison in comparisons:
         parts += _comparison(comparison)
+    for plot in plots_of(result, board).all():
+        parts += [f"## Plot: {_inert(plot.heading)}", _picture(plot)]
     rows = [(_inert(k), _inert(str(v))) for k, v in origin_rows(result, comparisons)]
     parts += ["## How it was measured", table(("", ""), rows, style="markdown", left=(0, 1))]
     return "\n\n".join(parts) + "\n"
+
+
+def _picture(plot: Plot) -> str:
+    drawn = base64.b64encode(as_picture(plot.svg, dark=False, paper=True).encode()).decode()
+    colours = "; ".join(
+        f"{COLOUR_WORDS[i % len(COLOUR_WORDS)]}: {_inert(label)}" for i, label in enumerate(plot.labels)
+    )
+    return f"![{_inert(plot.heading)}](data:image/svg+xml;base64,{drawn})" + (f"\n\n{colours}" if colours else "")
 
 
 def _means(configurations: Sequence[Mapping[str, Any]]) -> str:

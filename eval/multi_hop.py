@@ -18,13 +18,15 @@ from itertools import islice, zip_longest
 from core.text import fold, sentence_spans, words
 from eval.questions import (
     BLANK,
+    NAME_REST,
     NUMBER,
     Gold,
     MadeQuestion,
     SourceDocument,
     Split,
+    around,
     asked_for,
-    closed_up,
+    in_two_passages,
     is_plain,
     jaccard,
     names_in,
@@ -33,14 +35,22 @@ from eval.questions import (
 
 STAND_IN = "X"
 _SHARED = (2, 8)  # sentences that a name stands in: in one it joins nothing, in many it says little
-_APART = 1500  # characters between two sentences of one document: what is nearer is one passage
 _ALIKE = 0.4  # Jaccard of their words from which two sentences say the same
 _FIRST_WORDS = 16  # that the question repeats of the first sentence, around the name
 _SECOND_WORDS = 5  # of the second: few, so that it is the name that finds it
 _PER_NAME = 3  # questions about one name: the caller may have no use for the first
 # Code, markup, and the fields at the head of a file, which are no sentences: "Title: … Author: …".
-_NO_PROSE = re.compile(r"[\[\]{}<>`|=*\\]|//|\(\)|_\s|\s_|(?:\b[A-Z][\w-]*: .*){2}")
-_REST_OF_WORD = re.compile(r"[\w'’%]*")
+NO_PROSE = re.compile(r"[\[\]{}<>`|=*\\]|//|\(\)|_\s|\s_|(?:\b[A-Z][\w-]*: .*){2}")
+_FIRST_NAME = re.compile(rf"[A-Z]{NAME_REST}")
+_MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+_NUMBERED = re.compile(
+    r"\b(?:Notes?|Sections?|Items?|Forms?|Exhibits?|Parts?|Rules?|Articles?|Tables?|Figures?|Chapters?|Pages?|No\.) ?\(?$",
+    re.IGNORECASE,
+)
+_DATED = re.compile(rf"\b{_MONTH}(?: \d{{1,2}},?)? $")
+_DATE_GOES_ON = re.compile(rf" (?:of )?{_MONTH}\b|, (?:1[5-9]|20)\d\d\b")
+_WORD = re.compile(r"[^\W\d_]+")
+_LISTING = frozenset(words("also both other others including well such like especially namely"))
 _KINDS = re.compile(r"[A-Z]{2,}s")  # PEPs, LLMs: things of a kind, not one of a name
 _LEAST_WORDS = (6, 3)  # of each, beside the name and the blank
 # What may follow a name that is not the attribute of something else. Verbs that are not here cost a question, no more.
@@ -81,7 +91,7 @@ def two_hop_questions(
     used: set[tuple[int, int]] = set()  # sentences that were asked of
     turns = []
     for name, found in shared:
-        pairs = [(a, b) for a in found for b in found if _far_apart(a, b) and _one_matter(name, a, b, said)]
+        pairs = [(a, b) for a in found for b in found if _far_apart(a, b, documents) and _one_matter(name, a, b, said)]
         chance.shuffle(pairs)
         turns.append(_of_name(name, pairs, documents, splits, chance, used))
     for row in zip_longest(*(islice(turn, _PER_NAME) for turn in turns)):
@@ -114,23 +124,32 @@ def _one_matter(name: str, a: _Mention, b: _Mention, said: dict[int, set[str]]) 
 
 def _mentions(documents: Sequence[SourceDocument]) -> dict[str, list[_Mention]]:
     found: dict[str, list[_Mention]] = {}
+    at_start: list[tuple[str, _Mention]] = []  # where a capital alone is no sign of a name
     for number, document in enumerate(documents):
         for start, end in sentence_spans(document.text):
             sentence = document.text[start:end]
-            if not is_plain(sentence) or _NO_PROSE.search(sentence):
+            if not is_plain(sentence) or NO_PROSE.search(sentence):
                 continue
             for match in names_in(sentence, document.text):
-                if not _stands_alone(sentence, match):
-                    continue
-                mention = _Mention(number, start, sentence, match.start())
-                found.setdefault(match.group().removesuffix("'s").removesuffix("’s"), []).append(mention)
+                if _stands_alone(sentence, match):
+                    found.setdefault(_bare(match), []).append(_Mention(number, start, sentence, match.start()))
+            first = _FIRST_NAME.match(sentence)
+            if first and _stands_alone(sentence, first):
+                at_start.append((_bare(first), _Mention(number, start, sentence, 0)))
+    for name, mention in at_start:
+        if any(other.document == mention.document for other in found.get(name, ())):
+            found[name].append(mention)
     return found
+
+
+def _bare(name: re.Match[str]) -> str:
+    return name.group().removesuffix("'s").removesuffix("’s")
 
 
 def _stands_alone(sentence: str, name: re.Match[str]) -> bool:
     """Whether it names somebody or something by itself: not "the French colony", and of single words not "the Senate"."""
     following = re.match(r"\s*([\w-]+)", sentence[name.end() :])
-    if following and following[1][0].isalnum() and following[1].lower() not in _AFTER_A_NAME:
+    if following and following[1][0].isalnum() and following[1] not in _AFTER_A_NAME:
         return False
     if _KINDS.fullmatch(name.group()):
         return False
@@ -138,8 +157,8 @@ def _stands_alone(sentence: str, name: re.Match[str]) -> bool:
     return not (single and re.search(r"\b[Tt]he\s+$", sentence[: name.start()]))
 
 
-def _far_apart(a: _Mention, b: _Mention) -> bool:
-    if a.document == b.document and abs(a.start - b.start) < _APART:
+def _far_apart(a: _Mention, b: _Mention, documents: Sequence[SourceDocument]) -> bool:
+    if a.document == b.document and not in_two_passages(documents[a.document], (a.start, b.start)):
         return False
     return jaccard(frozenset(words(a.sentence)), frozenset(words(b.sentence))) < _ALIKE
 
@@ -155,17 +174,24 @@ def _joined(
     name_in_first = first.name_at, first.name_at + len(name)
     name_in_second = second.name_at, second.name_at + len(name)
     whole = documents[second.document].text
+    numbers = [m for m in NUMBER.finditer(second.sentence) if _says_how_much(second.sentence, m)]
+    names = [
+        m
+        for m in names_in(second.sentence, whole)
+        if m.group() != _bare(m) or _stands_alone(second.sentence, m)  # or it is a genitive
+    ]
     blanks = [
         without_genitive(m)
-        for m in list(NUMBER.finditer(second.sentence)) or names_in(second.sentence, whole)
-        if m.end() <= name_in_second[0] or m.start() >= name_in_second[1]
+        for m in numbers or names
+        if (m.end() <= name_in_second[0] or m.start() >= name_in_second[1])
+        and not _listed(second.sentence, name_in_second, m.span())
     ]
     if not blanks:
         return None
     blank = chance.choice(blanks)
     answer = second.sentence[slice(*blank)].strip()
-    said = _shown(first.sentence, {name_in_first: STAND_IN}, _FIRST_WORDS)
-    asked = _shown(second.sentence, {name_in_second: STAND_IN, blank: BLANK}, _SECOND_WORDS)
+    said = around(first.sentence, {name_in_first: STAND_IN}, _FIRST_WORDS)
+    asked = around(second.sentence, {name_in_second: STAND_IN, blank: BLANK}, _SECOND_WORDS)
     if said is None or asked is None or _n_words(said) < _LEAST_WORDS[0] or _n_words(asked) < _LEAST_WORDS[1]:
         return None
     told = fold(f"{said} {asked}")
@@ -176,7 +202,7 @@ def _joined(
     if any(len(part) > 3 and part in words(f"{said} {asked}") for part in words(name)):
         return None  # the name would give itself away
     with_name, unnamed = (
-        _shown(second.sentence, {name_in_second: by, blank: BLANK}, _SECOND_WORDS) or asked for by in (name, "")
+        around(second.sentence, {name_in_second: by, blank: BLANK}, _SECOND_WORDS) or asked for by in (name, "")
     )
     return MadeQuestion(
         question=f"{STAND_IN} is the name in: {said}. Which {asked_for(answer)} completes: {asked}?",
@@ -190,26 +216,18 @@ def _joined(
     )
 
 
-def _shown(sentence: str, replaced: dict[tuple[int, int], str], most: int) -> str | None:
-    """At most ``most`` words of the sentence around what is replaced in it; None where that lies further apart."""
-    pieces: list[tuple[str, bool]] = []
-    at = 0
-    for (start, end), by in sorted(replaced.items()):
-        pieces += [(word, False) for word in sentence[at:start].split()]
-        rest = _REST_OF_WORD.match(sentence, end)
-        glued = rest.group() if rest else ""
-        pieces.append((by + glued if by and glued in ("'s", "’s") else by, True))
-        at = end + len(glued)
-    pieces += [(word, False) for word in sentence[at:].split()]
-    marked = [i for i, (_, mark) in enumerate(pieces) if mark]
-    spare = most - (marked[-1] - marked[0] + 1 - len(marked))
-    if spare < 0:
-        return None
-    before = min(marked[0], max(spare // 2, spare - (len(pieces) - 1 - marked[-1])))
-    after = spare - before
-    shown = pieces[marked[0] - before : marked[-1] + 1 + after]
-    cut = ("… " if marked[0] > before else "", " …" if marked[-1] + 1 + after < len(pieces) else "")
-    return cut[0] + closed_up(" ".join(word for word, _ in shown)).strip(" .,;:") + cut[1]
+def _says_how_much(sentence: str, number: re.Match[str]) -> bool:
+    """Whether it is more than a part of a date, or the number of a note, a form or a section."""
+    before, after = sentence[: number.start()], sentence[number.end() :]
+    return not (_NUMBERED.search(before) or _DATED.search(before) or _DATE_GOES_ON.match(after))
+
+
+def _listed(sentence: str, name: tuple[int, int], blank: tuple[int, int]) -> bool:
+    """Whether nothing but commas and small words stands between the two: of "Chile, X, ____ and Peru" nobody can say what is missing."""
+    (_, end), (start, _) = sorted((name, blank))
+    return not any(
+        word.islower() and len(word) > 3 and word not in _LISTING for word in _WORD.findall(sentence[end:start])
+    )
 
 
 def _n_words(text: str) -> int:

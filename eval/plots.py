@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 COLOURS = ("#2563a8", "#c2571a", "#2e7d4f", "#8a3fa0", "#8c6d1f", "#b03a5b")
+COLOUR_WORDS = ("blue", "orange", "green", "purple", "ochre", "red")
 WIDTH, HEIGHT = 640, 260
 _LEFT, _TOP, _RIGHT, _BOTTOM = 48, 12, 16, 30
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -21,12 +22,14 @@ def svg(height: int, inside: str, label: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{inside}</svg>'
 
 
-def as_picture(plot: str, *, dark: bool) -> str:
-    """The plot as a file of its own, with colours for a light or a dark page."""
+def as_picture(plot: str, *, dark: bool, paper: bool = False) -> str:
+    """The plot as a file of its own, with colours for a light or a dark page; on ``paper`` of its own, it fits both."""
     ink, line = ("#e6e9ee", "#3a4350") if dark else ("#1c2430", "#d5dae2")
     style = f"<style>text{{fill:{ink};font:12px system-ui,sans-serif}}</style>"
     head, rest = plot.split(">", 1)
     head = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    if paper:
+        style += f'<rect width="100%" height="100%" fill="{"#14181e" if dark else "#ffffff"}"/>'
     return f"{head}>{style}{rest}".replace("var(--line)", line).replace("var(--ink)", ink)
 
 

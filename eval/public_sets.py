@@ -3,8 +3,8 @@
     SQuAD 1.1, 2.0   {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text"}], "is_impossible"?}]}]}]}
     HotpotQA         [{"_id", "question", "answer", "context": [[title, [sentence, …]], …], "supporting_facts"?}]
 
-Which one a file is, its outermost bracket says. Supporting facts are left out: they are titles and numbers of sentences, not ids of anything
-that is searched here. Knows shapes only; whether a row can be scored is checked where all rows are.
+Which one a file is, its outermost bracket says. Of supporting facts the titles are kept, as the ``gold_ids`` of a question whose contexts they name;
+the numbers of sentences are not. Knows shapes only; whether a row can be scored is checked where all rows are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def is_published_form(path: Path) -> bool:
 
 
 def published_rows(path: Path) -> Iterator[Row]:
-    """Rows {id, question, answers, answerable, contexts} of a file of SQuAD or of HotpotQA.
+    """Rows {id, question, answers, answerable, contexts, gold_ids?} of a file of SQuAD or of HotpotQA.
 
     Raises:
         InvalidRequest: it cannot be read, is neither, or a part of it is not shaped so; the part is named.
@@ -35,7 +35,7 @@ def published_rows(path: Path) -> Iterator[Row]:
         found = json.loads(path.read_text("utf-8-sig"))
     except OSError as e:
         raise bad_data(path, None, f"cannot be read: {e.strerror}") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise bad_data(path, None, f"is not JSON in UTF-8: {e} (JSON lines are named .jsonl)") from e
     if isinstance(found, dict) and "data" in found:
         return _squad(path, found["data"])
@@ -76,12 +76,18 @@ def _hotpot(path: Path, rows: list[Any]) -> Iterator[Row]:
             text = "".join(map(str, sentences)).strip()  # each sentence brings the space before it
             if text:
                 contexts.append({"title": str(title), "text": text})
+        supporting = []
+        for f, fact in enumerate(_list(path, f"{at}.supporting_facts", row.get("supporting_facts") or [])):
+            if not (isinstance(fact, list) and fact and isinstance(fact[0], str)):
+                raise _misshapen(path, f"{at}.supporting_facts[{f}]", "[title, number of a sentence]")
+            supporting.append(fact[0])
         yield {
             "id": row.get("_id"),
             "question": row.get("question"),
             "answers": [] if answer is None else [answer],
             "answerable": True,
             "contexts": contexts,
+            "gold_ids": list(dict.fromkeys(supporting)),
         }
 
 

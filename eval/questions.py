@@ -19,16 +19,24 @@ from typing import Literal
 
 from core.text import fold, sentence_spans, words
 
-QuestionKind = Literal["cloze", "heading", "unanswerable", "written", "uploaded", "multi-hop", "liked", "disliked"]
+QuestionKind = Literal[
+    "cloze", "heading", "unanswerable", "written", "uploaded", "multi-hop", "comparison", "liked", "disliked"
+]
 Split = Literal["dev", "test"]
 Worth = Literal["yes", "later", "no"]
 
 BLANK = "____"
 SIMILAR = 0.8  # Jaccard of two questions' words from which they are the same question
 # What every question says, which makes no two of them alike.
-_FRAME = frozenset(words("Which number name completes What does say about X is the in"))
+_FRAME = frozenset(
+    words(
+        "Which number name completes What does say about X is the in larger smaller later earlier amount percentage year one "
+        "missing or"
+    )
+)
 _TRIES = 20  # candidates over several passages that are tried for each that is wanted
 _PER_DOCUMENT = 400  # candidates of one document, so that a long one does not take all the time
+_APART = (500, 1500)  # characters from which two sentences of a document may be, and are likely, in two passages
 _READ_FOR_NAMES = 200_000  # characters of a document
 _STRANGERS = 20  # names tried in place of one
 _NEAR = 250  # characters on either side
@@ -38,7 +46,8 @@ _HEADING_WORDS = (2, 12)
 _UNITS = r"(?:\s?%|\s(?:percent|million|billion|thousand|metres|meters|miles|km|kg|years|days|hours|people|employees))"
 # Not the number of a footnote, [7].
 NUMBER = re.compile(rf"(?<![\w.,$€£\[-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w\]-])")
-_NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'’&-]+(?: (?:of |and |the )?[A-Z][\w'’&-]+){0,4}")
+NAME_REST = r"[\w'’&-]+(?: (?:of |and |the )?[A-Z][\w'’&-]+){0,4}"  # of a name, behind its first capital
+_NAME = re.compile(rf"(?<=[\w,;] )[A-Z]{NAME_REST}")
 _NUMERAL = re.compile(r"[IVX]+\b")
 # A date is no name: swapped, it makes a sentence that nobody would ask.
 _DATES = frozenset(
@@ -48,6 +57,7 @@ _DATES = frozenset(
     )
 )
 _BAD = re.compile(r"[|\t_]{2}|\.{4}|[☐☒]")
+_REST_OF_WORD = re.compile(r"[\w'’%]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +104,16 @@ class MadeQuestion:
     split: Split
     hops: tuple[str, ...] = ()
     shortcut: str = ""  # of one over several passages: what one would search for the last who never saw the others
+
+
+def in_two_passages(document: SourceDocument, starts: tuple[int, int]) -> bool:
+    """Whether no passage of the document has both sentences that start here; where none is known, whether they lie far apart."""
+    near, far = sorted(starts)
+    if far - near < _APART[0]:
+        return False
+    if not document.sections:
+        return far - near >= _APART[1]
+    return not any(section.start <= near and far < section.end for section in document.sections)
 
 
 def split_of(doc_ids: Sequence[str], seed: int) -> dict[str, Split]:
@@ -240,6 +260,28 @@ def without_genitive(found: re.Match[str]) -> tuple[int, int]:
 def closed_up(text: str) -> str:
     """``text``, put together of words, with no space before a mark that follows a word or behind a bracket that opens."""
     return re.sub(r"([(\[“]) +", r"\1", re.sub(r" +(?=[,;:.!?%)\]”])", "", text))
+
+
+def around(sentence: str, replaced: dict[tuple[int, int], str], most: int) -> str | None:
+    """At most ``most`` words of the sentence around what is replaced in it; None where that lies further apart."""
+    pieces: list[tuple[str, bool]] = []
+    at = 0
+    for (start, end), by in sorted(replaced.items()):
+        pieces += [(word, False) for word in sentence[at:start].split()]
+        rest = _REST_OF_WORD.match(sentence, end)
+        glued = rest.group() if rest else ""
+        pieces.append((by + glued if by and glued in ("'s", "’s") else by, True))
+        at = end + len(glued)
+    pieces += [(word, False) for word in sentence[at:].split()]
+    marked = [i for i, (_, mark) in enumerate(pieces) if mark]
+    spare = most - (marked[-1] - marked[0] + 1 - len(marked))
+    if spare < 0:
+        return None
+    before = min(marked[0], max(spare // 2, spare - (len(pieces) - 1 - marked[-1])))
+    after = spare - before
+    shown = pieces[marked[0] - before : marked[-1] + 1 + after]
+    cut = ("… " if marked[0] > before else "", " …" if marked[-1] + 1 + after < len(pieces) else "")
+    return cut[0] + closed_up(" ".join(word for word, _ in shown)).strip(" .,;:") + cut[1]
 
 
 def is_plain(sentence: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from eval.jsonl import bad_data
 from eval.metrics.ranking import evaluate_run, parse_metric
 from eval.retrieval import STANDARD_METRICS
 from eval.trec import read_qrels, read_run
+
+_HUGE = 1e300  # of no metric; infinities and NaN are not below it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def load_run(path: Path, *, qrels: Path | None = None, metrics: Sequence[str] = 
 def _load_json(path: Path) -> SavedRun:
     try:
         saved = json.loads(path.read_text("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as e:
+    except (ValueError, RecursionError) as e:  # no UTF-8, no JSON, numbers of thousands of digits, lists without end
         raise bad_data(path, None, f"is not JSON ({e}): give a result saved with --json, or a TREC run") from e
     per_query = saved.get("per_query") if isinstance(saved, dict) else None
     if not isinstance(per_query, dict) or not per_query:
@@ -81,7 +82,7 @@ def _load_json(path: Path) -> SavedRun:
         if not isinstance(values, dict) or not values:
             raise bad_data(path, None, f'"per_query" of {query_id!r} is not an object of metric values')
         for name, value in values.items():
-            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HUGE
             if value is not None and not number:
                 raise bad_data(
                     path, None, f'"per_query" of {query_id!r}: {name} is {value!r}, neither a number nor null'

@@ -140,6 +140,7 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("PUT", f"{_CHAT}/messages/{{message_id}}/feedback"): Access("ask", "own"),
     ("DELETE", f"{_CHAT}/messages/{{message_id}}/feedback"): Access("ask", "own"),
     ("GET", "/v1/chats/votes"): Access("read", "own"),
+    ("POST", f"{_CHAT}/pairs"): Access("ask", "own"),
     ("POST", f"{_CHAT}/messages/{{message_id}}/compare"): Access("ask", "own"),
     ("POST", f"{_CHAT}/messages/{{message_id}}/vote"): Access("ask", "own"),
     ("POST", f"{_CHAT}/files"): Access("write", "own", "chat.attach"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -139,7 +139,14 @@ async def whole_answer(run: Run, request: Request) -> Response:
             return failure(outcome)
 
 
-async def left_or_ended(run: Run, request: Request) -> None:
+class UnderWay(Protocol):
+    """A run, or several that are one to their reader."""
+
+    async def wait(self, timeout_s: float | None = None) -> bool: ...
+    def cancel(self) -> None: ...
+
+
+async def left_or_ended(run: UnderWay, request: Request) -> None:
     """Waits until the run has ended, and stops it when its reader leaves."""
     try:
         while not await run.wait(DISCONNECT_LOOK_S):

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from typing import Any
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from app.api.ask import RunLimits, failure, left_or_ended
-from app.api.chats import HowToAnswer, begin_in_chat
 from app.api.guard import PrincipalHere, ServicesHere
+from app.api.in_chat import HowToAnswer, Said, begin_in_chat, keep_said
 from app.api.sse import EventStream, event_bytes
 from app.chat_tables import ChatMessage
-from app.chat_votes import Choice, Pair
+from app.chat_votes import Choice, Pair, mark, way_of
 from app.runs import Run
-from app.strategies import strategies
+from app.strategies import unwatched
 from core.errors import Conflict
 from core.events import RunDone, RunFailed
 from core.types import Message
-
-# With tools of others these may wait for a person's yes, and nobody is asked while an answer is not shown.
-_MAY_ASK = frozenset({"react", "reflexion", "research", "auto"})
 
 router = APIRouter(prefix="/v1/chats", tags=["chats"])
 
@@ -44,9 +42,12 @@ class VoteOnAnswers(BaseModel):
 
 
 @router.get("/votes")
-async def get_chat_votes(services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """Bradley–Terry strengths of the ways to answer, from your votes in conversations that you still have."""
-    return await services.offload(services.chat_votes.standing, principal)
+async def get_chat_votes(
+    services: ServicesHere, principal: PrincipalHere, only: Literal["all", "from_start"] = "all"
+) -> dict[str, Any]:
+    """Bradley–Terry strengths of the ways to answer, from your votes in conversations that you still have. With
+    `only=from_start` from those alone in which neither answer had been seen before."""
+    return await services.offload(services.chat_votes.standing, principal, only == "from_start")
 
 
 @router.post("/{chat_id}/messages/{message_id}/compare")
@@ -65,26 +66,17 @@ async def compare(
     history: list[Message] = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
 
     def draw() -> tuple[ChatMessage, str]:
-        asks = _MAY_ASK if services.settings.mcp_servers else frozenset[str]()
-        ways = [s.name for s in strategies(services) if s.available and s.name not in asks]
-        return services.chat_votes.draw(principal, chat_id, message_id, ways)
-
-    def already(_searched: Collection[int]) -> str:
-        return asked.message_id
+        return services.chat_votes.draw(principal, chat_id, message_id, unwatched(services))
 
     older, way = await services.offload(draw)
     how = HowToAnswer(**body.model_dump(exclude={"stream"}), strategy=way)
-    run = await begin_in_chat(
-        chat_id,
-        how,
-        asked.content,
-        history,
-        already,
-        services,
-        principal,
-        marked=lambda answer: services.chat_votes.marked(answer, older, way),
-        keeps_parts=False,
-    )
+
+    async def keep(said: Said) -> None:
+        if said.answer is not None and older.answer is not None:
+            marked = mark(said.answer, older.answer, older.message_id, (way_of(older.answer), way), from_start=False)
+            await keep_said(services, principal, chat_id, dataclasses.replace(said, answer=marked))
+
+    run = await begin_in_chat(chat_id, how, asked.content, history, asked.message_id, services, principal, keep)
 
     async def made() -> Pair | None:
         found: Pair | None = await services.offload(services.chat_votes.pair_of, principal, chat_id, asked.message_id)

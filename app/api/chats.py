@@ -11,25 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from app import attachments
-from app.api.ask import RunLimits, keep_trace, run_events, whole_answer
+from app.api.ask import run_events, whole_answer
 from app.api.etags import IfMatch, Tagged, check_unchanged, tag_of_json
 from app.api.guard import PrincipalHere, ServicesHere
+from app.api.in_chat import HowToAnswer, begin_in_chat
 from app.api.search import Collections
 from app.api.sse import EventStream
-from app.asking import begin
 from app.chat_export import as_markdown
-from app.chat_tables import Chat
+from app.chat_tables import Chat, ChatMessage
+from app.chat_votes import Pair
 from app.feedback import Thumb
 from app.intake import job_json
-from app.notes import notes_of
-from app.query_sides import QueryOptions
-from app.runs import Run
 from app.services import Services
-from app.shapes import answer_json, chat_json, message_json, trace_json
-from core.errors import NotFound
-from core.events import RunDone, RunFailed
+from app.shapes import chat_json, message_json
 from core.types import Message, Principal
-from retrieval.access import searched_ids
 
 router = APIRouter(prefix="/v1/chats", tags=["chats"], route_class=Tagged)
 
@@ -70,20 +65,6 @@ class NewFeedback(BaseModel):
 
     good: bool
     reason: str = Field("", max_length=2000, description="what was good or wrong, in the person's words")
-
-
-class HowToAnswer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    strategy: str | None = None
-    model: str | None = Field(
-        None, max_length=200, description="one of the `models` of /v1/strategies; null: the server's own"
-    )
-    collections: list[str] | None = None
-    stream: bool = False
-    answer_policy: Literal["mark", "repair", "strict"] | None = None
-    only_files: bool = Field(False, description="ask only the files of this conversation, no collection")
-    limits: RunLimits = RunLimits()
 
 
 class NewMessage(HowToAnswer):
@@ -133,14 +114,7 @@ def whole_chat(services: Services, principal: Principal, chat_id: str) -> dict[s
     files = attachments.attached_files(services, principal, chat_id)
     thumbs = services.feedback.of(principal, [m.message_id for m in messages])
     pairs = services.chat_votes.pairs_in(principal, chat_id)
-    shown = [
-        {
-            **message_json(m),
-            "feedback": _thumb(thumbs.get(m.message_id)),
-            "compared": pairs[m.message_id].to_json() if m.message_id in pairs else None,
-        }
-        for m in messages
-    ]
+    shown = [{**_shown(m, pairs.get(m.message_id)), "feedback": _thumb(thumbs.get(m.message_id))} for m in messages]
     return {**chat_json(chat), "files": [job_json(job) for job in files], "messages": shown}
 
 
@@ -163,6 +137,13 @@ async def take_feedback_back(
     await services.offload(services.chats.get, principal, chat_id)
     await services.offload(services.feedback.take_back, principal, message_id)
     return Response(status_code=204)
+
+
+def _shown(message: ChatMessage, pair: Pair | None) -> dict[str, Any]:
+    """Of two answers that nobody has seen yet, nothing is said but what the pair says until there is a vote."""
+    unseen = pair is not None and pair.from_start and pair.kept is None
+    hidden = {"content": "", "answer": None, "run_id": None} if unseen else {}
+    return {**message_json(message), **hidden, "compared": pair.to_json() if pair is not None else None}
 
 
 def _thumb(found: Thumb | None) -> dict[str, Any] | None:
@@ -239,10 +220,7 @@ async def answer_again(
     asked = await services.offload(services.chats.question_of, principal, chat_id, message_id)
     history = await services.offload(services.chats.history, principal, chat_id, asked.message_id)
 
-    def already(_: Collection[int]) -> str:
-        return asked.message_id
-
-    return await _answered(chat_id, body, asked.content, history, already, request, services, principal)
+    return await _answered(chat_id, body, asked.content, history, asked.message_id, request, services, principal)
 
 
 @router.post("/{chat_id}/messages/{message_id}/select")
@@ -281,7 +259,7 @@ async def _answered(
     how: HowToAnswer,
     question: str,
     history: Sequence[Message],
-    ask: Callable[[Collection[int]], str],
+    ask: str | Callable[[Collection[int]], str],
     request: Request,
     services: Services,
     principal: Principal,
@@ -289,104 +267,3 @@ async def _answered(
     """Answers in the conversation; ``ask`` as for ``begin_in_chat``."""
     run = await begin_in_chat(chat_id, how, question, history, ask, services, principal)
     return EventStream(run_events(run)) if how.stream else await whole_answer(run, request)
-
-
-async def begin_in_chat(
-    chat_id: str,
-    how: HowToAnswer,
-    question: str,
-    history: Sequence[Message],
-    ask: Callable[[Collection[int]], str],
-    services: Services,
-    principal: Principal,
-    marked: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer,
-    *,
-    keeps_parts: bool = True,
-) -> Run:
-    """Begins an answer that is kept in the conversation.
-
-    Args:
-        ask: keeps the question once the run begins, with the ids of what is searched, and returns its message id.
-        marked: the answer's JSON, as it is to be kept; not called for one that broke off.
-        keeps_parts: whether what was said until a run was stopped, or broke, becomes a version of the answer.
-    """
-    chat = await services.offload(services.chats.get, principal, chat_id)
-    question_id = ""
-
-    async def begun(_run: Run) -> None:
-        nonlocal question_id
-        question_id = await services.offload(ask, open_before)
-
-    async def keep(run: Run) -> None:
-        if not question_id:  # it was stopped before the question was kept
-            return
-        await keep_trace(services, principal, run)
-        outcome, problem = run.outcome, ""
-        if not (keeps_parts or isinstance(outcome, RunDone)):
-            return
-        if isinstance(outcome, RunDone):
-            content, answer, partial = outcome.answer.text, answer_json(outcome.answer, outcome.trace), False
-        else:
-            content, answer, partial = run.text, None, True
-            problem = outcome.message if isinstance(outcome, RunFailed) else ""
-        shown = trace_json(run.trace())
-        content = services.purges.clean(content, principal.user_id, shown)
-        answer = services.purges.clean(answer, principal.user_id)
-        if answer is not None:
-            content, answer = answer["answer"], marked(answer | ({"model": how.model} if how.model else {}))
-
-        def append() -> None:
-            # "All that I may read" may have come to mean more while it was answered, or less.
-            looked_in = open_before | ids_of(searched)
-            services.chats.answer(
-                principal,
-                chat_id,
-                question_id,
-                content=content,
-                answer=answer,
-                partial=partial,
-                run_id=run.run_id,
-                problem=problem,
-                searched=looked_in,
-            )
-
-        try:
-            await services.offload(append)
-        except NotFound:  # the conversation was deleted meanwhile, and its traces with it
-            await services.offload(forget, run.run_id)
-            raise
-
-    def ids_of(names: Sequence[str]) -> frozenset[int]:
-        with services.database.read() as connection:
-            return searched_ids(connection, principal, names)
-
-    def forget(run_id: str) -> None:
-        with services.database.write() as connection:
-            services.traces.delete(connection, principal, [run_id])
-
-    chosen = chat.collections if how.collections is None else tuple(how.collections)
-    searched = await services.offload(
-        lambda: attachments.searched_in(services, principal, chat_id, chosen, only_files=how.only_files)
-    )
-    open_before = await services.offload(ids_of, searched)
-    notes = await services.offload(
-        notes_of, services, principal, chat_id, how.strategy or chat.strategy or services.settings.strategy
-    )
-
-    def start(here: Services) -> Run:
-        return begin(
-            here,
-            principal,
-            question=question,
-            collections=() if how.only_files else chosen,
-            searched=searched,
-            strategy=how.strategy or chat.strategy,
-            limits=how.limits,
-            history=tuple(history),
-            notes=notes,
-            on_end=keep,
-            on_begin=begun,
-            options=QueryOptions(policy=how.answer_policy),
-        )
-
-    return await services.other_models.begin(services, how.model, start)

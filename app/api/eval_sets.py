@@ -12,6 +12,7 @@ from app.api.guard import PrincipalHere, ServicesHere
 from app.eval_configs import all_documents
 from app.eval_contamination import contamination_of_set
 from app.eval_leaderboard import board_of_set
+from app.eval_sets import MAX_QUESTIONS
 from app.question_making import imported_questions, questions_of, sources_of
 from app.question_writing import write_questions, writer
 from app.services import Services
@@ -34,14 +35,16 @@ class MakeSet(BaseModel):
     seed: int = Field(0, ge=0)
     unanswerable: float = Field(0.1, ge=0, le=0.5, description="share that no document answers")
     written: int = Field(0, ge=0, le=200, description="of them, how many the configured language model writes")
-    multi_hop: float = Field(0.1, ge=0, le=0.5, description="share that takes two passages which share a name")
+    multi_hop: float = Field(
+        0.1, ge=0, le=0.5, description="share that takes two passages: a name that both have, or two numbers to compare"
+    )
 
 
 class ImportSet(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     collection: str
-    text: str = Field(max_length=MAX_TABLE_CHARACTERS, description="the file")
+    text: str = Field(max_length=MAX_TABLE_CHARACTERS, description="the file, in Unicode")
     form: Literal["csv", "jsonl"] = "csv"
     name: str = Field("", max_length=200)
     mapping: dict[str, str | None] | None = Field(
@@ -101,10 +104,12 @@ async def import_(body: ImportSet, services: ServicesHere, principal: PrincipalH
     """Reads questions from a table. Without a `mapping` it says the columns, what they seem to be, and the first rows."""
 
     def work() -> dict[str, Any]:
-        table = read_table(body.text, body.form)
+        table = read_table(body.text, body.form, most=MAX_QUESTIONS)
         if body.mapping is None:
             return {"columns": list(table.columns), "mapping": table.suggested(), "rows": list(table.rows[:3])}
         questions, problems = imported_questions(services, principal, body.collection, table, body.mapping)
+        if not questions and problems:
+            raise InvalidRequest(f"no row could be taken in; the first: {problems[0]}", code="no-questions")
         origin = {"made": "from a table", "mapping": body.mapping, "left_out": len(problems), "problems": problems[:20]}
         made = services.eval_sets.add(principal, body.collection, body.name, questions, origin)
         return _whole(services, principal, made.set_id)

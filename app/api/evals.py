@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from app.api.guard import PrincipalHere, ServicesHere
 from app.api.sse import EVENTS, EventStream, event_bytes
-from app.eval_configs import Configuration
+from app.eval_configs import Configuration, Contexts
 from app.eval_contamination import contamination_of_set
 from app.eval_grid import by_model, grid
 from app.eval_keys import prompts_for
@@ -55,6 +55,11 @@ class Choice(BaseModel):
         description="of answering: a set of prompts of GET /v1/evals/choices; null: as the collection has them",
         examples=["shipped"],
     )
+    contexts: Contexts | None = Field(
+        None,
+        description="of answering: from the passages that hold the answer (own), from these among five others (distractors), or "
+        "with another question's answer put in, which is then the right one (counterfactual); null: from the collection",
+    )
 
 
 class Grid(BaseModel):
@@ -70,6 +75,7 @@ class Grid(BaseModel):
     stress: list[Literal["typos", "paraphrase"] | None] = [None]
     models: list[str | None] = Field([None], description="with strategies: names of GET /v1/evals/choices")
     prompts: list[str | None] = Field([None], description="with strategies: sets of GET /v1/evals/choices")
+    contexts: list[Contexts | None] = Field([None], description="with strategies: as of a configuration")
 
 
 class Start(BaseModel):

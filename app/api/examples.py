@@ -33,7 +33,12 @@ _ENDS = "2026-03-17T09:00:00.000Z"
 _COME = {"token": "…", "user": _ADA, "expires_at": _ENDS, "csrf": "…"}
 _PIPELINE = {"chunker": "fixed", "chunk_tokens": 200, "chunk_overlap_tokens": 40, "encoder_model": "packaged"}
 _ANSWERS = ["Net sales grew by 2 percent. [1]", "They grew by 2%, driven by services. [1][2]"]
-ASKED: dict[str, Any] = {"POST /v1/traces/{run_id}/replay": {"question": "When is the lamp lit?"}}
+ASKED: dict[str, Any] = {
+    "POST /v1/traces/{run_id}/replay": {"question": "When is the lamp lit?"},
+    "POST /v1/chats/{chat_id}/pairs": {
+        "question": "When is the lamp lit?", "ways": [{"strategy": "extract"}, {"strategy": "rag"}],
+    },
+}  # fmt: skip
 BY_HAND: dict[str, Any] = {
     "POST /v1/sessions": _COME,
     "POST /v1/invites/accept": _COME,
@@ -53,9 +58,14 @@ BY_HAND: dict[str, Any] = {
         "run_id": "r7c1d", "yes": True, "approval_id": "a03f", "tool": "notes_add_note", "arguments": {"text": "Call Ada"},
         "description": "Adds a note.", "predicted": "The note is there for everybody.", "worth": 7.0, "others": [],
     },
-    "POST /v1/chats/{chat_id}/messages/{message_id}/compare": {"compared": {"answers": _ANSWERS, "choice": None}},
+    "POST /v1/chats/{chat_id}/messages/{message_id}/compare": {
+        "compared": {"answers": _ANSWERS, "choice": None, "from_start": False}
+    },
+    "POST /v1/chats/{chat_id}/pairs": {"compared": {"answers": _ANSWERS, "choice": None, "from_start": True}},
     "POST /v1/chats/{chat_id}/messages/{message_id}/vote": {
-        "compared": {"answers": _ANSWERS, "choice": "2", "ways": ["extract", "rag"], "message_ids": ["m1", "m2"]}
+        "compared": {
+            "answers": _ANSWERS, "choice": "2", "from_start": True, "ways": ["extract", "rag"], "message_ids": ["m1", "m2"],
+        }
     },
     "POST /v1/evals/{eval_id}/votes": {"n_votes": 1},
 }  # fmt: skip

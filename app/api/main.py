@@ -27,6 +27,7 @@ from app.api import (
     members,
     metrics,
     openai_compatible,
+    pairs,
     parts,
     people,
     preview,
@@ -87,6 +88,7 @@ def create_app(services: Services, lifespan: Callable[[FastAPI], AbstractAsyncCo
         check,
         shared_chats,  # these two before those of which a part stands for any id
         blind,
+        pairs,
         chats,
         traces,
         eval_sets,

@@ -43,10 +43,10 @@ def questions(
         if file is None:
             found = client.make_questions(collection, n, name=name, seed=seed, multi_hop=multi_hop, written=written)
         else:
-            text = file.read_text("utf-8-sig")
+            data = file.read_bytes()
             form = "jsonl" if file.suffix == ".jsonl" else "csv"
-            mapping = _mapping(column) or client.import_questions(collection, text, form, None)["mapping"]
-            found = client.import_questions(collection, text, form, mapping, name=name or file.name)
+            mapping = _mapping(column) or client.import_questions(collection, data, form, None)["mapping"]
+            found = client.import_questions(collection, data, form, mapping, name=name or file.name)
         if approve:
             client.decide_questions(found["set_id"], True)
             found = client.question_set(found["set_id"])
@@ -68,14 +68,14 @@ def run(
         list[str] | None,
         typer.Option(
             "--config",
-            help="retriever[:chunker][:rerank], or strategy=NAME[:model=NAME][:prompts=SET]; the first is A. May be repeated.",
+            help="retriever[:chunker][:rerank], or strategy=NAME[:model=NAME][:prompts=SET][:contexts=own|distractors|counterfactual]; the first is A. May be repeated.",
         ),
     ] = None,
     axis: Annotated[
         list[str] | None,
         typer.Option(
             "--grid",
-            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, stress; or of strategy, model, prompts, stress. May be repeated.",
+            help="AXIS=A,B,… of retriever, fusion, rerank, chunker, stress; or of strategy, model, prompts, contexts, stress. May be repeated.",
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Ask what nobody has approved, too.")] = False,
@@ -144,7 +144,9 @@ _AXES = {
     "stress": "stress",
     "model": "models",
     "prompts": "prompts",
+    "contexts": "contexts",
 }
+_OF_ANSWERING = ("model", "prompts", "contexts")
 
 
 def _grid(axes: list[str]) -> dict[str, list[Any]]:
@@ -166,9 +168,9 @@ def _grid(axes: list[str]) -> dict[str, list[Any]]:
 def _configuration(text: str) -> dict[str, Any]:
     if text.startswith("strategy="):
         found = dict(part.partition("=")[::2] for part in text.split(":"))
-        if not set(found) <= {"strategy", "model", "prompts"} or not all(found.values()):
-            raise typer.BadParameter(f"--config {text}: give strategy=NAME[:model=NAME][:prompts=SET]")
-        return {"strategy": found["strategy"], "model": found.get("model"), "prompts": found.get("prompts")}
+        if not set(found) <= {"strategy", *_OF_ANSWERING} or not all(found.values()):
+            raise typer.BadParameter(f"--config {text}: give strategy=NAME[:model=NAME][:prompts=SET][:contexts=KIND]")
+        return {"strategy": found["strategy"]} | {name: found.get(name) for name in _OF_ANSWERING}
     retriever, *rest = text.split(":")
     chunkers = [part for part in rest if part != "rerank"]
     if len(chunkers) > 1:

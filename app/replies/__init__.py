@@ -17,6 +17,7 @@ from app.replies.conversations import (
     SharedChat,
     Thumb,
     Usage,
+    WayToAnswer,
 )
 from app.replies.documents import (
     ACTIVE_STATES,
@@ -127,4 +128,5 @@ __all__ = [
     "TraceLine",
     "TracePage",
     "Usage",
+    "WayToAnswer",
 ]

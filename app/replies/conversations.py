@@ -78,11 +78,17 @@ class Thumb(TypedDict):
     reason: str
 
 
+class WayToAnswer(TypedDict):
+    strategy: str
+    model: NotRequired[str]  # where it is another one than the server's own
+
+
 class Compared(TypedDict):
     """Two answers to one question. ``choice`` is None until the person has voted; what is which is said after that."""
 
     answers: list[str]  # the texts, in the order in which they are shown
     choice: Literal["1", "2", "equal", "both bad"] | None
+    from_start: NotRequired[bool]  # whether neither had been seen before
     ways: NotRequired[list[str]]  # the strategies, in this order
     message_ids: NotRequired[list[str]]
 

@@ -38,6 +38,7 @@ from app.ui.passage import Passage, from_citation, show_passage
 from app.ui.shared_view import draw_shared_chat
 from app.ui.signals import heard
 from app.ui.state import choose_chat, client, current_chat_id, lives, notice, open_chat, open_shared, take_notice
+from app.ui.two_answers_view import Prepare, asked_twice, pair_is_kept, say_if_same, while_unseen
 from app.ui.who import signs_in
 from core.errors import NotFound, OpenbookError
 
@@ -87,6 +88,7 @@ def chat_page() -> None:
     messages = list(chat.get("messages", [])) if chat else []
     if live is not None and chat is not None and _is_kept(live, messages):
         lives().pop(chat["chat_id"])
+        say_if_same(live)
         live = None
     strategies = client().strategies()
     draw_composer(chat, collections, strategies, _ask)
@@ -107,12 +109,18 @@ def chat_page() -> None:
         show_passage(passage)
     elif signals.run_id:
         _open_cited(signals.run_id, signals.marker, messages, live)
-    if live is not None:
+    waiting = bool(messages) and messages[-1]["role"] == "user"
+    if waiting and live is not None and live.place.twice and live.now.state in ("done", "stopped"):
+        _wait_elsewhere(st.session_state["chat_id"], messages[-1]["message_id"])  # it is kept in a moment
+    elif waiting and live is not None and live.place.twice and live.now.state == "failed" and not live.looked_again:
+        live.looked_again = True  # one of the two may have been kept after the messages were asked for
+        st.rerun()
+    elif live is not None:
         unasked = live.now.state == "failed" or (live.now.state == "stopped" and not live.now.run_id)
         if unasked and len(messages) <= live.before:
             _question(live.question)  # it was refused, or stopped before it was asked, so nobody kept it
         _draw_live(live, replaced=len(messages) - live.before)
-    elif messages and messages[-1]["role"] == "user":
+    elif waiting:
         _unanswered(messages[-1])
 
 
@@ -212,7 +220,14 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent], mod
             return speaker.edit_stream(chat_id, place.edits, question, **how)
         return speaker.chat_stream(chat_id, question, **how)
 
-    prepare = functools.partial(bring_files, speaker, chat_id, files) if files or chat.get("files") else None
+    prepare: Prepare | None = None
+    if files or chat.get("files"):
+        prepare = functools.partial(bring_files, speaker, chat_id, files)
+    if scope.ways is not None and not place.again:
+        place = dataclasses.replace(place, twice=True)
+        twice = asked_twice(speaker, chat_id, question, scope, place.edits)
+        lives()[chat_id] = LiveAnswer(speaker, twice, question, before, place, while_unseen(prepare)).start()
+        return
     lives()[chat_id] = LiveAnswer(speaker, ask, question, before, place, prepare).start()
 
 
@@ -238,6 +253,8 @@ def _is_kept(live: LiveAnswer, messages: Sequence[replies.Message]) -> bool:
     now = live.now
     if now.state not in ("done", "stopped"):
         return False
+    if live.place.twice:
+        return pair_is_kept(live, messages)
     if not now.run_id:  # stopped before the server said anything
         return bool(live.place.edits or live.place.again) or len(messages) >= live.before + 2
     return any(m["role"] == "assistant" and m.get("run_id") == now.run_id for m in messages)
@@ -311,7 +328,7 @@ def _draw_live(live: LiveAnswer, *, replaced: int) -> None:
             now = _follow(live)
             if now.answer is not None:
                 draw_answer(now.answer, _open)
-        if now.answer is not None:
+        if now.answer is not None or (live.place.twice and now.state != "running"):
             st.rerun()  # the server has kept it: now with what can be done with it
     elif now.state in ("stopped", "done"):  # the server has not kept it yet
         with st.chat_message("assistant", avatar=":material/auto_stories:"):
@@ -331,6 +348,10 @@ def _ask_again(live: LiveAnswer) -> None:
     messages = chat.get("messages", []) if chat else []
     run_id = live.now.run_id
     kept = [m["message_id"] for m in messages if run_id and m["role"] == "assistant" and m.get("run_id") == run_id]
+    asked = [m["message_id"] for m in messages if m["role"] == "user"] if live.place.twice else []
+    if asked and messages[live.before :]:
+        _begin(live.question, Place(edits=asked[-1]))
+        return
     _begin(live.question, Place(again=kept[-1]) if kept else live.place)
 
 

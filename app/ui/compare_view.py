@@ -116,8 +116,9 @@ def draw_pair(chat_id: str, message: replies.Message) -> None:
     with st.container(horizontal=True, key=f"pair-{message_id}"):
         for choice, label in _CHOICES.items():
             st.button(label, key=f"pair-{choice}-{message_id}", on_click=_vote, args=(chat_id, message_id, choice))
+    drawn = "both" if compared.get("from_start") else "one of them"
     look.muted(
-        "They were given in two ways, one of them drawn at random. Your vote says which is which, and is kept once."
+        f"They were given in two ways, {drawn} drawn at random. Your vote says which is which, and is kept once."
     )
 
 
@@ -126,7 +127,7 @@ def draw_vote(message: replies.Message, labels: Mapping[str, str]) -> None:
     compared = message.get("compared")
     if compared is None or compared["choice"] is None:
         return
-    first, second = (inert_html(labels.get(way) or way) for way in compared.get("ways", ["", ""]))
+    first, second = (inert_html(_way(way, labels)) for way in compared.get("ways", ["", ""]))
     said = {
         "1": f"You preferred <b>{first}</b> to {second}.",
         "2": f"You preferred <b>{second}</b> to {first}.",
@@ -134,6 +135,12 @@ def draw_vote(message: replies.Message, labels: Mapping[str, str]) -> None:
         "both bad": f"You found {first} and {second} both bad.",
     }[compared["choice"]]
     st.html(f'<div class="ob-muted ob-vote">{said}</div>')
+
+
+def _way(name: str, labels: Mapping[str, str]) -> str:
+    """``name`` as votes are kept: a strategy, or "rag by large"."""
+    strategy, by, model = name.partition(" by ")
+    return (labels.get(strategy) or strategy) + by + model
 
 
 def _vote(chat_id: str, message_id: str, choice: str) -> None:

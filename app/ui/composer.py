@@ -12,17 +12,20 @@ from app.ui import look
 from app.ui.files_view import draw_arriving, draw_files
 from app.ui.inert import inert_markdown
 from app.ui.state import client, limits
+from app.ui.two_answers_view import LABEL, draw_two_choice, two_wanted
 from core.ids import COLLECTION_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a question is asked of, and how."""
+    """What a question is asked of, and how. ``ways``: of which two are drawn, for two unnamed answers (none: of all); None where
+    one is wanted, by ``strategy``."""
 
     collections: list[str]
     strategy: str
     only_files: bool = False  # of the conversation's own files alone
     policy: str | None = None  # what becomes of an unsupported sentence; None: as the server's settings say
+    ways: list[replies.WayToAnswer] | None = None
 
 
 _POLICIES = {
@@ -46,11 +49,14 @@ def draw_composer(
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             names = [c["name"] for c in collections]
             only_files = draw_files(chat)
+            picked = _pick_collections(chat, names) if names else []
+            strategy, ways = _pick_strategy(chat, strategies)
             scope = Scope(
-                collections=_pick_collections(chat, names) if names else [],
+                collections=picked,
                 only_files=only_files,
-                strategy=_pick_strategy(chat, strategies),
+                strategy=strategy,
                 policy=st.session_state.get("answer-policy"),
+                ways=ways,
             )
         st.session_state["scope"] = scope
         st.chat_input(
@@ -97,7 +103,10 @@ def _collections_label(chosen: Sequence[str], names: Sequence[str]) -> str:
     return first if len(chosen) == 1 else f"{first} and {len(chosen) - 1} more"
 
 
-def _pick_strategy(chat: replies.Chat | None, strategies: replies.Strategies) -> str:
+def _pick_strategy(
+    chat: replies.Chat | None, strategies: replies.Strategies
+) -> tuple[str, list[replies.WayToAnswer] | None]:
+    """The strategy; and where two answers are wanted, of which ways they are drawn."""
     known = {s["name"]: s for s in strategies["strategies"] if s["available"]}
     before = (chat["strategy"] if chat else "") or strategies["default"]
     if before not in known:
@@ -106,7 +115,8 @@ def _pick_strategy(chat: replies.Chat | None, strategies: replies.Strategies) ->
     key = f"strategy-{chat['chat_id'] if chat else 'new'}"
     chosen = st.session_state.get(key, before)
     label = known[chosen if chosen in known else before]["label"]
-    with st.popover(inert_markdown(label), icon=":material/tune:", type="tertiary"):
+    with st.popover(LABEL if two_wanted() else inert_markdown(label), icon=":material/tune:", type="tertiary"):
+        ways = draw_two_choice(strategies)
         picked = st.radio(
             "How to answer",
             names,
@@ -114,8 +124,9 @@ def _pick_strategy(chat: replies.Chat | None, strategies: replies.Strategies) ->
             format_func=lambda name: inert_markdown(known[name]["label"]),
             captions=[inert_markdown(known[name]["description"]) for name in names],
             key=key,
+            disabled=ways is not None,
         )
-        if known[picked or before]["needs_lm"]:
+        if known[picked or before]["needs_lm"] or ways is not None:
             # Kept over conversations, since it is how careful a person wants to be.
             usual = strategies.get("answer_policy", "mark")
             st.selectbox(
@@ -128,4 +139,4 @@ def _pick_strategy(chat: replies.Chat | None, strategies: replies.Strategies) ->
         for s in strategies["strategies"]:
             if not s["available"]:
                 st.caption(f"{inert_markdown(s['label'])}: {inert_markdown(s['reason'] or 'not available')}")
-    return picked or before
+    return picked or before, ways

@@ -21,6 +21,12 @@ AS_IT_IS = "as they are"
 CHUNKERS = (AS_IT_IS, "fixed", "sentence", "semantic", "parent-child")
 _STRESS = {"as they are": None, "with typos": "typos", "paraphrased": "paraphrase"}
 _FUSIONS = ("convex", "rrf")
+_CONTEXTS = {
+    "the collection": None,
+    "their own passages alone": "own",
+    "their own among five others": "distractors",
+    "their own with another answer put in": "counterfactual",
+}
 _OWN = {"models": "as set", "prompts": "as they are"}
 _SEARCH, _ANSWER = "How passages are found", "How answers are given"
 _TWO, _MANY = "Two ways", "Many (a grid)"
@@ -83,6 +89,13 @@ def _grid(searches: bool) -> dict[str, list[Any]]:
                 found[axis] = [_named(axis, name) for name in listed] or [None]
         if len(found) > 1:
             look.muted("One model is loaded after the other. Strategies that ask none are measured once.")
+        read = st.multiselect("Answered from", _CONTEXTS, default=["the collection"], key="eval-grid-contexts")
+        found["contexts"] = [_CONTEXTS[c] for c in read] or [None]
+        found["stress"] = _stresses()
+        look.muted(
+            "“Among five others” shows what noise does to a strategy; “with another answer put in” whether it goes by what it reads: "
+            "the answer put in is then the right one."
+        )
         return found
     retrievers = st.multiselect(
         "Search by",
@@ -96,15 +109,20 @@ def _grid(searches: bool) -> dict[str, list[Any]]:
         "Passages", CHUNKERS, default=[AS_IT_IS], format_func=_passages_text, key="eval-grid-chunkers"
     )
     rerank = st.multiselect("Reranked", ("no", "yes"), default=["no"], key="eval-grid-rerank")
-    stress = st.multiselect("Questions", _STRESS, default=["as they are"], key="eval-grid-stress")
+    stress = _stresses()
     look.muted("Every combination is measured. What was measured before is not measured again.")
     return {
         "retrievers": retrievers or [None],
         "fusions": fusions or [None],
         "chunkers": [_chunker(c) for c in chunkers] or [None],
         "rerank": [r == "yes" for r in rerank] or [False],
-        "stress": [_STRESS[s] for s in stress] or [None],
+        "stress": stress,
     }
+
+
+def _stresses() -> list[str | None]:
+    chosen = st.multiselect("Wording", _STRESS, default=["as they are"], key="eval-grid-stress")
+    return [_STRESS[s] for s in chosen] or [None]
 
 
 def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
@@ -117,7 +135,8 @@ def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
             if others := _choices(axis):
                 picked = st.selectbox(label, [_OWN[axis], *others], key=f"eval-{axis}-{name}")
                 configuration[axis.replace("models", "model")] = _named(axis, picked)
-        return configuration
+        read = st.selectbox("Answered from", _CONTEXTS, key=f"eval-contexts-{name}")
+        return configuration | {"contexts": _CONTEXTS[read], "stress": _stress(name)}
     retriever = st.selectbox(
         "Search by",
         RETRIEVERS,
@@ -132,7 +151,12 @@ def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
         disabled=chunker != AS_IT_IS,
         help="The collection as it is can be reranked; what is cut anew cannot.",
     )
-    return {"retriever": retriever, "chunker": _chunker(chunker), "rerank": rerank and chunker == AS_IT_IS}
+    reranked = rerank and chunker == AS_IT_IS
+    return {"retriever": retriever, "chunker": _chunker(chunker), "rerank": reranked, "stress": _stress(name)}
+
+
+def _stress(name: str) -> str | None:
+    return _STRESS[st.selectbox("Wording", _STRESS, key=f"eval-stress-{name}")]
 
 
 def _strategies() -> list[str]:

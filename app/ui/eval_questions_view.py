@@ -19,6 +19,7 @@ KIND_WORDS = {
     "written": "by a language model",
     "uploaded": "uploaded",
     "multi-hop": "two passages",
+    "comparison": "compares two passages",
     "liked": "asked in the chat, answer liked",
     "disliked": "asked in the chat, answer disliked",
 }
@@ -47,13 +48,14 @@ def add_questions(collection: str, *, first: bool) -> None:
         _upload(collection)
 
 
+@guarded  # a file that cannot be read hides nothing of the rest
 def _upload(collection: str) -> None:
     file = st.file_uploader("Or a table of your own (CSV or JSON lines)", type=["csv", "jsonl"], key="eval-file")
     if file is None:
         return
     form = "jsonl" if file.name.endswith(".jsonl") else "csv"
-    text = file.getvalue().decode("utf-8", "replace")
-    seen = client().import_questions(collection, text, form, None)
+    data = file.getvalue()
+    seen = client().import_questions(collection, data, form, None)
     columns = [None, *seen["columns"]]
     with st.form("eval-map", border=True):
         st.markdown("**Which column is what?**")
@@ -69,7 +71,7 @@ def _upload(collection: str) -> None:
         }
         take = st.form_submit_button("Take them in", type="primary")
     if take:
-        kept = client().import_questions(collection, text, form, mapping, name=file.name)
+        kept = client().import_questions(collection, data, form, mapping, name=file.name)
         left = kept["origin"]["left_out"]
         why = f"; {left:,} rows were left out, the first for: {kept['origin']['problems'][0]}" if left else ""
         notice(f"{kept['n']:,} questions were taken in{why}.")

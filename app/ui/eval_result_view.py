@@ -11,6 +11,7 @@ from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.eval_questions_view import span_text
+from app.ui.eval_slices_view import draw_slices
 from app.ui.eval_votes_view import draw_votes
 from app.ui.inert import VERDICTS, inert_html, inert_markdown
 from app.ui.state import client
@@ -90,6 +91,7 @@ def _result(eval_id: str) -> None:
     _table([result["configurations"][i] for i in dict.fromkeys((a, b))])
     if a != b:
         _comparison(client().compare_eval(eval_id, a, b))
+        draw_slices(result.get("slices") or [], (a, b))
     with st.container(horizontal=True):
         _download(eval_id, "Report", "html", "html", "text/html")
         _download(eval_id, "Its tables, as Markdown", "markdown", "md", "text/markdown")

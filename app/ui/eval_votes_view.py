@@ -42,6 +42,17 @@ def draw_chat_votes() -> None:
     if not standing["n_votes"]:
         return
     with st.expander(f"Your votes in the chat: {standing['n_votes']:,}", icon=":material/how_to_vote:"):
+        seen = standing["n_votes"] - standing["n_from_start"]
+        if (
+            seen
+            and standing["n_from_start"]
+            and st.toggle("Only those where you had seen neither answer before", key="votes-from-start")
+        ):
+            standing = client().chat_votes(from_start=True)
+        elif seen:
+            look.muted(
+                f"In {seen:,} of them you had read one of the two answers before the other was made (*Compare*)."
+            )
         _strengths(standing)
         bad = standing["n_both_bad"]
         look.muted(

@@ -39,7 +39,7 @@ class Snapshot:
     error: str = ""
     doing: str = ""  # in words, before the question is asked
     asked: tuple[dict[str, Any], ...] = ()  # what the run waits for a yes to, oldest first
-    same: bool = False  # of a second answer that is not shown while it is given: it says what the first one says
+    same: bool = False  # of two answers for a vote: they say the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,7 @@ class Place:
 
     edits: str = ""  # the question that it is asked instead of
     again: str = ""  # the question that is answered again, or an answer to it
+    twice: bool = False  # two answers are given, unseen
 
 
 class _Stopped(Exception):

@@ -117,7 +117,7 @@ class Scrub:
         if "doc_id" in value:
             return dict(value)  # another document's own words, whatever they share with this one's
         if isinstance(value.get("sentences"), list) and isinstance(value.get("answer"), str):
-            value = self._answer(value)
+            value = self._answer(value) if _named(value["sentences"]) else self._measured(value)
         if "calls" in value and "steps" in value:
             value = {**value, "calls": [], "inputs": {}} if touched else self._recording(value)
         if touched and "kind" in value and "observation" in value:
@@ -153,6 +153,12 @@ class Scrub:
             found["reason"] = MARKER  # what "the passage says" instead may be a mere number
         return found
 
+    def _measured(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """An answer as evaluations keep it: of its sentences the places alone, (start, end, verdict)."""
+        named = [{"start": start, "end": end, "verdict": verdict} for start, end, verdict in row["sentences"]]
+        found = self._answer({**row, "sentences": named})
+        return {**found, "sentences": [[s["start"], s["end"], s["verdict"]] for s in found["sentences"]]}
+
     def _recording(self, trace: Mapping[str, Any]) -> dict[str, Any]:
         """A trace of which what the model said, kept in pieces, is cleaned as the text that it is."""
         calls = []
@@ -163,6 +169,10 @@ class Scrub:
                 call = {**call, "response": {**response, "pieces": [[new, None]]}}
             calls.append(call)
         return {**trace, "calls": calls}
+
+
+def _named(sentences: Sequence[Any]) -> bool:
+    return all(isinstance(sentence, Mapping) for sentence in sentences)
 
 
 def _no_headings(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,15 +34,17 @@ def context_scores(sample: Sample, answer: Answer, *, by_ids: bool) -> tuple[flo
     Recall by answers is whether any short gold answer stands in what was read; by ids it is the share of gold passages.
 
     Args:
-        by_ids: whether ``gold_ids`` are ids of documents or passages of what was searched. Elsewhere they say nothing.
+        by_ids: whether ``gold_ids`` are ids of documents or passages of what was searched. Elsewhere those of them count that are
+            titles of the question's contexts, as supporting facts are, and if none is, the answers do.
     """
     if not sample.answerable:
         return None, None, "unanswerable"
     if not answer.hits:
         return None, None, "nothing was retrieved"
-    gold = set(sample.gold_ids) if by_ids else set()
+    titles = {title for title, _ in sample.contexts}
+    gold = {g for g in sample.gold_ids if by_ids or g in titles}
     if gold:
-        read = [{h.chunk.doc_id, h.chunk.chunk_id} & gold for h in answer.hits]
+        read = [({h.chunk.doc_id, h.chunk.chunk_id} if by_ids else {h.title}) & gold for h in answer.hits]
         return context_precision([bool(r) for r in read]), len(set().union(*read)) / len(gold), ""
     short = [a for a in sample.answers if len(a.split()) <= SHORT_WORDS]
     if not short:

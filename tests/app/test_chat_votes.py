@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.chat_votes import ChatVotes
+from app.chat_votes import ChatVotes, mark, way_of
 from app.chats import Chats
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.types import Principal
@@ -41,9 +41,14 @@ class Conversation:
     def say(self, said: dict[str, Any]) -> str:
         return self.chats.answer(LOCAL, self.chat_id, self.question, content=said["answer"], answer=said)
 
-    def compare(self, text: str = "about 110", ways: tuple[str, ...] = ("extract", "rag"), **more: Any) -> str:
+    def compare(
+        self, text: str = "about 110", ways: tuple[str, ...] = ("extract", "rag"), from_start: bool = False, **more: Any
+    ) -> str:
         older, way = self.votes.draw(LOCAL, self.chat_id, self.older, ways)
-        return self.say(self.votes.marked(answer(text, way, **more), older, way))
+        said = answer("110.6 metres", "extract")
+        return self.say(
+            mark(answer(text, way, **more), said, older.message_id, ("extract", way), from_start=from_start)
+        )
 
     def seen(self) -> dict[str, Any]:
         pair = self.votes.pair_of(LOCAL, self.chat_id, self.question)
@@ -56,15 +61,14 @@ def test_before_the_vote_nothing_says_which_is_which(lib: Library) -> None:
     talk.compare()
     seen = talk.seen()
     assert sorted(seen.pop("answers")) == ["110.6 metres", "about 110"]
-    assert seen == {"choice": None}
+    assert seen == {"choice": None, "from_start": False}
     shown = talk.chats.messages(LOCAL, talk.chat_id)[-1].answer
     assert shown is not None and "compared" not in shown
 
 
-def test_the_rival_is_shown_first_about_as_often_as_second(lib: Library) -> None:
-    talk = Conversation(lib)
-    older, _ = talk.votes.draw(LOCAL, talk.chat_id, talk.older, ["rag"])
-    sides = [talk.votes.marked(answer("x", "rag"), older, "rag")["compared"]["swapped"] for _ in range(60)]
+def test_the_rival_is_shown_first_about_as_often_as_second() -> None:
+    x, y = answer("x", "rag"), answer("y", "extract")
+    sides = [mark(x, y, "m1", ("extract", "rag"), from_start=True)["compared"]["swapped"] for _ in range(60)]
     assert 10 < sum(sides) < 50  # 30 are expected; chance is outside once in 10 million times
 
 
@@ -100,6 +104,31 @@ def test_equal_and_both_bad_are_ties_and_both_bad_are_counted(lib: Library) -> N
     standing = talk.votes.standing(LOCAL)
     assert (standing["n_votes"], standing["n_both_bad"]) == (2, 1)
     assert [s["chance"] for s in standing["strengths"]] == pytest.approx([0.5, 0.5])
+
+
+def test_votes_that_were_blind_from_the_start_can_be_counted_by_themselves(lib: Library) -> None:
+    for n, from_start in enumerate((False, True, False)):
+        talk = Conversation(lib, f"question {n}")
+        talk.compare(from_start=from_start)
+        talk.votes.vote(LOCAL, talk.chat_id, talk.older, "equal")
+    everything, alone = talk.votes.standing(LOCAL), talk.votes.standing(LOCAL, from_start=True)
+    assert (everything["n_votes"], everything["n_from_start"]) == (3, 1)
+    assert (alone["n_votes"], alone["n_from_start"]) == (1, 1)
+
+
+def test_where_markers_stand_is_not_shown_and_makes_no_difference(lib: Library) -> None:
+    cited = {"citations": [{"n": 1}]}
+    x = answer("It is [1] tall [2019].", "rag", **cited)
+    talk = Conversation(lib)
+    assert "compared" not in mark(
+        x, answer("It is tall [1] [2019].", "cot", **cited), "m1", ("cot", "rag"), from_start=True
+    )
+    talk.compare("About 110 [1].", **cited)
+    assert "About 110." in talk.seen()["answers"]
+
+
+def test_another_model_is_another_way() -> None:
+    assert way_of(answer("x", "rag")) == "rag" and way_of(answer("x", "rag", model="large")) == "rag by large"
 
 
 def test_an_interval_takes_ten_questions_and_one_asked_twice_is_one(lib: Library) -> None:

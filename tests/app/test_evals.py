@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -85,11 +88,13 @@ def ended(client: Client, eval_id: str, timeout_s: float = 90.0) -> dict[str, An
 
 def test_questions_are_tied_to_spans_that_hold_their_answers(client: Client, questions: dict[str, Any]) -> None:
     assert questions["n"] >= 15 and questions["n_approved"] == 0
-    assert {q["kind"] for q in questions["questions"]} == {"cloze", "heading", "unanswerable", "multi-hop"}
+    kinds = {q["kind"] for q in questions["questions"]}
+    assert {"cloze", "heading", "unanswerable"} < kinds and kinds & {"multi-hop", "comparison"}
     for question in questions["questions"]:
-        assert len(question["gold"]) == (2 if question["kind"] == "multi-hop" else 1)
-        gold = question["gold"][-1]
-        span = client.document_text(gold["doc_id"])[gold["start"] : gold["end"]]
+        assert len(question["gold"]) == (2 if question["kind"] in ("multi-hop", "comparison") else 1)
+        # Of two that are compared either may be the answer; elsewhere it stands in the last.
+        golds = question["gold"] if question["kind"] == "comparison" else question["gold"][-1:]
+        span = "\n".join(client.document_text(g["doc_id"])[g["start"] : g["end"]] for g in golds)
         assert question["answerable"] == (question["kind"] != "unanswerable")
         for answer in question["answers"]:
             assert answer in span and answer not in question["question"]
@@ -346,3 +351,46 @@ def test_the_report_holds_all_it_needs(client: Client, questions: dict[str, Any]
     text = client.eval_report(run["eval_id"], "markdown")
     assert text.startswith("# ") and "B − A = " in text and "| bm25 |" in text and run["questions_sha256"] in text
     assert all(key in text for key in run["result_keys"])
+    pictures = [base64.b64decode(p).decode() for p in re.findall(r"\(data:image/svg\+xml;base64,([^)]+)\)", text)]
+    headings = re.findall(r"## Plot: (.+)", text)
+    assert headings[0] == "Means, with 95 % intervals" and "Found among the first k passages" in headings
+    assert len(pictures) == len(headings) and "blue: bm25; orange: tfidf" in text
+    for picture in pictures:
+        assert ElementTree.fromstring(picture).tag.endswith("svg") and "var(" not in picture
+
+
+def test_answers_are_judged_from_their_own_passages_among_others_and_with_another_answer_put_in(
+    client: Client, towns: str
+) -> None:
+    rows = "".join(f"How long is the bridge of {town}?,{100 + 7 * n},{town}.md\n" for n, town in enumerate(TOWNS))
+    mapping = {"question": "q", "answers": "a", "document": "d"}
+    unplaced = "Who knows?,nobody,\n"  # says no document, so it has no passages of its own
+    table = client.import_questions(towns, f"q,a,d\n{rows}{unplaced}", "csv", mapping)
+    grid = {"strategies": ["extract"], "contexts": [None, "own", "distractors", "counterfactual"]}
+    run = ended(client, client.start_grid(table["set_id"], grid)["eval_id"])
+    assert (run["state"], run["done"], run["total"]) == ("done", 36, 36), run
+    result = client.eval_result(run["eval_id"])
+    assert [c["label"] for c in result["configurations"]] == [
+        "answers by extract",
+        "answers by extract, from its own passages",
+        "answers by extract, among other passages",
+        "answers by extract, with another answer put in",
+    ]
+    assert [c["n"] for c in result["configurations"]] == [9, 8, 8, 8]
+    own, among, other = (c["metrics"] for c in result["configurations"][1:])
+    assert own["context_precision"]["mean"] == 1.0, "what is read is what answers"
+    assert among["context_precision"]["mean"] < 1.0, "five others are read as well"
+    first = next(q for q in result["questions"] if q["question"] == "How long is the bridge of Alby?")
+    told = [r["answer"] for r in first["results"]]
+    assert "100 metres" in told[1]
+    assert "100 metres" not in told[3], "the bridge has another's length there"
+    assert other["contains"]["mean"] == own["contains"]["mean"], "quotes go by what they read"
+    compared = client.compare_eval(run["eval_id"], 1, 3)
+    assert compared["n_queries"] == 8
+    again = ended(client, client.start_grid(table["set_id"], grid)["eval_id"])
+    assert again["done"] == 36 and again["reused"] == 33
+    with pytest.raises(ApiError, match="name the strategy that answers"):
+        client.start_eval(table["set_id"], [{"retriever": "bm25", "contexts": "own"}])
+    alone = client.import_questions(towns, f"q,a,d\n{unplaced}", "csv", mapping)
+    failed = ended(client, client.start_eval(alone["set_id"], [{"strategy": "extract", "contexts": "own"}])["eval_id"])
+    assert failed["state"] == "failed" and "none of the questions says where its answer stands" in failed["error"]

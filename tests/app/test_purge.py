@@ -132,6 +132,17 @@ def scrub(text: str = SECRET, peculiar: tuple[str, ...] = (CANARY.lower(),)) -> 
     return Scrub("d1", text, ("The plan", "plan.md"), lambda word: word in peculiar)
 
 
+def test_an_answer_that_was_measured_is_cleaned_and_the_places_of_its_sentences_still_fit() -> None:
+    text = f"It is called {CANARY}. Bread takes 45 minutes."
+    end = text.index(".") + 1
+    row = {"answer": text, "sentences": [[0, end, "supported"], [end + 1, len(text), "partial"]], "found": []}
+    cleaned = scrub().clean({"q1": row})["q1"]
+    assert CANARY not in cleaned["answer"]
+    assert [cleaned["answer"][a:b] for a, b, _ in cleaned["sentences"]][1] == "Bread takes 45 minutes."
+    assert [verdict for _, _, verdict in cleaned["sentences"]] == ["supported", "partial"]
+    assert scrub().clean({"q1": {**row, "answer": "", "sentences": []}})["q1"]["sentences"] == []
+
+
 def test_a_sentence_that_cites_the_document_is_replaced_and_the_offsets_of_the_others_still_fit() -> None:
     text = "It is called X. Bread takes 45 minutes."
     answer = {

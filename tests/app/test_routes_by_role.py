@@ -54,6 +54,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/chats/{chat_id}/messages/{message_id}/regenerate"): {},
     ("POST", "/v1/chats/{chat_id}/messages/{message_id}/compare"): {},
     ("POST", "/v1/chats/{chat_id}/messages/{message_id}/vote"): {"choice": "1"},
+    ("POST", "/v1/chats/{chat_id}/pairs"): {"question": "Who lights the lamp?"},
     ("PUT", "/v1/chats/{chat_id}/messages/{message_id}/feedback"): {"good": True},
     ("POST", "/v1/runs/{run_id}/approve"): {"approval_id": "a", "yes": True},
     ("POST", "/v1/evals/sets/from-feedback"): {"collection": "vault"},

@@ -17,7 +17,7 @@ from tests.support.servers import openbook_server
 
 TEXT = """# The orchard report
 
-The orchard was planted in 1987 by Maria Keller. It has 412 apple trees on nine hectares.
+The orchard was planted in 1987 by Maria Keller, who came from Ravenford. It has 412 apple trees on nine hectares.
 """
 QUESTION = "Who planted the orchard?"
 pytestmark = pytest.mark.slow  # a server of its own
@@ -74,14 +74,15 @@ def test_a_rival_of_an_answer_is_not_told_apart_before_the_vote_and_leaves_a_tra
         list(said)
     first = client.chat(chat)["messages"][1]
     pair = client.compare_answer(chat, first["message_id"])
-    assert pair is not None and set(pair) == {"answers", "choice"} and first["content"] in pair["answers"]
+    text = first["content"].replace(" [1]", "")  # where markers stand would tell one way from another
+    assert pair is not None and set(pair) == {"answers", "choice", "from_start"} and text in pair["answers"]
     assert client.compare_answer(chat, first["message_id"]) == pair, "one that waits for its vote is shown again"
     shown = client.chat(chat)["messages"][-1]
     assert shown["compared"] == pair and len(shown["versions"]) == 2
     with pytest.raises(ApiError) as refused:
         client.vote_on_answers(chat, first["message_id"], "3")
     assert refused.value.status == 422
-    voted = client.vote_on_answers(chat, shown["message_id"], str(pair["answers"].index(first["content"]) + 1))
+    voted = client.vote_on_answers(chat, shown["message_id"], str(pair["answers"].index(text) + 1))
     assert "extract" in voted["ways"] and len(set(voted["ways"])) == 2
     assert client.chat(chat)["messages"][-1]["message_id"] == first["message_id"]  # the preferred one
     (rival,) = set(voted["message_ids"]) - {first["message_id"]}

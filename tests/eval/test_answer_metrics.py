@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,11 @@ def test_a_passage_is_relevant_by_id_in_a_collection_and_else_by_the_answer_that
     asked = Sample(id="q", question="?", answers=("Six",), gold_ids=("d2", "d9"))
     assert context_scores(asked, read, by_ids=True) == (0.5, 0.5, "")
     assert context_scores(asked, read, by_ids=False) == (0.5, 1.0, "")
+    facts = Sample(
+        id="q", question="?", answers=("Six",), gold_ids=("A", "B"), contexts=(("A", "a"), ("B", "b"), ("C", "c"))
+    )
+    titled = Answer(text="x", hits=tuple(replace(h, title=t) for h, t in zip(read.hits, "CAC", strict=True)))
+    assert context_scores(facts, titled, by_ids=False) == (0.5, 0.5, ""), "of two supporting facts one was read, second"
     long = Sample(id="q", question="?", answers=("word " * 20,))
     assert context_scores(long, read, by_ids=False)[0] is None
     assert context_scores(Sample(id="q", question="?", answerable=False), read, by_ids=True)[2] == "unanswerable"

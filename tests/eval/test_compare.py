@@ -153,6 +153,10 @@ def test_trec_runs_are_compared_with_judgements(tmp_path: Path) -> None:
         ('{"per_query": {"q": {"map": true}}}', "map is True, neither"),
         ('{"per_query": {"q": {"map": 1}, "r": {"mrr": 1}}}', "of 'r' has other metrics"),
         ('{"per_query": ', "is not JSON"),
+        ('{"per_query": {"q": {"map": NaN}}}', "map is nan, neither a number nor null"),
+        ('{"per_query": {"q": {"map": 1' + "0" * 400 + "}}}", "neither a number nor null"),
+        ('{"per_query": ' + "1" * 5000 + "}", "is not JSON"),
+        ('{"per_query": ' + "[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_file_that_is_no_saved_result_is_explained(tmp_path: Path, content: str, message: str) -> None:

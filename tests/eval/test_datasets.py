@@ -198,6 +198,7 @@ def test_hotpot_is_read_as_it_is_published(tmp_path: Path) -> None:
     (only,) = load_qa(published(tmp_path, HOTPOT)).samples
     assert (only.id, only.answers, only.answerable) == ("5a8b", ("Ada Lovelace",), True)
     assert only.contexts == (("Don Juan", "Byron wrote it. It is long."), ("Ada Lovelace", "Her father was Byron."))
+    assert only.gold_ids == ("Don Juan", "Ada Lovelace"), "the titles of its supporting facts"
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,7 @@ def test_hotpot_is_read_as_it_is_published(tmp_path: Path) -> None:
             [{"_id": "1", "question": "q", "context": [["t", "text"]]}],
             r"\[0\]\.context\[0\] must be \[title, \[sentence",
         ),
+        ([HOTPOT[0] | {"supporting_facts": ["Don Juan"]}], r"\[0\]\.supporting_facts\[0\] must be \[title, number"),
         ([*HOTPOT, *HOTPOT], "question 2: .* stands a second time"),
     ],
 )

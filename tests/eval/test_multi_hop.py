@@ -81,6 +81,32 @@ def test_marks_stand_where_they_stood_and_a_genitive_stays() -> None:
     assert "X was lent ____'s cart" in question.question and question.answers == ("Marta Holm",)
 
 
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        "In the accounts of the winter the clerks of Bergby, Ada Vance, Marta Holm and Olof Berg were thanked.",
+        "In the county accounts Ada Vance was paid for her journeys on 14 March and nobody else was.",
+        "In the county accounts Ada Vance was paid for her journeys on March 14, 1871 and nobody else was.",
+        "In the county accounts Ada Vance was paid for all her journeys, as note 14 says of the winter.",
+        "In the county accounts Ada Vance was paid for all her journeys in Bergby crowns of that winter.",
+    ],
+    ids=["a list", "a day", "a date", "the number of a note", "what is said of something else"],
+)
+def test_of_what_is_only_listed_dated_or_numbered_nothing_is_asked(spoiled: str) -> None:
+    first, *rest = PAY.split(". ")
+    assert "Ada Vance" in first
+    assert made(MILL, ". ".join([spoiled.rstrip("."), *rest])) == []
+
+
+def test_a_name_at_the_beginning_of_a_sentence_is_one_if_its_document_has_it_elsewhere() -> None:
+    begins = PAY.replace("In the county accounts of the winter Ada Vance was paid", "Ada Vance was in the winter paid")
+    assert made(MILL, begins) == []
+    (question,) = made(
+        MILL, f"{begins}{NOISE * 20} One of them was seen by Ada Vance on the way to Ravenford in a cart."
+    )
+    assert "X was in the winter paid ____" in question.question
+
+
 def test_what_one_would_search_for_without_the_first_passage_has_no_name() -> None:
     (question,) = made(MILL, PAY)
     assert "was paid ____ crowns" in question.shortcut

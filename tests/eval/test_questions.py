@@ -96,11 +96,41 @@ def test_rows_are_mapped_and_what_is_wrong_is_said() -> None:
         ("", "csv", "holds no question"),
         ("[1]", "jsonl", "line 1 is not a JSON object"),
         ('{"a', "jsonl", "line 1 is not JSON"),
+        ('{"q": NaN}', "jsonl", "line 1 is not JSON: NaN is no number of JSON; write null"),
+        ('{"q": 1e999}', "jsonl", "line 1 is not JSON: Out of range float"),
+        ('{"q": ' + "1" * 5000 + "}", "jsonl", "line 1 is not JSON"),
+        ('{"q": ' + "[" * 100_000 + "}", "jsonl", "line 1 is not JSON: it is nested too deeply"),
+        ("PK\x03\x04\0\0", "csv", "is not text: save the table as CSV"),
+        ("q,q\nWho?,Why?\n", "csv", "two columns are called 'q'"),
+        ("q,a\nWho, and why?,Ada\n", "csv", "line 2 has 3 cells and the header 2: put text that has a comma in it"),
+        ('q,a\n"Who?,Ada\n', "csv", "is not CSV"),
+        ("q\n" + "Who?\n" * 6, "csv", "more than 5 rows, which is the most a set holds"),
     ],
+    ids=lambda value: str(value)[:30],
 )
 def test_a_table_that_cannot_be_read_says_where(text: str, form: str, said: str) -> None:
     with pytest.raises(InvalidRequest, match=said):
-        read_table(text, form)  # type: ignore[arg-type]
+        read_table(text, form, most=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_table_of_any_spreadsheet_has_its_columns_told_apart(mark: str) -> None:
+    table = read_table(f'\ufeffFrage{mark}Antwort\r\n"Wer{mark} und wo?"{mark}Käthe\r\n\r\n', "csv")
+    assert table.columns == ("Frage", "Antwort")
+    assert table.rows == ({"Frage": f"Wer{mark} und wo?", "Antwort": "Käthe"},)
+
+
+def test_a_row_that_says_the_same_again_is_left_out_and_named() -> None:
+    table = read_table("q,d\nWho?,d1\nWho?,d2\nWho?,d1\n", "csv")
+    made, problems = mapped_questions(table, {"question": "q", "document": "d"}, gold_of)
+    assert [q.gold[0].doc_id for q in made] == ["d1", "d2"]
+    assert problems == ["row 3: it says the same as row 1"]
+
+
+def test_an_answer_that_begins_like_a_list_and_is_none_is_a_text() -> None:
+    table = read_table('{"q": "Who?", "a": "[sic"}\n{"q": "Why?", "a": "' + "[" * 50_000 + '"}', "jsonl")
+    made, _ = mapped_questions(table, {"question": "q", "answers": "a"}, gold_of)
+    assert [q.answers[0][:4] for q in made] == ["[sic", "[[[["]
 
 
 def test_a_mapping_needs_a_question() -> None:

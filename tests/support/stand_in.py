@@ -48,6 +48,7 @@ class State:
     chunkers: list[str | None] = field(default_factory=list)  # as each upload asked for
     pii: dict[str, str] = field(default_factory=dict)
     word_by_word: dict[str, dict[str, bool]] = field(default_factory=dict)  # "tokens" and "late" of each collection
+    asked_twice: list[dict[str, Any]] = field(default_factory=list)  # questions for two unnamed answers
     searched: list[dict[str, Any]] = field(default_factory=list)  # what searches said
     pipelines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # now, and before
     counter: int = 0
@@ -450,6 +451,37 @@ def make_app(state: State) -> FastAPI:
                 state.finished.append(run_id)
 
         return StreamingResponse(events(), media_type="text/event-stream")
+
+    @app.post("/v1/chats/{h}/pairs")
+    async def pair(h: str, body: dict[str, Any]) -> Any:
+        kept, run_ids = state.chats[h]["messages"], [state.new("r"), state.new("r")]
+        state.asked_twice.append(body)
+
+        async def events() -> AsyncIterator[str]:
+            kept.append({"message_id": state.new("m"), "role": "user", "content": body["question"], "created_at": NOW,
+                         "answer": None, "partial": False})  # fmt: skip
+            for run_id in run_ids:
+                yield sse("run", {"run_id": run_id})
+                await asyncio.sleep(state.token_s)
+            if "break" in body["question"]:
+                kept.append({"message_id": state.new("m"), "role": "assistant", "content": PASSAGE, "created_at": NOW,
+                             "answer": answered(body["question"], run_ids[0]), "partial": False})  # fmt: skip
+                yield sse("error", {"code": "error", "message": "the second one broke", "run_id": run_ids[1]})
+                return
+            compared = {"answers": ["It fell by <i>4</i> percent.", "By four."], "choice": None, "from_start": True}
+            kept.append({"message_id": state.new("m"), "role": "assistant", "content": "", "created_at": NOW,
+                         "answer": None, "partial": False, "compared": compared})  # fmt: skip
+            yield sse("compared", {"compared": compared})
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    @app.post("/v1/chats/{h}/messages/{m}/vote", status_code=201)
+    def vote(h: str, m: str, body: dict[str, Any]) -> Any:
+        message = state.chats[h]["messages"][-1]
+        answer = answered(state.chats[h]["messages"][-2]["content"], state.new("r"))
+        message["compared"] |= {"choice": body["choice"], "ways": ["rag by large", "extract"], "message_ids": [m, m]}
+        message |= {"answer": answer, "content": answer["answer"], "run_id": answer["run_id"]}
+        return {"compared": message["compared"]}
 
     @app.post("/v1/runs/{r}/cancel", status_code=202)
     def cancel(r: str) -> Any:
