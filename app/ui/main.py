@@ -14,6 +14,7 @@ from app.ui.chat_page import chat_page
 from app.ui.check_page import check_page
 from app.ui.collections_page import collections_page
 from app.ui.evaluate_page import evaluate_page
+from app.ui.outset import begin_on_the_page
 from app.ui.people_page import people_page
 from app.ui.readiness import wait_until_ready
 from app.ui.search_page import search_page
@@ -25,6 +26,7 @@ from app.ui.who import draw_person, me, signs_in, who
 
 @guarded
 def main() -> None:
+    begin_on_the_page()
     st.set_page_config(
         page_title="Openbook",
         page_icon=str(look.ASSETS / "icon-light.svg"),
