@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import SIZES, go
 from tests.support.pdfs import pdf
 from tests.support.servers import openbook_server
 
@@ -21,7 +22,7 @@ LAMP = "The lamp of Skerryvore was lit with rapeseed oil until the year 1846."
 REPORT = pdf([[FILLER] * 12 if n != 17 else [FILLER, LAMP, FILLER] for n in range(30)], title="Skerryvore report")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@SIZES
 def test_the_first_cited_answer_takes_less_than_three_minutes(
     tmp_path: Path, open_page: Callable[..., Page], width: int, record_property: Callable[[str, object], None]
 ) -> None:
@@ -29,7 +30,7 @@ def test_the_first_cited_answer_takes_less_than_three_minutes(
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "OPENBOOK_LM_RUNTIME": "openvino"}
     began = time.monotonic()
     with openbook_server(tmp_path / "data", ui=True, env=env, wait=False) as server:
-        page = open_page(width=width, touch=width < 500)
+        page = open_page(width=width)
         url = server.ui_url
         while True:  # as somebody who opens the address that the command has said
             try:
@@ -45,9 +46,7 @@ def test_the_first_cited_answer_takes_less_than_three_minutes(
             [{"name": "report.pdf", "mimeType": "application/pdf", "buffer": REPORT}]
         )
         expect(page.get_by_text("1 file ready")).to_be_visible(timeout=120_000)
-        if width < 500:
-            page.get_by_test_id("stExpandSidebarButton").click()
-        page.get_by_role("link", name="Chat").click()
+        go(page, "Chat")
         box = page.get_by_test_id("stChatInputTextArea")
         box.fill("What was the lamp of Skerryvore lit with?")
         box.press("Enter")

@@ -31,7 +31,7 @@ def test_a_source_shows_nothing_of_the_one_before_though_an_answer_is_being_give
         with site.api.chat_stream(chat, question, strategy="extract") as said:
             assert list(said)[-1][0] == "done"
     site.api.update_chat(chat, strategy="rag")
-    page = open_page(width=width, touch=width < 500)
+    page = open_page(width=width)
     page.goto(f"{site.ui_url}/?chat={chat}")
     expect(page.locator(".ob-answer")).to_have_count(2)
     ask(page, "Please tell me slowly about the geese")

@@ -56,7 +56,7 @@ def shown(at: AppTest) -> str:
 def test_the_first_page_says_what_to_do(api: httpx.Client) -> None:
     at = AppTest.from_file(str(MAIN), default_timeout=TIMEOUT_S).run()
     assert "Bring your documents" in shown(at)
-    assert {b.label for b in at.button} == {"New conversation", "Add documents"}
+    assert {b.label for b in at.button} == {"New conversation", "Add documents", "Keyboard shortcuts"}
 
 
 def test_a_server_that_loads_is_waited_for(api: httpx.Client, state: State) -> None:

@@ -1,6 +1,7 @@
-// Copies an answer, and tells the page three things that it cannot know by itself: which citation chip was clicked (chips lie in HTML,
+// Copies an answer, and tells the page what it cannot know by itself: which citation chip was clicked (chips lie in HTML,
 // which cannot speak to Python), that the composer's stop button was pressed (it halts the script without letting
-// it draw what became of the answer), and that another theme was chosen. It gets no data, so nothing untrusted.
+// it draw what became of the answer), that another theme was chosen, and what a key is for (keys.js, which comes before this).
+// Its data are the list of keys, so nothing untrusted.
 const SAID_MS = 1500;
 
 async function copy(button) {
@@ -33,6 +34,7 @@ async function copy(button) {
 
 export default function (component) {
   const { setTriggerValue } = component;
+  const forgetKeys = listenToKeys(component);
   const onClick = (event) => {
     const target = event.target instanceof Element ? event.target : null;
     const chip = target?.closest("[data-ob-cite]");
@@ -66,5 +68,6 @@ export default function (component) {
   return () => {
     document.removeEventListener("click", onClick, true);
     watcher.disconnect();
+    forgetKeys();
   };
 }
