@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import SIZES, Site, assert_fits, sidebar
+from tests.e2e.conftest import PHONE, SIZES, Site, assert_fits, sidebar
 from tests.support.jobs import settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -111,3 +111,20 @@ def test_an_answer_is_given_again_by_another_model(site: Site, open_page: OpenPa
     assert answer is not None and (answer["strategy"], answer["model"]) == ("rag", "other")
     page.get_by_role("button", name="Older version").click()
     expect(page.locator(".ob-answer")).to_contain_text("eleven geese, which warned him")
+
+
+def test_on_a_phone_the_list_makes_room_for_what_was_chosen(site: Site, open_page: OpenPage, chat_id: str) -> None:
+    page = opened(site, open_page, chat_id, PHONE)
+    answer, away = page.locator(".ob-answer"), page.get_by_test_id("stExpandSidebarButton")
+    expect(answer).to_be_visible()
+    sidebar(page).get_by_role("button", name="New conversation").click()
+    expect(page.get_by_text("What would you like to know?")).to_be_visible()
+    expect(away).to_be_visible()
+    sidebar(page).locator(f".st-key-chat-{chat_id} button").click()
+    expect(answer).to_be_visible()
+    expect(away).to_be_visible()
+    sidebar(page)
+    expect(away).to_be_hidden()
+    page.reload()  # Streamlit remembers that it was open
+    expect(answer).to_be_visible()
+    expect(away).to_be_visible()

@@ -73,8 +73,7 @@ def test_a_colleague_finds_what_is_shared_and_only_reads_it(office: Team, open_p
         expect(reader.get_by_test_id("stMain").get_by_role("button", name=words)).to_have_count(0)
     assert_fits(reader)
     reader.goto(link)
-    # By the keyboard: on a phone the sidebar, which is as it was left, lies over the page.
-    reader.get_by_test_id("stMain").get_by_role("button", name="· The lighthouse").press("Enter")
+    reader.get_by_test_id("stMain").get_by_role("button", name="· The lighthouse").click()
     expect(reader.get_by_role("dialog").get_by_text("kept by Tessa Vane").first).to_be_visible()
 
     sign_in(stranger, link, "zoe")

@@ -5,6 +5,7 @@ const DIALOG = '[data-testid="stDialog"]';
 const OPEN = `${DIALOG}, [data-testid="stPopoverBody"], [role="listbox"], [role="menu"]`;
 const SOURCES = '[class*="st-key-sources-"]';
 const WAIT_MS = 10000;
+const AGAIN_MS = 100;
 const PLACES = {
   composer: '[data-testid="stChatInputTextArea"]',
   new: ".st-key-new-chat button",
@@ -13,6 +14,8 @@ const PLACES = {
   sources: `${SOURCES} button`,
   help: ".st-key-keys button",
 };
+
+let hasAsked = false; // by Enter, in the composer
 
 const shown = (selector) => [...document.querySelectorAll(selector)].filter((element) => element.checkVisibility());
 
@@ -78,6 +81,7 @@ function listenToKeys({ data, setTriggerValue }) {
   };
   const onKey = (event) => {
     if (event.isComposing || event.repeat) return;
+    if (event.key === "Enter" && !event.shiftKey && event.target.closest?.(PLACES.composer)) hasAsked = true;
     const pressed = data.shortcuts.find(({ keys }) => isPressed(event, keys));
     const elsewhere = shown(DIALOG).length && !["sources", "help"].includes(pressed?.act);
     if (!pressed || elsewhere || !acts[pressed.act]()) return;
@@ -103,9 +107,19 @@ function listenToKeys({ data, setTriggerValue }) {
   });
   watcher.observe(document.body, { childList: true, subtree: true });
   tell();
+
+  // While an answer is given nothing can be written, and the composer loses the keyboard: it gets it back, unless that went elsewhere.
+  const app = document.querySelector(".stApp");
+  const back = new MutationObserver(() => {
+    if (!hasAsked || app.dataset.testScriptState !== "notRunning") return;
+    hasAsked = false;
+    setTimeout(() => document.activeElement === document.body && shown(PLACES.composer)[0]?.focus(), AGAIN_MS);
+  });
+  if (app && matchMedia("(hover: hover)").matches) back.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
   return () => {
     document.removeEventListener("keydown", onKey, true);
     watcher.disconnect();
+    back.disconnect();
   };
 }
 

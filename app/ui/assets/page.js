@@ -3,6 +3,14 @@
 // it draw what became of the answer), that another theme was chosen, and what a key is for (keys.js, which comes before this).
 // Its data are the list of keys, so nothing untrusted.
 const SAID_MS = 1500;
+// Where the list beside the page lies over it; whoever has chosen from it wants to see what it lay over.
+const OVER = matchMedia("(max-width: 768px)");
+const CHOSEN = ".st-key-new-chat button, :is(.st-key-history, .st-key-shared-history) .stButton button";
+let wasPutAway = false;
+
+function putListAway() {
+  if (OVER.matches) document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+}
 
 async function copy(button) {
   const answer = button.closest('[data-testid="stChatMessage"]')?.querySelector(".ob-answer");
@@ -41,6 +49,8 @@ export default function (component) {
     if (chip) {
       event.preventDefault();
       setTriggerValue("cite", chip.getAttribute("data-ob-cite"));
+    } else if (target?.closest(CHOSEN)) {
+      setTimeout(putListAway); // after the choice has gone out
     } else if (target?.closest("[data-ob-copy]")) {
       event.preventDefault();
       copy(target.closest("[data-ob-copy]"));
@@ -50,6 +60,9 @@ export default function (component) {
     }
   };
   document.addEventListener("click", onClick, true); // before the button is redrawn as another
+  // Streamlit remembers that it was open, and opens a page with it over everything.
+  if (!wasPutAway) putListAway();
+  wasPutAway = true;
 
   // Dialogs and menus hang beside the page in the document, so the whole document takes the page's scheme.
   const app = document.querySelector(".stApp");
