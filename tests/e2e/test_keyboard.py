@@ -20,6 +20,11 @@ def composer(page: Page) -> Locator:
     return page.get_by_test_id("stChatInputTextArea")
 
 
+def listens(page: Page) -> None:
+    """Waits until the keys are heard."""
+    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_have_attribute("aria-keyshortcuts", "Control+/")
+
+
 @pytest.fixture
 def page(site: Site, open_page: OpenPage, tmp_path: Path) -> Page:
     """A conversation of nothing yet, about a collection of its own, answered by the model."""
@@ -27,7 +32,7 @@ def page(site: Site, open_page: OpenPage, tmp_path: Path) -> Page:
     page = open_page()
     page.goto(f"{site.ui_url}/?chat={chat['chat_id']}")
     expect(composer(page)).to_be_visible()
-    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_have_attribute("aria-keyshortcuts", "Control+/")
+    listens(page)
     return page
 
 
@@ -84,6 +89,7 @@ def test_escape_stops_the_answer_but_not_while_something_is_written_or_open(site
 def test_from_another_page_the_keys_lead_to_the_conversations(site: Site, page: Page) -> None:
     page.goto(f"{site.ui_url}/system")
     expect(page.get_by_role("heading", name="System")).to_be_visible()
+    listens(page)
     page.keyboard.press("Control+/")
     expect(page.get_by_role("dialog")).to_contain_text("Find a conversation")
     page.keyboard.press("Control+/")
@@ -93,6 +99,7 @@ def test_from_another_page_the_keys_lead_to_the_conversations(site: Site, page: 
     expect(page).to_have_url(re.compile(r"/(\?chat=\w+)?$"))
     page.goto(f"{site.ui_url}/search")
     expect(page.get_by_label("Search for")).to_be_visible()
+    listens(page)
     page.keyboard.press("Control+Shift+O")
     expect(composer(page)).to_be_focused()
     expect(page.get_by_text("What would you like to know?")).to_be_visible()

@@ -5,7 +5,8 @@
 const SAID_MS = 1500;
 // Where the list beside the page lies over it; whoever has chosen from it wants to see what it lay over.
 const OVER = matchMedia("(max-width: 768px)");
-const CHOSEN = ".st-key-new-chat button, :is(.st-key-history, .st-key-shared-history) .stButton button";
+const CHOSEN =
+  '.st-key-new-chat button, :is(.st-key-history, .st-key-shared-history) .stButton button, [data-testid="stSidebarNavLink"]';
 let wasPutAway = false;
 
 function putListAway() {
