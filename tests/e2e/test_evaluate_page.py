@@ -66,7 +66,7 @@ def test_it_fits_and_reads_well(site: Site, open_page: OpenPage, collection: str
     page = open_page(width=width, scheme=scheme)
     page.goto(f"{site.ui_url}/evaluate")
     choose(page, "Collection", collection)
-    expect(page.locator(".ob-table")).to_be_visible()
+    expect(page.locator(".ob-table").first).to_be_visible()
     assert_fits(page)
     assert page.locator("[data-testid=stMain] img[src=x]").count() == 0
 
