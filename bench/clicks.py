@@ -228,7 +228,7 @@ def controls(world: World) -> list[Control]:
         Control(page="Chat", name="thumbs up", path=chat, press=at("[data-testid=stFeedback] button, [aria-label='Thumbs up']")),
         Control(page="Chat", name="a conversation's menu", path=chat, press=at(".st-key-history [class*=st-key-menu-] button")),
         Control(page="Chat", name="Compare", path=chat, press=button("Compare$"), once=True),
-        Control(page="Collections", name="a collection", path="/collections", press=button(f"^{NAME}|{NAME}")),
+        Control(page="Collections", name="a collection", path="/collections", press=button("Open$")),
         Control(page="Collections", name="All collections", path=documents, press=button("All collections")),
         Control(page="Collections", name="find a document, Enter", path=documents, before=filled("Find a document", "log 7"),
                 press=lambda page: page.get_by_label("Find a document"), key="Enter"),

@@ -392,6 +392,16 @@ def test_the_system_page_tells_what_runs(api: httpx.Client) -> None:
     assert "SmolLM2" in shown(page(system_page).run())
 
 
+def test_the_parts_of_a_server_are_said_in_words() -> None:
+    from app.ui.system_page import _flat
+
+    parts = [
+        {"name": "encoder", "state": "ready", "detail": ""},
+        {"name": "indexes", "state": "loading", "detail": "2"},
+    ]
+    assert dict(_flat({"loading": parts})) == {"Loading": "encoder ready, indexes loading 2"}
+
+
 def test_the_system_page_tells_what_the_machine_has_to_who_runs_it_alone(api: httpx.Client, state: State) -> None:
     from app.ui.system_page import system_page
 
