@@ -60,3 +60,16 @@ def test_the_system_page_says_what_the_machine_has_and_what_waits(
     expect(page.locator(".ob-card").filter(has_text="Queues")).to_contain_text("ready")
     expect(page.locator(".ob-card").filter(has_text="Data directory")).to_contain_text("Originals")
     assert_fits(page)
+
+
+@SIZES
+def test_a_press_is_shown_before_the_server_has_begun(site: Site, open_page: OpenPage, width: int, scheme: str) -> None:
+    page = open_page(width=width, scheme=scheme)
+    page.goto(f"{site.ui_url}/collections")
+    expect(page.locator(".st-key-keys button")).to_have_attribute("aria-keyshortcuts", "Control+/")  # its script runs
+    expect(page.get_by_role("button", name="Create")).to_be_visible()
+    press = "button.click(), document.querySelector('.stApp').matches('[data-ob-asked]')"
+    assert page.get_by_role("button", name="Create").evaluate(f"button => ({press})")
+    line = "getComputedStyle(document.querySelector('.stApp'), '::after').opacity"
+    page.wait_for_function(f"{line} === '1'", timeout=2000)
+    page.wait_for_function(f"{line} === '0'")

@@ -7,10 +7,22 @@ const SAID_MS = 1500;
 const OVER = matchMedia("(max-width: 768px)");
 const CHOSEN =
   '.st-key-new-chat button, :is(.st-key-history, .st-key-shared-history) .stButton button, [data-testid="stSidebarNavLink"]';
+// What asks the server for something when it is pressed. That it was pressed is shown at once (style.css), not when the server has begun.
+const ASKS =
+  ':is(.stButton, .stFormSubmitButton) button, [role="menuitem"], [role="option"], [role="radio"], [data-ob-cite], [data-testid="stFeedback"] button, ' +
+  '[data-testid="stChatInputSubmitButton"], [data-testid="stSidebarNavLink"]';
+const ASKED_MS = 1000;
 let wasPutAway = false;
 
 function putListAway() {
   if (OVER.matches) document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+}
+
+function showAsked() {
+  const app = document.querySelector(".stApp");
+  if (!app) return;
+  app.dataset.obAsked = "";
+  setTimeout(() => delete app.dataset.obAsked, ASKED_MS); // the server has begun by then, or had nothing to do
 }
 
 async function copy(button) {
@@ -46,6 +58,7 @@ export default function (component) {
   const forgetKeys = listenToKeys(component);
   const onClick = (event) => {
     const target = event.target instanceof Element ? event.target : null;
+    if (target?.closest(ASKS)) showAsked();
     const chip = target?.closest("[data-ob-cite]");
     if (chip) {
       event.preventDefault();
@@ -60,6 +73,10 @@ export default function (component) {
       setTimeout(() => setTriggerValue("stopped", String(Date.now())), 150);
     }
   };
+  const onEnter = (event) => {
+    if (event.key === "Enter" && !event.shiftKey && event.target.matches?.("input, textarea")) showAsked();
+  };
+  document.addEventListener("keydown", onEnter, true);
   document.addEventListener("click", onClick, true); // before the button is redrawn as another
   // Streamlit remembers that it was open, and opens a page with it over everything.
   if (!wasPutAway) putListAway();
@@ -80,6 +97,7 @@ export default function (component) {
   if (app) watcher.observe(app, { attributes: true, attributeFilter: ["class", "style"] });
 
   return () => {
+    document.removeEventListener("keydown", onEnter, true);
     document.removeEventListener("click", onClick, true);
     watcher.disconnect();
     forgetKeys();
