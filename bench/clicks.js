@@ -19,16 +19,22 @@
   const look = () => ({ ...Object.fromEntries(Object.entries(SEEN).map(([name, s]) => [name, visible(s)])), field: fields(), text: text() });
   const said = (window.obClicks = { pressed: null, sign: null, kind: null, drawn: null });
   let before = look();
+  // Looking costs time of the very page that is watched: only where something was changed since.
+  let changed = false;
+  const watcher = new MutationObserver(() => (changed = true));
+  watcher.observe(document.body, { childList: true, subtree: true, attributes: true, characterData: true });
   const begin = (event) => {
     if (said.pressed !== null) return;
-    before = look();
+    if (changed) before = look();
+    changed = false;
     said.pressed = event.timeStamp;
     requestAnimationFrame(frame);
   };
   const frame = () => {
     const now = performance.now();
     if (said.sign === null) {
-      const is = look();
+      const is = changed && !line() ? look() : before;
+      changed = false;
       const kind = line() ? "line" : Object.keys(is).find((name) => is[name] !== before[name]);
       if (kind) Object.assign(said, { sign: now - said.pressed, kind });
     }
