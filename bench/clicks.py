@@ -238,7 +238,7 @@ def controls(world: World) -> list[Control]:
                 press=at("[role=menuitem]:visible:has-text('Passages'), [role=option]:visible:has-text('Passages')")),
         Control(page="Search", name="Search", path="/search", before=filled("Search for", QUESTION), press=button("Search$")),
         Control(page="Search", name="Narrow and spread", path="/search", press=at("summary")),
-        Control(page="Search", name="By words", path="/search", press=button("^Words$")),
+        Control(page="Search", name="By words", path="/search", press=lambda page: page.get_by_text("Words", exact=True)),
         Control(page="Check", name="Check", path="/check", before=filled("Claim", "The keeper of log 7 kept 11 geese."),
                 press=button("Check$")),
         Control(page="Evaluate", name="Make questions", path="/evaluate", press=button("Make questions"), once=True),
