@@ -97,6 +97,8 @@ def test_signing_out_ends_the_session_for_whoever_has_the_cookie(
     sign_in(page, f"{url}/system", "admin")
     expect(page).to_have_url(f"{url}/system")
     (cookie,) = [c for c in page.context.cookies() if c["name"] == "openbook_session"]
+    # The page's script runs: on a phone it puts the list away once, when it begins.
+    page.locator(".st-key-keys button[aria-keyshortcuts]").wait_for(state="attached")
     sidebar(page).get_by_text("Sign out").first.click()
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(f"{url}/account/sign-in")
