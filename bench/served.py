@@ -18,13 +18,14 @@ START_S = 180.0
 
 
 @contextmanager
-def served(data_dir: Path, environment: Mapping[str, str]) -> Iterator[ServerAddress]:
-    """Starts ``openbook serve`` without its page over ``data_dir`` and ends it afterwards.
+def served(data_dir: Path, environment: Mapping[str, str], *, page_port: int | None = None) -> Iterator[ServerAddress]:
+    """Starts ``openbook serve`` over ``data_dir``, with its page only where that has a port, and ends it afterwards.
 
     Raises:
         RuntimeError: it did not start.
     """
-    command = [sys.executable, "-m", "app.cli", "serve", "--no-ui", "--port", "0", "--data-dir", str(data_dir)]
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data-dir", str(data_dir)]
+    command += ["--no-ui"] if page_port is None else ["--ui-port", str(page_port)]
     process = subprocess.Popen(
         command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

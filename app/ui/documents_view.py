@@ -69,7 +69,7 @@ def _narrow(collection: str) -> None:
             "Find a document",
             key=_WORDS,
             icon=":material/search:",
-            placeholder="Words of its title or file name",
+            placeholder="Title or file name",
             max_chars=200,
             on_change=_from_the_start,
         )

@@ -14,10 +14,12 @@ from app.ui.chat_page import chat_page
 from app.ui.check_page import check_page
 from app.ui.collections_page import collections_page
 from app.ui.evaluate_page import evaluate_page
+from app.ui.outset import begin_on_the_page
 from app.ui.people_page import people_page
 from app.ui.readiness import wait_until_ready
 from app.ui.search_page import search_page
-from app.ui.signals import listen
+from app.ui.shortcuts import draw_shortcuts_button, follow_wish, wished
+from app.ui.signals import heard, listen
 from app.ui.system_page import system_page
 from app.ui.traces_page import traces_page
 from app.ui.who import draw_person, me, signs_in, who
@@ -25,6 +27,7 @@ from app.ui.who import draw_person, me, signs_in, who
 
 @guarded
 def main() -> None:
+    begin_on_the_page()
     st.set_page_config(
         page_title="Openbook",
         page_icon=str(look.ASSETS / "icon-light.svg"),
@@ -56,7 +59,9 @@ def main() -> None:
     page = st.navigation(list(pages.values()))
     listen()
     wait_until_ready()
+    follow_wish("help" if wished() else heard().wish, pages, page)
     page.run()
+    draw_shortcuts_button()
     draw_person()
 
 

@@ -16,6 +16,8 @@ from core.types import VerdictLabel
 
 PDF = "application/pdf"
 _TURNED_TO = "passage-page"
+_OPENED = "passages-opened"
+WIDTH = 750  # pixels at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +61,10 @@ def from_hit(hit: replies.Hit) -> Passage:
 def show_passage(passage: Passage) -> None:
     """Opens it; what page an earlier one was turned to is forgotten."""
     st.session_state.pop(_TURNED_TO, None)
-    _show(passage)
-
-
-@st.dialog("Source", width="medium", position="right")
-def _show(passage: Passage) -> None:
-    _draw(passage)
+    opened = st.session_state[_OPENED] = st.session_state.get(_OPENED, 0) + 1
+    # The browser takes a dialog of the same measures for the one before, and leaves what that showed and this does not (the
+    # picture of another document's page) until the script ends, which may be as long as an answer takes.
+    st.dialog("Source", width=WIDTH + opened % 2, position="right")(_draw)(passage)
 
 
 @guarded

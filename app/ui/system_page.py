@@ -105,11 +105,18 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from _flat(inner, f"{path} {_words(str(key))}".strip())
     elif isinstance(value, list):
-        yield path, ", ".join(str(item) for item in value) or "none"
+        yield path, ", ".join(map(_item, value)) or "none"
     elif isinstance(value, bool):
         yield path, "yes" if value else "no"
     elif value is not None:
         yield path, f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _item(item: Any) -> str:
+    """A part of the server, as /ready lists them, in words."""
+    if isinstance(item, dict):
+        return " ".join(str(value) for value in item.values() if value)
+    return str(item)
 
 
 def _words(key: str) -> str:

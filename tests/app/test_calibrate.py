@@ -12,6 +12,7 @@ import pytest
 from app.cli.calibrate import _report
 from app.client import ApiError, Client
 from tests.support.commands import json_of, openbook
+from tests.support.examples import shown_as
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer
 
@@ -39,6 +40,7 @@ def bridges(server: RunningServer) -> str:
 def test_a_threshold_is_kept_and_decides_from_then_on(client: Client, bridges: str) -> None:
     fitted = client.calibrate(bridges, [*KNOWN, *UNKNOWN], error=0.3, dataset="towns")
     assert fitted["applied"], fitted["refused"]
+    shown_as("POST /v1/collections/{collection}/calibrate", fitted)
     assert fitted["chosen"]["upper"] <= 0.3
     assert fitted["n_answers_compared"] == len(KNOWN)
     (kept,) = client.calibrations(bridges)

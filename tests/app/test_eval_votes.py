@@ -18,6 +18,7 @@ from core.database import Database, migrate, open_database
 from core.errors import InvalidRequest
 from eval.questions import MadeQuestion
 from retrieval.store import Store
+from tests.support.examples import shown_as
 
 ME = local_principal()
 
@@ -59,6 +60,7 @@ def test_a_reader_who_prefers_one_is_understood_wherever_it_stands(database: Dat
     sides = set()
     while (ballot := votes.next(ME, of)) is not None:
         assert "strategy" not in str(ballot) and ballot["n_all"] == 7  # answers that are the same are no choice
+        shown_as("GET /v1/evals/{eval_id}/ballot", ballot)
         side: Choice = "left" if ballot["left"] == "good answer" else "right"
         sides.add(side)
         votes.vote(ME, of, ballot["ballot"], "tie")

@@ -19,6 +19,7 @@ import pytest
 
 from agents.prompts import Prompts
 from app.client import ApiError, Client, ServerUnreachable
+from tests.support.examples import shown_as
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer, api_pid, openbook_server
 
@@ -137,6 +138,7 @@ def test_only_approved_questions_are_asked_and_nothing_is_computed_twice(
     assert 0.5 < first["mean"] <= 1 and first["ci_low"] <= first["mean"] <= first["ci_high"]
     comparison = client.compare_eval(run["eval_id"], 0, 1)
     assert "B − A = " in comparison["metrics"][0]["text"]
+    shown_as("GET /v1/evals/{eval_id}/compare", comparison)
     # Two more are approved: of ten questions in two configurations, sixteen answers are known.
     client.decide_questions(set_id, True, answerable[9:11])
     again = ended(client, client.start_eval(set_id, configurations)["eval_id"])

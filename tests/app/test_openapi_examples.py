@@ -14,14 +14,6 @@ from app.api.examples import JSON, has_example
 from app.api.main import create_app
 from core.settings import Settings
 
-# Operations whose example no test can record, and why.
-WITHOUT: dict[str, str] = {
-    "POST /v1/collections/{collection}/tune gives": "takes dozens of questions; docs/guide/tuning.md shows it",
-    "POST /v1/collections/{collection}/calibrate gives": "takes dozens of questions; docs/guide/answers.md shows it",
-    "GET /v1/evals/{eval_id}/compare gives": "takes an evaluation of two configurations; docs/guide/evaluating.md shows it",
-    "GET /v1/evals/{eval_id}/ballot gives": "takes an evaluation of answers by a language model",
-}
-
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
@@ -43,8 +35,7 @@ def test_every_operation_has_an_example_of_what_it_takes_and_gives(document: dic
         status = min(code for code in operation["responses"] if code.startswith("2"))
         media.append(("gives", operation["responses"][status].get("content", {}).get(JSON)))
         lacking += [f"{name} {what}" for what, found in media if found is not None and not has_example(found, schemas)]
-    assert [one for one in lacking if one not in WITHOUT] == []
-    assert [one for one in WITHOUT if one not in lacking] == [], "these have one by now"
+    assert lacking == []
 
 
 def test_what_is_shown_to_be_sent_would_be_taken(document: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from app.cli import main
 from app.client import ApiError, Client
 from app.waiting import wait_for_lm
+from tests.support.examples import shown_as
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer, openbook_server
 
@@ -84,6 +85,10 @@ def test_what_is_shown_to_be_better_is_applied_listed_and_taken_back(
     stubborn: RunningServer, tune: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     with stubborn.client() as client:
+        questions = [
+            {"id": f"q{n}", "query": f"where is {code}?", "docs": {f"{code}.md": 1}} for n, code in enumerate(CODES)
+        ]
+        shown_as("POST /v1/collections/{collection}/tune", client.tune("parts", questions, dataset="parts"))
         code, out, err = tune("--collection", "parts", "--dataset", judged(tmp_path, CODES), "--apply", "--json")
         assert (code, err) == (0, "")
         found = json.loads(out)

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from app.client import Client
 from tests.e2e.hostile import HOSTILE_ANSWER
@@ -28,6 +29,10 @@ CHROMIUM_ARGS = [
     "--disable-sync",
 ]
 TIMEOUT_MS = 30_000
+# A desk and a phone. Where the test is one of the fast ones, the phone is left to the slow ones.
+DESK, PHONE = 1280, 390
+SIZES = pytest.mark.parametrize("width", [DESK, PHONE])
+PHONE_IS_SLOW = pytest.mark.parametrize("width", [DESK, pytest.param(PHONE, marks=pytest.mark.slow)])
 SLOW_ANSWER = " ".join(f"word{i}" for i in range(400))  # 40 s at a tenth of a second a word
 SCRIPT = {
     "replies": [
@@ -118,11 +123,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser, model_cache
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages that fail the test if they reach for anything but this machine."""
+    """Opens pages that fail the test if they reach for anything but this machine. One as narrow as a phone is touched, unless told."""
     contexts = []
     strangers: list[str] = []
 
-    def open_one(width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False) -> Page:
+    def open_one(
+        width: int = DESK, height: int = 900, scheme: Literal["light", "dark"] = "light", touch: bool | None = None
+    ) -> Page:
+        touch = width < 500 if touch is None else touch
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
         )
@@ -136,6 +144,27 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert strangers == [], "the page asked other hosts for something"
+
+
+def sidebar(page: Page) -> Locator:
+    """The list beside the page, which a phone hides until it is asked for."""
+    button = page.get_by_test_id("stExpandSidebarButton")
+    if button.is_visible():
+        button.click()
+    return page.get_by_test_id("stSidebar")
+
+
+def go(page: Page, title: str) -> None:
+    """To another page, by its name in the list."""
+    sidebar(page).get_by_role("link", name=title).click()
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing makes it wider than the screen; what is in the middle scrolls by itself."""
+    size = page.viewport_size
+    assert size is not None and page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    wider = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth - main.clientWidth")
+    assert wider <= 0, f"by {wider} pixels"
 
 
 def _note(url: str, strangers: list[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, assert_fits
 from tests.e2e.test_sign_in_page import sign_in
 from tests.e2e.test_traces_page import open_list
 from tests.support.jobs import settled
@@ -100,7 +100,7 @@ def world(site: Site) -> World:
 def test_no_page_has_a_serious_finding(
     site: Site, open_page: OpenPage, world: World, axe: str, width: int, scheme: str
 ) -> None:
-    page, findings = open_page(width=width, scheme=scheme, touch=width < 500), Findings(axe, f"{width} {scheme}")
+    page, findings = open_page(width=width, scheme=scheme), Findings(axe, f"{width} {scheme}")
 
     def go(path: str) -> None:
         page.goto(f"{site.ui_url}{path}")
@@ -164,7 +164,7 @@ def test_no_page_has_a_serious_finding(
     go("/system")
     expect(page.locator(".ob-facts").first).to_be_visible()
     findings.look(page, "system")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
     assert not findings.found, "\n".join(findings.found)
 
 
@@ -179,7 +179,7 @@ def people(tmp_path_factory: pytest.TempPathFactory, model_cache: Path, browser:
 def test_nor_has_any_page_of_people_who_sign_in(
     people: Team, open_page: OpenPage, axe: str, width: int, scheme: str
 ) -> None:
-    page, findings = open_page(width=width, scheme=scheme, touch=width < 500), Findings(axe, f"{width} {scheme}")
+    page, findings = open_page(width=width, scheme=scheme), Findings(axe, f"{width} {scheme}")
     ui = people.server.ui_url
     page.goto(f"{ui}/account/join#not-a-token")
     expect(page.locator("#again")).to_be_visible()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import PHONE_IS_SLOW, SIZES, Site, assert_fits, sidebar
 from tests.e2e.test_main_job import ask, only, ready_collection
 
 pytestmark = pytest.mark.browser
@@ -40,8 +40,11 @@ def actions(page: Page, label: str) -> Locator:
     return page.get_by_test_id("stMain").get_by_role("button", name=re.compile(f"^(\\w+ )?{label}"))
 
 
-def test_a_question_is_edited_and_the_older_one_is_found_again(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
-    page = answered(site, open_page, tmp_path)
+@PHONE_IS_SLOW
+def test_a_question_is_edited_and_the_older_one_is_found_again(
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
+) -> None:
+    page = answered(site, open_page, tmp_path, width=width)
     expect(answers(page)).to_contain_text("eleven geese")
     actions(page, "Edit").click()
     page.get_by_label("Your question").fill(LAMP)
@@ -56,8 +59,11 @@ def test_a_question_is_edited_and_the_older_one_is_found_again(site: Site, open_
     expect(page.locator(".ob-question")).to_have_text(GEESE)  # the server remembers which one was shown
 
 
-def test_an_answer_is_given_again_in_another_way_and_rated(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
-    page = answered(site, open_page, tmp_path)
+@PHONE_IS_SLOW
+def test_an_answer_is_given_again_in_another_way_and_rated(
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
+) -> None:
+    page = answered(site, open_page, tmp_path, width=width)
     actions(page, "Again").click()
     page.get_by_role("menuitem", name="Written answer").or_(
         page.get_by_role("option", name="Written answer")
@@ -78,10 +84,11 @@ def test_an_answer_is_given_again_in_another_way_and_rated(site: Site, open_page
 
 
 @pytest.mark.slow
+@SIZES
 def test_an_answer_is_copied_with_its_markers_and_without_marks(
-    site: Site, open_page: OpenPage, tmp_path: Path
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
 ) -> None:
-    page = answered(site, open_page, tmp_path)
+    page = answered(site, open_page, tmp_path, width=width)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
@@ -90,9 +97,10 @@ def test_an_answer_is_copied_with_its_markers_and_without_marks(
 
 
 @pytest.mark.slow
-def test_a_conversation_is_found_and_exported(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
-    page = answered(site, open_page, tmp_path)
-    find = page.get_by_test_id("stSidebar").get_by_label("Find a conversation")
+@SIZES
+def test_a_conversation_is_found_and_exported(site: Site, open_page: OpenPage, tmp_path: Path, width: int) -> None:
+    page = answered(site, open_page, tmp_path, width=width)
+    find = sidebar(page).get_by_label("Find a conversation")
     find.fill("nobody said this")
     find.press("Enter")
     expect(page.get_by_text("No conversation has all of these words.")).to_be_visible()
@@ -111,15 +119,16 @@ def test_a_conversation_is_found_and_exported(site: Site, open_page: OpenPage, t
 @pytest.mark.slow
 def test_the_actions_fit_a_phone(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
     page = answered(site, open_page, tmp_path, width=390, height=844)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert_fits(page)
     expect(actions(page, "Again")).to_be_in_viewport()
 
 
 @pytest.mark.slow
+@SIZES
 def test_two_answers_are_compared_blind_by_keyboard_and_the_vote_says_which_was_which(
-    site: Site, open_page: OpenPage, tmp_path: Path
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
 ) -> None:
-    page = answered(site, open_page, tmp_path)
+    page = answered(site, open_page, tmp_path, width=width)
     actions(page, "Compare").press("Enter")
     expect(page.get_by_text("Answer 1", exact=True)).to_be_visible(timeout=120_000)
     expect(page.get_by_text("Answer 2", exact=True)).to_be_visible()
@@ -141,7 +150,7 @@ def test_two_answers_are_compared_blind_by_keyboard_and_the_vote_says_which_was_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 390])
+@SIZES
 def test_a_second_answer_can_be_stopped_and_the_page_goes_on_meanwhile(
     site: Site, open_page: OpenPage, tmp_path: Path, width: int
 ) -> None:
@@ -153,7 +162,7 @@ def test_a_second_answer_can_be_stopped_and_the_page_goes_on_meanwhile(
     expect(page.get_by_role("dialog").locator("mark")).to_contain_text("eleven geese")
     page.keyboard.press("Escape")
     assert site.running() == 1
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(waiting).to_have_count(0)
     assert site.running() == 0

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.test_evals import TOWNS, document
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import PHONE_IS_SLOW, SIZES, Site, assert_fits
 from tests.support.jobs import settled
 
 pytestmark = pytest.mark.browser
@@ -32,8 +32,11 @@ def choose(page: Page, label: str, option: str) -> None:
     page.get_by_role("option", name=option).first.click()
 
 
-def test_from_questions_to_a_report(site: Site, open_page: OpenPage, collection: str, tmp_path: Path) -> None:
-    page = open_page()
+@PHONE_IS_SLOW
+def test_from_questions_to_a_report(
+    site: Site, open_page: OpenPage, collection: str, tmp_path: Path, width: int
+) -> None:
+    page = open_page(width=width)
     page.goto(f"{site.ui_url}/evaluate")
     choose(page, "Collection", collection)
     page.get_by_role("button", name="Make questions").click()
@@ -60,21 +63,24 @@ def test_it_fits_and_reads_well(site: Site, open_page: OpenPage, collection: str
     run = site.api.start_eval(made["set_id"], [{"retriever": "bm25"}, {"retriever": "tfidf"}], which="not rejected")
     with site.api.eval_events(run["eval_id"]) as stream:
         assert [data["state"] for _, data in stream][-1] == "done"
-    page = open_page(width=width, scheme=scheme, touch=width < 500)
+    page = open_page(width=width, scheme=scheme)
     page.goto(f"{site.ui_url}/evaluate")
     choose(page, "Collection", collection)
     expect(page.locator(".ob-table").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
     assert page.locator("[data-testid=stMain] img[src=x]").count() == 0
 
 
 @pytest.mark.slow
-def test_language_models_are_an_axis_of_a_grid_of_answers(site: Site, open_page: OpenPage, collection: str) -> None:
-    site.api.make_questions(collection, 3, name="of models", unanswerable=0, multi_hop=0)
-    page = open_page()
+@SIZES
+def test_language_models_are_an_axis_of_a_grid_of_answers(
+    site: Site, open_page: OpenPage, collection: str, width: int
+) -> None:
+    site.api.make_questions(collection, 3, name=f"of models {width}", unanswerable=0, multi_hop=0)
+    page = open_page(width=width)
     page.goto(f"{site.ui_url}/evaluate")
     choose(page, "Collection", collection)
-    choose(page, "Questions", "of models")
+    choose(page, "Questions", f"of models {width}")
     page.get_by_text("How answers are given").click()
     page.get_by_text("Many (a grid)").click()
     expect(page.get_by_text("One model is loaded after the other.")).to_be_visible()

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import PHONE, SIZES, Site, assert_fits, sidebar
 from tests.support.jobs import settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OpenPage = Callable[..., Page]
 NUMBER = count(1)
-SIZES = pytest.mark.parametrize("width", [1280, 390])
 # Each section is long enough to be a passage of its own, so that there is more than the one that is quoted.
 QUIET = " Nothing else of note took place in the weeks after that, or the log does not say so." * 8
 LOG = f"""# The lighthouse log
@@ -50,18 +49,10 @@ def chat_id(site: Site) -> str:
 
 
 def opened(site: Site, open_page: OpenPage, chat_id: str, width: int) -> Page:
-    page = open_page(width=width, touch=width < 500)
+    page = open_page(width=width)
     page.goto(f"{site.ui_url}/?chat={chat_id}")
     expect(page.locator(".ob-answer")).to_contain_text("eleven geese")
     return page
-
-
-def sidebar(page: Page) -> Locator:
-    """The list, which a phone hides until it is asked for."""
-    button = page.get_by_test_id("stExpandSidebarButton")
-    if button.is_visible():
-        button.click()
-    return page.get_by_test_id("stSidebar")
 
 
 def menu_of(page: Page, chat_id: str, choice: str) -> None:
@@ -105,7 +96,7 @@ def test_what_leads_on_is_asked_by_one_press(site: Site, open_page: OpenPage, ch
     expect(page.locator(".ob-answer, .ob-abstained")).to_have_count(2)
     asked = page.locator(".ob-question").last.inner_text()
     assert asked in said
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
 
 
 @SIZES
@@ -120,3 +111,20 @@ def test_an_answer_is_given_again_by_another_model(site: Site, open_page: OpenPa
     assert answer is not None and (answer["strategy"], answer["model"]) == ("rag", "other")
     page.get_by_role("button", name="Older version").click()
     expect(page.locator(".ob-answer")).to_contain_text("eleven geese, which warned him")
+
+
+def test_on_a_phone_the_list_makes_room_for_what_was_chosen(site: Site, open_page: OpenPage, chat_id: str) -> None:
+    page = opened(site, open_page, chat_id, PHONE)
+    answer, away = page.locator(".ob-answer"), page.get_by_test_id("stExpandSidebarButton")
+    expect(answer).to_be_visible()
+    sidebar(page).get_by_role("button", name="New conversation").click()
+    expect(page.get_by_text("What would you like to know?")).to_be_visible()
+    expect(away).to_be_visible()
+    sidebar(page).locator(f".st-key-chat-{chat_id} button").click()
+    expect(answer).to_be_visible()
+    expect(away).to_be_visible()
+    sidebar(page)
+    expect(away).to_be_hidden()
+    page.reload()  # Streamlit remembers that it was open
+    expect(answer).to_be_visible()
+    expect(away).to_be_visible()

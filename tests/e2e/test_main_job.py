@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import PHONE, PHONE_IS_SLOW, Site, assert_fits, go, sidebar
 from tests.e2e.hostile import HOSTILE, URL, canary
 from tests.support.pdfs import pdf
 
@@ -67,9 +67,10 @@ def choose_strategy(page: Page, label: str) -> None:
     page.keyboard.press("Escape")
 
 
-def test_from_an_empty_page_to_a_cited_answer(site: Site, open_page: OpenPage) -> None:
+@PHONE_IS_SLOW
+def test_from_an_empty_page_to_a_cited_answer(site: Site, open_page: OpenPage, width: int) -> None:
     name = f"lighthouse-{next(NUMBER)}"
-    page = open_page()
+    page = open_page(width=width)
     page.goto(f"{site.ui_url}/collections")
     page.get_by_label("Name of a new collection").fill("Not A Name")
     page.get_by_role("button", name="Create").click()
@@ -92,7 +93,7 @@ def test_from_an_empty_page_to_a_cited_answer(site: Site, open_page: OpenPage) -
     expect(broken.locator(".ob-reason")).not_to_be_empty()
     expect(page.get_by_text("Documents", exact=True)).to_be_visible()
 
-    page.get_by_role("link", name="Chat").click()
+    go(page, "Chat")
     only(page, name)
     ask(page, "How many geese did the lighthouse keeper keep?")
     answer = page.locator(".ob-answer").last
@@ -111,24 +112,28 @@ def test_from_an_empty_page_to_a_cited_answer(site: Site, open_page: OpenPage) -
     expect(source).to_be_hidden()
 
     # The conversation is in the history by its question, and a reload shows all of it.
-    expect(page.locator(".st-key-history")).to_contain_text("How many geese")
+    expect(sidebar(page).locator(".st-key-history")).to_contain_text("How many geese")
     page.reload()
     expect(page.locator(".ob-question").last).to_have_text("How many geese did the lighthouse keeper keep?")
     expect(page.locator(".ob-answer").last).to_contain_text("eleven geese")
 
 
-def test_not_knowing_is_a_state_of_its_own(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
+@PHONE_IS_SLOW
+def test_not_knowing_is_a_state_of_its_own(site: Site, open_page: OpenPage, tmp_path: Path, width: int) -> None:
     name = ready_collection(site, tmp_path)
-    page = open_page()
+    page = open_page(width=width)
     page.goto(site.ui_url)
     only(page, name)
     ask(page, "What is the boiling point of tungsten in kelvin?")
     expect(page.locator(".ob-abstained")).to_contain_text("I don't know")
 
 
-def test_text_streams_and_the_stop_button_stops_the_server(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
+@PHONE_IS_SLOW
+def test_text_streams_and_the_stop_button_stops_the_server(
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
+) -> None:
     name = ready_collection(site, tmp_path)
-    page = open_page()
+    page = open_page(width=width)
     page.goto(site.ui_url)
     only(page, name)
     choose_strategy(page, "Written answer")
@@ -151,29 +156,33 @@ def test_text_streams_and_the_stop_button_stops_the_server(site: Site, open_page
     assert kept.startswith("word0 word1 word2") and "word399" not in kept
 
 
-def test_a_click_elsewhere_does_not_stop_the_answer(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
+@PHONE_IS_SLOW
+def test_a_click_elsewhere_does_not_stop_the_answer(
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
+) -> None:
     name = ready_collection(site, tmp_path)
-    page = open_page()
+    page = open_page(width=width)
     page.goto(site.ui_url)
     only(page, name)
     choose_strategy(page, "Written answer")
     ask(page, "Please tell me slowly about the lamp")
     expect(page.locator(".ob-answer").last).to_contain_text("word3")
-    page.get_by_role("link", name="Search").click()
+    go(page, "Search")
     expect(page.get_by_label("Search for")).to_be_visible()
     assert site.running() == 1
-    page.get_by_role("link", name="Chat").click()
+    go(page, "Chat")
     expect(page.locator(".ob-answer").last).to_contain_text("word2")
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped here.")).to_be_visible()
     assert site.running() == 0
 
 
+@PHONE_IS_SLOW
 def test_an_answer_that_breaks_off_says_why_and_says_it_after_a_reload(
-    site: Site, open_page: OpenPage, tmp_path: Path
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
 ) -> None:
     name = ready_collection(site, tmp_path)
-    page = open_page()
+    page = open_page(width=width)
     page.goto(site.ui_url)
     only(page, name)
     choose_strategy(page, "Written answer")
@@ -223,13 +232,13 @@ def test_showing_hostile_text_fetches_nothing(site: Site, open_page: OpenPage, t
 
 def test_a_phone_and_a_keyboard_are_enough(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
     name = ready_collection(site, tmp_path)
-    page = open_page(width=390, height=844, touch=True)
+    page = open_page(width=PHONE, height=844)
     page.goto(site.ui_url)
     only(page, name)
     ask(page, "How many geese did the lighthouse keeper keep?")
     chip = page.locator(".ob-chip").first
     expect(chip).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert_fits(page)
     chip.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog").locator("mark")).to_contain_text("eleven geese")
@@ -237,9 +246,12 @@ def test_a_phone_and_a_keyboard_are_enough(site: Site, open_page: OpenPage, tmp_
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_the_theme_can_be_changed_and_dialogs_follow(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
+@PHONE_IS_SLOW
+def test_the_theme_can_be_changed_and_dialogs_follow(
+    site: Site, open_page: OpenPage, tmp_path: Path, width: int
+) -> None:
     name = ready_collection(site, tmp_path)
-    page = open_page()
+    page = open_page(width=width)
     page.goto(site.ui_url)
     only(page, name)
     light = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
@@ -248,4 +260,4 @@ def test_the_theme_can_be_changed_and_dialogs_follow(site: Site, open_page: Open
     page.keyboard.press("Escape")
     page.wait_for_function("document.documentElement.style.colorScheme === 'dark'")
     assert page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor") != light
-    expect(page.get_by_alt_text("Logo").or_(page.get_by_test_id("stSidebarLogo")).first).to_be_visible()
+    expect(page.get_by_alt_text("Logo").filter(visible=True).first).to_be_visible()

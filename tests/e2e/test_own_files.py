@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SIZES, Site, assert_fits
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OpenPage = Callable[..., Page]
@@ -34,11 +34,11 @@ def send(page: Page, question: str) -> None:
     page.get_by_test_id("stChatInputTextArea").press("Enter")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@SIZES
 def test_a_file_comes_with_a_question_and_goes_with_the_conversation(
     site: Site, open_page: OpenPage, dues: Path, width: int
 ) -> None:
-    page = open_page(width=width, touch=width < 500)
+    page = open_page(width=width)
     page.goto(site.ui_url)
     expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible()
     bring(page, dues)
@@ -52,7 +52,7 @@ def test_a_file_comes_with_a_question_and_goes_with_the_conversation(
 
     page.get_by_role("button", name=re.compile("1 file")).click()
     expect(page.locator(".ob-file").filter(has_text="dues.md")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
     page.get_by_role("button", name="Take away").click()
     expect(page.get_by_role("button", name=re.compile("1 file"))).to_have_count(0)
     assert site.api.chat(chat_id)["files"] == []
@@ -61,10 +61,11 @@ def test_a_file_comes_with_a_question_and_goes_with_the_conversation(
     assert file["doc_id"]
 
 
+@SIZES
 def test_a_file_alone_is_read_and_one_that_cannot_be_says_why(
-    site: Site, open_page: OpenPage, dues: Path, tmp_path: Path
+    site: Site, open_page: OpenPage, dues: Path, tmp_path: Path, width: int
 ) -> None:
-    page = open_page()
+    page = open_page(width=width)
     page.goto(site.ui_url)
     expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible()
     bring(page, dues)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import PHONE_IS_SLOW, Site, assert_fits
 from tests.support.jobs import settled
 
 pytestmark = pytest.mark.browser
@@ -44,7 +44,7 @@ def search(page: Page, site: Site, collection: str) -> None:
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
 def test_a_hit_shows_its_way_and_why(site: Site, open_page: OpenPage, collection: str, width: int, scheme: str) -> None:
-    page = open_page(width=width, scheme=scheme, touch=width < 500)
+    page = open_page(width=width, scheme=scheme)
     search(page, site, collection)
     first = page.locator(".st-key-card-hit-1")
     expect(first.locator(".ob-hit-text strong")).to_have_text("The keeper kept eleven geese.")
@@ -57,11 +57,12 @@ def test_a_hit_shows_its_way_and_why(site: Site, open_page: OpenPage, collection
     expect(page.get_by_text("Nearly found")).to_be_visible()
     expect(page.locator(".ob-miss").first).to_contain_text("before reranking, which put it below place 10")
     assert page.locator(".ob-miss img, .ob-way img").count() == 0
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
 
 
-def test_a_search_is_narrowed_by_a_tag(site: Site, open_page: OpenPage, collection: str) -> None:
-    page = open_page()
+@PHONE_IS_SLOW
+def test_a_search_is_narrowed_by_a_tag(site: Site, open_page: OpenPage, collection: str, width: int) -> None:
+    page = open_page(width=width)
     search(page, site, collection)
     page.get_by_text("Narrow and spread").click()
     # A list closes when the page under it moves, as it does until the box has opened.
@@ -81,7 +82,7 @@ def test_a_search_is_narrowed_by_a_tag(site: Site, open_page: OpenPage, collecti
 def test_two_ways_to_search_stand_side_by_side(
     site: Site, open_page: OpenPage, collection: str, width: int, scheme: str
 ) -> None:
-    page = open_page(width=width, scheme=scheme, touch=width < 500)
+    page = open_page(width=width, scheme=scheme)
     search(page, site, collection)
     beside = page.get_by_label("Beside", exact=True)
     beside.click()
@@ -96,4 +97,4 @@ def test_two_ways_to_search_stand_side_by_side(
     assert right.locator(".ob-way-stage").first.inner_text() == "Words (BM25)"
     right.get_by_role("button", name="Open in the document").first.click()
     expect(page.get_by_role("dialog").locator("mark").first).to_contain_text("geese")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)

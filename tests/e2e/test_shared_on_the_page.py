@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.conftest import PHONE, assert_fits, sidebar
 from tests.support.team import PASSWORD, Team, team
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -43,7 +44,7 @@ def test_a_colleague_finds_what_is_shared_and_only_reads_it(office: Team, open_p
         chat_id = una.create_chat(["lights"], title=TITLE)["chat_id"]
         with una.chat_stream(chat_id, "Who kept the lighthouse of Cape Orrin?") as said:
             list(said)
-    owner, reader = open_page(), open_page(width=390, height=844, touch=True)
+    owner, reader = open_page(), open_page(width=PHONE, height=844)
     stranger = open_page()
 
     # By the keyboard alone: the menu, Share, and the button in the dialog.
@@ -62,7 +63,7 @@ def test_a_colleague_finds_what_is_shared_and_only_reads_it(office: Team, open_p
     expect(owner.get_by_text("What you ask here is shared too.")).to_be_visible()
 
     sign_in(reader, url, "rolf")
-    reader.get_by_test_id("stExpandSidebarButton").click()
+    sidebar(reader)
     expect(reader.get_by_role("heading", name="Shared with me")).to_be_visible()
     reader.get_by_test_id("stSidebar").get_by_role("button", name=re.compile(f"{re.escape(TITLE)} · Una")).click()
     expect(reader.locator(".ob-answer")).to_contain_text("Tessa Vane")
@@ -70,10 +71,9 @@ def test_a_colleague_finds_what_is_shared_and_only_reads_it(office: Team, open_p
     expect(reader.get_by_test_id("stChatInputTextArea")).to_have_count(0)
     for words in ("Edit", "Again"):
         expect(reader.get_by_test_id("stMain").get_by_role("button", name=words)).to_have_count(0)
-    assert reader.evaluate("document.documentElement.scrollWidth") <= 390
+    assert_fits(reader)
     reader.goto(link)
-    # By the keyboard: on a phone the sidebar, which is as it was left, lies over the page.
-    reader.get_by_test_id("stMain").get_by_role("button", name="· The lighthouse").press("Enter")
+    reader.get_by_test_id("stMain").get_by_role("button", name="· The lighthouse").click()
     expect(reader.get_by_role("dialog").get_by_text("kept by Tessa Vane").first).to_be_visible()
 
     sign_in(stranger, link, "zoe")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, assert_fits
 from tests.support.jobs import settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -30,7 +30,7 @@ def collection(site: Site) -> str:
 def test_a_claim_is_checked_and_its_passage_opened(
     site: Site, open_page: OpenPage, collection: str, width: int, scheme: str
 ) -> None:
-    page = open_page(width=width, scheme=scheme, touch=width < 500)
+    page = open_page(width=width, scheme=scheme)
     page.goto(f"{site.ui_url}/check")
     page.get_by_role("combobox").first.fill(collection)
     page.get_by_role("option", name=collection, exact=True).click()
@@ -43,14 +43,14 @@ def test_a_claim_is_checked_and_its_passage_opened(
     page.get_by_role("button", name="Open in the document").first.press("Enter")
     expect(page.get_by_role("dialog").locator("mark")).to_contain_text("dredged in 1911")
     page.keyboard.press("Escape")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
 
 
 @SIZES
 def test_the_system_page_says_what_the_machine_has_and_what_waits(
     site: Site, open_page: OpenPage, collection: str, width: int, scheme: str
 ) -> None:
-    page = open_page(width=width, scheme=scheme, touch=width < 500)
+    page = open_page(width=width, scheme=scheme)
     page.goto(f"{site.ui_url}/system")
     for heading in ("Doctor", "Queues", "Disk", "Versions", "Models"):
         expect(page.locator(".ob-card h4", has_text=re.compile(f"^{heading}$"))).to_be_visible()
@@ -59,4 +59,17 @@ def test_the_system_page_says_what_the_machine_has_and_what_waits(
     expect(doctor).to_contain_text("Python")
     expect(page.locator(".ob-card").filter(has_text="Queues")).to_contain_text("ready")
     expect(page.locator(".ob-card").filter(has_text="Data directory")).to_contain_text("Originals")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
+
+
+@SIZES
+def test_a_press_is_shown_before_the_server_has_begun(site: Site, open_page: OpenPage, width: int, scheme: str) -> None:
+    page = open_page(width=width, scheme=scheme)
+    page.goto(f"{site.ui_url}/collections")
+    expect(page.locator(".st-key-keys button")).to_have_attribute("aria-keyshortcuts", "Control+/")  # its script runs
+    expect(page.get_by_role("button", name="Create")).to_be_visible()
+    press = "button.click(), document.querySelector('.stApp').matches('[data-ob-asked]')"
+    assert page.get_by_role("button", name="Create").evaluate(f"button => ({press})")
+    line = "getComputedStyle(document.querySelector('.stApp'), '::after').opacity"
+    page.wait_for_function(f"{line} === '1'", timeout=2000)
+    page.wait_for_function(f"{line} === '0'")

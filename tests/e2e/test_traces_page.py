@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.client import ApiError
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SIZES, Site, assert_fits
 from tests.support.jobs import settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -48,7 +48,7 @@ def open_list(page: Page, label: str) -> None:
 def test_a_run_is_found_opened_replayed_and_compared(
     site: Site, open_page: OpenPage, runs: dict[str, str], width: int, scheme: str
 ) -> None:
-    page = open_page(width=width, scheme=scheme, touch=width < 500)
+    page = open_page(width=width, scheme=scheme)
     page.goto(f"{site.ui_url}/traces")
     page.get_by_label("Words of the question").fill("buoys marrow")
     page.get_by_label("Words of the question").press("Enter")
@@ -67,14 +67,15 @@ def test_a_run_is_found_opened_replayed_and_compared(
     open_list(page, "Compare with")
     page.keyboard.press("Enter")  # that of the same question is the first
     expect(page.locator(".ob-change-at").filter(has_text="strategy")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits(page)
     page.reload()
     expect(page.locator(".ob-facts")).to_contain_text(runs["rag"])  # the address has it
 
 
-def test_a_run_is_taken_along_and_forgotten(site: Site, open_page: OpenPage, runs: dict[str, str]) -> None:
+@SIZES
+def test_a_run_is_taken_along_and_forgotten(site: Site, open_page: OpenPage, runs: dict[str, str], width: int) -> None:
     run_id = site.api.ask(QUESTION, ["buoys"])["run_id"]
-    page = open_page()
+    page = open_page(width=width)
     page.goto(f"{site.ui_url}/traces?run={run_id}")
     with page.expect_download() as lines:
         page.get_by_role("button", name="JSON lines").click()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
 import httpx
+
+from app.api.examples import FILE
 
 ITEMS, CHARACTERS = 2, 160  # of a list, of a text
 SECRETS = {"key", "token", "csrf", "invite", "link", "password", "old", "new"}
@@ -45,3 +48,13 @@ def shape(value: Any) -> Any:
 
 def as_text(examples: dict[str, dict[str, Any]]) -> str:
     return json.dumps(dict(sorted(examples.items())), ensure_ascii=False, indent=1) + "\n"
+
+
+def shown_as(route: str, reply: Any) -> None:
+    """Holds what ``route`` ("GET /v1/x") answers with 200 against its example; OPENBOOK_TEST_RECORD=1 makes it the example."""
+    known = json.loads(FILE.read_text("utf-8"))
+    if os.environ.get("OPENBOOK_TEST_RECORD") == "1":
+        known[route] = {**known.get(route, {}), "status": "200", "reply": shortened(reply)}
+        FILE.write_text(as_text(known), "utf-8")
+        return
+    assert shape(known.get(route, {}).get("reply")) == shape(reply), f"OPENBOOK_TEST_RECORD=1 writes {route} anew"

@@ -33,7 +33,7 @@ def shown(at: AppTest) -> str:
 def test_the_first_page_says_what_to_do(api: httpx.Client) -> None:
     at = AppTest.from_file(str(MAIN), default_timeout=TIMEOUT_S).run()
     assert "Bring your documents" in shown(at)
-    assert {b.label for b in at.button} == {"New conversation", "Add documents"}
+    assert {b.label for b in at.button} == {"New conversation", "Add documents", "Keyboard shortcuts"}
 
 
 def test_a_server_that_loads_is_waited_for(api: httpx.Client, state: State) -> None:
@@ -367,6 +367,16 @@ def test_the_system_page_tells_what_runs(api: httpx.Client) -> None:
     from app.ui.system_page import system_page
 
     assert "SmolLM2" in shown(page(system_page).run())
+
+
+def test_the_parts_of_a_server_are_said_in_words() -> None:
+    from app.ui.system_page import _flat
+
+    parts = [
+        {"name": "encoder", "state": "ready", "detail": ""},
+        {"name": "indexes", "state": "loading", "detail": "2"},
+    ]
+    assert dict(_flat({"loading": parts})) == {"Loading": "encoder ready, indexes loading 2"}
 
 
 def test_the_system_page_tells_what_the_machine_has_to_who_runs_it_alone(api: httpx.Client, state: State) -> None:

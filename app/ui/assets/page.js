@@ -1,7 +1,29 @@
-// Copies an answer, and tells the page three things that it cannot know by itself: which citation chip was clicked (chips lie in HTML,
+// Copies an answer, and tells the page what it cannot know by itself: which citation chip was clicked (chips lie in HTML,
 // which cannot speak to Python), that the composer's stop button was pressed (it halts the script without letting
-// it draw what became of the answer), and that another theme was chosen. It gets no data, so nothing untrusted.
+// it draw what became of the answer), that another theme was chosen, and what a key is for (keys.js, which comes before this).
+// Its data are the list of keys, so nothing untrusted.
 const SAID_MS = 1500;
+// Where the list beside the page lies over it; whoever has chosen from it wants to see what it lay over.
+const OVER = matchMedia("(max-width: 768px)");
+const CHOSEN =
+  '.st-key-new-chat button, :is(.st-key-history, .st-key-shared-history) .stButton button, [data-testid="stSidebarNavLink"]';
+// What asks the server for something when it is pressed. That it was pressed is shown at once (style.css), not when the server has begun.
+const ASKS =
+  ':is(.stButton, .stFormSubmitButton) button, [role="menuitem"], [role="option"], [role="radio"], [data-ob-cite], [data-testid="stFeedback"] button, ' +
+  '[data-testid="stChatInputSubmitButton"], [data-testid="stSidebarNavLink"]';
+const ASKED_MS = 1000;
+let wasPutAway = false;
+
+function putListAway() {
+  if (OVER.matches) document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+}
+
+function showAsked() {
+  const app = document.querySelector(".stApp");
+  if (!app) return;
+  app.dataset.obAsked = "";
+  setTimeout(() => delete app.dataset.obAsked, ASKED_MS); // the server has begun by then, or had nothing to do
+}
 
 async function copy(button) {
   const answer = button.closest('[data-testid="stChatMessage"]')?.querySelector(".ob-answer");
@@ -33,12 +55,16 @@ async function copy(button) {
 
 export default function (component) {
   const { setTriggerValue } = component;
+  const forgetKeys = listenToKeys(component);
   const onClick = (event) => {
     const target = event.target instanceof Element ? event.target : null;
+    if (target?.closest(ASKS)) showAsked();
     const chip = target?.closest("[data-ob-cite]");
     if (chip) {
       event.preventDefault();
       setTriggerValue("cite", chip.getAttribute("data-ob-cite"));
+    } else if (target?.closest(CHOSEN)) {
+      setTimeout(putListAway); // after the choice has gone out
     } else if (target?.closest("[data-ob-copy]")) {
       event.preventDefault();
       copy(target.closest("[data-ob-copy]"));
@@ -47,7 +73,14 @@ export default function (component) {
       setTimeout(() => setTriggerValue("stopped", String(Date.now())), 150);
     }
   };
+  const onEnter = (event) => {
+    if (event.key === "Enter" && !event.shiftKey && event.target.matches?.("input, textarea")) showAsked();
+  };
+  document.addEventListener("keydown", onEnter, true);
   document.addEventListener("click", onClick, true); // before the button is redrawn as another
+  // Streamlit remembers that it was open, and opens a page with it over everything.
+  if (!wasPutAway) putListAway();
+  wasPutAway = true;
 
   // Dialogs and menus hang beside the page in the document, so the whole document takes the page's scheme.
   const app = document.querySelector(".stApp");
@@ -64,7 +97,9 @@ export default function (component) {
   if (app) watcher.observe(app, { attributes: true, attributeFilter: ["class", "style"] });
 
   return () => {
+    document.removeEventListener("keydown", onEnter, true);
     document.removeEventListener("click", onClick, true);
     watcher.disconnect();
+    forgetKeys();
   };
 }
