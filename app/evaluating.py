@@ -208,6 +208,7 @@ class _Running:
         samples = await services.offload(samples_of, services, self._principal, everything, contexts)
         asked = [q for q in missing if question_key(q) in samples]
         self._done += len(missing) - len(asked)
+        await self._tell(configuration.label())
         if not asked:
             return
         asked_of = await self._model.with_model(configuration.model, self._loading(configuration))

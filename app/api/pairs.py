@@ -66,12 +66,12 @@ async def ask_twice(
     """Asks in the conversation, and has two answers given, in two ways that are drawn at random, of which nothing is shown before
     both are there: then their texts in random order, without names, for a vote. `compared` is null where both say the same. If one
     is stopped or breaks off, the other is kept as an ordinary answer."""
-    drawn = await services.offload(_draw, services, body.ways)
     if body.instead_of is None:
         before = None
     else:
         before = (await services.offload(services.chats.question_of, principal, chat_id, body.instead_of)).message_id
     history = await services.offload(services.chats.history, principal, chat_id, before)
+    drawn = await services.offload(_draw, services, body.ways)
     asked: list[str] = []  # the question's id, once it is kept
     begun: list[Run] = []
 
