@@ -34,6 +34,7 @@ from core.text import fold
 from core.types import Hit, Principal, Sample, Vectors, Where
 from eval.datasets import load_qa
 from retrieval.adhoc import build_adhoc
+from retrieval.encoders.openvino import OpenVinoEncoder
 
 L2 = 1e-2
 K = 8
@@ -334,25 +335,43 @@ def time_reading(path: Path, encoder: Encoder, cache: Path, n: int = 20) -> tupl
     return float(np.median([w for w, _ in taken])), float(np.median([c for _, c in taken]))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "openbook")
-    parser.add_argument("--write", action="store_true", help="replace the shipped weights and the report")
-    options = parser.parse_args(argv)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What both fits are started with: where the data lies, the packaged encoder, and whether what is shipped is replaced."""
 
-    from retrieval.encoders.openvino import OpenVinoEncoder
+    data: Path
+    cache: Path
+    write: bool
+    encoder: OpenVinoEncoder
 
-    inner = OpenVinoEncoder(cache_dir=options.cache, threads=2)
-    inner.load()
+    @classmethod
+    def started(cls, argv: Sequence[str] | None, description: str | None) -> Bench:
+        parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+        parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "openbook")
+        parser.add_argument("--write", action="store_true", help="replace the shipped weights and the report")
+        options = parser.parse_args(argv)
+        encoder = OpenVinoEncoder(cache_dir=options.cache, threads=2)
+        encoder.load()
+        return cls(data=options.data, cache=options.cache, write=options.write, encoder=encoder)
 
-    def load(name: str, judge: Judge) -> Cases:
+    def load(self, name: str, judge: Judge) -> Cases:
+        """The cases of one file, named without its ending: "xquad/de-train"."""
         print(f"reading {name} …", file=sys.stderr, flush=True)
         # A cache per file: the tokens of all languages together are gigabytes.
-        path = options.data / f"{name}.jsonl"
+        path = self.data / f"{name}.jsonl"
         language = path.stem.partition("-")[0] if "-" in path.stem else "en"
-        return read(path, judge, CachingEncoder(inner), options.cache / "vectors", language)
+        return read(path, judge, CachingEncoder(self.encoder), self.cache / "vectors", language)
 
+    @property
+    def encoder_name(self) -> str:
+        """Name and weights; how the graph is run changes nothing here."""
+        return self.encoder.revision.split("-g")[0]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = Bench.started(argv, __doc__)
+    load, inner = options.load, options.encoder
     xquad, clapnq = load("xquad/en-train", contains), load("clapnq/train", supports)
     ranker = fit_ranker([*xquad.own, *xquad.pool, *clapnq.own, *clapnq.pool])
     weights, bias = fit_answerable(clapnq.pool, [*xquad.pool, *xquad.withheld], ranker)
@@ -362,7 +381,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         answerable=Linear(weights=weights, bias=bias),
         threshold=choose_threshold(*oof),
     )
-    encoder = inner.revision.split("-g")[0]  # name and weights; how the graph is run changes nothing here
+    encoder = options.encoder_name
     dev = {"en": load("xquad/en-dev", contains)}
     clapnq_dev = load("clapnq/dev", supports)
     seconds = time_reading(options.data / "xquad" / "en-dev.jsonl", inner, options.cache / "vectors")

@@ -13,12 +13,10 @@ The peers in the same run are the English weights, which were used before, and t
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -28,7 +26,7 @@ from bench.fit_extract import (
     L2,
     ROOT,
     SHIPPED,
-    CachingEncoder,
+    Bench,
     Case,
     Cases,
     as_json,
@@ -37,7 +35,6 @@ from bench.fit_extract import (
     others_fit,
     plain,
     probability,
-    read,
     top,
 )
 from bench.fitting import Array, Flags, fit_logistic, fold_of
@@ -151,29 +148,17 @@ def report(fits: Mapping[Reach, ExtractFit], english: ExtractFit, dev: Mapping[s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "openbook")
-    parser.add_argument("--write", action="store_true", help="replace the shipped weights and the report")
-    options = parser.parse_args(argv)
-
-    from retrieval.encoders.openvino import OpenVinoEncoder
-
-    inner = OpenVinoEncoder(cache_dir=options.cache, threads=2)
-    inner.load()
+    options = Bench.started(argv, __doc__)
 
     def load(language: str, split: str) -> Cases:
-        print(f"reading {language} {split} …", file=sys.stderr, flush=True)
-        path = options.data / "xquad" / f"{language}-{split}.jsonl"
-        return read(path, contains, CachingEncoder(inner), options.cache / "vectors", language)
+        return options.load(f"xquad/{language}-{split}", contains)
 
     fits = {reach: fitted([load(language, "train") for language in some]) for reach, some in LANGUAGES.items()}
     dev = {language: load(language, "dev") for some in LANGUAGES.values() for language in some}
     text = report(fits, load_extract_calibration().fit("english"), dev)
     print(text)
     if options.write:
-        encoder = inner.revision.split("-g")[0]
-        if not others_fit(encoder):
+        if not others_fit(options.encoder_name):
             print("the shipped English weights belong to another encoder: run bench.fit_extract first", file=sys.stderr)
             return 1
         shipped = json.loads(shipped_text())

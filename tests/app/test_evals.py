@@ -381,6 +381,7 @@ def test_answers_are_judged_from_their_own_passages_among_others_and_with_anothe
     assert [c["n"] for c in result["configurations"]] == [9, 8, 8, 8]
     own, among, other = (c["metrics"] for c in result["configurations"][1:])
     assert own["context_precision"]["mean"] == 1.0, "what is read is what answers"
+    assert among["context_recall"]["mean"] == 1.0, "that is among what is read there"
     first = next(q for q in result["questions"] if q["question"] == "How long is the bridge of Alby?")
     told = [r["answer"] for r in first["results"]]
     assert "100 metres" in told[1]
