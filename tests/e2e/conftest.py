@@ -148,10 +148,11 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 def sidebar(page: Page) -> Locator:
     """The list beside the page, which a phone hides until it is asked for."""
-    button = page.get_by_test_id("stExpandSidebarButton")
-    if button.is_visible():
-        button.click()
-    return page.get_by_test_id("stSidebar")
+    page.wait_for_function("document.documentElement.style.colorScheme !== ''")  # by then page.js has put it away
+    found = page.get_by_test_id("stSidebar")
+    if found.get_attribute("data-collapsed") == "true":
+        page.get_by_test_id("stExpandSidebarButton").click()
+    return found
 
 
 def go(page: Page, title: str) -> None:

@@ -59,7 +59,7 @@ def test_a_file_is_looked_at_added_and_its_passages_turned_over(
         time.sleep(0.1)
     page.reload()
     expect(page.get_by_text("1 near-duplicate")).to_have_count(2)
-    page.locator(f".st-key-document-{document['doc_id']} button").first.click()
+    page.locator(f".st-key-document-{document['doc_id']} button:visible").first.click()
     page.get_by_text("Passages", exact=True).last.click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text(f"twin.md in {name}")).to_be_visible()
