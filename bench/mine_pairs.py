@@ -210,9 +210,10 @@ class Remembering:
         return np.stack([self._queries[t] for t in texts])
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
-        new = [t for t in dict.fromkeys(texts) if t not in self._documents]
-        found = dict(zip(new, self._inner.encode_documents(new), strict=True)) if new else {}
-        return np.stack([found[t] if t in found else self._documents[t] for t in texts])
+        # A passage without its heading is another text, and every question of a heading meets the same ones again.
+        if new := [t for t in dict.fromkeys(texts) if t not in self._documents]:
+            self.remember_documents(new, self._inner.encode_documents(new))
+        return np.stack([self._documents[t] for t in texts])
 
     def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
         return self._inner.encode_tokens(texts)

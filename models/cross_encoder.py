@@ -136,7 +136,7 @@ class _Loaded:
         self.tokenizer = PieceTokenizer.from_file(files.tokenizer)
         self._cls, self._sep, pad = (self.tokenizer.token_id(p) for p in ("[CLS]", "[SEP]", "[PAD]"))
         graph = build_cross_encoder(files.weights, files.config, files.pooling)
-        self.bert = CompiledBert(graph, precision=precision, threads=threads, pad=pad)
+        self.bert = CompiledBert(graph, precision=precision, threads=threads, pad=pad, longest=files.max_tokens)
 
     def pairs(self, first: str, seconds: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
         """Ids and segments of [CLS] first [SEP] second [SEP]."""

@@ -147,7 +147,8 @@ class _Loaded:
         self.tokenizer = PieceTokenizer.from_file(source / "tokenizer.json")
         self._cls, self._sep = (self.tokenizer.token_id(p) for p in ("[CLS]", "[SEP]"))
         path = converted(cache_dir, MINILM, progress)
-        self.bert = CompiledBert(str(path), precision=precision, threads=threads, pad=self.tokenizer.token_id("[PAD]"))
+        pad = self.tokenizer.token_id("[PAD]")
+        self.bert = CompiledBert(str(path), precision=precision, threads=threads, pad=pad, longest=_MAX_TOKENS)
 
     def inputs(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text with [CLS] and [SEP], cut at the model's length."""

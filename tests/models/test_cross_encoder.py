@@ -52,7 +52,9 @@ def test_pooling_over_the_mean_is_what_numpy_computes(tiny: Path) -> None:
 
     model = BertForSequenceClassification.from_pretrained(tiny).eval()
     weights, config = load_file(tiny / "model.safetensors"), json.loads((tiny / "config.json").read_text())
-    compiled = CompiledBert(build_cross_encoder(weights, config, "mean"), precision="fp32", threads=1, pad=0)
+    compiled = CompiledBert(
+        build_cross_encoder(weights, config, "mean"), precision="fp32", threads=1, pad=0, longest=64
+    )
     ids, types = [[2, 6, 7, 3, 8, 3], [2, 6, 3, 9, 9, 9, 9, 3]], [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]]
     found = np.zeros(2, np.float32)
     for rows, out in compiled.run(ids, LOGITS, 64, types):
@@ -62,6 +64,27 @@ def test_pooling_over_the_mean_is_what_numpy_computes(tiny: Path) -> None:
             states = model.bert(torch.tensor([ids[i]]), token_type_ids=torch.tensor([types[i]])).last_hidden_state
         expected = weights["classifier.weight"] @ states[0].numpy().mean(axis=0) + weights["classifier.bias"]
         assert found[i] == pytest.approx(float(expected[0]), abs=1e-4)
+
+
+@pytest.mark.parametrize("longest", [20, 32, 64])
+def test_rows_are_filled_alike_and_never_beyond_what_the_model_reads(tiny: Path, longest: int) -> None:
+    weights, config = dict(load_file(tiny / "model.safetensors")), json.loads((tiny / "config.json").read_text())
+    places = "bert.embeddings.position_embeddings.weight"
+    weights[places] = weights[places][:longest]  # an id in a place beyond would be an error, or another number
+    graph = build_cross_encoder(weights, config, "mean")
+    compiled = CompiledBert(graph, precision="fp32", threads=2, pad=0, longest=longest)
+    ids = [[2, *[6 + i % 5] * n, 3] for i, n in enumerate((1, 3, 9, 14, 15, 17, 18, longest - 2))]
+    types = [[0] * len(one) for one in ids]
+
+    def logits(some: list[list[int]], segments: list[list[int]]) -> list[float]:
+        found = np.zeros(len(some), np.float32)
+        for rows, out in compiled.run(some, LOGITS, 64, segments):
+            found[rows] = out[:, 0]
+        return [float(x) for x in found]
+
+    together, alone = logits(ids, types), [logits([a], [b])[0] for a, b in zip(ids, types, strict=True)]
+    assert together == pytest.approx(alone, abs=1e-5)
+    assert len({round(x, 4) for x in alone}) > 4  # or it would say nothing
 
 
 def test_segments_matter(tiny: Path) -> None:
