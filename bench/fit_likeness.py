@@ -39,8 +39,10 @@ DEPTH = 100
 HALF = 0.5
 TRAIN = ("SciFact train", "clapnq train", "xquad en train")
 ROOT = Path(__file__).resolve().parent.parent
-_NDCG = parse_metric("ndcg@10")
-_ANYWHERE = Where(principal=Principal(user_id="bench"))
+NDCG = parse_metric("ndcg@10")
+Passage = tuple[str, str, str]  # id, title, text
+Sets = Mapping[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, int]]]]
+ANYWHERE = Where(principal=Principal(user_id="bench"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class Case:
     def ndcg(self, scores: Array) -> float:
         order = np.argsort(-scores, kind="stable").tolist()
         found = {self.doc_ids[i]: float(-rank) for rank, i in enumerate(order)}
-        return evaluate_query(found, self.judged, [_NDCG])["ndcg@10"]
+        return evaluate_query(found, self.judged, [NDCG])["ndcg@10"]
 
 
 def fit(cases: Sequence[Case]) -> Array:
@@ -89,8 +91,8 @@ def out_of_fold(scifact: Sequence[Case], others: Sequence[Case]) -> NDArray[np.f
 def collected(
     settings: Settings,
     encoder: Encoder,
-    corpus: Sequence[tuple[str, str, str]],
-    sets: Mapping[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, int]]]],
+    corpus: Sequence[Passage],
+    sets: Sets,
 ) -> dict[str, list[Case]]:
     """name → cases, from name → (queries, judgements), all over one corpus."""
     retriever: AdhocRetriever = build_adhoc(
@@ -102,18 +104,17 @@ def collected(
         print(f"reading {name} …", file=sys.stderr, flush=True)
         found[name] = []
         for query_id, text in queries.items():
-            hits = retriever.search(text, DEPTH, _ANYWHERE)
+            hits = retriever.search(text, DEPTH, ANYWHERE)
             ids = tuple(hit.chunk.doc_id for hit in hits)
             case = Case(query_id=query_id, doc_ids=ids, features=late.likenesses(text, hits), judged=judged[query_id])
             found[name].append(case)
     return found
 
 
-def read_all(settings: Settings, encoder: Encoder, data: Path) -> dict[str, list[Case]]:
-    """SciFact over its corpus; clapnq and English xquad over one pool of all their paragraphs."""
+def corpora(data: Path) -> list[tuple[list[Passage], Sets]]:
+    """SciFact over its corpus; clapnq and English xquad over one pool of all their paragraphs. By set: queries, judgements."""
     splits = {split: load_beir(data / "scifact", split) for split in ("train", "dev")}
-    corpus = [(d.doc_id, d.title, d.text) for d in splits["train"].corpus]
-    found = collected(settings, encoder, corpus, {f"SciFact {s}": (d.queries, d.qrels) for s, d in splits.items()})
+    abstracts = [(d.doc_id, d.title, d.text) for d in splits["train"].corpus]
     files = {f"{name} {split}": data / path for split in ("train", "dev") for name, path in
              (("clapnq", f"clapnq/{split}.jsonl"), ("xquad en", f"xquad/en-{split}.jsonl"))}  # fmt: skip
     samples = {name: load_qa(path).samples for name, path in files.items()}
@@ -126,7 +127,18 @@ def read_all(settings: Settings, encoder: Encoder, data: Path) -> dict[str, list
         asked = [s for s in some if s.answerable]
         queries = {f"{n}": s.question for n, s in enumerate(asked)}
         sets[name] = (queries, {f"{n}": {ids[c]: 1 for c in s.contexts} for n, s in enumerate(asked)})
-    return found | collected(settings, encoder, [(i, *c) for c, i in ids.items()], sets)
+    return [
+        (abstracts, {f"SciFact {s}": (d.queries, d.qrels) for s, d in splits.items()}),
+        ([(i, *c) for c, i in ids.items()], sets),
+    ]
+
+
+def read_all(settings: Settings, encoder: Encoder, data: Path) -> dict[str, list[Case]]:
+    return {
+        name: cases
+        for corpus, sets in corpora(data)
+        for name, cases in collected(settings, encoder, corpus, sets).items()
+    }
 
 
 # ---------------------------------------------------------------- measuring

@@ -26,7 +26,7 @@ _MAX_PADDING = 64  # tokens; to start one more batch costs about as much as 24
 _KEPT_SHAPES = 100
 _FEWEST_TOKENS = 256  # a batch is not cut smaller than this to give every stream one
 # Rows of a batch are filled to a multiple of this. The plugin prepares its products anew for every shape, which took a fifth of
-# the time where each batch had a length of its own: decision 0267. A row alone, a query, would only get longer.
+# the time where each batch had a length of its own: decision 0267.
 _STRIDE = 16
 
 
@@ -52,6 +52,8 @@ class CompiledBert:
         self._streams = min(threads, _MAX_STREAMS)
         self._pad = pad
         self._longest = longest
+        # A query alone: in float32 what is computed more costs as much as what need not be prepared.
+        self._stride_alone = _STRIDE if self.precision == "bf16" else 1
         try:
             self._compiled = core.compile_model(
                 model,
@@ -93,7 +95,8 @@ class CompiledBert:
             batch_tokens: ids in one batch, padding included.
             types: the segment of each id, for a graph that has segments.
         """
-        lengths = [len(ids) if len(inputs) == 1 else self._filled(len(ids)) for ids in inputs]
+        stride = _STRIDE if len(inputs) > 1 else self._stride_alone
+        lengths = [max(len(ids), min(-(-len(ids) // stride) * stride, self._longest)) for ids in inputs]
         share = max(_FEWEST_TOKENS, -(-sum(lengths) // self._streams))
         running: deque[tuple[list[int], Any]] = deque()
         for rows in batches(lengths, min(batch_tokens, share)):
@@ -104,10 +107,6 @@ class CompiledBert:
             running.append((rows, request))
         while running:
             yield self._finish(*running.popleft(), outputs)
-
-    def _filled(self, n: int) -> int:
-        """The length to which ``n`` ids are filled."""
-        return max(n, min(-(-n // _STRIDE) * _STRIDE, self._longest))
 
     def _padded(
         self, rows: Sequence[int], length: int, inputs: Sequence[Sequence[int]], types: Sequence[Sequence[int]] | None
