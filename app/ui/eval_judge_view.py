@@ -78,6 +78,8 @@ def _sentence(result: dict[str, Any]) -> str:
     of = plural(result["n"] - result["n_unread"], "pair")
     if result["b_preferred"] is None:
         return "It gave no verdict that could be read. A larger model may."
+    if result["position_bias"] > 0.5:
+        return f"In most of these {of} its verdict changes with which answer stands first: it tells little of the answers."
     low, high = result["b_interval"]
     if low > 0.5:
         return f"It prefers B’s answers ({of})."

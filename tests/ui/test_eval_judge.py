@@ -28,6 +28,7 @@ def test_each_figure_is_said_with_its_interval_and_number_and_nothing_becomes_ma
     for figure in ("75% [57%, 87%]", "100% [21%, 100%]", "1 pair<", "10%", "2 of 30 pairs, 1 of them too long"):
         assert figure in shown
     assert "κ 0.52 [0.11, 0.83]" in shown and "24 pairs with a vote" in shown
+    assert "changes with which answer stands first" in said(position_bias=0.6)
     assert "none" in said(people={**PEOPLE, "kappa": None, "ci_low": None, "ci_high": None})
 
 
