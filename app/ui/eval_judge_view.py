@@ -35,8 +35,8 @@ def draw_judge(eval_id: str, a: int, b: int) -> None:
         st.html(judged_html(found))
     else:
         look.muted(
-            f"{plural(found['n_pairs'], 'question')} that A and B answer differently. Of each the model is asked twice, once with A's "
-            "answer first and once with B's; where it says two things, that counts as a tie."
+            f"{plural(found['n_pairs'], 'question')} that A and B answer differently. Of each the model is asked twice, once with A’s "
+            "answer first and once with B’s; where it says two things, that counts as a tie."
         )
     _ask(found)
 
@@ -79,13 +79,17 @@ def _sentence(result: dict[str, Any]) -> str:
     if result["b_preferred"] is None:
         return "It gave no verdict that could be read. A larger model may."
     if result["position_bias"] > 0.5:
-        return f"In most of these {of} its verdict changes with which answer stands first: it tells little of the answers."
+        return (
+            f"In most of these {of} its verdict changes with which answer stands first: it tells little of the answers."
+        )
     low, high = result["b_interval"]
-    if low > 0.5:
-        return f"It prefers B’s answers ({of})."
-    if high < 0.5:
-        return f"It prefers A’s answers ({of})."
-    return f"These {of} do not show that it prefers either."
+    if low <= 0.5 <= high:
+        return f"These {of} do not show that it prefers either."
+    alike = result["b_interval_alike"]
+    by_length = alike is None or alike[0] <= 0.5 <= alike[1]
+    return f"It prefers {'B' if low > 0.5 else 'A'}’s answers ({of})" + (
+        "; among answers of nearly one length that is not shown, so it may go by length." if by_length else "."
+    )
 
 
 def _share(value: float | None, interval: list[float] | None = None) -> str:

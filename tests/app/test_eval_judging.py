@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import signal
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.client import ApiError, Client
+from app.client import ApiError, Client, ServerUnreachable
 from tests.app.test_evals import ended
 from tests.support.examples import shown_as
 from tests.support.jobs import settled
-from tests.support.servers import RunningServer
+from tests.support.servers import RunningServer, api_pid, openbook_server
 
 N_COINS, N_ALL = 5, 14
 WAYS = [{"strategy": "rag", "model": "small"}, {"strategy": "rag", "model": "large"}]
@@ -135,3 +140,50 @@ def test_what_cannot_be_judged_is_said_with_the_way_out(client: Client, measured
     searched = ended(client, client.start_eval(set_id, [{"strategy": "extract"}])["eval_id"])
     with pytest.raises(ApiError, match="name two of the 1 configuration"):
         client.judge_eval(searched["eval_id"], 0, 1, model="large")
+
+
+@pytest.mark.slow
+def test_a_killed_server_goes_on_with_its_own_model_and_a_purge_takes_the_verdicts_along(
+    tmp_path: Path, model_cache: Path
+) -> None:
+    replies = [
+        {"when": "You compare two answers", "text": '{"better": "1"}', "delay_s": 0.3, "times": 0},
+        {"text": "The keeper takes 3 coins [1].", "times": 0},
+    ]
+    (tmp_path / "script.json").write_text(json.dumps({"replies": replies}))
+    env = {
+        "OPENBOOK_LM_RUNTIME": "scripted",
+        "OPENBOOK_LM_SCRIPT": str(tmp_path / "script.json"),
+        "OPENBOOK_EXTRACT_THRESHOLD": "0.2",
+    }
+    with openbook_server(tmp_path / "data", env=env) as running, running.client() as client:
+        client.create_collection("tolls")
+        text = b"# Tolls\n\nThe keeper of the northern gate takes 3 coins from each who crosses the bridge in winter.\n"
+        (job,) = client.upload("tolls", [("tolls.md", io.BytesIO(text))])
+        doc_id = str(settled(client, job["job_id"], 120.0)["doc_id"])
+        table = "\n".join(["q,a", *(f"How many coins does the keeper take from traveller {n}?,3" for n in range(12))])
+        made = client.import_questions("tolls", table, "csv", {"question": "q", "answers": "a"})
+        eval_id = client.start_eval(made["set_id"], [{"strategy": "extract"}, {"strategy": "rag"}])["eval_id"]
+        assert ended(client, eval_id)["state"] == "done"
+        begun = client.judge_eval(eval_id, 0, 1)
+        with client.eval_events(begun["eval_id"]) as stream:
+            for _, data in stream:
+                if data["done"]:
+                    break
+        os.kill(api_pid(running), signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                client.health()
+                break
+            except ServerUnreachable:
+                time.sleep(0.2)
+        done = ended(client, begun["eval_id"])
+        assert (done["state"], done["done"]) == ("done", 12) and done["reused"] > 0, done
+        found = client.judging(eval_id, 0, 1)
+        assert found["run"]["judging"]["judge"] == found["result"]["judge"] == "scripted:script.json"
+        assert (found["result"]["n"], found["result"]["position_bias"]) == (12, 1.0)
+        client.purge_document(doc_id)
+        with pytest.raises(ApiError, match="have not been measured yet") as gone:
+            client.judging(eval_id, 0, 1)
+        assert gone.value.status == 409

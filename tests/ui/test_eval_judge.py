@@ -24,7 +24,8 @@ def said(**changed: Any) -> str:
 def test_each_figure_is_said_with_its_interval_and_number_and_nothing_becomes_markup() -> None:
     shown = said()
     assert "<img" not in shown and "<b>" not in shown
-    assert "It prefers B’s answers (28 pairs)." in shown, "of 30 two had no verdict"
+    assert "It prefers B’s answers (28 pairs); among answers of nearly one length that is not shown" in shown
+    assert "It prefers B’s answers (28 pairs)." in said(b_interval_alike=[0.6, 1.0]), "of 30 two had no verdict"
     for figure in ("75% [57%, 87%]", "100% [21%, 100%]", "1 pair<", "10%", "2 of 30 pairs, 1 of them too long"):
         assert figure in shown
     assert "κ 0.52 [0.11, 0.83]" in shown and "24 pairs with a vote" in shown
