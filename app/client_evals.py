@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 import httpx
 
+from app import replies
 from app.line import CONNECT_TIMEOUT_S, Line, given, seg
 from app.table_text import text_of_table
 from app.wire import EventStream
@@ -125,10 +126,10 @@ class EvalCalls(Line):
         body = {"a": a, "b": b} | given(model=model, n=n)
         return self._json("POST", f"/v1/evals/{seg(eval_id)}/judge", json=body)
 
-    def judging(self, eval_id: str, a: int, b: int, *, model: str | None = None) -> dict[str, Any]:
+    def judging(self, eval_id: str, a: int, b: int, *, model: str | None = None) -> replies.Judgement:
         """What is judged so far, by ``model`` or by whichever was asked last, and kappa against this person's votes."""
         params = {"a": a, "b": b} | given(model=model)
-        return self._json("GET", f"/v1/evals/{seg(eval_id)}/judge", params=params)
+        return cast(replies.Judgement, self._json("GET", f"/v1/evals/{seg(eval_id)}/judge", params=params))
 
     def evals(self, set_id: str | None = None) -> list[dict[str, Any]]:
         return cast("list[dict[str, Any]]", self._json("GET", "/v1/evals", params=given(set=set_id))["evals"])

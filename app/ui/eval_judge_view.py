@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
+from app import replies
 from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
@@ -32,7 +31,7 @@ def draw_judge(eval_id: str, a: int, b: int) -> None:
     if run is not None and run["state"] == "failed":
         look.card("It failed", run["error"], kind="error")
     if found["result"] is not None and found["result"]["n"]:
-        st.html(judged_html(found))
+        st.html(judged_html(found["result"]))
     else:
         look.muted(
             f"{plural(found['n_pairs'], 'question')} that A and B answer differently. Of each the model is asked twice, once with A’s "
@@ -41,9 +40,9 @@ def draw_judge(eval_id: str, a: int, b: int) -> None:
     _ask(found)
 
 
-def judged_html(found: dict[str, Any]) -> str:
-    """What is judged so far, as the API gives it: a sentence, the figures, and how far it agrees with people."""
-    result, people = found["result"], found["result"]["people"]
+def judged_html(result: replies.Verdicts) -> str:
+    """What is judged so far: a sentence, the figures, and how far it agrees with people."""
+    people = result["people"]
     kappa = (
         "none"
         if people["kappa"] is None
@@ -74,11 +73,11 @@ def judged_html(found: dict[str, Any]) -> str:
     )
 
 
-def _sentence(result: dict[str, Any]) -> str:
+def _sentence(result: replies.Verdicts) -> str:
     of = plural(result["n"] - result["n_unread"], "pair")
-    if result["b_preferred"] is None:
+    if result["b_interval"] is None:
         return "It gave no verdict that could be read. A larger model may."
-    if result["position_bias"] > 0.5:
+    if (result["position_bias"] or 0.0) > 0.5:
         return (
             f"In most of these {of} its verdict changes with which answer stands first: it tells little of the answers."
         )
@@ -92,7 +91,7 @@ def _sentence(result: dict[str, Any]) -> str:
     )
 
 
-def _share(value: float | None, interval: list[float] | None = None) -> str:
+def _share(value: float | None, interval: tuple[float, float] | None = None) -> str:
     if value is None:
         return "–"
     shown = f" [{interval[0]:.0%}, {interval[1]:.0%}]" if interval is not None else ""
@@ -103,7 +102,7 @@ def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
 
 
-def _ask(found: dict[str, Any]) -> None:
+def _ask(found: replies.Judgement) -> None:
     """The button, with whom to ask where there are several, and where people's votes are missing, where they come from."""
     run, result, eval_id = found["run"], found["result"], found["eval_id"]
     own, others = client().system()["models"]["lm"], client().eval_choices()["models"]
@@ -118,12 +117,13 @@ def _ask(found: dict[str, Any]) -> None:
     if len(names) > 1:
         index = names.index(last) if last in names else 0
         asked = st.selectbox("Language model to ask", names, index=index, key=f"judge-model-{eval_id}-{last}")
-    again = result is not None and asked == last
-    if again and not result["n_left"] and run["state"] == "done":
+    # Of another one, also of one that was put in the place of the server's own, nothing is known yet.
+    begun = result if asked == last and (asked != _OWN or (result is not None and result["judge"] == own)) else None
+    if begun is not None and not begun["n_left"]:
         look.muted("All of them are judged; the verdicts are kept.")
     else:
-        left = result["n_left"] if again else found["n_pairs"]
-        label = "Go on with" if again and result["n"] else "Ask about"
+        left = begun["n_left"] if begun is not None else found["n_pairs"]
+        label = "Go on with" if begun is not None and begun["n"] else "Ask about"
         if st.button(f"{label} {plural(left, 'pair')}", key="judge-ask", icon=":material/balance:"):
             client().judge_eval(eval_id, found["a"], found["b"], model=None if asked == _OWN else asked)
             st.rerun()

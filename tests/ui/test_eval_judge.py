@@ -18,7 +18,7 @@ RESULT = {
 
 
 def said(**changed: Any) -> str:
-    return judged_html({"result": {**RESULT, **changed}})
+    return judged_html({**RESULT, **changed})
 
 
 def test_each_figure_is_said_with_its_interval_and_number_and_nothing_becomes_markup() -> None:
