@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TypedDict, Unpack, cast
 
 import httpx
 
@@ -12,6 +12,21 @@ from app.line import CONNECT_TIMEOUT_S, FileSource, Line, given, seg
 from app.wire import EventStream
 
 MAX_CHATS = 2000  # that are listed at once
+
+
+class Among(TypedDict, total=False):
+    """What a question is answered from; what is left out, or None, is as the conversation has it."""
+
+    collections: Sequence[str] | None
+    answer_policy: str | None
+    only_files: bool  # the conversation's own files alone
+
+
+class How(Among, total=False):
+    """And by whom."""
+
+    strategy: str | None
+    model: str | None  # one of those that ``strategies`` lists; None: the server's own
 
 
 class ChatCalls(Line):
@@ -55,83 +70,36 @@ class ChatCalls(Line):
         asked = given(purge="true" if purge else None)
         self._send("DELETE", f"/v1/chats/{seg(chat_id)}", params=asked, **given(timeout=timeout))
 
-    def chat_stream(
-        self,
-        chat_id: str,
-        question: str,
-        *,
-        strategy: str | None = None,
-        collections: Sequence[str] | None = None,
-        answer_policy: str | None = None,
-        only_files: bool = False,
-        model: str | None = None,
-    ) -> EventStream:
+    def chat_stream(self, chat_id: str, question: str, **how: Unpack[How]) -> EventStream:
         """Asks within a conversation (with ``only_files``, of its own files alone); the server keeps both messages, and the part that was said of a dropped one."""
-        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy, only_files, model)
+        body = {"question": question, "stream": True} | _sent(how)
         return self._stream("POST", f"/v1/chats/{seg(chat_id)}/messages", json=body)
 
-    def edit_stream(
-        self,
-        chat_id: str,
-        message_id: str,
-        question: str,
-        *,
-        strategy: str | None = None,
-        collections: Sequence[str] | None = None,
-        answer_policy: str | None = None,
-        only_files: bool = False,
-        model: str | None = None,
-    ) -> EventStream:
+    def edit_stream(self, chat_id: str, message_id: str, question: str, **how: Unpack[How]) -> EventStream:
         """Asks another question in the place of one; the older one stays among its versions."""
-        body = {"question": question, "stream": True} | _how(strategy, collections, answer_policy, only_files, model)
+        body = {"question": question, "stream": True} | _sent(how)
         return self._stream("POST", f"{_message(chat_id, message_id)}/edit", json=body)
 
-    def regenerate_stream(
-        self,
-        chat_id: str,
-        message_id: str,
-        *,
-        strategy: str | None = None,
-        collections: Sequence[str] | None = None,
-        answer_policy: str | None = None,
-        only_files: bool = False,
-        model: str | None = None,
-    ) -> EventStream:
+    def regenerate_stream(self, chat_id: str, message_id: str, **how: Unpack[How]) -> EventStream:
         """Answers a question again; the older answer stays among the versions of the new one."""
-        body = {"stream": True} | _how(strategy, collections, answer_policy, only_files, model)
+        body = {"stream": True} | _sent(how)
         return self._stream("POST", f"{_message(chat_id, message_id)}/regenerate", json=body)
 
     def select_version(self, chat_id: str, message_id: str) -> replies.Chat:
         """Shows the thread that goes through a message."""
         return cast(replies.Chat, self._json("POST", f"{_message(chat_id, message_id)}/select"))
 
-    def compare_answer(
-        self,
-        chat_id: str,
-        message_id: str,
-        *,
-        collections: Sequence[str] | None = None,
-        answer_policy: str | None = None,
-        only_files: bool = False,
-    ) -> replies.Compared | None:
+    def compare_answer(self, chat_id: str, message_id: str, **among: Unpack[Among]) -> replies.Compared | None:
         """Has a question answered once more in a way that the server draws, and waits for it; None where the answer is the
         same. Which is which is said after the vote."""
-        body = _how(None, collections, answer_policy, only_files)
+        body = _sent(among)
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
         found = self._json("POST", f"{_message(chat_id, message_id)}/compare", json=body, timeout=timeout)
         return cast("replies.Compared | None", found["compared"])
 
-    def compare_stream(
-        self,
-        chat_id: str,
-        message_id: str,
-        *,
-        collections: Sequence[str] | None = None,
-        answer_policy: str | None = None,
-        only_files: bool = False,
-    ) -> EventStream:
+    def compare_stream(self, chat_id: str, message_id: str, **among: Unpack[Among]) -> EventStream:
         """The same as events: ``run``, by which it can be stopped, then ``compared`` or ``error``."""
-        body = {"stream": True} | _how(None, collections, answer_policy, only_files)
+        body = {"stream": True} | _sent(among)
         return self._stream("POST", f"{_message(chat_id, message_id)}/compare", json=body)
 
     def pair_stream(
@@ -141,9 +109,7 @@ class ChatCalls(Line):
         *,
         ways: Sequence[replies.WayToAnswer] = (),
         instead_of: str | None = None,
-        collections: Sequence[str] | None = None,
-        answer_policy: str | None = None,
-        only_files: bool = False,
+        **among: Unpack[Among],
     ) -> EventStream:
         """Has a question answered in two of ``ways`` (none: of all there are) that the server draws: ``run`` for each answer as it
         begins, then ``compared`` or ``error``, and no word of either before that.
@@ -151,7 +117,7 @@ class ChatCalls(Line):
         Args:
             instead_of: a question of the conversation, by message id, in whose place it is asked.
         """
-        body = {"question": question, "stream": True} | _how(None, collections, answer_policy, only_files)
+        body = {"question": question, "stream": True} | _sent(among)
         body |= given(ways=list(ways) or None, instead_of=instead_of)
         return self._stream("POST", f"/v1/chats/{seg(chat_id)}/pairs", json=body)
 
@@ -208,18 +174,11 @@ def _message(chat_id: str, message_id: str) -> str:
     return f"/v1/chats/{seg(chat_id)}/messages/{seg(message_id)}"
 
 
-def _how(
-    strategy: str | None,
-    collections: Sequence[str] | None,
-    answer_policy: str | None,
-    only_files: bool,
-    model: str | None = None,
-) -> dict[str, Any]:
-    """``model``: one of those that ``strategies`` lists; None: the server's own."""
-    return given(
-        model=model,
-        only_files=only_files or None,
-        strategy=strategy,
-        collections=None if collections is None else list(collections),
-        answer_policy=answer_policy,
-    )
+def _sent(how: Among) -> dict[str, Any]:
+    """What was said of it, as the server takes it."""
+    found = given(**how)
+    if "collections" in found:
+        found["collections"] = list(found["collections"])
+    if not found.get("only_files"):
+        found.pop("only_files", None)
+    return found

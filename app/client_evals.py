@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 import httpx
 
+from app import replies
 from app.line import CONNECT_TIMEOUT_S, Line, given, seg
 from app.table_text import text_of_table
 from app.wire import EventStream
@@ -116,6 +117,19 @@ class EvalCalls(Line):
     def votes(self, eval_id: str) -> dict[str, Any]:
         """Strengths from the votes, with intervals."""
         return self._json("GET", f"/v1/evals/{seg(eval_id)}/votes")
+
+    def judge_eval(
+        self, eval_id: str, a: int, b: int, *, model: str | None = None, n: int | None = None
+    ) -> dict[str, Any]:
+        """Has a language model judge which of two configurations answers better; the judging has an ``eval_id`` of its own, by which it
+        is followed and cancelled."""
+        body = {"a": a, "b": b} | given(model=model, n=n)
+        return self._json("POST", f"/v1/evals/{seg(eval_id)}/judge", json=body)
+
+    def judging(self, eval_id: str, a: int, b: int, *, model: str | None = None) -> replies.Judgement:
+        """What is judged so far, by ``model`` or by whichever was asked last, and kappa against this person's votes."""
+        params = {"a": a, "b": b} | given(model=model)
+        return cast(replies.Judgement, self._json("GET", f"/v1/evals/{seg(eval_id)}/judge", params=params))
 
     def evals(self, set_id: str | None = None) -> list[dict[str, Any]]:
         return cast("list[dict[str, Any]]", self._json("GET", "/v1/evals", params=given(set=set_id))["evals"])

@@ -13,7 +13,7 @@ import numpy as np
 from app.eval_configs import Configuration
 from app.eval_runs import EvalRun, EvalRuns, question_key
 from app.eval_sets import EvalSet, EvalSets, KeptQuestion
-from core.errors import Conflict, InvalidRequest
+from core.errors import Conflict, InvalidRequest, NotFound
 from core.types import Principal
 from core.wording import plural
 from eval.compare import LOWER_IS_BETTER, Comparison, compare_runs
@@ -65,6 +65,11 @@ class EvalResult:
 def read_result(runs: EvalRuns, sets: EvalSets, principal: Principal, eval_id: str) -> EvalResult:
     """What is measured so far. Raises NotFound."""
     run = runs.get(principal, eval_id)
+    if run.judging is not None:
+        raise NotFound(
+            f"{eval_id!r} measures nothing, it judges answers of {run.judging.of!r}: read /v1/evals/{run.judging.of}/judge",
+            code="unknown-eval",
+        )
     of = sets.get(principal, run.set_id)
     by_id = {q.question_id: q for q in sets.questions(principal, run.set_id)}
     questions = tuple(by_id[i] for i in run.questions if i in by_id)
@@ -83,13 +88,7 @@ def compare(result: EvalResult, a: int, b: int, *, seed: int = 0) -> Comparison:
         InvalidRequest: there is no such configuration, or the two cannot be compared.
         Conflict: it has not been measured yet.
     """
-    n = len(result.run.configurations)
-    if not (0 <= a < n and 0 <= b < n) or a == b:
-        raise InvalidRequest(
-            f"a = {a}, b = {b}: name two of the {plural(n, 'configuration')}, counted from 0", code="usage"
-        )
-    if max(a, b) >= len(result.measured) or not all(result.measured[i].rows for i in (a, b)):
-        raise Conflict("these configurations have not been measured yet: wait for the end", code="not-measured")
+    check_pair(result, a, b)
     return compare_runs(
         _saved(result, a),
         _saved(result, b),
@@ -98,6 +97,24 @@ def compare(result: EvalResult, a: int, b: int, *, seed: int = 0) -> Comparison:
         seed=seed,
         n_bootstrap=2_000,
     )
+
+
+def check_pair(result: EvalResult, a: int, b: int) -> None:
+    """Whether there is something to compare; raises as ``compare``."""
+    n = len(result.run.configurations)
+    if not (0 <= a < n and 0 <= b < n) or a == b:
+        raise InvalidRequest(
+            f"a = {a}, b = {b}: name two of the {plural(n, 'configuration')}, counted from 0", code="usage"
+        )
+    if max(a, b) >= len(result.measured) or not all(result.measured[i].rows for i in (a, b)):
+        raise Conflict("these configurations have not been measured yet: wait for the end", code="not-measured")
+
+
+def different_answers(result: EvalResult, a: int, b: int, question_id: str) -> tuple[str, str] | None:
+    """What two configurations answered to a question; None where it is the same, or where one of them was not asked."""
+    rows = [result.measured[i].rows.get(question_id) for i in (a, b)]
+    texts = tuple(str(row.get("answer") or "") for row in rows if row is not None)
+    return (texts[0], texts[1]) if len(texts) == 2 and texts[0] != texts[1] else None
 
 
 def _saved(result: EvalResult, index: int) -> SavedRun:

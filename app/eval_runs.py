@@ -28,8 +28,25 @@ FINAL: frozenset[str] = frozenset({"done", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """A language model is asked which answers of the evaluation ``of`` are better, those of configuration ``a`` or of ``b``.
+
+    ``model`` is a name of ``lm_choices``, None the server's own; ``judge`` is what it calls itself, "" until it was first asked.
+    """
+
+    of: str
+    a: int
+    b: int
+    model: str | None
+    judge: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvalRun:
-    """``done`` of ``total`` answers are there, ``reused`` of them from before; ``seq`` grows with every change."""
+    """``done`` of ``total`` answers are there, ``reused`` of them from before; ``seq`` grows with every change.
+
+    With ``judging`` it has no configurations of its own, and counts pairs of answers; ``questions`` are those they answer.
+    """
 
     eval_id: str
     user_id: str
@@ -47,10 +64,11 @@ class EvalRun:
     error: str
     created_at: str
     ended_at: str | None
+    judging: Judging | None = None
 
     def to_json(self) -> dict[str, Any]:
         shown = asdict(self)
-        for key in ("user_id", "questions", "seq"):
+        for key in ("user_id", "questions", "seq", *(() if self.judging else ("judging",))):
             del shown[key]
         shown["configurations"] = [c.to_json() for c in self.configurations]
         shown["n_questions"] = len(self.questions)
@@ -81,29 +99,44 @@ class EvalRuns:
         configurations: Sequence[Configuration],
     ) -> EvalRun:
         """Lets an evaluation wait for its turn."""
-        eval_id = new_id("e")
         with self._database.write() as connection:
-            connection.execute(
-                insert(evals).values(
-                    eval_id=eval_id,
-                    user_id=principal.user_id,
-                    set_id=of.set_id,
-                    configurations=[asdict(c) for c in configurations],
-                    questions=[q.question_id for q in questions],
-                    questions_sha256=questions_sha256(questions),
-                    result_keys=[],
-                    state="queued",
-                    stage="",
-                    done=0,
-                    total=len(questions) * len(configurations),
-                    reused=0,
-                    seq=1,
-                    error="",
-                    created_at=now_iso(),
-                    ended_at=None,
-                )
+            return _add(
+                connection,
+                principal,
+                set_id=of.set_id,
+                configurations=[asdict(c) for c in configurations],
+                questions=[q.question_id for q in questions],
+                questions_sha256=questions_sha256(questions),
+                total=len(questions) * len(configurations),
             )
-            return _get(connection, principal, eval_id)
+
+    def start_judging(self, principal: Principal, of: EvalRun, judging: Judging, questions: Sequence[str]) -> EvalRun:
+        """Lets a judging of the answers to these questions of ``of`` wait for its turn.
+
+        One that has ended is taken away for it, since what was replied is kept by itself; one that has not is what is returned.
+        """
+        with self._database.write() as connection:
+            for found in _judgings(connection, principal, judging.of):
+                if found.judging is None or _same(found.judging) != _same(judging):
+                    continue
+                if found.state not in FINAL:
+                    return found
+                connection.execute(delete(evals).where(evals.c.eval_id == found.eval_id))
+            return _add(
+                connection,
+                principal,
+                set_id=of.set_id,
+                configurations=[],
+                questions=list(questions),
+                questions_sha256=of.questions_sha256,
+                total=len(questions),
+                judging=asdict(judging),
+            )
+
+    def judgings(self, principal: Principal, eval_id: str) -> list[EvalRun]:
+        """Of an evaluation's answers, the newest first."""
+        with self._database.read() as connection:
+            return _judgings(connection, principal, eval_id)
 
     def get(self, principal: Principal, eval_id: str) -> EvalRun:
         """Raises NotFound, also for another person's."""
@@ -111,8 +144,8 @@ class EvalRuns:
             return _get(connection, principal, eval_id)
 
     def all_of(self, principal: Principal, set_id: str | None = None) -> list[EvalRun]:
-        """The newest first."""
-        query = select(evals).where(evals.c.user_id == principal.user_id)
+        """The newest first; without those that judge the answers of another."""
+        query = select(evals).where(evals.c.user_id == principal.user_id, evals.c.judging.is_(None))
         if set_id is not None:
             query = query.where(evals.c.set_id == set_id)
         with self._database.read() as connection:
@@ -138,9 +171,11 @@ class EvalRuns:
             return _get(connection, principal, eval_id)
 
     def delete(self, principal: Principal, eval_id: str) -> None:
-        """Its results stay, for other evaluations to share. Raises NotFound."""
+        """With what judges its answers. Its results stay, for other evaluations to share. Raises NotFound."""
         with self._database.write() as connection:
             _get(connection, principal, eval_id)
+            for judging in _judgings(connection, principal, eval_id):
+                connection.execute(delete(evals).where(evals.c.eval_id == judging.eval_id))
             connection.execute(delete(evals).where(evals.c.eval_id == eval_id))
 
     # ------------------------------------------------------------ the one who runs them
@@ -203,6 +238,37 @@ class EvalRuns:
         connection.execute(delete(eval_results).where(eval_results.c.collection_id == collection_id))
 
 
+def _add(connection: Connection, principal: Principal, **values: Any) -> EvalRun:
+    eval_id = new_id("e")
+    connection.execute(
+        insert(evals).values(
+            eval_id=eval_id,
+            user_id=principal.user_id,
+            result_keys=[],
+            state="queued",
+            stage="",
+            done=0,
+            reused=0,
+            seq=1,
+            error="",
+            created_at=now_iso(),
+            ended_at=None,
+            **values,
+        )
+    )
+    return _get(connection, principal, eval_id)
+
+
+def _judgings(connection: Connection, principal: Principal, eval_id: str) -> list[EvalRun]:
+    query = select(evals).where(evals.c.user_id == principal.user_id, evals.c.judging["of"].as_string() == eval_id)
+    return [_as_run(row) for row in connection.execute(query.order_by(evals.c.created_at.desc(), evals.c.eval_id))]
+
+
+def _same(judging: Judging) -> tuple[frozenset[int], str | None]:
+    """Both orders are asked, so that a against b and b against a are one thing."""
+    return frozenset((judging.a, judging.b)), judging.model
+
+
 def _change(connection: Connection, eval_id: str, **values: Any) -> None:
     connection.execute(update(evals).where(evals.c.eval_id == eval_id).values(seq=evals.c.seq + 1, **values))
 
@@ -220,4 +286,5 @@ def _as_run(row: Row[Any]) -> EvalRun:
     values["configurations"] = tuple(Configuration(**c) for c in row.configurations)
     values["questions"] = tuple(row.questions)
     values["result_keys"] = tuple(row.result_keys)
+    values["judging"] = Judging(**row.judging) if row.judging else None
     return EvalRun(**values)

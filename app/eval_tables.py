@@ -57,6 +57,8 @@ evals = Table(
     Column("error", Text, nullable=False),
     Column("created_at", String, nullable=False),
     Column("ended_at", String),
+    # Of one that asks a language model about another evaluation's answers: ``app.eval_runs.Judging``; else null.
+    Column("judging", JSON(none_as_null=True)),
 )
 
 eval_votes = Table(

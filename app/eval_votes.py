@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 from sqlalchemy import delete, insert, select
 
-from app.eval_results import EvalResult
+from app.eval_results import EvalResult, different_answers
 from app.eval_tables import eval_votes
 from core.clock import now_iso
 from core.database import Database
 from core.errors import InvalidRequest
 from core.types import Principal
 from eval.bradley_terry import Vote, strengths
+from eval.judge import Verdict
 
 Choice = Literal["left", "right", "tie"]
 
@@ -101,6 +102,11 @@ class EvalVotes:
         labels = [c.label() for c in result.run.configurations]
         return {"n_votes": len(votes), "strengths": [{**s.to_json(), "label": labels[s.index]} for s in found]}
 
+    def labels(self, principal: Principal, eval_id: str, a: int, b: int) -> dict[str, Verdict]:
+        """What this person's votes say of the answers of two configurations, by question: to hold a judge against."""
+        swap: dict[str, Verdict] = {"a": "b", "b": "a", "tie": "tie"} if a > b else {"a": "a", "b": "b", "tie": "tie"}
+        return {q: swap[c] for q, x, y, c in self._cast(principal, eval_id) if (x, y) == (min(a, b), max(a, b))}
+
     def _cast(self, principal: Principal, eval_id: str) -> list[tuple[str, int, int, str]]:
         v = eval_votes.c
         query = select(v.question_id, v.a, v.b, v.choice).where(v.eval_id == eval_id, v.user_id == principal.user_id)
@@ -114,9 +120,8 @@ def _ballots(result: EvalResult, principal: Principal) -> list[Ballot]:
     found = []
     for question in result.questions:
         for a, b in combinations(range(len(result.measured)), 2):
-            rows = [result.measured[i].rows.get(question.question_id) for i in (a, b)]
-            texts = [str(row.get("answer") or "") if row else "" for row in rows]
-            if None in rows or texts[0] == texts[1]:
+            texts = different_answers(result, a, b, question.question_id)
+            if texts is None:
                 continue  # there is nothing to choose
             swapped = bool(_hash(principal, result, question.question_id, a, b)[0] & 1)
             left, right = reversed(texts) if swapped else texts

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from agents.prompts import Prompts
 from app.eval_configs import Configuration, Contexts, Searcher, all_documents, searcher
 from app.eval_contexts import Reader, samples_of
+from app.eval_judging import run_judging
 from app.eval_keys import prompts_for, result_key
 from app.eval_runs import EvalRun, question_key
 from app.eval_sets import EvalSet, KeptQuestion
@@ -85,7 +86,10 @@ class Evaluating:
 
     async def _one(self, services: Services, run: EvalRun) -> None:
         try:
-            await _Running(services, run, self._closing).go()
+            if run.judging is not None:
+                await run_judging(services, run, self._closing)
+            else:
+                await _Running(services, run, self._closing).go()
         except (_Stopped, RunCancelled):
             return
         except OpenbookError as e:

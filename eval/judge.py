@@ -3,22 +3,22 @@
 A judge prefers what stands first and what is longer. So each pair is asked in both orders, and counts only if both say the same;
 and the preference is also given among pairs of nearly the same length. What it says that is no verdict is counted, not
 guessed at. Replies are kept by prompt and model, so that a second run gives the same to the bit. How far a judge agrees with people is
-Cohen's κ against labels. Knows no language model: it is handed a function from a prompt to a reply.
+Cohen's κ against labels. Knows no language model: it says what to ask, and reads what was replied.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from core.json_replies import Shape
-from eval.kept_rows import KeptRows
-from eval.metrics.kappa import cohens_kappa
+from eval.agreement import Agreement, agreement
+from eval.statistics import wilson_interval
 
 Verdict: TypeAlias = Literal["a", "b", "tie"]
-Ask: TypeAlias = Callable[[str], str]
+Replies: TypeAlias = Mapping[str, Mapping[str, Any]]  # by ``reply_key``: {"reply"}, or {"reply": "", "too_long": true}
 
 VERSION = 1
 _ALIKE = 0.2  # lengths that differ by less than this share are nearly the same
@@ -61,21 +61,39 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeResult:
-    """Shares of the pairs with a verdict, None without any. ``b_preferred`` counts a tie as half; ``…_alike`` is among pairs
-    of nearly the same length. ``position_bias`` is the share where the two orders disagree."""
+    """Shares of the pairs with a verdict, None without any, with Wilson's intervals (95 %).
+
+    ``b_preferred`` counts a tie as half; ``…_alike`` is among pairs of nearly the same length. ``position_bias`` is the share where the
+    two orders disagree. ``n`` pairs were asked about in both orders, ``n_left`` were not (yet); of ``n_unread``, ``n_too_long`` do not fit
+    into the model. ``people`` is None where no labels were given.
+    """
 
     judge: str
     n: int
+    n_left: int
     n_unread: int
+    n_too_long: int
     b_preferred: float | None
+    b_interval: tuple[float, float] | None
     b_preferred_alike: float | None
+    b_interval_alike: tuple[float, float] | None
     n_alike: int
     position_bias: float | None
-    kappa: float | None
+    people: Agreement | None
     pairs: tuple[Judged, ...]
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "judge", **asdict(self)}
+
+
+def prompts_of(pair: Pair) -> tuple[str, str]:
+    """What is asked of a pair: A before B, and B before A."""
+    return prompt_of(pair.question, pair.a, pair.b), prompt_of(pair.question, pair.b, pair.a)
+
+
+def reply_key(judge: str, prompt: str) -> str:
+    """Names the reply of the model called ``judge``."""
+    return hashlib.sha256(f"{VERSION}\0{judge}\0{prompt}".encode()).hexdigest()
 
 
 def prompt_of(question: str, first: str, second: str) -> str:
@@ -96,36 +114,50 @@ def parse_verdict(reply: str) -> Literal["1", "2", "tie"] | None:
             return None
 
 
-def judge_pairs(
-    pairs: Sequence[Pair], ask: Ask, judge: str, kept: KeptRows, labels: dict[str, Verdict] | None = None
+def is_known(pair: Pair, judge: str, replies: Replies) -> bool:
+    """Whether both orders were asked about."""
+    return all(reply_key(judge, prompt) in replies for prompt in prompts_of(pair))
+
+
+def verdicts(
+    pairs: Sequence[Pair], replies: Replies, judge: str, labels: Mapping[str, Verdict] | None = None
 ) -> JudgeResult:
-    """Judges each pair in both orders.
+    """What the replies say of the pairs that both orders were asked about.
 
     Args:
-        ask: the model, at temperature 0.
-        judge: its name, which with the prompt names a reply in ``kept``.
-        labels: what people say of some pairs, for κ.
+        judge: the model's name, which with the prompt names a reply.
+        labels: what people say of some pairs, by the pair's id, for κ.
     """
-    judged = [_one(pair, ask, judge, kept) for pair in pairs]
+    judged, too_long = [], 0
+    for pair in pairs:
+        found = [replies.get(reply_key(judge, prompt)) for prompt in prompts_of(pair)]
+        if found[0] is None or found[1] is None:
+            continue
+        judged.append(_judged(pair, str(found[0]["reply"]), str(found[1]["reply"])))
+        too_long += any(reply is not None and reply.get("too_long") for reply in found)
     read = [j for j in judged if j.verdict is not None]
     alike = [j for j in read if j.alike]
-    both = [(j.verdict, labels[j.id]) for j in read if labels and j.id in labels and j.verdict is not None]
+    both = [(j.verdict, labels[j.id]) for j in read if labels and j.id in labels]
+    b, b_alike = _preferred(read), _preferred(alike)
     return JudgeResult(
         judge=judge,
-        n=len(pairs),
+        n=len(judged),
+        n_left=len(pairs) - len(judged),
         n_unread=len(judged) - len(read),
-        b_preferred=_preferred(read),
-        b_preferred_alike=_preferred(alike),
+        n_too_long=too_long,
+        b_preferred=b,
+        b_interval=None if b is None else wilson_interval(b, len(read)),
+        b_preferred_alike=b_alike,
+        b_interval_alike=None if b_alike is None else wilson_interval(b_alike, len(alike)),
         n_alike=len(alike),
         position_bias=sum(not j.consistent for j in read) / len(read) if read else None,
-        kappa=cohens_kappa(both),
+        people=None if labels is None else agreement(both),
         pairs=tuple(judged),
     )
 
 
-def _one(pair: Pair, ask: Ask, judge: str, kept: KeptRows) -> Judged:
-    forward = parse_verdict(_reply(prompt_of(pair.question, pair.a, pair.b), ask, judge, kept))
-    backward = parse_verdict(_reply(prompt_of(pair.question, pair.b, pair.a), ask, judge, kept))
+def _judged(pair: Pair, said_forward: str, said_backward: str) -> Judged:
+    forward, backward = parse_verdict(said_forward), parse_verdict(said_backward)
     longer, shorter = sorted((len(pair.a), len(pair.b)), reverse=True)
     alike = longer - shorter <= _ALIKE * longer
     if forward is None or backward is None:
@@ -134,13 +166,6 @@ def _one(pair: Pair, ask: Ask, judge: str, kept: KeptRows) -> Judged:
     second: dict[str, Verdict] = {"1": "b", "2": "a", "tie": "tie"}
     x, y = first[forward], second[backward]
     return Judged(id=pair.id, verdict=x if x == y else "tie", consistent=x == y, alike=alike)
-
-
-def _reply(prompt: str, ask: Ask, judge: str, kept: KeptRows) -> str:
-    key = hashlib.sha256(f"{VERSION}\0{judge}\0{prompt}".encode()).hexdigest()
-    if key not in kept.rows:
-        kept.add(key, {"reply": ask(prompt)})
-    return str(kept.rows[key]["reply"])
 
 
 def _preferred(judged: Sequence[Judged]) -> float | None:

@@ -95,6 +95,21 @@ def percentile_interval(
     return float(low), float(high)
 
 
+def wilson_interval(share: float, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share (1927): (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n).
+
+    It has a width also where all n say the same. Of values in between (a tie that counts as half) the variance is at most
+    p(1 − p), so that it is wider than it need be, never narrower.
+
+    Args:
+        share: the mean of n values between 0 and 1; n is at least 1.
+    """
+    z = float(norm.ppf((1 + confidence) / 2))
+    middle = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): the i-th smallest p times (m − i + 1), never smaller than the one before
     it, at most 1. In the order given."""

@@ -180,6 +180,8 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("GET", f"{_E}/result"): Access("read", "own"),
     ("GET", f"{_E}/compare"): Access("read", "own"),
     ("GET", f"{_E}/report"): Access("read", "own"),
+    ("POST", f"{_E}/judge"): Access("ask", "own"),
+    ("GET", f"{_E}/judge"): Access("read", "own"),
 }
 
 

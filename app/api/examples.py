@@ -38,6 +38,7 @@ ASKED: dict[str, Any] = {
     "POST /v1/chats/{chat_id}/pairs": {
         "question": "When is the lamp lit?", "ways": [{"strategy": "extract"}, {"strategy": "rag"}],
     },
+    "POST /v1/evals/{eval_id}/judge": {"a": 0, "b": 1, "model": "large"},
 }  # fmt: skip
 BY_HAND: dict[str, Any] = {
     "POST /v1/sessions": _COME,
@@ -68,6 +69,11 @@ BY_HAND: dict[str, Any] = {
         }
     },
     "POST /v1/evals/{eval_id}/votes": {"n_votes": 1},
+    "POST /v1/evals/{eval_id}/judge": {
+        "eval_id": "e9d02", "set_id": "s1c44", "configurations": [], "questions_sha256": "76d85…", "result_keys": [],
+        "state": "queued", "stage": "", "done": 0, "total": 24, "reused": 0, "error": "", **_TIMES, "ended_at": None,
+        "judging": {"of": "e1b7a", "a": 0, "b": 1, "model": None, "judge": ""}, "n_questions": 24, "progress": 0.0,
+    },
 }  # fmt: skip
 
 

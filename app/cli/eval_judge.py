@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +13,9 @@ import typer
 from app import wiring
 from app.cli.common import AsJson, DataDir, print_json, told
 from core.errors import InvalidRequest, ModelUnavailable
-from core.types import SamplingParams
-from lm.complete import complete_json
 
 if TYPE_CHECKING:
     from eval.judge import JudgeResult, Verdict
-
-_MAX_TOKENS = 40  # of a verdict
 
 
 def judge(
@@ -37,8 +34,9 @@ def judge(
 
     Example: openbook eval judge extract.json rag.json --dataset clapnq/dev.jsonl --labels people.jsonl
     """
+    from app.judging import ask_judge
     from eval.datasets import load_qa
-    from eval.judge import SHAPE, VERSION, Pair, judge_pairs
+    from eval.judge import VERSION, Pair, verdicts
     from eval.kept_rows import KeptRows
 
     settings = wiring.load_cli_settings(data_dir=data_dir)
@@ -53,22 +51,21 @@ def judge(
     lm = wiring.build_lm(settings)
     if lm is None:
         raise ModelUnavailable("a judge is a language model, and lm_runtime is none: choose one in the settings")
+    by_people = None if labels is None else _labels(labels)
     kept = KeptRows(work or wiring.model_cache_dir() / "judge", {"version": VERSION, "judge": lm.name}).load()
     lm.load()
-    asked = 0
-    with told("eval judge") as progress, asyncio.Runner() as runner:
+    with told("eval judge") as progress:
 
-        def ask(prompt: str) -> str:
-            nonlocal asked
-            progress("judging", asked, 2 * len(pairs))
-            asked += 1
-            params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
-            return runner.run(complete_json(lm, SHAPE, prompt, params)).reply
+        async def keep(done: int, new: Mapping[str, Mapping[str, Any]]) -> None:
+            for key, row in new.items():
+                kept.add(key, row)
+            progress("judging", done, len(pairs))
 
         try:
-            result = judge_pairs(pairs, ask, lm.name, kept, None if labels is None else _labels(labels))
+            asked = asyncio.run(ask_judge(lm, pairs, kept.rows, keep))
         finally:
             lm.close()
+    result = verdicts(pairs, kept.rows, lm.name, by_people)
     print_json(result.to_json()) if as_json else print(_text(result, asked))
 
 
@@ -98,16 +95,24 @@ def _labels(path: Path) -> dict[str, Verdict]:
 
 
 def _text(result: JudgeResult, asked: int) -> str:
-    def share(value: float | None) -> str:
-        return "–" if value is None else f"{value:.3f}"
+    def share(value: float | None, interval: tuple[float, float] | None = None) -> str:
+        if value is None:
+            return "–"
+        return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
+    too_long = f"  ({result.n_too_long:,} too long for it)" if result.n_too_long else ""
     lines = [
         f"{result.judge} on {result.n:,} pairs that differ; {asked:,} replies asked for, the others known",
-        f"B preferred            {share(result.b_preferred)}  (0.5: neither)",
-        f"… of nearly one length {share(result.b_preferred_alike)}  ({result.n_alike:,} pairs)",
+        f"B preferred            {share(result.b_preferred, result.b_interval)}  (0.5: neither)",
+        f"… of nearly one length {share(result.b_preferred_alike, result.b_interval_alike)}  ({result.n_alike:,} pairs)",
         f"orders that disagree   {share(result.position_bias)}  (counted as ties)",
-        f"replies not read       {result.n_unread:,}",
+        f"replies not read       {result.n_unread:,}{too_long}",
     ]
-    if result.kappa is not None:
-        lines.append(f"kappa against people   {result.kappa:.3f}")
+    people = result.people
+    if people is not None:
+        if people.kappa is not None:
+            low, high = people.ci_low, people.ci_high
+            kappa = share(people.kappa, None if low is None or high is None else (low, high))
+            lines.append(f"kappa against people   {kappa}  ({people.n:,} pairs)")
+        lines.append(people.text)
     return "\n".join(lines)

@@ -39,6 +39,7 @@ from app.replies.documents import (
     ReindexEstimate,
     Span,
 )
+from app.replies.judgings import Agreement, JudgedPair, Judgement, Verdicts
 from app.replies.runs import (
     Disk,
     Finding,
@@ -73,6 +74,7 @@ from app.replies.searches import (
 
 __all__ = [
     "ACTIVE_STATES",
+    "Agreement",
     "Answer",
     "CacheCounts",
     "ChangedCollection",
@@ -98,6 +100,8 @@ __all__ = [
     "Job",
     "JobPage",
     "JobState",
+    "JudgedPair",
+    "Judgement",
     "Loading",
     "Machine",
     "Matched",
@@ -128,5 +132,6 @@ __all__ = [
     "TraceLine",
     "TracePage",
     "Usage",
+    "Verdicts",
     "WayToAnswer",
 ]

@@ -10,6 +10,7 @@ import streamlit as st
 from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
+from app.ui.eval_judge_view import draw_judge
 from app.ui.eval_questions_view import span_text
 from app.ui.eval_slices_view import draw_slices
 from app.ui.eval_votes_view import draw_votes
@@ -100,6 +101,10 @@ def _result(eval_id: str) -> None:
     if len(measured) > 1 and result["configurations"][0]["kind"] == "qa":
         with st.expander("Vote blind", icon=":material/how_to_vote:"):
             draw_votes(eval_id)
+        if a != b:
+            with st.expander("Ask the language model", icon=":material/balance:", on_change="rerun") as judge:
+                if judge.open:
+                    draw_judge(eval_id, a, b)
 
 
 def _pair(result: dict[str, Any], measured: list[int]) -> tuple[int, int]:

@@ -244,3 +244,32 @@ def test_the_gate_closes_on_a_loss_and_says_which(command: Command, tmp_path: Pa
     assert opened.returncode == 0 and "ndcg@10: −0.050 [−0.050, −0.050] passes a margin of 0.06" in opened.stdout
     wrong = command("gate", worse, "--baseline", old, "-m", "ndcg@10=lots")
     assert wrong.returncode == 2 and "NAME or NAME=MARGIN" in wrong.stderr
+
+
+def test_a_judge_is_asked_once_and_held_against_labels(command: Command, tmp_path: Path) -> None:
+    asked = [{"id": str(i), "question": f"Which pet is it, {i}?", "answers": ["cats"]} for i in range(12)]
+    (tmp_path / "qa.jsonl").write_text(lines(asked))
+    for name, said in (("a", "cats purr"), ("b", "dogs bark")):
+        answers = {q["id"]: {"text": said, "abstained": False} for q in asked}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"answers": answers}))
+    labels = [{"id": q["id"], "better": "b" if q["id"] == "3" else "a"} for q in asked]
+    (tmp_path / "people.jsonl").write_text(lines(labels))
+    replies = [
+        {"when": "Which pet is it, 3?", "text": '{"better": "tie"}', "times": 0},
+        {"when": '<answer id="1">cats', "text": '{"better": "1"}', "times": 0},
+        {"text": '{"better": "2"}', "times": 0},
+    ]
+    (tmp_path / "script.json").write_text(json.dumps({"replies": replies}))
+    lm = {"OPENBOOK_LM_RUNTIME": "scripted", "OPENBOOK_LM_SCRIPT": str(tmp_path / "script.json")}
+    files = [tmp_path / "a.json", tmp_path / "b.json", "--dataset", tmp_path / "qa.jsonl", "--work", tmp_path / "kept"]
+    first = json_of(command("judge", *files, "--labels", tmp_path / "people.jsonl", "--json", **lm))
+    assert (first["n"], first["n_left"], first["b_preferred"]) == (12, 0, pytest.approx(0.5 / 12))
+    # 11 of 12 agree. By chance 11/12 · 11/12 say the first: (11/12 − 121/144) / (1 − 121/144) = 11/23.
+    assert first["people"]["kappa"] == pytest.approx(11 / 23)
+    mute = {"replies": [{"when": "never said", "text": ""}]}  # to whom anything that is asked is an error
+    (tmp_path / "script.json").write_text(json.dumps(mute))
+    again = command("judge", *files, **lm)
+    assert "12 pairs that differ; 0 replies asked for" in again.stdout
+    assert "B preferred            0.042 [" in again.stdout
+    nobody = command("judge", *files)
+    assert nobody.returncode == 1 and "lm_runtime is none" in nobody.stderr

@@ -69,5 +69,9 @@ def test_a_reader_who_prefers_one_is_understood_wherever_it_stands(database: Dat
     standing = votes.standing(ME, of)
     assert standing["n_votes"] == 7
     assert [s["label"] for s in standing["strengths"]] == ["answers by good", "answers by bad"]
+    # What a judge is held against, whichever of the two is called A.
+    assert set(votes.labels(ME, of.run.eval_id, 0, 1).values()) == {"a"}
+    assert set(votes.labels(ME, of.run.eval_id, 1, 0).values()) == {"b"}
+    assert votes.labels(ME, of.run.eval_id, 0, 2) == {}
     with pytest.raises(InvalidRequest, match="no ballot"):
         votes.vote(ME, of, "nothing", "left")

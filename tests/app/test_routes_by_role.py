@@ -59,6 +59,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/runs/{run_id}/approve"): {"approval_id": "a", "yes": True},
     ("POST", "/v1/evals/sets/from-feedback"): {"collection": "vault"},
     ("POST", "/v1/evals/{eval_id}/votes"): {"ballot": "b", "choice": "left"},
+    ("POST", "/v1/evals/{eval_id}/judge"): {"a": 0, "b": 1},
     ("POST", "/v1/evals"): {"set_id": "{set_id}", "configurations": [{"retriever": "bm25"}], "which": "not rejected"},
     ("POST", "/v1/evals/sets"): {"collection": "vault", "n": 2},
     ("POST", "/v1/evals/sets/import"): {

@@ -62,6 +62,10 @@ SCRIPT = {
             "tool_calls": [{"name": "notes_add_note", "arguments": {"text": "<img src=x> eleven geese"}}],
             "times": 0,
         },
+        # As a judge of two answers it prefers its own.
+        {"when": '<answer id="1">The lighthouse keeper', "text": '{"better": "1"}', "delay_s": 0.1, "times": 0},
+        {"when": '<answer id="2">The lighthouse keeper', "text": '{"better": "2"}', "delay_s": 0.1, "times": 0},
+        {"when": "You compare two answers", "text": "Hard to say.", "times": 0},
         {"when": "show the payloads", "text": HOSTILE_ANSWER, "times": 0},
         {"text": "The lighthouse keeper kept eleven geese [1]. **He sold none.**", "delta_delay_s": 0.02, "times": 0},
     ]

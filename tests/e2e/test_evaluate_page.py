@@ -91,3 +91,38 @@ def test_language_models_are_an_axis_of_a_grid_of_answers(
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator(".ob-table").first).to_contain_text("answers by rag, model other", timeout=90_000)
+
+
+@pytest.mark.slow
+@SIZES
+def test_a_language_model_is_asked_which_answers_are_better(
+    site: Site, open_page: OpenPage, collection: str, width: int
+) -> None:
+    made = site.api.make_questions(collection, 14, name=f"judged {width}", seed=width, unanswerable=0, multi_hop=0)
+    ways = [{"strategy": "extract"}, {"strategy": "rag"}]
+    run = site.api.start_eval(made["set_id"], ways, which="not rejected")
+    with site.api.eval_events(run["eval_id"]) as stream:
+        assert [data["state"] for _, data in stream][-1] == "done"
+    n = site.api.judging(run["eval_id"], 0, 1)["n_pairs"]
+    assert n > 2, "the two answer differently"
+    page = open_page(width=width)
+    page.goto(f"{site.ui_url}/evaluate")
+    choose(page, "Collection", collection)
+    choose(page, "Questions", f"judged {width}")
+    section = page.get_by_text("Ask the language model", exact=True)
+    section.scroll_into_view_if_needed()
+    section.click()
+    expect(page.get_by_text("Of each the model is asked twice")).to_be_visible()
+    expect(page.get_by_text(f"0 of these {n} pairs have your vote.")).to_be_visible()
+    ask = page.get_by_role("button", name=f"Ask about {n} pairs")
+    ask.focus()
+    page.keyboard.press("Enter")
+    said = page.get_by_role("status").filter(has_text="scripted:script.json")
+    expect(said).to_contain_text("There is no κ: no pair has a vote of people yet", timeout=60_000)
+    facts = page.locator(".ob-facts").filter(has_text="orders that disagree")
+    expect(facts).to_contain_text("B preferred")
+    expect(facts).to_contain_text("agreement with your votes")
+    expect(page.get_by_text("All of them are judged; the verdicts are kept.")).to_be_visible()
+    assert_fits(page)
+    judged = site.api.judging(run["eval_id"], 0, 1)
+    assert (judged["run"]["state"], judged["result"]["n"]) == ("done", n)

@@ -19,6 +19,7 @@ from eval.statistics import (
     percentile_interval,
     questions_needed,
     randomization_test,
+    wilson_interval,
 )
 
 differences = st.lists(st.sampled_from([-1.0, -0.5, -0.1, 0.0, 0.1, 0.3, 0.5]), min_size=1, max_size=12)
@@ -175,3 +176,9 @@ def test_sparse_differences_find_nothing_either_where_nothing_is() -> None:
         d = ndcg_like(rng, 200) * rng.choice([-1, 1], size=200)
         found += randomization_test(d.tolist(), n_flips=10_000, seed=i).p < 0.05
     assert 50 - 21 <= found <= 50 + 21
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 4), (3, 10), (50, 50), (7, 200)])
+def test_wilson_as_scipy_has_it(k: int, n: int) -> None:
+    theirs = stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert wilson_interval(k / n, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
