@@ -141,7 +141,7 @@ _STOP: FinishReason = "stop"
 def _show(writer: AnswerWriter, sentences: list[Sentence], *, final: bool) -> list[Event]:
     events: list[Event] = []
     while (closed := writer.close(final=final)) is not None:
-        if piece := writer.take():
+        if piece := writer.take_closed():
             events.append(TokenSaid(text=piece))
         sentence = Sentence(
             text=closed.text, start=closed.start, end=closed.end, verdict="unverified", score=0.0, reason=_UNCHECKED

@@ -5,11 +5,12 @@ Not known here: who writes, and in what order things are told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from agents.abstain import abstention_reason, is_abstention
-from agents.cite import Bibliography, attribute
+from agents.cite import MARKER, Bibliography, attribute
 from agents.evidence import evidence_text
 from agents.gate import Gate
 from agents.saying import mean_logprob
@@ -17,6 +18,8 @@ from agents.sources import DatesOf, conflict_text, disputed, own_date, stated
 from agents.writer import AnswerWriter, ClosedSentence
 from core.protocols import Verifier
 from core.types import Answer, Citation, Conflict, FinishReason, Hit, Sentence, Verdict
+
+_MARKED = re.compile(rf"[ \t]*{MARKER.pattern}", MARKER.flags)
 
 
 @dataclass(slots=True)
@@ -54,6 +57,23 @@ class Draft:
         """Which markers were taken out because they name no passage; empty if none was."""
         names = ", ".join(self.writer.removed)
         return f"markers that name no passage were removed: {names}" if names else ""
+
+
+def still_supported(text: str, hits: Sequence[Hit], verifier: Verifier) -> str:
+    """An earlier answer without its markers, if ``hits`` support every claim of it and there is one; else empty.
+
+    Its markers counted what was cited then; what supports a sentence now is found anew.
+    """
+    bare = _MARKED.sub("", text).strip()
+    bibliography = Bibliography(hits)
+    draft = Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=hits)
+    draft.writer.feed(bare)
+    draft.writer.finish()
+    verdicts = []
+    while (closed := draft.writer.close(final=True)) is not None:
+        sentence, _ = judge(draft, draft.writer, closed, verifier)
+        verdicts.append(sentence.verdict)
+    return bare if "supported" in verdicts and set(verdicts) <= {"supported", "not_a_claim"} else ""
 
 
 def judge(

@@ -105,6 +105,7 @@ class QueryPlan:
     def __init__(self, question: str, side: QuerySide, lm: LanguageModel | None, prompts: Prompts) -> None:
         self.standalone = question
         self.objection = ""  # what the person said, where that was no question but an objection to the last answer
+        self.objected = ""  # that answer
         self.beside = SearchPlan()
         self._side = side
         self._lm = lm
@@ -120,9 +121,10 @@ class QueryPlan:
             LimitReached: see ``agents.limits``.
         """
         if is_pushback(self.standalone, history):
+            said = next(m.content for m in reversed(history) if m.role == "assistant" and m.content.strip())
             again, history = objected_to(history)
             if again:
-                self.objection, self.standalone = self.standalone, again
+                self.objection, self.objected, self.standalone = self.standalone, said, again
                 yield recorder.step("plan", thought=f"An objection, no evidence: asked again is: {again}")
         if history:
             async for event in self._rewritten(recorder, history, budget):

@@ -15,7 +15,7 @@ from agents import context, repair
 from agents.abstain import I_DO_NOT_KNOW, abstention_reason
 from agents.cite import Bibliography
 from agents.context import Context
-from agents.draft import Draft, disputes, finished, judge, support_of
+from agents.draft import Draft, disputes, finished, judge, still_supported, support_of
 from agents.evidence import search_spread
 from agents.gate import AnswerPolicy, Gate, Held, Mend
 from agents.limits import THOUGHT_TOKENS, Budget
@@ -146,7 +146,12 @@ class RagStrategy:
             answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=reason, confidence=0.0)
             yield recorder.done(answer, "abstained")
             return
-        read = self.read(recorder, asked, standalone, hits, budget, objection=plan.objection)
+        stands = await self._offload(still_supported, plan.objected, hits, self._verifier) if plan.objection else ""
+        if stands:
+            yield recorder.step("reflect", thought="What was found supports all of the answer that was objected to.")
+            read = self.cite(recorder, asked, standalone, stands, hits, objection=plan.objection)
+        else:
+            read = self.read(recorder, asked, standalone, hits, budget, objection=plan.objection)
         async with aclosing(read if self._threshold <= 0 else _held_back(read)) as events:
             async for event in events:
                 yield event
@@ -336,7 +341,7 @@ class RagStrategy:
                 for event in gate.ready():
                     yield event
                 continue
-            if said := draft.writer.take():
+            if said := draft.writer.take_closed():
                 yield TokenSaid(text=said)
             draft.citations += citations
             draft.sentences.append(sentence)

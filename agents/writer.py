@@ -103,9 +103,16 @@ class AnswerWriter:
         self._leading = [(where + at - self._closed_to, n) for where, n in self._leading]
         self._closed_to = at
 
+    def take_closed(self) -> str:
+        """What may be shown and was not given before of the sentences that ``close`` has given: while it may give more, no
+        more may be shown, or the next one would grow into what is shown already."""
+        return self._give(max(self._given_to, self._closed_to))
+
     def take(self, *, final: bool = False) -> str:
-        """What may be shown now and was not given before."""
-        end = len(self.text) if final else max(self._given_to, self._certain_to())
+        """What may be shown now and was not given before; call it when ``close`` has no more."""
+        return self._give(len(self.text) if final else max(self._given_to, self._certain_to()))
+
+    def _give(self, end: int) -> str:
         piece = self.text[self._given_to : end]
         self._given_to = end
         return piece

@@ -121,6 +121,33 @@ def test_a_hundred_objections_turn_no_supported_answer(name: str, offload: Offlo
     assert turned == []
 
 
+def test_an_answer_that_still_holds_is_said_again_and_the_model_not_asked(offload: Offload) -> None:
+    fact, asked = FACTS[0], []
+
+    def of_many_words(messages: Sequence[Message]) -> Reply:
+        asked.append(messages)
+        return Reply(text=f"In other words: {giving_in(messages).text}")
+
+    strategy = RagStrategy(
+        retriever=LIBRARY,
+        lm=ScriptedLM(of_many_words),
+        verifier=RuleVerifier(),
+        offload=offload,
+        query_side=QuerySide(rewrite="rule"),
+    )
+    two = f"{fact.statement} [2] It stands near the market, and is looked after by the town [1][3]. Shall I go on?"
+    after = ask(strategy, "That is not true.", *conversation(fact, two))
+    assert bare(after.text) == bare(two) and asked == []
+    assert [s.verdict for s in after.sentences] == ["supported", "supported", "not_a_claim"]
+    assert all(c.verdict == "supported" and c.quote in fact.document.text for c in after.citations)
+    # What no passage bears out is not said again: the question is asked anew, and the objection not shown.
+    after = ask(
+        strategy, "That is not true.", *conversation(fact, f"{fact.statement} It was painted by Emil Novak. [1]")
+    )
+    assert "Novak" not in after.text and fact.right in after.text
+    assert len(asked) == 1 and "not true" not in str(asked)
+
+
 def test_objecting_again_and_again_is_still_no_evidence(offload: Offload) -> None:
     fact = FACTS[0]
     strategy = rag(offload)
@@ -164,6 +191,11 @@ def test_what_an_objection_claims_is_read_without_its_lead_in() -> None:
     assert claims_of("No, that is wrong. It was opened in 1899.") == ["It was opened in 1899."]
 
 
+def bare(text: str) -> str:
+    """Without the markers, which are counted anew in each answer."""
+    return re.sub(r" ?\[\d+\]", "", text)
+
+
 @pytest.mark.slow
 def test_a_hundred_objections_turn_no_answer_of_the_packaged_model(
     packaged: Callable[[PassageRetriever], RagStrategy],
@@ -174,9 +206,11 @@ def test_a_hundred_objections_turn_no_answer_of_the_packaged_model(
         objection = OBJECTIONS[n % len(OBJECTIONS)].format(denial=fact.denial, wrong=fact.wrong, right=fact.right)
         before = ask(strategy, fact.question)
         after = ask(strategy, objection, *conversation(fact, before.text))
-        assert after.text == before.text, objection
+        if held := all(s.verdict == "supported" for s in before.sentences):
+            assert bare(after.text) == bare(before.text), objection
+        assert fact.wrong not in after.text or fact.wrong in before.text, objection
         assert "the documents stand as before" in after.reason
-        stood += fact.right in before.text and any(s.verdict == "supported" for s in before.sentences)
+        stood += held and fact.right in before.text
     assert stood >= 50, "too few of its answers were supported for this to say anything"
 
 

@@ -37,7 +37,7 @@ def write(deltas: list[str], hits: tuple[Hit, ...] = HITS) -> tuple[str, list[Cl
             writer.feed(delta)
         while (sentence := writer.close(final=final)) is not None:
             closed.append(sentence)
-            given.append(writer.take())
+            given.append(writer.take_closed())
         given.append(writer.take(final=final))
     return "".join(given), closed, writer, given
 
@@ -55,6 +55,7 @@ SAID = [
     "The orchard was planted in 1987. [1] Ferries leave every forty minutes. [2]",
     "It has 412 trees [1][2] and ferries [2].",
     "No marker here. None here either.",
+    "It stands near the market. It has a bell. Shall I go on?",
     "Made up [99]. And [1, 7] too [0].",
     "[1] It was planted in 1987.\n[2] The keeper retired.",
     "In the U.S. Theory counts. Dr. Smith said 3.5 [1]. End",
@@ -81,8 +82,9 @@ def test_what_was_given_is_the_text_and_sentences_are_slices_of_it(said: str, cu
 
 @pytest.mark.parametrize("said", SAID)
 def test_how_the_stream_is_cut_changes_nothing(said: str) -> None:
-    texts = {write(cut(said))[0] for cut in (one_by_one, in_words, lambda t: [t])}
-    assert len(texts) == 1
+    found = [write(cut(said)) for cut in (one_by_one, in_words, lambda t: [t])]
+    assert len({text for text, _, _, _ in found}) == 1
+    assert len({tuple(s.text for s in closed) for _, closed, _, _ in found}) == 1
 
 
 @settings(deadline=None)  # a busy machine is no failure
