@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from eval.agreement import LEAST, agreement
-from eval.judge import JudgeResult, Pair, Verdict, parse_verdict, prompt_of, prompts_of, reply_key, verdicts
+from eval.judge import JudgeResult, Pair, Verdict, kept_reply, parse_verdict, prompt_of, prompts_of, reply_key, verdicts
 from eval.metrics.kappa import cohens_kappa
 
 PAIRS = [Pair(id=str(i), question=f"{i}?", a="good", b="poor") for i in range(4)]
@@ -54,6 +54,14 @@ def test_verdicts_are_read_strictly() -> None:
     assert parse_verdict('{"better": "tie"}') == "tie" and parse_verdict('{"better": 2}') == "2"
     assert parse_verdict('{"better": "1"} or {"better": "2"}') is None
     assert parse_verdict('{"better": "both"}') is None and parse_verdict("{1}") is None and parse_verdict("[1]") is None
+
+
+def test_of_a_reply_without_end_its_verdict_is_kept_alone() -> None:
+    short, long = 'Clearly {"better": 2}', f'{{"better": "1", "why": "{"it is better " * 500}"}}'
+    assert kept_reply(short) == short
+    assert parse_verdict(kept_reply(long)) == parse_verdict(long) == "1" and len(kept_reply(long)) < 50
+    torn = f'{{"better": "1"}} {"or rather " * 500} {{"better": "2"}}'
+    assert parse_verdict(torn) is None and kept_reply(torn) == "", "its beginning alone would be a verdict"
 
 
 def test_an_answer_cannot_speak_to_the_judge() -> None:
