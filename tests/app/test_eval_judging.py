@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import signal
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from app.client import ApiError, Client, ServerUnreachable
+from core.database import DATABASE_FILE
 from tests.app.test_evals import ended
 from tests.support.examples import shown_as
 from tests.support.jobs import settled
@@ -22,23 +25,27 @@ N_COINS, N_ALL = 5, 14
 WAYS = [{"strategy": "rag", "model": "small"}, {"strategy": "rag", "model": "large"}]
 
 
+def evaluated(client: Client, name: str, rows: list[str]) -> tuple[str, str]:
+    """An evaluation of two ways to answer, which never answer alike, and the one document of its collection."""
+    client.create_collection(name)
+    text = b"# Tolls\n\nThe keeper of the northern gate takes 3 coins from each who crosses the bridge in winter.\n"
+    (job,) = client.upload(name, [("tolls.md", io.BytesIO(text))])
+    doc_id = str(settled(client, job["job_id"], 120.0)["doc_id"])
+    made = client.import_questions(name, "\n".join(["q,a", *rows]), "csv", {"question": "q", "answers": "a"})
+    run = ended(client, client.start_eval(made["set_id"], WAYS)["eval_id"])
+    assert (run["state"], run["n_questions"]) == ("done", len(rows)), run
+    return str(run["eval_id"]), doc_id
+
+
 @pytest.fixture(scope="module")
 def measured(server: RunningServer) -> str:
-    """An evaluation of two ways to answer, which never answer alike. The large model as judge calls the questions of coins ties."""
+    """Of which the large model as judge calls the questions of coins ties."""
     with server.client() as client:
-        client.create_collection("tolls")
-        text = b"# Tolls\n\nThe keeper of the northern gate takes 3 coins from each who crosses the bridge in winter.\n"
-        (job,) = client.upload("tolls", [("tolls.md", io.BytesIO(text))])
-        assert settled(client, job["job_id"], 120.0)["state"] == "ready"
         coins = [f"How many coins does traveller {n} pay to the keeper of the gate?,3" for n in range(N_COINS)]
         others = [
             f"Who takes the coins of traveller {n} at the northern gate?,the keeper" for n in range(N_ALL - N_COINS)
         ]
-        table = "\n".join(["q,a", *coins, *others])
-        made = client.import_questions("tolls", table, "csv", {"question": "q", "answers": "a"})
-        run = ended(client, client.start_eval(made["set_id"], WAYS)["eval_id"])
-        assert (run["state"], run["n_questions"]) == ("done", N_ALL), run
-        return str(run["eval_id"])
+        return evaluated(client, "tolls", [*coins, *others])[0]
 
 
 def votes(client: Client, eval_id: str, wrong: int) -> None:
@@ -140,6 +147,36 @@ def test_what_cannot_be_judged_is_said_with_the_way_out(client: Client, measured
     searched = ended(client, client.start_eval(set_id, [{"strategy": "extract"}])["eval_id"])
     with pytest.raises(ApiError, match="name two of the 1 configuration"):
         client.judge_eval(searched["eval_id"], 0, 1, model="large")
+
+
+def test_one_that_is_cancelled_does_not_wait_for_the_end_of_a_reply(client: Client) -> None:
+    eval_id, _ = evaluated(client, "sleepers", ["Who sleeps at the northern gate?,the keeper"])
+    begun = client.judge_eval(eval_id, 0, 1, model="small")
+    with client.eval_events(begun["eval_id"]) as stream:
+        for _, data in stream:
+            if data["stage"].startswith("asking"):
+                break
+    client.cancel_eval(begun["eval_id"])
+    # The next in the queue has its turn long before the two minutes that the reply takes.
+    assert ended(client, client.judge_eval(eval_id, 0, 1, model="large")["eval_id"], 20.0)["state"] == "done"
+
+
+def test_a_purge_ends_a_judging_and_nothing_that_is_said_afterwards_is_kept(
+    client: Client, server: RunningServer
+) -> None:
+    rows = [f"How many coins does walker {n} pay at the gate?,3" for n in range(8)]
+    eval_id, doc_id = evaluated(client, "purged", rows)
+    begun = client.judge_eval(eval_id, 0, 1, model="small")
+    with client.eval_events(begun["eval_id"]) as stream:
+        for _, data in stream:
+            if data["done"]:
+                break
+    client.purge_document(doc_id)
+    broken = ended(client, begun["eval_id"], 20.0)
+    assert broken["state"] == "failed" and "is no longer there" in broken["error"], broken
+    (key,) = broken["result_keys"]
+    with contextlib.closing(sqlite3.connect(f"file:{server.data_dir / DATABASE_FILE}?mode=ro", uri=True)) as database:
+        assert database.execute("SELECT count(*) FROM eval_results WHERE key = ?", (key,)).fetchone() == (0,)
 
 
 @pytest.mark.slow
