@@ -2,7 +2,7 @@
 
     python -m bench.trained_reranker --model build/reranker --pairs build/pairs
 
-The default (seven likenesses, weighed) orders the hybrid's first hundred; the cross-encoder reads the first ``DEPTH`` of them and its
+The default (seven likenesses, weighed) orders the hybrid's first hundred; the cross-encoder reads the first ``READ`` of them and its
 score is mixed with the default's. The weight of the mix that is applied to a field is the best one on the other fields.
 Differences are to the default, paired by question; p by paired randomisation, not corrected.
 """
