@@ -114,8 +114,10 @@ class EvalRuns:
         """Lets a judging of the answers to these questions of ``of`` wait for its turn.
 
         One that has ended is taken away for it, since what was replied is kept by itself; one that has not is what is returned.
+        Raises NotFound where ``of`` was deleted since it was read.
         """
         with self._database.write() as connection:
+            _get(connection, principal, judging.of)
             for found in _judgings(connection, principal, judging.of):
                 if found.judging is None or _same(found.judging) != _same(judging):
                     continue

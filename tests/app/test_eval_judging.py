@@ -15,13 +15,18 @@ from typing import Any
 import pytest
 
 from app.client import ApiError, Client, ServerUnreachable
-from core.database import DATABASE_FILE
+from app.eval_runs import EvalRuns, Judging
+from app.eval_sets import EvalSets
+from core.database import DATABASE_FILE, migrate, open_database
+from core.errors import NotFound
+from core.types import Principal
 from tests.app.test_evals import ended
 from tests.support.examples import shown_as
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer, api_pid, openbook_server
 
 N_COINS, N_ALL = 5, 14
+MIGRATIONS = Path(__file__).resolve().parents[2] / "app" / "migrations"
 WAYS = [{"strategy": "rag", "model": "small"}, {"strategy": "rag", "model": "large"}]
 
 
@@ -150,7 +155,7 @@ def test_what_cannot_be_judged_is_said_with_the_way_out(client: Client, measured
 
 
 def test_one_that_is_cancelled_does_not_wait_for_the_end_of_a_reply(client: Client) -> None:
-    eval_id, _ = evaluated(client, "sleepers", ["Who sleeps at the northern gate?,the keeper"])
+    eval_id, _ = evaluated(client, "judge-asleep", ["Who sleeps at the northern gate?,the keeper"])
     begun = client.judge_eval(eval_id, 0, 1, model="small")
     with client.eval_events(begun["eval_id"]) as stream:
         for _, data in stream:
@@ -165,7 +170,7 @@ def test_a_purge_ends_a_judging_and_nothing_that_is_said_afterwards_is_kept(
     client: Client, server: RunningServer
 ) -> None:
     rows = [f"How many coins does walker {n} pay at the gate?,3" for n in range(8)]
-    eval_id, doc_id = evaluated(client, "purged", rows)
+    eval_id, doc_id = evaluated(client, "judged-and-purged", rows)
     begun = client.judge_eval(eval_id, 0, 1, model="small")
     with client.eval_events(begun["eval_id"]) as stream:
         for _, data in stream:
@@ -177,6 +182,23 @@ def test_a_purge_ends_a_judging_and_nothing_that_is_said_afterwards_is_kept(
     (key,) = broken["result_keys"]
     with contextlib.closing(sqlite3.connect(f"file:{server.data_dir / DATABASE_FILE}?mode=ro", uri=True)) as database:
         assert database.execute("SELECT count(*) FROM eval_results WHERE key = ?", (key,)).fetchone() == (0,)
+
+
+def test_of_an_evaluation_that_is_deleted_meanwhile_nothing_is_left_to_judge(tmp_path: Path) -> None:
+    database, me = open_database(tmp_path), Principal(user_id="local")
+    migrate(database, MIGRATIONS)
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO collections (collection_id, name, owner_id, created_at) VALUES (7, 'c', 'local', 'now')"
+        )
+        connection.exec_driver_sql("INSERT INTO eval_sets VALUES ('s', 'local', 7, 'n', '{}', 'now')")
+    runs = EvalRuns(database)
+    read = runs.start(me, EvalSets(database).get(me, "s"), [], [])
+    runs.delete(me, read.eval_id)
+    with pytest.raises(NotFound):
+        runs.start_judging(me, read, Judging(of=read.eval_id, a=0, b=1, model=None), ["q"])
+    assert runs.take() is None
+    database.close()
 
 
 @pytest.mark.slow
