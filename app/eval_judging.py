@@ -113,6 +113,7 @@ async def run_judging(services: Services, run: EvalRun, closing: threading.Event
 
     Raises:
         RunCancelled: it is no longer to be run.
+        NotFound: whoever asked may no longer read the collection.
         Conflict: the answers were purged meanwhile.
         OpenbookError: what it needs is gone, or the model failed.
     """
@@ -184,6 +185,7 @@ class _Judging:
     def _check_wanted(self) -> None:
         if not self._services.eval_runs.is_running(self._run.eval_id):
             raise RunCancelled("the judging was cancelled")
+        self._services.eval_sets.get(self._principal, self._run.set_id)  # NotFound where they may no longer read it
         if not self._services.eval_runs.are_kept(self._of):
             raise _gone()
 

@@ -24,6 +24,7 @@ from tests.app.test_evals import ended
 from tests.support.examples import shown_as
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer, api_pid, openbook_server
+from tests.support.team import team
 
 N_COINS, N_ALL = 5, 14
 MIGRATIONS = Path(__file__).resolve().parents[2] / "app" / "migrations"
@@ -246,3 +247,35 @@ def test_a_killed_server_goes_on_with_its_own_model_and_a_purge_takes_the_verdic
         with pytest.raises(ApiError, match="have not been measured yet") as gone:
             client.judging(eval_id, 0, 1)
         assert gone.value.status == 409
+
+
+@pytest.mark.slow
+def test_nothing_more_is_asked_for_somebody_who_may_no_longer_read_it(tmp_path: Path, model_cache: Path) -> None:
+    choices = {}
+    for name in ("small", "large"):
+        replies = [
+            {"when": "You compare two answers", "text": '{"better": "1"}', "delay_s": 120, "times": 0},
+            {"text": f"So says the {name} one [1].", "times": 0},
+        ]
+        (tmp_path / name).write_text(json.dumps({"replies": replies}))
+        choices[name] = {"runtime": "scripted", "script": str(tmp_path / name)}
+    env = {"OPENBOOK_LM_CHOICES": json.dumps(choices), "OPENBOOK_RERANKER": "none", "OPENBOOK_VERIFIER": "rules"}
+    with team(tmp_path / "data", env=env) as people:
+        for name in ("owner", "reader"):
+            people.add(name)
+        with people.client("owner") as owner, people.client("reader") as reader:
+            owner.create_collection("tolls")
+            people.upload("owner", "tolls", "tolls.md", "# Tolls\n\nThe keeper of the gate takes 3 coins in winter.\n")
+            owner.set_member("tolls", "reader", "reader")
+            table = "q,a\nHow many coins does the keeper take?,3"
+            made = reader.import_questions("tolls", table, "csv", {"question": "q", "answers": "a"})
+            eval_id = ended(reader, reader.start_eval(made["set_id"], WAYS)["eval_id"])["eval_id"]
+            begun = reader.judge_eval(eval_id, 0, 1, model="small")
+            with reader.eval_events(begun["eval_id"]) as stream:
+                for _, data in stream:
+                    if data["stage"].startswith("asking"):
+                        break
+            with pytest.raises(ApiError, match="no evaluation"):
+                owner.judging(eval_id, 0, 1)
+            owner.remove_member("tolls", "reader")
+            assert ended(reader, begun["eval_id"], 20.0)["state"] == "failed"
