@@ -140,11 +140,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--held-out", default="python+peps", help="the field of that folder that no model trains on")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     options = parser.parse_args(argv)
+    mined = read_mined(options.pairs)
+    if options.held_out not in mined.dev:
+        parser.error(
+            f"--held-out {options.held_out!r} has no dev questions in that folder: choose of {', '.join(mined.dev)}"
+        )
     settings = Settings()
     encoder = build_encoder(settings)
     late, cross = LateInteractionReranker(encoder), CrossEncoderReranker(options.model)
     asked = labelled(settings, encoder, options.data)
-    asked[options.held_out] = mined_field(read_mined(options.pairs), options.held_out)
+    asked[options.held_out] = mined_field(mined, options.held_out)
     fields = {}
     for name, questions in asked.items():
         fields[name], seconds = scored(questions, late, cross)
