@@ -11,7 +11,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from app.eval_results import EvalResult, check_pair, different_answers, read_res
 from app.eval_runs import EvalRun, Judging
 from app.judging import ask_judge
 from app.lm_choices import ModelInTurn, check_choice, choice_facts
-from core.errors import InvalidRequest, ModelUnavailable, OpenbookError, RunCancelled
+from core.errors import Conflict, InvalidRequest, ModelUnavailable, OpenbookError, RunCancelled
 from core.types import Principal
 from eval.judge import VERSION, Pair, verdicts
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _COMMIT_EVERY_S = 1.0
 _LOADING_S = 1.0
+_LOOK_S = 1.0  # a reply may take minutes, which nobody waits for who has cancelled it
 
 
 def start_judging(
@@ -112,6 +113,8 @@ async def run_judging(services: Services, run: EvalRun, closing: threading.Event
 
     Raises:
         RunCancelled: it is no longer to be run.
+        NotFound: whoever asked may no longer read the collection.
+        Conflict: the answers were purged meanwhile.
         OpenbookError: what it needs is gone, or the model failed.
     """
     turn = ModelInTurn(services)
@@ -131,6 +134,7 @@ class _Judging:
         self._closing = closing
         self._kept_at = time.monotonic()
         self._unkept: dict[str, Any] = {}
+        self._of: tuple[str, ...] = ()  # keys of the two results
 
     async def go(self, turn: ModelInTurn) -> None:
         services, judging = self._services, self._judging
@@ -139,6 +143,7 @@ class _Judging:
         )
         wanted = set(self._run.questions)
         pairs = [pair for pair in pairs_of(result, judging.a, judging.b) if pair.id in wanted]
+        self._of = tuple(result.measured[i].key for i in (judging.a, judging.b))
         lm = await self._model(turn)
         key = await services.offload(_key, services, lm, judging, result)
         known: dict[str, Any] = (await services.offload(services.eval_runs.result, key))[0]
@@ -161,10 +166,28 @@ class _Judging:
             await self._note(done=done, reused=reused)
 
         try:
-            await ask_judge(lm, pairs, known, keep)
+            await self._while_wanted(ask_judge(lm, pairs, known, keep))
         except OpenbookError:
             await self._commit(key, result.of.collection_id)
             raise
+
+    async def _while_wanted(self, asking: Coroutine[Any, Any, int]) -> None:
+        """Ends it, and with it the reply that is being written, within a second or so of when nobody wants it any more."""
+        task = asyncio.create_task(asking)
+        try:
+            while not (await asyncio.wait({task}, timeout=_LOOK_S))[0]:
+                await self._services.offload(self._check_wanted)
+            task.result()  # raises what ended it
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def _check_wanted(self) -> None:
+        if not self._services.eval_runs.is_running(self._run.eval_id):
+            raise RunCancelled("the judging was cancelled")
+        self._services.eval_sets.get(self._principal, self._run.set_id)  # NotFound where they may no longer read it
+        if not self._services.eval_runs.are_kept(self._of):
+            raise _gone()
 
     async def _model(self, turn: ModelInTurn) -> LanguageModel:
         here = await turn.with_model(self._judging.model, self._loading)
@@ -186,11 +209,17 @@ class _Judging:
             raise RunCancelled("the judging was cancelled")
 
     async def _commit(self, key: str, collection_id: int) -> None:
-        if self._unkept:
-            # A reply that is no verdict may say anything, also what was purged meanwhile.
-            clean = await self._services.offload(self._services.purges.clean, self._unkept, self._principal.user_id)
-            await self._services.offload(self._services.eval_runs.keep, key, collection_id, clean, {})
+        runs = self._services.eval_runs
+        if not await self._services.offload(runs.keep_judged, key, collection_id, self._unkept, self._of):
+            raise _gone()
         self._unkept, self._kept_at = {}, time.monotonic()
+
+
+def _gone() -> Conflict:
+    return Conflict(
+        "what it judges is no longer there, since a document was purged or the collection changed: run the evaluation again",
+        code="not-measured",
+    )
 
 
 def _key(services: Services, lm: LanguageModel, judging: Judging, result: EvalResult) -> str:

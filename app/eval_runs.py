@@ -114,8 +114,10 @@ class EvalRuns:
         """Lets a judging of the answers to these questions of ``of`` wait for its turn.
 
         One that has ended is taken away for it, since what was replied is kept by itself; one that has not is what is returned.
+        Raises NotFound where ``of`` was deleted since it was read.
         """
         with self._database.write() as connection:
+            _get(connection, principal, judging.of)
             for found in _judgings(connection, principal, judging.of):
                 if found.judging is None or _same(found.judging) != _same(judging):
                     continue
@@ -205,6 +207,12 @@ class EvalRuns:
             _change(connection, eval_id, **values)
             return True
 
+    def is_running(self, eval_id: str) -> bool:
+        """Whether it is still to be run; notes nothing."""
+        with self._database.read() as connection:
+            query = select(evals.c.state).where(evals.c.eval_id == eval_id)
+            return connection.execute(query).scalar_one_or_none() == "running"
+
     def end(self, eval_id: str, state: EvalState, error: str = "") -> None:
         """Unless it was cancelled meanwhile."""
         self.note(eval_id, state=state, error=error, stage="", ended_at=now_iso())
@@ -220,14 +228,22 @@ class EvalRuns:
     def keep(self, key: str, collection_id: int, rows: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Adds rows to a result, and replaces its facts."""
         with self._database.write() as connection:
-            found = connection.execute(select(eval_results.c.rows).where(eval_results.c.key == key)).one_or_none()
-            values = {"rows": {**(found.rows if found else {}), **rows}, "facts": dict(facts)}
-            if found:
-                connection.execute(update(eval_results).where(eval_results.c.key == key).values(**values))
-            else:
-                connection.execute(
-                    insert(eval_results).values(key=key, collection_id=collection_id, created_at=now_iso(), **values)
-                )
+            _keep(connection, key, collection_id, rows, facts)
+
+    def keep_judged(self, key: str, collection_id: int, rows: Mapping[str, Any], of: Sequence[str]) -> bool:
+        """Adds what a judge said of the results ``of``; False, and nothing is added, where one of these is gone: what it said of
+        what was purged may repeat it."""
+        with self._database.write() as connection:
+            if not _all_there(connection, of):
+                return False
+            if rows:
+                _keep(connection, key, collection_id, rows, {})
+            return True
+
+    def are_kept(self, keys: Sequence[str]) -> bool:
+        """Whether these results are all there."""
+        with self._database.read() as connection:
+            return _all_there(connection, keys)
 
     def forget(self, key: str) -> None:
         with self._database.write() as connection:
@@ -257,6 +273,24 @@ def _add(connection: Connection, principal: Principal, **values: Any) -> EvalRun
         )
     )
     return _get(connection, principal, eval_id)
+
+
+def _keep(
+    connection: Connection, key: str, collection_id: int, rows: Mapping[str, Any], facts: Mapping[str, Any]
+) -> None:
+    found = connection.execute(select(eval_results.c.rows).where(eval_results.c.key == key)).one_or_none()
+    values = {"rows": {**(found.rows if found else {}), **rows}, "facts": dict(facts)}
+    if found:
+        connection.execute(update(eval_results).where(eval_results.c.key == key).values(**values))
+    else:
+        connection.execute(
+            insert(eval_results).values(key=key, collection_id=collection_id, created_at=now_iso(), **values)
+        )
+
+
+def _all_there(connection: Connection, keys: Sequence[str]) -> bool:
+    found = connection.execute(select(eval_results.c.key).where(eval_results.c.key.in_(keys))).scalars()
+    return set(found) == set(keys)
 
 
 def _judgings(connection: Connection, principal: Principal, eval_id: str) -> list[EvalRun]:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from core.errors import Busy, TooLarge
 from core.protocols import LanguageModel
 from core.types import SamplingParams
-from eval.judge import SHAPE, Pair, Replies, is_known, prompts_of, reply_key
+from eval.judge import SHAPE, Pair, Replies, is_known, kept_reply, prompts_of, reply_key
 from lm.complete import complete_json
 
 # Told (pairs known by now, what is new: replies by name); what it raises ends the asking. It has to put what is new where ``known`` looks.
@@ -52,7 +52,7 @@ async def _reply(lm: LanguageModel, prompt: str, meanwhile: Callable[[], Awaitab
     params = SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS)
     while True:
         try:
-            return {"reply": (await complete_json(lm, SHAPE, prompt, params)).reply}
+            return {"reply": kept_reply((await complete_json(lm, SHAPE, prompt, params)).reply)}
         except Busy as e:  # people who wait for an answer come first
             await asyncio.sleep(e.retry_after_s)
             await meanwhile()

@@ -2,7 +2,7 @@
 
     python -m bench.trained_reranker --model build/reranker --pairs build/pairs
 
-The default (seven likenesses, weighed) orders the hybrid's first hundred; the cross-encoder reads the first ``DEPTH`` of them and its
+The default (seven likenesses, weighed) orders the hybrid's first hundred; the cross-encoder reads the first ``READ`` of them and its
 score is mixed with the default's. The weight of the mix that is applied to a field is the best one on the other fields.
 Differences are to the default, paired by question; p by paired randomisation, not corrected.
 """
@@ -140,11 +140,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--held-out", default="python+peps", help="the field of that folder that no model trains on")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     options = parser.parse_args(argv)
+    mined = read_mined(options.pairs)
+    if options.held_out not in mined.dev:
+        parser.error(
+            f"--held-out {options.held_out!r} has no dev questions in that folder: choose of {', '.join(mined.dev)}"
+        )
     settings = Settings()
     encoder = build_encoder(settings)
     late, cross = LateInteractionReranker(encoder), CrossEncoderReranker(options.model)
     asked = labelled(settings, encoder, options.data)
-    asked[options.held_out] = mined_field(read_mined(options.pairs), options.held_out)
+    asked[options.held_out] = mined_field(mined, options.held_out)
     fields = {}
     for name, questions in asked.items():
         fields[name], seconds = scored(questions, late, cross)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -28,6 +29,7 @@ AskText: TypeAlias = Callable[[Sequence[Message], SamplingParams], Awaitable[str
 TRIES = 3
 _READ = 50_000  # characters of a reply that are looked at
 _SHOWN = 160  # characters of what is wrong with it
+_BEGINS = re.compile(r'\{(?=[ \t\n\r]*["}])')  # where an object may begin
 
 
 class Shape:
@@ -138,15 +140,17 @@ def _objects(text: str) -> list[Json]:
     """The JSON objects in a text, from left to right, none within another."""
     decoder = json.JSONDecoder(parse_constant=_no_number)
     found: list[Json] = []
-    at = text.find("{")
-    while at >= 0:
+    begun = _BEGINS.search(text)
+    while begun is not None:
         try:
-            value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            end = at + 1
+            value, end = decoder.raw_decode(text, begun.start())
+        except RecursionError:
+            break  # what is nested so deep is no reply, and to begin anew at each of its braces would take seconds
+        except ValueError:
+            end = begun.start() + 1
         else:
             found.append(value)
-        at = text.find("{", end)
+        begun = _BEGINS.search(text, end)
     return found
 
 

@@ -5,18 +5,14 @@ Where κ would say nothing there is none, and it is said why. Knows labels, not 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from core.wording import plural
 from eval.metrics.kappa import cohens_kappa
-from eval.statistics import percentile_interval
+from eval.statistics import wilson_interval
 
 LEAST = 10  # labels from which κ is worth a number: of fewer, one label more or less moves it by a third and more
-_N_BOOTSTRAP = 2_000
 # Landis and Koch 1977, from which κ on. The words are custom and no measurement, so the interval stands beside them.
 _WORDS = ((0.81, "almost perfectly"), (0.61, "substantially"), (0.41, "moderately"), (0.21, "to a fair degree"))
 _GOOD = 0.61  # from which "substantially" begins
@@ -24,8 +20,7 @@ _GOOD = 0.61  # from which "substantially" begins
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Of ``n`` labels beside which there is a verdict. ``kappa`` None: ``text`` says why there is none. An end of the interval (95 %) is
-    None where resamples of these labels have no κ to speak of."""
+    """Of ``n`` labels beside which there is a verdict. ``kappa`` and its interval (95 %) are None together; ``text`` then says why."""
 
     n: int
     kappa: float | None
@@ -34,7 +29,7 @@ class Agreement:
     text: str
 
 
-def agreement(pairs: Sequence[tuple[Hashable, Hashable]], *, seed: int = 0) -> Agreement:
+def agreement(pairs: Sequence[tuple[Hashable, Hashable]]) -> Agreement:
     """Args: pairs: (what the judge says, what a person says) of one thing each."""
     n = len(pairs)
     if n < LEAST:
@@ -54,7 +49,7 @@ def agreement(pairs: Sequence[tuple[Hashable, Hashable]], *, seed: int = 0) -> A
             n,
             f"There is no κ: the model said the same of all {n:,}, so agreement by habit cannot be told from judgement.",
         )
-    low, high = _interval(pairs, seed)
+    low, high = _interval(pairs)
     return Agreement(n=n, kappa=kappa, ci_low=low, ci_high=high, text=_text(kappa, low))
 
 
@@ -62,26 +57,22 @@ def _none(n: int, why: str) -> Agreement:
     return Agreement(n=n, kappa=None, ci_low=None, ci_high=None, text=why)
 
 
-def _interval(pairs: Sequence[tuple[Hashable, Hashable]], seed: int) -> tuple[float | None, float | None]:
-    """Percentile bootstrap over the pairs, drawn as counts of what stands together; resamples without a κ are left out."""
-    counts = Counter(pairs)
-    cells = list(counts)
+def _interval(pairs: Sequence[tuple[Hashable, Hashable]]) -> tuple[float, float]:
+    """The ends of Wilson's interval of p_o, the share that agrees, put into κ = (p_o − p_e) / (1 − p_e), with p_e as these labels
+    give it.
+
+    It has a width also where all agree, as a bootstrap of the pairs has not; by simulation it covers where that does not (decision 0288).
+    """
+    names = {name for pair in pairs for name in pair}
     n = len(pairs)
-    shares = np.array([counts[c] for c in cells], dtype=np.float64) / n
-    drawn = np.random.default_rng(seed).multinomial(n, shares, size=_N_BOOTSTRAP) / n  # (n_bootstrap, cells)
-    first = np.array([[x == name for x, _ in cells] for name in {x for pair in cells for x in pair}], dtype=np.float64)
-    second = np.array([[y == name for _, y in cells] for name in {x for pair in cells for x in pair}], dtype=np.float64)
-    observed = drawn @ np.array([x == y for x, y in cells], dtype=np.float64)
-    expected = ((drawn @ first.T) * (drawn @ second.T)).sum(axis=1)
-    known = expected < 1 - 1e-12
-    if known.sum() < _N_BOOTSTRAP / 2:
-        return None, None
-    low, high = percentile_interval((observed[known] - expected[known]) / (1 - expected[known]), n)
+    observed = sum(x == y for x, y in pairs) / n
+    expected = sum(sum(x == c for x, _ in pairs) * sum(y == c for _, y in pairs) for c in names) / n**2
+    low, high = ((end - expected) / (1 - expected) for end in wilson_interval(observed, n))
     return max(-1.0, low), min(1.0, high)
 
 
-def _text(kappa: float, low: float | None) -> str:
-    if low is None or low <= 0:
+def _text(kappa: float, low: float) -> str:
+    if low <= 0:
         return "These votes do not show that it agrees with people more than chance would: do not go by it alone."
     word = next((word for least, word in _WORDS if kappa >= least), "slightly")
     trust = (

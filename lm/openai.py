@@ -43,6 +43,10 @@ _REFUSALS = frozenset({400, 403, 422})  # with which servers say that they give 
 _SMALLEST_ANSWER = 64  # asked for although our estimate leaves less room: the estimate is high, the server knows
 
 
+# Characters after which an answer is cut off that the server should have ended: far more than its tokens can have.
+_MOST_PER_TOKEN, _MOST_BESIDE = 100, 1_000
+
+
 class _OnlyThought(Exception):
     """An answer was over before its thought was: the model turns out to think, and gets room for that."""
 
@@ -232,6 +236,7 @@ class OpenAICompatibleLM:
         usage = Usage(prompt_tokens=estimate)
         finish: str | None = None
         pieces, text, full = 0, "", False
+        left = _MOST_PER_TOKEN * room.most + _MOST_BESIDE
         async with aclosing(self._accepted(client, body)) as chunks:
             async for chunk in chunks:
                 delta, said_finish = first_choice(chunk)
@@ -252,6 +257,9 @@ class OpenAICompatibleLM:
                     )
                 if piece or thoughts[-1]:  # a token, as a rule
                     full = room.take(thinking=spoken.thinking or bool(thoughts[-1]))
+                if (left := left - len(piece) - len(thoughts[-1])) < 0 and not spoken.stopped:
+                    finish = "length"
+                    break
                 if spoken.stopped or (full and thought_tokens):  # else the server ends it
                     break
         if (said := spoken.end()) is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app import replies
 from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
-from app.ui.inert import inert_html
+from app.ui.inert import inert_html, inert_markdown
 from app.ui.state import client
 from core.wording import plural
 
@@ -140,10 +142,14 @@ def _moving(judging_id: str) -> None:
     run = client().eval(judging_id)
     if run["state"] not in _MOVING:
         st.rerun()
-    st.progress(
-        run["progress"], text=f"{run['done']:,} of {plural(run['total'], 'pair')} · {run['stage'] or 'waiting'}"
-    )
+    st.progress(run["progress"], text=progress_text(run))
     st.button("Cancel", key="judge-cancel", on_click=_cancel, args=(judging_id,))
+
+
+def progress_text(run: dict[str, Any]) -> str:
+    """Markdown: how far it is, and what it is at, which a model may have a say in: a server names itself."""
+    stage = inert_markdown(run["stage"] or "waiting")
+    return f"{run['done']:,} of {plural(run['total'], 'pair')} · {stage}"
 
 
 def _cancel(judging_id: str) -> None:

@@ -65,7 +65,8 @@ def _moving(eval_id: str) -> None:
     run = client().eval(eval_id)
     if run["state"] not in MOVING:
         st.rerun()
-    st.progress(run["progress"], text=f"{run['done']:,} of {run['total']:,} · {run['stage'] or 'waiting'}")
+    stage = inert_markdown(run["stage"] or "waiting")  # a model server names itself
+    st.progress(run["progress"], text=f"{run['done']:,} of {run['total']:,} · {stage}")
     st.button("Cancel", key="eval-cancel", on_click=_cancel, args=(eval_id,))
 
 

@@ -11,9 +11,12 @@ from tests.support.servers import RunningServer, openbook_server
 from tests.support.team import Team, team
 
 # What each says as a judge: the large one prefers its own answers, and knows nothing of coins; the small one takes its time and
-# prefers what stands first.
+# prefers what stands first, and falls asleep over some questions.
 JUDGES = {
-    "small": [{"when": "You compare two answers", "text": '{"better": "1"}', "delay_s": 0.15}],
+    "small": [
+        {"when": "<question>Who sleeps", "text": "", "delay_s": 120},
+        {"when": "You compare two answers", "text": '{"better": "1"}', "delay_s": 0.15},
+    ],
     "large": [
         {"when": "<question>How many coins", "text": '{"better": "tie"}'},
         {"when": '<answer id="1">So says the large', "text": '{"better": "1"}'},

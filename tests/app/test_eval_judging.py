@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import signal
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -13,32 +15,43 @@ from typing import Any
 import pytest
 
 from app.client import ApiError, Client, ServerUnreachable
+from app.eval_runs import EvalRuns, Judging
+from app.eval_sets import EvalSets
+from core.database import DATABASE_FILE, migrate, open_database
+from core.errors import NotFound
+from core.types import Principal
 from tests.app.test_evals import ended
 from tests.support.examples import shown_as
 from tests.support.jobs import settled
 from tests.support.servers import RunningServer, api_pid, openbook_server
+from tests.support.team import team
 
 N_COINS, N_ALL = 5, 14
+MIGRATIONS = Path(__file__).resolve().parents[2] / "app" / "migrations"
 WAYS = [{"strategy": "rag", "model": "small"}, {"strategy": "rag", "model": "large"}]
+
+
+def evaluated(client: Client, name: str, rows: list[str]) -> tuple[str, str]:
+    """An evaluation of two ways to answer, which never answer alike, and the one document of its collection."""
+    client.create_collection(name)
+    text = b"# Tolls\n\nThe keeper of the northern gate takes 3 coins from each who crosses the bridge in winter.\n"
+    (job,) = client.upload(name, [("tolls.md", io.BytesIO(text))])
+    doc_id = str(settled(client, job["job_id"], 120.0)["doc_id"])
+    made = client.import_questions(name, "\n".join(["q,a", *rows]), "csv", {"question": "q", "answers": "a"})
+    run = ended(client, client.start_eval(made["set_id"], WAYS)["eval_id"])
+    assert (run["state"], run["n_questions"]) == ("done", len(rows)), run
+    return str(run["eval_id"]), doc_id
 
 
 @pytest.fixture(scope="module")
 def measured(server: RunningServer) -> str:
-    """An evaluation of two ways to answer, which never answer alike. The large model as judge calls the questions of coins ties."""
+    """Of which the large model as judge calls the questions of coins ties."""
     with server.client() as client:
-        client.create_collection("tolls")
-        text = b"# Tolls\n\nThe keeper of the northern gate takes 3 coins from each who crosses the bridge in winter.\n"
-        (job,) = client.upload("tolls", [("tolls.md", io.BytesIO(text))])
-        assert settled(client, job["job_id"], 120.0)["state"] == "ready"
         coins = [f"How many coins does traveller {n} pay to the keeper of the gate?,3" for n in range(N_COINS)]
         others = [
             f"Who takes the coins of traveller {n} at the northern gate?,the keeper" for n in range(N_ALL - N_COINS)
         ]
-        table = "\n".join(["q,a", *coins, *others])
-        made = client.import_questions("tolls", table, "csv", {"question": "q", "answers": "a"})
-        run = ended(client, client.start_eval(made["set_id"], WAYS)["eval_id"])
-        assert (run["state"], run["n_questions"]) == ("done", N_ALL), run
-        return str(run["eval_id"])
+        return evaluated(client, "tolls", [*coins, *others])[0]
 
 
 def votes(client: Client, eval_id: str, wrong: int) -> None:
@@ -142,6 +155,53 @@ def test_what_cannot_be_judged_is_said_with_the_way_out(client: Client, measured
         client.judge_eval(searched["eval_id"], 0, 1, model="large")
 
 
+def test_one_that_is_cancelled_does_not_wait_for_the_end_of_a_reply(client: Client) -> None:
+    eval_id, _ = evaluated(client, "judge-asleep", ["Who sleeps at the northern gate?,the keeper"])
+    begun = client.judge_eval(eval_id, 0, 1, model="small")
+    with client.eval_events(begun["eval_id"]) as stream:
+        for _, data in stream:
+            if data["stage"].startswith("asking"):
+                break
+    client.cancel_eval(begun["eval_id"])
+    # The next in the queue has its turn long before the two minutes that the reply takes.
+    assert ended(client, client.judge_eval(eval_id, 0, 1, model="large")["eval_id"], 20.0)["state"] == "done"
+
+
+def test_a_purge_ends_a_judging_and_nothing_that_is_said_afterwards_is_kept(
+    client: Client, server: RunningServer
+) -> None:
+    rows = [f"How many coins does walker {n} pay at the gate?,3" for n in range(8)]
+    eval_id, doc_id = evaluated(client, "judged-and-purged", rows)
+    begun = client.judge_eval(eval_id, 0, 1, model="small")
+    with client.eval_events(begun["eval_id"]) as stream:
+        for _, data in stream:
+            if data["done"]:
+                break
+    client.purge_document(doc_id)
+    broken = ended(client, begun["eval_id"], 20.0)
+    assert broken["state"] == "failed" and "is no longer there" in broken["error"], broken
+    (key,) = broken["result_keys"]
+    with contextlib.closing(sqlite3.connect(f"file:{server.data_dir / DATABASE_FILE}?mode=ro", uri=True)) as database:
+        assert database.execute("SELECT count(*) FROM eval_results WHERE key = ?", (key,)).fetchone() == (0,)
+
+
+def test_of_an_evaluation_that_is_deleted_meanwhile_nothing_is_left_to_judge(tmp_path: Path) -> None:
+    database, me = open_database(tmp_path), Principal(user_id="local")
+    migrate(database, MIGRATIONS)
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO collections (collection_id, name, owner_id, created_at) VALUES (7, 'c', 'local', 'now')"
+        )
+        connection.exec_driver_sql("INSERT INTO eval_sets VALUES ('s', 'local', 7, 'n', '{}', 'now')")
+    runs = EvalRuns(database)
+    read = runs.start(me, EvalSets(database).get(me, "s"), [], [])
+    runs.delete(me, read.eval_id)
+    with pytest.raises(NotFound):
+        runs.start_judging(me, read, Judging(of=read.eval_id, a=0, b=1, model=None), ["q"])
+    assert runs.take() is None
+    database.close()
+
+
 @pytest.mark.slow
 def test_a_killed_server_goes_on_with_its_own_model_and_a_purge_takes_the_verdicts_along(
     tmp_path: Path, model_cache: Path
@@ -187,3 +247,35 @@ def test_a_killed_server_goes_on_with_its_own_model_and_a_purge_takes_the_verdic
         with pytest.raises(ApiError, match="have not been measured yet") as gone:
             client.judging(eval_id, 0, 1)
         assert gone.value.status == 409
+
+
+@pytest.mark.slow
+def test_nothing_more_is_asked_for_somebody_who_may_no_longer_read_it(tmp_path: Path, model_cache: Path) -> None:
+    choices = {}
+    for name in ("small", "large"):
+        replies = [
+            {"when": "You compare two answers", "text": '{"better": "1"}', "delay_s": 120, "times": 0},
+            {"text": f"So says the {name} one [1].", "times": 0},
+        ]
+        (tmp_path / name).write_text(json.dumps({"replies": replies}))
+        choices[name] = {"runtime": "scripted", "script": str(tmp_path / name)}
+    env = {"OPENBOOK_LM_CHOICES": json.dumps(choices), "OPENBOOK_RERANKER": "none", "OPENBOOK_VERIFIER": "rules"}
+    with team(tmp_path / "data", env=env) as people:
+        for name in ("owner", "reader"):
+            people.add(name)
+        with people.client("owner") as owner, people.client("reader") as reader:
+            owner.create_collection("tolls")
+            people.upload("owner", "tolls", "tolls.md", "# Tolls\n\nThe keeper of the gate takes 3 coins in winter.\n")
+            owner.set_member("tolls", "reader", "reader")
+            table = "q,a\nHow many coins does the keeper take?,3"
+            made = reader.import_questions("tolls", table, "csv", {"question": "q", "answers": "a"})
+            eval_id = ended(reader, reader.start_eval(made["set_id"], WAYS)["eval_id"])["eval_id"]
+            begun = reader.judge_eval(eval_id, 0, 1, model="small")
+            with reader.eval_events(begun["eval_id"]) as stream:
+                for _, data in stream:
+                    if data["stage"].startswith("asking"):
+                        break
+            with pytest.raises(ApiError, match="no evaluation"):
+                owner.judging(eval_id, 0, 1)
+            owner.remove_member("tolls", "reader")
+            assert ended(reader, begun["eval_id"], 20.0)["state"] == "failed"

@@ -176,3 +176,36 @@ def test_of_a_conversation_of_before_nobody_knows_what_it_was_answered_from(tmp_
         assert connection.execute(text("SELECT shared_at FROM chats")).scalars().all() == [None, None]
     database.close()
     assert known == {"old": 0, "empty": 1}
+
+
+def test_a_judging_is_no_evaluation_to_a_server_of_before(tmp_path):
+    """0023 taken back: what it left would be evaluations of nothing."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    database = open_database(tmp_path)
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0022")
+        connection.execute(
+            text("INSERT INTO collections (collection_id, name, owner_id, created_at) VALUES (7, 'c', 'local', 'now')")
+        )
+        connection.execute(text("INSERT INTO eval_sets VALUES ('s', 'local', 7, 'n', '{}', 'now')"))
+        connection.execute(text(_eval("e1")))
+    migrate(database, MIGRATIONS)
+    with database.write() as connection:
+        assert connection.execute(text("SELECT judging FROM evals")).scalars().all() == [None]
+        connection.execute(text(_eval("e2")))
+        connection.execute(text("""UPDATE evals SET judging = '{"of": "e1"}' WHERE eval_id = 'e2'"""))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0022")
+        assert connection.execute(text("SELECT eval_id FROM evals")).scalars().all() == ["e1"]
+    migrate(database, MIGRATIONS)
+    database.close()
+
+
+def _eval(eval_id: str) -> str:
+    return (
+        "INSERT INTO evals (eval_id, user_id, set_id, configurations, questions, questions_sha256, result_keys, state, stage, done,"
+        f" total, reused, seq, error, created_at) VALUES ('{eval_id}', 'local', 's', '[]', '[]', '', '[]', 'done', '', 0, 0, 0, 1, '', 'now')"
+    )

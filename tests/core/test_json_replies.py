@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -58,6 +59,15 @@ def test_what_is_wrong_is_said_in_words_for_whoever_wrote_it(reply: str, wrong: 
     said = SHAPE.read(reply)
     assert isinstance(said, str) and wrong in said
     assert len(said) <= 160
+
+
+@pytest.mark.parametrize("unit", ['{"a":', '{"a":{},"b":', '{"b":[', "{", "{ "])
+def test_a_reply_of_nothing_but_beginnings_is_read_at_once(unit: str) -> None:
+    began = time.process_time()
+    assert isinstance(SHAPE.read(unit * 20_000), str)
+    assert time.process_time() - began < 0.4, (
+        "each brace was begun at anew: a second and more, in which a server does nothing else"
+    )
 
 
 def test_a_reply_is_let_say_more_than_was_asked_for_and_in_other_words() -> None:

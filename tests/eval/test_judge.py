@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 
 from eval.agreement import LEAST, agreement
-from eval.judge import JudgeResult, Pair, Verdict, parse_verdict, prompt_of, prompts_of, reply_key, verdicts
+from eval.judge import JudgeResult, Pair, Verdict, kept_reply, parse_verdict, prompt_of, prompts_of, reply_key, verdicts
 from eval.metrics.kappa import cohens_kappa
 
 PAIRS = [Pair(id=str(i), question=f"{i}?", a="good", b="poor") for i in range(4)]
@@ -54,6 +55,14 @@ def test_verdicts_are_read_strictly() -> None:
     assert parse_verdict('{"better": "tie"}') == "tie" and parse_verdict('{"better": 2}') == "2"
     assert parse_verdict('{"better": "1"} or {"better": "2"}') is None
     assert parse_verdict('{"better": "both"}') is None and parse_verdict("{1}") is None and parse_verdict("[1]") is None
+
+
+def test_of_a_reply_without_end_its_verdict_is_kept_alone() -> None:
+    short, long = 'Clearly {"better": 2}', f'{{"better": "1", "why": "{"it is better " * 500}"}}'
+    assert kept_reply(short) == short
+    assert parse_verdict(kept_reply(long)) == parse_verdict(long) == "1" and len(kept_reply(long)) < 50
+    torn = f'{{"better": "1"}} {"or rather " * 500} {{"better": "2"}}'
+    assert parse_verdict(torn) is None and kept_reply(torn) == "", "its beginning alone would be a verdict"
 
 
 def test_an_answer_cannot_speak_to_the_judge() -> None:
@@ -103,6 +112,33 @@ def test_where_kappa_would_say_nothing_there_is_none_and_it_is_said_why(pairs: l
     found = agreement(pairs)
     assert (found.kappa, found.ci_low, found.ci_high) == (None, None, None)
     assert why in found.text and found.text.startswith("There is no κ")
+
+
+def test_ten_that_agree_are_no_certainty() -> None:
+    habit = agreement([("a", "a")] * 9 + [("b", "b")])
+    # All agree, as by these habits 82 of 100 do: 9/10 · 9/10 + 1/10 · 1/10. Wilson of 10 of 10 begins at 10 / (10 + z²) = 10 / 13.8415.
+    assert habit.kappa == 1.0 and habit.ci_high == pytest.approx(1.0)
+    assert habit.ci_low == pytest.approx((10 / 13.8415 - 0.82) / 0.18, abs=1e-4) and "do not show" in habit.text
+    even = agreement([("a", "a"), ("b", "b")] * 5)
+    assert even.ci_low == pytest.approx((10 / 13.8415 - 0.5) / 0.5, abs=1e-4) and "almost perfectly" in even.text
+
+
+@pytest.mark.parametrize("habits", [(0.5, 0.5), (0.8, 0.2), (0.9, 0.1), (0.5, 0.3, 0.2)])
+@pytest.mark.parametrize("kappa", [0.0, 0.4, 0.8])
+def test_the_interval_of_kappa_holds_the_true_one_nine_times_in_ten_and_more(
+    habits: tuple[float, ...], kappa: float
+) -> None:
+    """A judge who says what people say with probability κ, and else as they are used to."""
+    rng = np.random.default_rng(7)
+    for n in (LEAST, 20, 40):
+        held, of = 0, 0
+        for _ in range(300):
+            people = rng.choice(len(habits), n, p=habits)
+            judge = np.where(rng.random(n) < kappa, people, rng.choice(len(habits), n, p=habits))
+            found = agreement(list(zip(judge.tolist(), people.tolist(), strict=True)))
+            if found.ci_low is not None and found.ci_high is not None:
+                held, of = held + (found.ci_low <= kappa <= found.ci_high), of + 1
+        assert of > 100 and held / of > 0.9, n
 
 
 def test_no_more_agreement_than_chance_is_said_to_be_none() -> None:

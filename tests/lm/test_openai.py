@@ -165,6 +165,13 @@ def test_a_server_that_ignores_stop_strings_is_stopped_all_the_same(server: Mode
     assert answer.usage.completion_tokens == 4  # pieces that came, as the count of the server was not waited for
 
 
+def test_a_server_that_heeds_no_limit_is_left(server: ModelServer) -> None:
+    server.misbehave = ["endless"]
+    answer = run(complete(client(server), user("?"), (), SHORT))
+    assert answer.finish_reason == "length" and 1_000 < len(answer.text) < 3_000
+    run(until_idle(lambda: server.active, 2.0))
+
+
 @pytest.mark.parametrize("fault", ["no-done", "comments"])
 def test_small_liberties_with_the_protocol_are_borne(server: ModelServer, fault: str) -> None:
     server.misbehave = [fault]

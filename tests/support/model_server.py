@@ -107,6 +107,9 @@ class ModelServer:
                 await asyncio.sleep(30)
             if fault == "cut-before":
                 raise ConnectionResetError
+            while fault == "endless":
+                yield _event({"choices": [{"index": 0, "delta": {"content": "and so on " * 10}}]})
+                await asyncio.sleep(0)
             if fault == "comments":
                 yield ": ping\n\n"
             yield _event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})

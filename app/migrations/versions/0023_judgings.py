@@ -16,4 +16,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # As evaluations they would have nothing that they measure.
+    op.execute("DELETE FROM evals WHERE judging IS NOT NULL")
     op.drop_column("evals", "judging")
