@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from app import replies
-from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
-from app.ui.inert import inert_html, inert_markdown
+from app.ui.eval_moving import MOVING, draw_moving
+from app.ui.inert import inert_html
 from app.ui.state import client
 from core.wording import plural
 
-POLL_S = 1.0
-_MOVING = ("queued", "running")
 _OWN = "as set"
 
 
@@ -27,8 +23,8 @@ def draw_judge(eval_id: str, a: int, b: int) -> None:
         look.muted("The two answer every question alike, so there is nothing to judge.")
         return
     run = found["run"]
-    if run is not None and run["state"] in _MOVING:
-        _moving(run["eval_id"])
+    if run is not None and run["state"] in MOVING:
+        draw_moving(run["eval_id"], "judge-cancel", "pair")
         return
     if run is not None and run["state"] == "failed":
         look.card("It failed", run["error"], kind="error")
@@ -134,27 +130,3 @@ def _ask(found: replies.Judgement) -> None:
             f"{found['n_votes']:,} of these {plural(found['n_pairs'], 'pair')} have your vote. Vote blind (above) before you go by a model: "
             "your votes are what it is held against."
         )
-
-
-@st.fragment(run_every=POLL_S)
-@guarded
-def _moving(judging_id: str) -> None:
-    run = client().eval(judging_id)
-    if run["state"] not in _MOVING:
-        st.rerun()
-    st.progress(run["progress"], text=progress_text(run))
-    st.button("Cancel", key="judge-cancel", on_click=_cancel, args=(judging_id,))
-
-
-def progress_text(run: dict[str, Any]) -> str:
-    """Markdown: how far it is, and what it is at, which a model may have a say in: a server names itself."""
-    stage = inert_markdown(run["stage"] or "waiting")
-    return f"{run['done']:,} of {plural(run['total'], 'pair')} · {stage}"
-
-
-def _cancel(judging_id: str) -> None:
-    try:
-        client().cancel_eval(judging_id)
-    except ApiError as e:
-        if e.status != 409:  # it has just ended
-            raise

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.eval_judge_view import draw_judge
+from app.ui.eval_moving import MOVING, draw_moving
 from app.ui.eval_questions_view import span_text
 from app.ui.eval_slices_view import draw_slices
 from app.ui.eval_votes_view import draw_votes
@@ -18,9 +18,7 @@ from app.ui.inert import VERDICTS, inert_html, inert_markdown
 from app.ui.state import client
 from app.ui.waterfall import way_html
 
-POLL_S = 1.0
 PAGE = 10
-MOVING = ("queued", "running")
 
 
 def draw_runs(set_id: str) -> None:
@@ -35,7 +33,7 @@ def draw_runs(set_id: str) -> None:
     eval_id = st.selectbox("Evaluation", list(labels), format_func=lambda e: labels[e], key="eval-run")
     run = next(r for r in runs if r["eval_id"] == eval_id)
     if run["state"] in MOVING:
-        _moving(eval_id)
+        draw_moving(eval_id, "eval-cancel")
         return
     if run["state"] in ("failed", "cancelled"):
         look.card(f"It {'failed' if run['state'] == 'failed' else 'was cancelled'}", run["error"], kind="error")
@@ -57,25 +55,6 @@ def _label(run: dict[str, Any]) -> str:
     ways = " against ".join(names) if len(names) <= 2 else f"{len(names)} ways, {names[0]} to {names[-1]}"
     broke = f" · {run['state']}" if run["state"] in ("failed", "cancelled") else ""
     return f"{ways} · {run['n_questions']:,} questions{broke} · {run['created_at'][11:16]}"
-
-
-@st.fragment(run_every=POLL_S)
-@guarded
-def _moving(eval_id: str) -> None:
-    run = client().eval(eval_id)
-    if run["state"] not in MOVING:
-        st.rerun()
-    stage = inert_markdown(run["stage"] or "waiting")  # a model server names itself
-    st.progress(run["progress"], text=f"{run['done']:,} of {run['total']:,} · {stage}")
-    st.button("Cancel", key="eval-cancel", on_click=_cancel, args=(eval_id,))
-
-
-def _cancel(eval_id: str) -> None:
-    try:
-        client().cancel_eval(eval_id)
-    except ApiError as e:
-        if e.status != 409:  # it has just ended
-            raise
 
 
 def _resume(eval_id: str) -> None:

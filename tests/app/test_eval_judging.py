@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
-import signal
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.client import ApiError, Client, ServerUnreachable
+from app.client import ApiError, Client
 from app.eval_runs import EvalRuns, Judging
 from app.eval_sets import EvalSets
 from core.database import DATABASE_FILE, migrate, open_database
@@ -23,7 +20,7 @@ from core.types import Principal
 from tests.app.test_evals import ended
 from tests.support.examples import shown_as
 from tests.support.jobs import settled
-from tests.support.servers import RunningServer, api_pid, openbook_server
+from tests.support.servers import RunningServer, kill_api, openbook_server
 from tests.support.team import team
 
 N_COINS, N_ALL = 5, 14
@@ -230,14 +227,7 @@ def test_a_killed_server_goes_on_with_its_own_model_and_a_purge_takes_the_verdic
             for _, data in stream:
                 if data["done"]:
                     break
-        os.kill(api_pid(running), signal.SIGKILL)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                client.health()
-                break
-            except ServerUnreachable:
-                time.sleep(0.2)
+        kill_api(running)
         done = ended(client, begun["eval_id"])
         assert (done["state"], done["done"]) == ("done", 12) and done["reused"] > 0, done
         found = client.judging(eval_id, 0, 1)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.client import Client
+from app.client import Client, ServerUnreachable
 from app.datadir import find_server
 from app.waiting import wait_until_ready
 
@@ -112,3 +112,16 @@ def api_pid(server: RunningServer) -> int:
     if found is None:
         raise AssertionError("no server holds the data directory")
     return found.pid
+
+
+def kill_api(server: RunningServer, within_s: float = 60.0) -> None:
+    """Kills it (SIGKILL) and returns when its successor answers, or when that takes too long to wait for."""
+    os.kill(api_pid(server), signal.SIGKILL)
+    deadline = time.monotonic() + within_s
+    with server.client() as client:
+        while time.monotonic() < deadline:
+            try:
+                client.health()
+                return
+            except ServerUnreachable:
+                time.sleep(0.2)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.ui.eval_judge_view import judged_html, progress_text
+from app.ui.eval_judge_view import judged_html
+from app.ui.eval_moving import progress_text
 
 PEOPLE = {"n": 24, "kappa": 0.52, "ci_low": 0.11, "ci_high": 0.83, "text": "It agrees with people <b>moderately</b>."}
 RESULT = {
@@ -34,9 +35,11 @@ def test_each_figure_is_said_with_its_interval_and_number_and_nothing_becomes_ma
 
 
 def test_a_model_that_is_named_as_a_picture_is_no_picture_while_it_is_asked() -> None:
-    text = progress_text({"done": 1, "total": 2, "stage": "asking openai:![x](http://canary/p.png)@http://host"})
+    text = progress_text(
+        {"done": 1, "total": 2, "stage": "asking openai:![x](http://canary/p.png)@http://host"}, "pair"
+    )
     assert text.startswith("1 of 2 pairs · asking openai") and "![x](" not in text and "http://canary" not in text
-    assert progress_text({"done": 0, "total": 1, "stage": ""}) == "0 of 1 pair · waiting"
+    assert progress_text({"done": 0, "total": 1, "stage": ""}, "pair") == "0 of 1 pair · waiting"
 
 
 @pytest.mark.parametrize(
