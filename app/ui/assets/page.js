@@ -78,8 +78,8 @@ export default function (component) {
   };
   document.addEventListener("keydown", onEnter, true);
   document.addEventListener("click", onClick, true); // before the button is redrawn as another
-  // Streamlit remembers that it was open, and opens a page with it over everything. Who has pressed something by now may have opened it.
-  if (!wasPutAway && !navigator.userActivation?.hasBeenActive) putListAway();
+  // Streamlit remembers that it was open, and opens a page with it over everything.
+  if (!wasPutAway) putListAway();
   wasPutAway = true;
 
   // Dialogs and menus hang beside the page in the document, so the whole document takes the page's scheme.
