@@ -27,6 +27,7 @@ from core.settings import Settings, as_environment
 STOP_TIMEOUT_S = 10.0
 MAX_RESTARTS = 5  # of one child within RESTART_WINDOW_S
 RESTART_WINDOW_S = 60.0
+_NAMED_ENDED = 20
 
 
 @dataclass(slots=True)
@@ -37,11 +38,14 @@ class Child:
     inherited: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     starts: list[float] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)  # process ids, the last ``_NAMED_ENDED``
 
     def start(self) -> None:
         now = time.monotonic()
         if self.process is not None:
-            self.environment["OPENBOOK_REPLACES"] = str(self.process.pid)
+            # All of them: a successor that was killed itself may not have told of the one before.
+            self.ended = [*self.ended, self.process.pid][-_NAMED_ENDED:]
+            self.environment["OPENBOOK_REPLACES"] = ",".join(map(str, self.ended))
         self.starts = [t for t in self.starts if now - t < RESTART_WINDOW_S] + [now]
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
         self.process = subprocess.Popen(

@@ -151,7 +151,7 @@ def main() -> int:
         signal.signal(number, lambda *_: os._exit(0))  # nothing of a worker's needs an orderly end
     url, token = os.environ.pop("OPENBOOK_API_URL"), os.environ.pop("OPENBOOK_WORKER_TOKEN")
     host = os.environ.pop("OPENBOOK_WORKER_HOST", "")
-    if died := os.environ.pop("OPENBOOK_REPLACES", ""):
+    for died in filter(None, os.environ.pop("OPENBOOK_REPLACES", "").split(",")):
         _tell_of_its_death(process_name(died, host), url, token)
     try:
         settings = load_settings()
@@ -188,7 +188,7 @@ def main() -> int:
 
 
 def _tell_of_its_death(process: str, url: str, token: str) -> None:
-    """What the process before this one had in hand need not wait for its lease to run out."""
+    """What a process before this one had in hand need not wait for its lease to run out."""
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
         while True:
