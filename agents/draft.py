@@ -19,6 +19,7 @@ from agents.writer import AnswerWriter, ClosedSentence
 from core.protocols import Verifier
 from core.types import Answer, Citation, Conflict, FinishReason, Hit, Sentence, Verdict
 
+_LONGEST_SAID_AGAIN = 8_000  # characters; clients may bring a conversation of their own, and every sentence is judged
 _MARKED = re.compile(rf"[ \t]*{MARKER.pattern}", MARKER.flags)
 
 
@@ -60,10 +61,13 @@ class Draft:
 
 
 def still_supported(text: str, hits: Sequence[Hit], verifier: Verifier) -> str:
-    """An earlier answer without its markers, if ``hits`` support every claim of it and there is one; else empty.
+    """An earlier answer without its markers, if ``hits`` support every claim of it and there is one; else, or if it is very
+    long, empty.
 
     Its markers counted what was cited then; what supports a sentence now is found anew.
     """
+    if not text or len(text) > _LONGEST_SAID_AGAIN:
+        return ""
     bare = _MARKED.sub("", text).strip()
     bibliography = Bibliography(hits)
     draft = Draft(writer=AnswerWriter(bibliography), bibliography=bibliography, hits=hits)

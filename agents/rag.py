@@ -121,6 +121,7 @@ class RagStrategy:
     ) -> AsyncGenerator[Event, None]:
         asked = check_question(question)
         hits: list[Hit] = []
+        stands = ""  # the answer that was objected to, where it still holds
         try:
             plan = QueryPlan(asked, self._query_side, self._lm, self._prompts)
             async with aclosing(plan.steps(recorder, history, budget)) as planned:
@@ -136,6 +137,9 @@ class RagStrategy:
             hits = await budget.bounded(search)
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
+            if plan.objected:
+                again = self._offload(still_supported, plan.objected, hits, self._verifier)
+                stands = await budget.bounded(again)
         except LimitReached as e:
             for event in cut_short(recorder, e, hits):
                 yield event
@@ -146,7 +150,6 @@ class RagStrategy:
             answer = Answer(text=I_DO_NOT_KNOW, abstained=True, reason=reason, confidence=0.0)
             yield recorder.done(answer, "abstained")
             return
-        stands = await self._offload(still_supported, plan.objected, hits, self._verifier) if plan.objection else ""
         if stands:
             yield recorder.step("reflect", thought="What was found supports all of the answer that was objected to.")
             read = self.cite(recorder, asked, standalone, stands, hits, objection=plan.objection)

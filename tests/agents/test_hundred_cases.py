@@ -146,6 +146,9 @@ def test_an_answer_that_still_holds_is_said_again_and_the_model_not_asked(offloa
     )
     assert "Novak" not in after.text and fact.right in after.text
     assert len(asked) == 1 and "not true" not in str(asked)
+    # Nor is what would take long to judge: a client brings what it calls the conversation.
+    ask(strategy, "That is not true.", *conversation(fact, f"{fact.statement} " * 1000))
+    assert len(asked) == 2
 
 
 def test_objecting_again_and_again_is_still_no_evidence(offload: Offload) -> None:
