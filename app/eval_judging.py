@@ -7,11 +7,12 @@ verdicts. Part of the wiring.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from app.eval_results import EvalResult, check_pair, different_answers, read_res
 from app.eval_runs import EvalRun, Judging
 from app.judging import ask_judge
 from app.lm_choices import ModelInTurn, check_choice, choice_facts
+from app.while_wanted import while_wanted
 from core.errors import Conflict, InvalidRequest, ModelUnavailable, OpenbookError, RunCancelled
 from core.types import Principal
 from eval.judge import VERSION, Pair, verdicts
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 _COMMIT_EVERY_S = 1.0
 _LOADING_S = 1.0
-_LOOK_S = 1.0  # a reply may take minutes, which nobody waits for who has cancelled it
 
 
 def start_judging(
@@ -64,7 +65,7 @@ def read_judging(
     """The document of ``GET /v1/evals/{id}/judge``: what is judged so far, by ``model`` or by whichever was started last.
 
     Raises:
-        NotFound, InvalidRequest, Conflict: as ``start_judging``.
+        NotFound, InvalidRequest, Conflict: as ``start_judging``; a model that is gone from the settings is known if it judged this.
     """
     result = read_result(services.eval_runs, services.eval_sets, principal, eval_id)
     pairs = pairs_of(result, a, b)
@@ -74,6 +75,8 @@ def read_judging(
         for run in services.eval_runs.judgings(principal, eval_id)
         if run.judging is not None and {run.judging.a, run.judging.b} == {a, b} and model in (None, run.judging.model)
     ]
+    if model is not None and not found:
+        check_choice(services.settings, model)
     run = found[0] if found else None
     judged = None
     if run is not None and run.judging is not None and run.result_keys:
@@ -166,21 +169,12 @@ class _Judging:
             await self._note(done=done, reused=reused)
 
         try:
-            await self._while_wanted(ask_judge(lm, pairs, known, keep))
+            await while_wanted(
+                ask_judge(lm, pairs, known, keep), functools.partial(services.offload, self._check_wanted)
+            )
         except OpenbookError:
             await self._commit(key, result.of.collection_id)
             raise
-
-    async def _while_wanted(self, asking: Coroutine[Any, Any, int]) -> None:
-        """Ends it, and with it the reply that is being written, within a second or so of when nobody wants it any more."""
-        task = asyncio.create_task(asking)
-        try:
-            while not (await asyncio.wait({task}, timeout=_LOOK_S))[0]:
-                await self._services.offload(self._check_wanted)
-            task.result()  # raises what ended it
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
 
     def _check_wanted(self) -> None:
         if not self._services.eval_runs.is_running(self._run.eval_id):

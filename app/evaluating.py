@@ -11,36 +11,27 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agents.prompts import Prompts
-from app.eval_configs import Configuration, Contexts, Searcher, all_documents, searcher
+from app.eval_configs import Configuration, Contexts, all_documents, searcher
 from app.eval_contexts import Reader, samples_of
 from app.eval_judging import run_judging
 from app.eval_keys import prompts_for, result_key
+from app.eval_rows import COMMIT_EVERY_S, answer_of, answered_row, overlap_of, searched_rows
 from app.eval_runs import EvalRun, question_key
 from app.eval_sets import EvalSet, KeptQuestion
 from app.lm_choices import ModelInTurn
-from app.query_sides import query_side
-from app.strategies import STRATEGIES, build_strategy, run_limits
-from core.errors import Conflict, NotFound, NotReady, OpenbookError, RunCancelled, StorageFailed
-from core.events import RunDone, RunFailed
-from core.ids import new_id
-from core.types import Principal, Sample, Where
-from eval.datasets import QaDataset
-from eval.metrics.context import context_precision
-from eval.qa_scores import Outcome, score_outcomes
-from eval.slices import word_overlap
-from eval.spans import FoundSpan, holds, span_metrics
+from app.while_wanted import while_wanted
+from core.errors import Conflict, NotFound, OpenbookError, RunCancelled, StorageFailed
+from core.types import Principal
 
 if TYPE_CHECKING:
     from app.services import Services
 
 logger = logging.getLogger(__name__)
 
-_COMMIT_EVERY_S = 1.0
 _IDLE_S, _LOADING_S = 60.0, 1.0
 _RETRY_S = 2.0
 
@@ -177,7 +168,7 @@ class _Running:
         facts |= {"index_seconds": round(time.perf_counter() - began, 3)}
         at = 0
         while at < len(missing):
-            rows = await offload(_searched, self._services, self._principal, configuration, found, missing[at:])
+            rows = await offload(searched_rows, self._services, self._principal, configuration, found, missing[at:])
             await offload(self._runs.keep, key, of.collection_id, rows, facts)
             at += len(rows)
             self._done += len(rows)
@@ -192,8 +183,8 @@ class _Running:
 
         async def row_of(question: KeptQuestion) -> dict[str, Any]:
             asked = configuration.asked(question.question)
-            outcome = await _asked(asked_of, self._principal, of.collection, name, asked, prompts)
-            return await services.offload(_answered, services, name, question, outcome)
+            outcome = await answer_of(asked_of, self._principal, of.collection, name, asked, prompts)
+            return await services.offload(answered_row, services, name, question, outcome)
 
         await self._keep_rows(of, key, configuration, missing, row_of)
 
@@ -223,7 +214,7 @@ class _Running:
         async def row_of(question: KeptQuestion) -> dict[str, Any]:
             sample = samples[question_key(question)]
             outcome = await reader.ask(replace(sample, question=configuration.asked(sample.question)))
-            return await services.offload(_answered, services, name, question, outcome, sample)
+            return await services.offload(answered_row, services, name, question, outcome, sample)
 
         await self._keep_rows(of, key, configuration, asked, row_of)
 
@@ -233,23 +224,27 @@ class _Running:
         key: str,
         configuration: Configuration,
         missing: Sequence[KeptQuestion],
-        row_of: Callable[[KeptQuestion], Awaitable[dict[str, Any]]],
+        row_of: Callable[[KeptQuestion], Coroutine[Any, Any, dict[str, Any]]],
     ) -> None:
         """A row for each, kept every second or so."""
         services = self._services
         rows: dict[str, Any] = {}
         kept_at = time.monotonic()
         for question in missing:
-            row = await row_of(question)
-            row["overlap"] = await services.offload(_overlap, services, self._principal, question)
+            row = await while_wanted(row_of(question), self._check_wanted)
+            row["overlap"] = await services.offload(overlap_of, services, self._principal, question)
             rows[question_key(question)] = row
-            if time.monotonic() - kept_at > _COMMIT_EVERY_S or question is missing[-1]:
+            if time.monotonic() - kept_at > COMMIT_EVERY_S or question is missing[-1]:
                 # An answer may quote what was purged while it was made.
                 clean = await services.offload(services.purges.clean, rows, self._principal.user_id)
                 await services.offload(self._runs.keep, key, of.collection_id, clean, {})
                 self._done += len(rows)
                 rows, kept_at = {}, time.monotonic()
                 await self._tell(configuration.label())
+
+    async def _check_wanted(self) -> None:
+        if not await self._services.offload(self._runs.is_running, self._run.eval_id):
+            raise _Stopped
 
     def _indexing(self, configuration: Configuration) -> Callable[[int, int], None]:
         def report(done: int, total: int) -> None:
@@ -267,7 +262,7 @@ class _Running:
         if self._closing.is_set():
             raise RunCancelled("the server stops")
         now = time.monotonic()
-        if now - self._told_at < _COMMIT_EVERY_S:
+        if now - self._told_at < COMMIT_EVERY_S:
             return
         self._told_at = now
         if not self._runs.note(self._run.eval_id, stage=stage):
@@ -287,114 +282,3 @@ def _not_stale(
     """Without those whose document is gone, or has another text by now, in which their span means nothing."""
     now = {d.doc_id: d.sha256 for d in all_documents(services, principal, of.collection)}
     return [q for q in questions if all(g.doc_id in now and g.sha256 in ("", now[g.doc_id]) for g in q.gold)]
-
-
-def _searched(
-    services: Services,
-    principal: Principal,
-    configuration: Configuration,
-    found: Searcher,
-    questions: Sequence[KeptQuestion],
-) -> dict[str, Any]:
-    """A row for each of the first questions, as many as a second allows."""
-    rows: dict[str, Any] = {}
-    began = time.monotonic()
-    for question in questions:
-        if rows and time.monotonic() - began > _COMMIT_EVERY_S:
-            break
-        started = time.perf_counter()
-        hits = found.find(configuration.asked(question.question))
-        seconds = time.perf_counter() - started
-        rows[question_key(question)] = {
-            "metrics": span_metrics([hit.span for hit in hits], question.gold),
-            "seconds": seconds,
-            "overlap": _overlap(services, principal, question),
-            "found": [
-                {**_shown(hit.span, hit.title, question), "parts": {name: asdict(p) for name, p in hit.parts.items()}}
-                for hit in hits
-            ],
-        }
-    return rows
-
-
-def _overlap(services: Services, principal: Principal, question: KeptQuestion) -> float | None:
-    """How many of its words stand where it is answered."""
-    spans = [g for g in question.gold if g.end]
-    texts = [services.store.get_document(principal, g.doc_id).text[g.start : g.end] for g in spans]
-    return word_overlap(question.question, "\n".join(texts)) if texts else None
-
-
-def _shown(span: FoundSpan, title: str, question: KeptQuestion) -> dict[str, Any]:
-    return {**asdict(span), "title": title, "holds": any(holds(span, gold) for gold in question.gold)}
-
-
-async def _asked(
-    services: Services, principal: Principal, collection: str, strategy: str, question: str, prompts: Prompts
-) -> Outcome:
-    """What became of a question; a failure is an outcome, unless nothing can be asked at all."""
-    made = build_strategy(strategy, services, principal, collections=[collection], prompts=prompts)
-    where = Where(principal=principal, collections=(collection,))
-    limits = run_limits(
-        services.settings, strategy, query_side(services.settings, writes=STRATEGIES[strategy][2]).tokens
-    )
-    started = time.perf_counter()
-    outcome: RunDone | RunFailed | None = None
-    try:
-        async for event in made.run(question, history=(), limits=limits, where=where, run_id=new_id("r")):
-            if isinstance(event, RunDone | RunFailed):
-                outcome = event
-    except NotReady:
-        raise
-    except OpenbookError as e:
-        return Outcome(error=e.message, seconds=time.perf_counter() - started)
-    seconds = time.perf_counter() - started
-    match outcome:
-        case RunDone(answer=answer, trace=trace):
-            return Outcome(answer=answer, usage=trace.usage, seconds=seconds)
-        case RunFailed(message=message):
-            return Outcome(error=message, seconds=seconds)
-        case None:
-            return Outcome(error="it ended without an answer", seconds=seconds)
-
-
-def _answered(
-    services: Services, strategy: str, question: KeptQuestion, outcome: Outcome, given: Sample | None = None
-) -> dict[str, Any]:
-    """``given``: what it was answered from, where that was chosen for it; such passages have no place in a document."""
-    sample = given or Sample(
-        id=question.question_id,
-        question=question.question,
-        answers=question.answers,
-        answerable=question.answerable,
-    )
-    data = QaDataset(name="", samples=(sample,), sha256="")
-    scored = score_outcomes(
-        data, [outcome], services.verifier, strategy=strategy, mode="collection", encoder=services.encoder
-    )
-    answer = outcome.answer
-    metrics = dict(scored.per_query[sample.id])
-    if (
-        given is None and answer is not None and answer.hits and question.gold and question.answerable
-    ):  # the spans are known here
-        read = [FoundSpan(doc_id=h.chunk.doc_id, start=h.chunk.start, end=h.chunk.end) for h in answer.hits]
-        held = sum(any(holds(r, g) for r in read) for g in question.gold)
-        metrics |= {
-            "context_precision": context_precision([any(holds(r, g) for g in question.gold) for r in read]),
-            "context_recall": held / len(question.gold),
-        }
-    return {
-        "metrics": metrics,
-        "unscored": {m: why for m, reasons in scored.unscored.items() for why in reasons if metrics[m] is None},
-        "seconds": outcome.seconds,
-        "tokens": [outcome.usage.prompt_tokens, outcome.usage.completion_tokens],
-        "confidence": answer.confidence if answer is not None else None,
-        "answer": answer.text if answer is not None else "",
-        # Places only: whoever may no longer see what a sentence says finds nothing of it here.
-        "sentences": [[s.start, s.end, s.verdict] for s in (answer.sentences if answer is not None else ())],
-        "abstained": outcome.abstained,
-        "error": outcome.error,
-        "found": [
-            _shown(FoundSpan(doc_id=c.doc_id, start=c.start, end=c.end), c.title, question)
-            for c in (answer.citations if answer is not None and given is None else ())
-        ],
-    }

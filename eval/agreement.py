@@ -50,7 +50,7 @@ def agreement(pairs: Sequence[tuple[Hashable, Hashable]]) -> Agreement:
             f"There is no κ: the model said the same of all {n:,}, so agreement by habit cannot be told from judgement.",
         )
     low, high = _interval(pairs)
-    return Agreement(n=n, kappa=kappa, ci_low=low, ci_high=high, text=_text(kappa, low))
+    return Agreement(n=n, kappa=kappa, ci_low=low, ci_high=high, text=_text(low))
 
 
 def _none(n: int, why: str) -> Agreement:
@@ -71,13 +71,15 @@ def _interval(pairs: Sequence[tuple[Hashable, Hashable]]) -> tuple[float, float]
     return max(-1.0, low), min(1.0, high)
 
 
-def _text(kappa: float, low: float) -> str:
+def _text(low: float) -> str:
+    """What holds at the interval's lower end: with ten votes the estimate itself may be off by a half."""
     if low <= 0:
         return "These votes do not show that it agrees with people more than chance would: do not go by it alone."
-    word = next((word for least, word in _WORDS if kappa >= least), "slightly")
+    word = next((word for least, word in _WORDS if low >= least), "slightly")
     trust = (
         "its verdicts may stand beside people's"
-        if kappa >= _GOOD
-        else "take its verdicts as a hint, not in people's place"
+        if low >= _GOOD
+        else "take its verdicts as a hint, not in people's place; more votes may show more"
     )
-    return f"It agrees with people {word}, beyond what chance would give: {trust}."
+    better = "" if word == _WORDS[0][1] else " or better"
+    return f"Beyond what chance would give it agrees with people {word}{better}: {trust}."

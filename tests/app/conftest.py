@@ -11,9 +11,10 @@ from tests.support.servers import RunningServer, openbook_server
 from tests.support.team import Team, team
 
 # What each says as a judge: the large one prefers its own answers, and knows nothing of coins; the small one takes its time and
-# prefers what stands first, and falls asleep over some questions.
+# prefers what stands first, and falls asleep over some questions: over one before it answers, over one before it judges.
 JUDGES = {
     "small": [
+        {"when": "Who dozes", "text": "", "delay_s": 120},
         {"when": "<question>Who sleeps", "text": "", "delay_s": 120},
         {"when": "You compare two answers", "text": '{"better": "1"}', "delay_s": 0.15},
     ],

@@ -13,7 +13,7 @@ import pytest
 from app.client import ApiError, Client
 from app.replies import Job
 from app.sse import read_events
-from tests.support.jobs import settled
+from tests.support.jobs import LONGEST_S, settled
 from tests.support.servers import RunningServer
 
 ROCKET = "# Rockets\n\nThe Saturn V was 110.6 metres tall. It first flew on 9 November 1967.\n"
@@ -28,7 +28,7 @@ def collection(client: Client) -> str:
     return name
 
 
-def settle(client: Client, jobs: list[Job], timeout_s: float = 60.0) -> list[Job]:
+def settle(client: Client, jobs: list[Job], timeout_s: float = LONGEST_S) -> list[Job]:
     return [settled(client, job["job_id"], timeout_s) for job in jobs]
 
 

@@ -16,6 +16,7 @@ import pytest
 from app.attachments import MAX_FILES
 from app.client import ApiError, Client
 from core.ids import attached_name
+from tests.support.canaries import places_of
 from tests.support.jobs import settled
 from tests.support.servers import openbook_server
 from tests.support.team import Team
@@ -46,7 +47,7 @@ def ida(house: Team) -> Iterator[Client]:
 
 def attached(client: Client, chat_id: str, text: str = TEXT, name: str = "own.md") -> dict[str, Any]:
     (job,) = client.attach(chat_id, [(name, io.BytesIO(text.encode()))])
-    return dict(settled(client, job["job_id"], 240.0))
+    return dict(settled(client, job["job_id"]))
 
 
 def answered(client: Client, chat_id: str, question: str = QUESTION, **how: Any) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def test_a_file_is_taken_away_and_another_one_of_its_name_takes_its_place(ida: C
 def test_a_file_that_cannot_be_read_says_why_and_can_be_taken_away(ida: Client) -> None:
     chat = ida.create_chat(["lamps"])["chat_id"]
     (job,) = ida.attach(chat, [("broken.pdf", io.BytesIO(b"%PDF-1.4 nothing more"))])
-    failed = settled(ida, job["job_id"], 240.0)
+    failed = settled(ida, job["job_id"])
     assert failed["state"] == "failed" and failed["reason"]
     (shown,) = ida.chat(chat)["files"]
     assert shown["reason"] == failed["reason"]
@@ -235,9 +236,3 @@ def test_a_purged_conversation_is_in_no_byte_and_a_run_that_outlives_it_leaves_n
         with client.chat_stream(client.create_chat([])["chat_id"], "Anything?", strategy="extract") as said:
             list(said)  # the database goes on
     assert places_of(data, CANARY) == []
-
-
-def places_of(data: Path, words: str) -> list[str]:
-    needles = [words.lower().encode(), words.lower().encode("utf-16-le")]
-    files = [p for p in data.rglob("*") if p.is_file()]
-    return [str(p.relative_to(data)) for p in files if any(n in p.read_bytes().lower() for n in needles)]

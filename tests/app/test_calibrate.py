@@ -33,7 +33,7 @@ def bridges(server: RunningServer) -> str:
     with server.client() as client:
         client.create_collection("bridges")
         (job,) = client.upload("bridges", [("bridges.md", io.BytesIO(TEXT.encode()))])
-        assert settled(client, job["job_id"], 60.0)["state"] == "ready"
+        assert settled(client, job["job_id"])["state"] == "ready"
     return "bridges"
 
 

@@ -28,7 +28,7 @@ def collection(client: Client) -> str:
 
 def put(client: Client, collection: str, name: str, text: str) -> None:
     (job,) = client.upload(collection, [(name, io.BytesIO(text.encode()))])
-    assert settled(client, job["job_id"], 60.0)["state"] == "ready"
+    assert settled(client, job["job_id"])["state"] == "ready"
 
 
 def check(client: Client, claim: str, collection: str) -> replies.Checked:

@@ -13,7 +13,8 @@ import pytest
 from app.client import ApiError, Client, ServerUnreachable
 from app.ui.live import LiveAnswer
 from core.errors import NotReady, OpenbookError
-from tests.support.stand_in import PASSAGE, State, serve
+from tests.support.stand_in import serve
+from tests.support.stand_in_state import PASSAGE, State
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_a_document_is_taken_in_and_asked_about_by_services_that_are_apart(servi
                 path = services.folder / "lamp.pdf"
                 path.write_bytes(pdf(PAGES))
                 (job,) = client.upload("harbour", [path])
-                done = settled(client, job["job_id"], 180.0)
+                done = settled(client, job["job_id"])
                 assert done["state"] == "ready", (done, worker_log.read_text())
                 answer = client.ask("Who lights the lamp of the harbour?", ["harbour"])
                 assert "Odo Harrow" in answer["answer"] and answer["citations"][0]["page"] == 1

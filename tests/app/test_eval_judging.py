@@ -28,14 +28,20 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "app" / "migrations"
 WAYS = [{"strategy": "rag", "model": "small"}, {"strategy": "rag", "model": "large"}]
 
 
-def evaluated(client: Client, name: str, rows: list[str]) -> tuple[str, str]:
-    """An evaluation of two ways to answer, which never answer alike, and the one document of its collection."""
+def asked(client: Client, name: str, rows: list[str]) -> tuple[str, str]:
+    """A set of questions, and the one document of its collection."""
     client.create_collection(name)
     text = b"# Tolls\n\nThe keeper of the northern gate takes 3 coins from each who crosses the bridge in winter.\n"
     (job,) = client.upload(name, [("tolls.md", io.BytesIO(text))])
-    doc_id = str(settled(client, job["job_id"], 120.0)["doc_id"])
+    doc_id = str(settled(client, job["job_id"])["doc_id"])
     made = client.import_questions(name, "\n".join(["q,a", *rows]), "csv", {"question": "q", "answers": "a"})
-    run = ended(client, client.start_eval(made["set_id"], WAYS)["eval_id"])
+    return made["set_id"], doc_id
+
+
+def evaluated(client: Client, name: str, rows: list[str]) -> tuple[str, str]:
+    """An evaluation of two ways to answer, which never answer alike, and the one document of its collection."""
+    set_id, doc_id = asked(client, name, rows)
+    run = ended(client, client.start_eval(set_id, WAYS)["eval_id"])
     assert (run["state"], run["n_questions"]) == ("done", len(rows)), run
     return str(run["eval_id"]), doc_id
 
@@ -141,6 +147,8 @@ def test_what_cannot_be_judged_is_said_with_the_way_out(client: Client, measured
         ({"b": 0}, 422, "name two of the 2 configurations"),
         ({"n": 0}, 422, "n"),
     ]
+    with pytest.raises(ApiError, match="huge"):
+        client.judging(measured, 0, 1, model="huge")
     for options, status, said in wrong:
         a, b = 0, options.pop("b", 1)
         with pytest.raises(ApiError, match=said) as refused:
@@ -162,6 +170,17 @@ def test_one_that_is_cancelled_does_not_wait_for_the_end_of_a_reply(client: Clie
     client.cancel_eval(begun["eval_id"])
     # The next in the queue has its turn long before the two minutes that the reply takes.
     assert ended(client, client.judge_eval(eval_id, 0, 1, model="large")["eval_id"], 20.0)["state"] == "done"
+
+
+def test_an_evaluation_that_is_cancelled_does_not_wait_for_the_end_of_an_answer(client: Client) -> None:
+    set_id, _ = asked(client, "answer-asleep", ["Who dozes at the northern gate?,the keeper"])
+    begun = client.start_eval(set_id, WAYS[:1])
+    with client.eval_events(begun["eval_id"]) as stream:
+        for _, data in stream:
+            if data["stage"].startswith("rag"):
+                break
+    client.cancel_eval(begun["eval_id"])
+    assert ended(client, client.start_eval(set_id, WAYS[1:])["eval_id"], 20.0)["state"] == "done"
 
 
 def test_a_purge_ends_a_judging_and_nothing_that_is_said_afterwards_is_kept(
@@ -217,7 +236,7 @@ def test_a_killed_server_goes_on_with_its_own_model_and_a_purge_takes_the_verdic
         client.create_collection("tolls")
         text = b"# Tolls\n\nThe keeper of the northern gate takes 3 coins from each who crosses the bridge in winter.\n"
         (job,) = client.upload("tolls", [("tolls.md", io.BytesIO(text))])
-        doc_id = str(settled(client, job["job_id"], 120.0)["doc_id"])
+        doc_id = str(settled(client, job["job_id"])["doc_id"])
         table = "\n".join(["q,a", *(f"How many coins does the keeper take from traveller {n}?,3" for n in range(12))])
         made = client.import_questions("tolls", table, "csv", {"question": "q", "answers": "a"})
         eval_id = client.start_eval(made["set_id"], [{"strategy": "extract"}, {"strategy": "rag"}])["eval_id"]

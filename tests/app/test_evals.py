@@ -65,7 +65,7 @@ def towns(server: RunningServer) -> str:
         client.create_collection("towns")
         files = [(f"{town}.md", io.BytesIO(document(n).encode())) for n, town in enumerate(TOWNS)]
         for job in client.upload("towns", files):
-            assert settled(client, job["job_id"], 120.0)["state"] == "ready"
+            assert settled(client, job["job_id"])["state"] == "ready"
     return "towns"
 
 
@@ -304,7 +304,7 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, model_cache: Path)
         client.create_collection("towns")
         files = [(f"{town}.md", io.BytesIO(document(n).encode())) for n, town in enumerate(TOWNS)]
         for job in client.upload("towns", files):
-            assert settled(client, job["job_id"], 120.0)["state"] == "ready"
+            assert settled(client, job["job_id"])["state"] == "ready"
         made = client.make_questions("towns", 24)
         started = client.start_eval(
             made["set_id"],
@@ -380,7 +380,7 @@ def test_answers_are_judged_from_their_own_passages_among_others_and_with_anothe
 def test_a_purged_document_takes_its_questions_and_all_answers_along(client: Client) -> None:
     client.create_collection("purged")
     jobs = client.upload("purged", [(f"{TOWNS[n]}.md", io.BytesIO(document(n).encode())) for n in range(3)])
-    gone, *_ = [settled(client, job["job_id"], 120.0)["doc_id"] for job in jobs]
+    gone, *_ = [settled(client, job["job_id"])["doc_id"] for job in jobs]
     made = client.make_questions("purged", 12, unanswerable=0)
     run = ended(client, client.start_eval(made["set_id"], [{"retriever": "bm25"}], which="not rejected")["eval_id"])
     client.purge_document(str(gone))

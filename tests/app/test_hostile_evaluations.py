@@ -32,7 +32,7 @@ def collection_of(client: Client, name: str) -> Iterator[str]:
     """Three documents with names from everywhere."""
     client.create_collection(name)
     for job in client.upload(name, [(file, io.BytesIO(text_of(n))) for n, file in enumerate(NAMES)]):
-        assert settled(client, job["job_id"], 120.0)["state"] == "ready"
+        assert settled(client, job["job_id"])["state"] == "ready"
     yield name
     if name in [c["name"] for c in client.collections()]:
         client.delete_collection(name)

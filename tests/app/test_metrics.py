@@ -26,7 +26,7 @@ def test_passages_jobs_and_requests_are_counted(server: RunningServer, client: C
     before = scraped(server)
     client.create_collection("measured")
     (job,) = client.upload("measured", [("lamp.md", io.BytesIO(b"# Lamps\n\nThe lamp burns for nine hours.\n"))])
-    assert settled(client, job["job_id"], 240.0)["state"] == "ready"
+    assert settled(client, job["job_id"])["state"] == "ready"
     client.search("how long does the lamp burn", ["measured"])
     after = scraped(server)
 
@@ -55,7 +55,7 @@ def test_the_machine_is_told_of_with_its_queues_and_what_lies_on_the_disk(
 ) -> None:
     client.create_collection("weighed")
     (job,) = client.upload("weighed", [("lamp.md", io.BytesIO(b"# Lamps\n\nThe lamp burns for nine hours.\n"))])
-    assert settled(client, job["job_id"], 240.0)["state"] == "ready"
+    assert settled(client, job["job_id"])["state"] == "ready"
     found = client.machine()
     assert {"Python", "CPU", "Memory", "Disk", "GPU", "Weights", "OCR", "Server"} <= {
         f["topic"] for f in found["doctor"]

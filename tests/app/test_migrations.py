@@ -34,6 +34,15 @@ OWNERS = [
 ]
 
 
+def _config(connection):
+    """Alembic's own, to stop at a revision within a transaction that the test holds open."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
 def declared():
     for name in OWNERS:
         if importlib.util.find_spec(name):
@@ -107,13 +116,9 @@ def test_a_migration_that_fails_leaves_the_schema_as_it_was(tmp_path):
 
 def test_documents_of_before_editions_are_all_there_afterwards(tmp_path):
     """0006 drops tables that others refer to: with foreign keys followed, texts and vectors would go with them."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
     database = open_database(tmp_path)
     with database.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0005")
+        command.upgrade(_config(connection), "0005")
         for statement in (
             "INSERT INTO collections VALUES (7, 'c', 'local', 'now')",
             "INSERT INTO changes VALUES (3, 'put', 'd1', 'now')",
@@ -150,13 +155,9 @@ def test_documents_of_before_editions_are_all_there_afterwards(tmp_path):
 
 def test_of_a_conversation_of_before_nobody_knows_what_it_was_answered_from(tmp_path):
     """0021 begins to keep it: what has messages by then must never be shared, what is empty may be."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
     database = open_database(tmp_path)
     with database.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0020")
+        command.upgrade(_config(connection), "0020")
         for chat_id in ("old", "empty"):
             connection.execute(
                 text(
@@ -180,13 +181,9 @@ def test_of_a_conversation_of_before_nobody_knows_what_it_was_answered_from(tmp_
 
 def test_a_judging_is_no_evaluation_to_a_server_of_before(tmp_path):
     """0023 taken back: what it left would be evaluations of nothing."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
     database = open_database(tmp_path)
     with database.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0022")
+        command.upgrade(_config(connection), "0022")
         connection.execute(
             text("INSERT INTO collections (collection_id, name, owner_id, created_at) VALUES (7, 'c', 'local', 'now')")
         )
@@ -197,8 +194,7 @@ def test_a_judging_is_no_evaluation_to_a_server_of_before(tmp_path):
         assert connection.execute(text("SELECT judging FROM evals")).scalars().all() == [None]
         connection.execute(text(_eval("e2")))
         connection.execute(text("""UPDATE evals SET judging = '{"of": "e1"}' WHERE eval_id = 'e2'"""))
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0022")
+        command.downgrade(_config(connection), "0022")
         assert connection.execute(text("SELECT eval_id FROM evals")).scalars().all() == ["e1"]
     migrate(database, MIGRATIONS)
     database.close()

@@ -24,7 +24,7 @@ def collection(server: RunningServer) -> str:
     with server.client() as client:
         client.create_collection(name)
         for job in client.upload(name, [("bridge.md", io.BytesIO(BRIDGE))]):
-            assert settled(client, job["job_id"], 240.0)["state"] == "ready"
+            assert settled(client, job["job_id"])["state"] == "ready"
     return name
 
 

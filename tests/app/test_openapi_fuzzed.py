@@ -39,7 +39,7 @@ def fill(client: Client) -> dict[str, str]:
     """Something of each kind; ids by the names of path parameters."""
     client.create_collection("vault")
     (job,) = client.upload("vault", [("lamp.pdf", io.BytesIO(pdf(PAGES)))])
-    done = settled(client, job["job_id"], 120.0)
+    done = settled(client, job["job_id"])
     assert done["state"] == "ready", done
     chat = client.create_chat(["vault"], title="lamps")["chat_id"]
     with client.chat_stream(chat, "Who lights the lamp?") as stream:

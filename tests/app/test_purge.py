@@ -11,19 +11,13 @@ from app.client import ApiError, Client
 from app.upkeep.purge import PENDING_FILE
 from app.upkeep.scrub import MARKER, Scrub
 from tests.app.test_api import settle
+from tests.support.canaries import places_of
 from tests.support.commands import json_of, openbook
 from tests.support.servers import RunningServer, openbook_server
 
-CANARY = "Zwirbelkanarie-7731"
+CANARY = "Zwirbelkanarie-773194826"
 SECRET = f"# The plan of {CANARY}\n\nThe secret codename of the harbour project is {CANARY} and nobody may say so.\n"
 OTHER = "# Bread\n\nSourdough rises slowly because wild yeast is scarce. A loaf bakes for 45 minutes.\n"
-
-
-def places_of(data_dir: Path, words: str) -> list[str]:
-    """The files that hold ``words``, whatever the case of its ASCII letters."""
-    needles = [words.lower().encode(), words.lower().encode("utf-16-le")]
-    files = [p for p in data_dir.rglob("*") if p.is_file()]
-    return [str(p.relative_to(data_dir)) for p in files if any(n in p.read_bytes().lower() for n in needles)]
 
 
 def asked(client: Client, chat_id: str, question: str) -> None:
@@ -66,7 +60,7 @@ def test_a_canary_is_in_no_byte_after_a_purge_and_other_documents_stay(tmp_path:
         assert done["chats"] == 1
         assert done["remains"] == ["backups that were taken before"]
         assert places_of(data, CANARY) == []
-        assert places_of(data, "7731") == []
+        assert places_of(data, "773194826") == []
         assert places_of(data, "nobody may say so") == []
 
         with pytest.raises(ApiError):

@@ -25,7 +25,7 @@ def collection(server: RunningServer) -> str:
         client.create_collection(name)
         sources = [("space/rocket.md", io.BytesIO(ROCKET.encode())), ("bread.md", io.BytesIO(BREAD.encode()))]
         for job in client.upload(name, sources):
-            assert settled(client, job["job_id"], 240.0)["state"] == "ready"
+            assert settled(client, job["job_id"])["state"] == "ready"
     return name
 
 

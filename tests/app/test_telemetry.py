@@ -59,7 +59,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Iterat
             client.create_collection("fruit")
             text = f"# The {CANARY}\n\nThe {CANARY} keeps nine weeks in sand.\n".encode()
             (job,) = client.upload("fruit", [(f"{CANARY}.md", io.BytesIO(text))])
-            assert settled(client, job["job_id"], 240.0)["state"] == "ready"
+            assert settled(client, job["job_id"])["state"] == "ready"
             wait_for_lm(client, timeout_s=60)
             yield House(server, client, taken)
 

@@ -48,13 +48,13 @@ def test_files_wait_for_a_worker_that_finds_its_server_and_finds_it_again(tmp_pa
         with openbook_server(data, env=ENV, options=["--no-worker"]) as server, server.client() as client:
             assert len(psutil.Process(server.process.pid).children()) == 1, "the API alone"
             client.create_collection("apart")
-            assert settled(client, sent(client, "first"), 120.0)["state"] == "ready"
+            assert settled(client, sent(client, "first"))["state"] == "ready"
         with openbook_server(data, env=ENV, options=["--no-worker"]) as server, server.client() as client:
-            assert settled(client, sent(client, "second"), 120.0)["state"] == "ready"
+            assert settled(client, sent(client, "second"))["state"] == "ready"
             # One that is killed is started again by its own supervisor, and what it had in hand waits no lease out.
             (child,) = psutil.Process(service.pid).children()
             child.send_signal(signal.SIGKILL)
-            assert settled(client, sent(client, "third"), 120.0)["state"] == "ready"
+            assert settled(client, sent(client, "third"))["state"] == "ready"
             assert client.search("which lamp", ["apart"])
         service.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + 15

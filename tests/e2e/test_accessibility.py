@@ -83,10 +83,10 @@ def world(site: Site) -> World:
     """A collection, a conversation with a file of its own, and a run."""
     site.api.create_collection(NAME)
     for job in site.api.upload(NAME, [("log.md", io.BytesIO(TEXT)), ("broken.pdf", io.BytesIO(b"%PDF-1.4"))]):
-        settled(site.api, job["job_id"], 240.0)
+        settled(site.api, job["job_id"])
     chat = site.api.create_chat([NAME])["chat_id"]
     for job in site.api.attach(chat, [("own.md", io.BytesIO(TEXT)), ("bad.pdf", io.BytesIO(b"%PDF-1.4"))]):
-        settled(site.api, job["job_id"], 240.0)
+        settled(site.api, job["job_id"])
     for strategy, question in (
         ("rag", "How many geese did the keeper keep?"),
         ("extract", "What was the lamp lit with?"),

@@ -29,7 +29,7 @@ def collection_with(site: Site, **files: bytes) -> str:
     site.api.create_collection(name)
     sent = [(".".join(file.rsplit("_", 1)), io.BytesIO(data)) for file, data in files.items()]
     for job in site.api.upload(name, sent) if sent else ():
-        settled(site.api, job["job_id"], 240.0)
+        settled(site.api, job["job_id"])
     return name
 
 

@@ -22,7 +22,7 @@ def filled(site: Site, name: str) -> str:
     site.api.create_collection(name)
     files = [(f"{town}.md", io.BytesIO(document(n).encode())) for n, town in enumerate(TOWNS)]
     for job in site.api.upload(name, files):
-        assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
+        assert settled(site.api, job["job_id"])["state"] == "ready"
     return name
 
 

@@ -41,7 +41,7 @@ def chat_id(site: Site) -> str:
     name = f"history-{next(NUMBER)}"
     site.api.create_collection(name)
     (job,) = site.api.upload(name, [("log.md", io.BytesIO(LOG.encode()))])
-    assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
+    assert settled(site.api, job["job_id"])["state"] == "ready"
     chat = site.api.create_chat([name])["chat_id"]
     with site.api.chat_stream(chat, QUESTION, strategy="extract") as said:
         assert list(said)[-1][0] == "done"

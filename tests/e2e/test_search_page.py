@@ -28,7 +28,7 @@ def collection(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
         paths.append(path)
     site.api.create_collection("waterfall")
     for job in site.api.upload("waterfall", paths):
-        assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
+        assert settled(site.api, job["job_id"])["state"] == "ready"
     return "waterfall"
 
 

@@ -22,7 +22,7 @@ TEXT = b"# The harbour\n\nThe harbour of Marrow Sound was dredged in 1911. It is
 def collection(site: Site) -> str:
     site.api.create_collection("harbours")
     (job,) = site.api.upload("harbours", [("harbour.md", io.BytesIO(TEXT))])
-    assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
+    assert settled(site.api, job["job_id"])["state"] == "ready"
     return "harbours"
 
 

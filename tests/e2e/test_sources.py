@@ -25,7 +25,7 @@ def test_a_source_shows_nothing_of_the_one_before_though_an_answer_is_being_give
     site.api.create_collection(name)
     files = [("skerryvore.pdf", io.BytesIO(REPORT)), ("harbour.md", io.BytesIO(HARBOUR))]
     for job in site.api.upload(name, files):
-        assert settled(site.api, job["job_id"], 240.0)["state"] == "ready"
+        assert settled(site.api, job["job_id"])["state"] == "ready"
     chat = site.api.create_chat([name])["chat_id"]
     for question in ("How many geese did the lighthouse keeper keep?", "When was the harbour dredged?"):
         with site.api.chat_stream(chat, question, strategy="extract") as said:

@@ -24,7 +24,7 @@ def runs(site: Site) -> dict[str, str]:
     site.api.create_collection("buoys")
     text = b"# Marrow Sound\n\nThe pilots of Marrow Sound laid 27 buoys in the spring.\n"
     for job in site.api.upload("buoys", [("sound.md", io.BytesIO(text))]):
-        settled(site.api, job["job_id"], 240.0)
+        settled(site.api, job["job_id"])
     chat = site.api.create_chat(["buoys"], title="Buoys")["chat_id"]
     found = {}
     for strategy in ("rag", "extract"):

@@ -95,7 +95,7 @@ def test_kappa_against_people_has_its_number_of_labels_and_an_interval_around_it
     # Of the 25 that have a verdict 20 have a label, and 18 agree. Both sides say each of two things ten times: (0.9 − 0.5) / (1 − 0.5).
     assert found is not None and found.n == 20 and found.kappa == pytest.approx(0.8)
     assert found.ci_low is not None and found.ci_high is not None and 0.2 < found.ci_low < 0.8 < found.ci_high <= 1.0
-    assert "substantially" in found.text
+    assert "to a fair degree or better" in found.text  # which the lower end, 0.40, is
     assert said(pairs, likes_good).people is None
 
 
@@ -120,7 +120,12 @@ def test_ten_that_agree_are_no_certainty() -> None:
     assert habit.kappa == 1.0 and habit.ci_high == pytest.approx(1.0)
     assert habit.ci_low == pytest.approx((10 / 13.8415 - 0.82) / 0.18, abs=1e-4) and "do not show" in habit.text
     even = agreement([("a", "a"), ("b", "b")] * 5)
-    assert even.ci_low == pytest.approx((10 / 13.8415 - 0.5) / 0.5, abs=1e-4) and "almost perfectly" in even.text
+    assert (
+        even.ci_low == pytest.approx((10 / 13.8415 - 0.5) / 0.5, abs=1e-4) and "moderately or better: take" in even.text
+    )
+    many = agreement([("a", "a"), ("b", "b")] * 50)
+    assert many.ci_low is not None and many.ci_low > 0.9
+    assert "almost perfectly: its verdicts may stand" in many.text
 
 
 @pytest.mark.parametrize("habits", [(0.5, 0.5), (0.8, 0.2), (0.9, 0.1), (0.5, 0.3, 0.2)])

@@ -13,11 +13,14 @@ from core.ids import new_id
 from ingest.job import FINAL_STATES
 from tests.support.servers import RunningServer
 
+# Ends a test that would wait for ever; a worker gives way to everything else, and starves for a minute beside other suites.
+LONGEST_S = 240.0
+
 
 def settled(
     client: Client,
     job_id: str,
-    timeout_s: float = 60.0,
+    timeout_s: float = LONGEST_S,
     *,
     states: Container[str] = FINAL_STATES,
     may_be_away: bool = False,

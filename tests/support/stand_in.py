@@ -6,65 +6,19 @@ contains "bad" fails); an answer takes ``token_s`` per word, and is stopped when
 
 from __future__ import annotations
 
-import asyncio
 import io
-import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, File, Request, Response, UploadFile
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import FastAPI, File, Response, UploadFile
 from PIL import Image, ImageDraw
 
-PASSAGE = "Net sales for the quarter were $90,753 million, a decrease of 4 percent from the year before."
-TEXT = (
-    "CONDENSED CONSOLIDATED STATEMENTS OF OPERATIONS (unaudited). "
-    + "The following discussion should be read with the accompanying notes. " * 12
-    + PASSAGE
-    + " Services net sales reached a new record. The company repurchased shares during the quarter. " * 12
-)
-START = TEXT.index(PASSAGE)
-NOW = "2026-11-20T10:00:00Z"
-
-
-@dataclass
-class State:
-    job_s: float = 1.5
-    token_s: float = 0.05
-    answer_words: int = 0  # 0: the usual answer; else that many words
-    ready: bool = True
-    runs_the_server: bool = True
-    broken: bool = False  # hits come in another shape than was agreed
-    collections: dict[str, str] = field(default_factory=dict)
-    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    chats: dict[str, dict[str, Any]] = field(default_factory=dict)
-    cancelled: list[str] = field(default_factory=list)
-    finished: list[str] = field(default_factory=list)
-    chunkers: list[str | None] = field(default_factory=list)  # as each upload asked for
-    pii: dict[str, str] = field(default_factory=dict)
-    word_by_word: dict[str, dict[str, bool]] = field(default_factory=dict)  # "tokens" and "late" of each collection
-    asked_twice: list[dict[str, Any]] = field(default_factory=list)  # questions for two unnamed answers
-    searched: list[dict[str, Any]] = field(default_factory=list)  # what searches said
-    pipelines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # now, and before
-    counter: int = 0
-
-    def new(self, prefix: str) -> str:
-        self.counter += 1
-        return f"{prefix}{self.counter:06d}"
-
-
-def problem(status: int, code: str, detail: str) -> JSONResponse:
-    body = {"type": code, "title": code, "status": status, "detail": detail}
-    return JSONResponse(body, status, media_type="application/problem+json")
-
-
-def sse(name: str, data: Any) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+from tests.support.stand_in_chats import add_chats
+from tests.support.stand_in_state import NOW, TEXT, State, hits, problem
 
 
 def make_app(state: State) -> FastAPI:
@@ -302,24 +256,13 @@ def make_app(state: State) -> FastAPI:
         image.save(out, "PNG")
         return Response(out.getvalue(), media_type="image/png")
 
-    def hits(query: str) -> list[dict[str, Any]]:
-        docs = [j for j in state.jobs.values() if j["doc_id"]]
-        return [
-            {"chunk_id": f"c{i}", "doc_id": j["doc_id"], "title": j["file"], "collection": j["collection"], "page": 4,
-             "start": START, "end": START + len(PASSAGE), "text": PASSAGE, "score": 0.91 - i / 10, "rank": i + 1,
-             "source": "fused", "heading_path": ["Results of operations"],
-             "parts": {"bm25": {"rank": i + 2, "score": 12.25}, "dense": {"rank": i + 1, "score": 0.713},
-                       "fused": {"rank": i + 1, "score": 0.91 - i / 10}}}
-            for i, j in enumerate(docs)
-        ]  # fmt: skip
-
     @app.post("/v1/search")
     def search(body: dict[str, Any]) -> Any:
         state.searched.append(body)
         meant = (
             {"query": "net sales", "terms": [{"from": "saels", "to": "sales"}]} if "saels" in body["query"] else None
         )
-        return {"hits": [{"title": "?"}] if state.broken else hits(body["query"]), "did_you_mean": meant}
+        return {"hits": [{"title": "?"}] if state.broken else hits(state, body["query"]), "did_you_mean": meant}
 
     @app.get("/v1/collections/{c}/calibration")
     def calibration(c: str) -> Any:
@@ -332,7 +275,7 @@ def make_app(state: State) -> FastAPI:
 
     @app.post("/v1/check")
     def check(body: dict[str, Any]) -> Any:
-        first, *others = hits(body["claim"])
+        first, *others = hits(state, body["claim"])
         cited = [
             {**hit, "n": n, "quote": hit["text"], "verdict": verdict, "date": "2024-05-06"}
             for n, (hit, verdict) in enumerate(zip([first, *others], ("supported", "contradicted"), strict=False), 1)
@@ -360,134 +303,7 @@ def make_app(state: State) -> FastAPI:
              "needs_lm": True, "available": False, "reason": "no language model is loaded"},
         ]}  # fmt: skip
 
-    def answered(question: str, run_id: str) -> dict[str, Any]:
-        found = hits(question)
-        base = {"strategy": "extract", "run_id": run_id, "hits": found, "steps": 2, "seconds": 0.42,
-                "usage": {"prompt_tokens": 300, "completion_tokens": 40, "duration_s": 0.4}}  # fmt: skip
-        if "unknown" in question or not found:
-            return base | {"answer": "I don't know.", "abstained": True, "sentences": [], "citations": [],
-                           "reason": "no passage scores above the threshold"}  # fmt: skip
-        if state.answer_words:
-            text = "word " * state.answer_words
-            return base | {"answer": text, "abstained": False, "reason": "", "sentences": [], "citations": []}
-        first = f"{PASSAGE[:-1]} [1]."
-        second = "Services net sales reached a new record [2]."
-        text = f"{first} {second}"
-        cites = [
-            {"n": n, "chunk_id": "c0", "doc_id": found[0]["doc_id"], "title": found[0]["title"], "page": 4,
-             "start": START, "end": START + len(PASSAGE), "quote": PASSAGE, "verdict": verdict, "score": 0.9}
-            for n, verdict in ((1, "supported"), (2, "partial"))
-        ]  # fmt: skip
-        sentences = [
-            {"text": first, "start": 0, "end": len(first), "verdict": "supported", "score": 0.97, "reason": "",
-             "citations": [1]},
-            {"text": second, "start": len(first) + 1, "end": len(text), "verdict": "partial", "score": 0.6,
-             "reason": "the quarter is not named", "citations": [2]},
-        ]  # fmt: skip
-        return base | {"answer": text, "abstained": False, "reason": "", "sentences": sentences, "citations": cites}
-
-    @app.post("/v1/chats", status_code=201)
-    def new_chat(body: dict[str, Any]) -> Any:
-        chat = {"chat_id": state.new("h"), "title": body.get("title") or "", "collections": body["collections"],
-                "strategy": body.get("strategy") or "extract", "created_at": NOW, "updated_at": NOW,
-                "messages": []}  # fmt: skip
-        state.chats[chat["chat_id"]] = chat
-        return chat
-
-    @app.get("/v1/chats")
-    def chats(q: str = "") -> Any:
-        listed = [{k: v for k, v in c.items() if k != "messages"} for c in reversed(state.chats.values())]
-        return {"chats": [c for c in listed if q.lower() in c["title"].lower()], "next_cursor": None}
-
-    @app.get("/v1/chats/{h}")
-    def chat(h: str) -> Any:
-        return state.chats.get(h) or problem(404, "unknown-chat", f"no chat {h!r}")
-
-    @app.patch("/v1/chats/{h}")
-    def patch(h: str, body: dict[str, Any]) -> Any:
-        state.chats[h] |= body
-        return state.chats[h]
-
-    @app.delete("/v1/chats/{h}", status_code=204)
-    def drop_chat(h: str) -> None:
-        del state.chats[h]
-
-    @app.post("/v1/chats/{h}/messages")
-    async def message(h: str, body: dict[str, Any], request: Request) -> Any:
-        found, run_id, question = state.chats[h], state.new("r"), body["question"]
-        found["title"] = found["title"] or question[:40]
-        kept = found["messages"]
-
-        def keep(role: str, content: str, answer: Any = None, partial: bool = False) -> None:
-            kept.append({"message_id": state.new("m"), "role": role, "content": content, "created_at": NOW,
-                         "answer": answer, "partial": partial, "run_id": run_id})  # fmt: skip
-
-        async def events() -> AsyncIterator[str]:
-            keep("user", question)
-            answer = answered(question, run_id)
-            said = ""
-            yield sse("run", {"run_id": run_id, "strategy": "extract", "question": question})
-            try:
-                if "break" in question:
-                    yield sse("error", {"code": "error", "message": "the language model does not answer"})
-                    return
-                yield sse("step", {"index": 0, "kind": "act", "thought": "search", "duration_s": 0.1})
-                for word in answer["answer"].split(" "):
-                    if run_id in state.cancelled:
-                        return
-                    said += word + " "
-                    yield sse("token", {"text": word + " "})
-                    await asyncio.sleep(state.token_s)
-                for i, s in enumerate(answer["sentences"]):
-                    yield sse("sentence", {"index": i, **s})
-                for c in answer["citations"]:
-                    yield sse("citation", c)
-                said = ""
-                keep("assistant", answer["answer"], answer)
-                yield sse("done", answer)
-            finally:
-                if said:
-                    keep("assistant", said, None, True)
-                state.finished.append(run_id)
-
-        return StreamingResponse(events(), media_type="text/event-stream")
-
-    @app.post("/v1/chats/{h}/pairs")
-    async def pair(h: str, body: dict[str, Any]) -> Any:
-        kept, run_ids = state.chats[h]["messages"], [state.new("r"), state.new("r")]
-        state.asked_twice.append(body)
-
-        async def events() -> AsyncIterator[str]:
-            kept.append({"message_id": state.new("m"), "role": "user", "content": body["question"], "created_at": NOW,
-                         "answer": None, "partial": False})  # fmt: skip
-            for run_id in run_ids:
-                yield sse("run", {"run_id": run_id})
-                await asyncio.sleep(state.token_s)
-            if "break" in body["question"]:
-                kept.append({"message_id": state.new("m"), "role": "assistant", "content": PASSAGE, "created_at": NOW,
-                             "answer": answered(body["question"], run_ids[0]), "partial": False})  # fmt: skip
-                yield sse("error", {"code": "error", "message": "the second one broke", "run_id": run_ids[1]})
-                return
-            compared = {"answers": ["It fell by <i>4</i> percent.", "By four."], "choice": None, "from_start": True}
-            kept.append({"message_id": state.new("m"), "role": "assistant", "content": "", "created_at": NOW,
-                         "answer": None, "partial": False, "compared": compared})  # fmt: skip
-            yield sse("compared", {"compared": compared})
-
-        return StreamingResponse(events(), media_type="text/event-stream")
-
-    @app.post("/v1/chats/{h}/messages/{m}/vote", status_code=201)
-    def vote(h: str, m: str, body: dict[str, Any]) -> Any:
-        message = state.chats[h]["messages"][-1]
-        answer = answered(state.chats[h]["messages"][-2]["content"], state.new("r"))
-        message["compared"] |= {"choice": body["choice"], "ways": ["rag by large", "extract"], "message_ids": [m, m]}
-        message |= {"answer": answer, "content": answer["answer"], "run_id": answer["run_id"]}
-        return {"compared": message["compared"]}
-
-    @app.post("/v1/runs/{r}/cancel", status_code=202)
-    def cancel(r: str) -> Any:
-        state.cancelled.append(r)
-        return {}
-
+    add_chats(app, state)
     return app
 
 

@@ -43,7 +43,7 @@ class Team:
     def upload(self, who: str, collection: str, name: str, text: str) -> dict[str, Any]:
         with self.client(who) as client:
             (job,) = client.upload(collection, [(name, io.BytesIO(text.encode()))])
-            done = settled(client, job["job_id"], 240.0)
+            done = settled(client, job["job_id"])
         assert done["state"] == "ready", done
         return dict(done)
 

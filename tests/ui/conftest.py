@@ -9,7 +9,8 @@ import httpx
 import pytest
 import streamlit
 
-from tests.support.stand_in import State, serve
+from tests.support.stand_in import serve
+from tests.support.stand_in_state import State
 
 
 @pytest.fixture

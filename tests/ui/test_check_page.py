@@ -10,7 +10,8 @@ import streamlit
 from streamlit.testing.v1 import AppTest
 
 from app.ui.check_page import check_page
-from tests.support.stand_in import State, serve
+from tests.support.stand_in import serve
+from tests.support.stand_in_state import State
 from tests.ui.test_pages import page, shown
 
 

@@ -8,7 +8,8 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
-from tests.support.stand_in import State, serve
+from tests.support.stand_in import serve
+from tests.support.stand_in_state import State
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import replies
 from ingest.chunk.choose import ChunkerName
-from tests.support.stand_in import State
+from tests.support.stand_in_state import State
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "ui" / "main.py"
 TIMEOUT_S = 30

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.support.stand_in import State
+from tests.support.stand_in_state import State
 from tests.ui.test_pages import page, shown
 
 QUESTION = "How did net sales develop?"
