@@ -177,7 +177,7 @@ def test_an_evaluation_that_is_cancelled_does_not_wait_for_the_end_of_an_answer(
     begun = client.start_eval(set_id, WAYS[:1])
     with client.eval_events(begun["eval_id"]) as stream:
         for _, data in stream:
-            if data["stage"].startswith("rag"):
+            if data["stage"].startswith("answers by rag"):
                 break
     client.cancel_eval(begun["eval_id"])
     assert ended(client, client.start_eval(set_id, WAYS[1:])["eval_id"], 20.0)["state"] == "done"
