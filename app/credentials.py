@@ -6,9 +6,10 @@ only writer, so whatever is changed here is true with the next request.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ from app.people import (
 )
 from core.clock import now_iso
 from core.database import Database
-from core.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from core.errors import Conflict, Forbidden, InvalidRequest, NotFound, StorageFailed
 from core.ids import new_id
 
 PREFIX_CHARACTERS = len(KEY_PREFIX) + 6
@@ -38,12 +39,20 @@ MAX_KNOWN = 10_000
 MAX_KEYS = 100  # of one person
 MAX_TOKEN = 200  # characters; nothing longer is ours
 
+logger = logging.getLogger(__name__)
+
 
 class Credentials:
-    def __init__(self, database: Database, session_days: int) -> None:
+    """
+    Args:
+        clock: the time as ``core.clock`` writes it, for when a key was last used.
+    """
+
+    def __init__(self, database: Database, session_days: int, clock: Callable[[], str] = now_iso) -> None:
         self._database = database
         self._session_days = session_days
-        self._known: OrderedDict[str, Person] = OrderedDict()
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[Person, str]] = OrderedDict()  # with the hour in which it was looked up
         self._turn = 0  # counts what was forgotten, so that nothing read before is remembered after
         self._lock = threading.Lock()
 
@@ -52,8 +61,11 @@ class Credentials:
     def known(self, token: str) -> Person | None:
         """Who a token belongs to, if that is remembered. Reads nothing, so the event loop may ask."""
         with self._lock:
-            found = self._known.get(token_hash(token))
-        return found if found is not None and not _over(found.expires_at) else None
+            found, hour = self._known.get(token_hash(token), (None, ""))
+        if found is None or _over(found.expires_at):
+            return None
+        # With its first use in another hour a key is looked up again, and the use noted.
+        return found if found.by != "key" or hour == self._hour() else None
 
     def person(self, token: str) -> Person | None:
         """Whose session or key this is; None if it is nobody's (any more)."""
@@ -68,11 +80,12 @@ class Credentials:
             found = _of_key(connection, hashed) if token.startswith(KEY_PREFIX) else _of_session(connection, hashed)
         if found is None or _over(found.expires_at):
             return None
+        hour = self._hour()
         if found.by == "key":
-            self._note_use(found.credential)
+            self._note_use(found.credential, hour)
         with self._lock:
             if turn == self._turn:
-                self._known[hashed] = found
+                self._known[hashed] = found, hour
                 while len(self._known) > MAX_KNOWN:
                     self._known.popitem(last=False)
         return found
@@ -83,10 +96,20 @@ class Credentials:
             self._known.clear()
             self._turn += 1
 
-    def _note_use(self, key_id: str) -> None:
-        now = now_iso()
-        with self._database.write() as connection:
-            connection.execute(update(api_keys).where(api_keys.c.key_id == key_id).values(used_at=now[:13] + ":00:00Z"))
+    def _note_use(self, key_id: str, hour: str) -> None:
+        mine = api_keys.c.key_id == key_id
+        with self._database.read() as connection:
+            if connection.execute(select(api_keys.c.used_at).where(mine)).scalar_one_or_none() == hour:
+                return
+        try:
+            with self._database.write() as connection:
+                connection.execute(update(api_keys).where(mine).values(used_at=hour))
+        except StorageFailed as e:
+            # A disk that is full refuses what would be kept, and not the searches of whoever has a key.
+            logger.warning("when the key %s was used could not be noted: %s", key_id, e.message)
+
+    def _hour(self) -> str:
+        return self._clock()[:13] + ":00:00Z"
 
     # ------------------------------------------------------------ sessions
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from app.audit import AuditLog
 from app.credentials import Credentials
@@ -18,7 +19,7 @@ from app.people import Person
 from app.throttle import Rate, Throttle
 from app.wiring import MIGRATIONS
 from core.database import Database, migrate, open_database
-from core.errors import Busy, Conflict, Forbidden, InvalidRequest, NotFound, NotSignedIn
+from core.errors import Busy, Conflict, Forbidden, InvalidRequest, NotFound, NotSignedIn, StorageFailed
 
 GOOD = "four words nobody guesses"
 
@@ -208,6 +209,40 @@ def test_a_key_can_do_no_more_than_its_owner(identity: Identity, credentials: Cr
     with pytest.raises(NotFound):
         credentials.delete_key(other, kept["key_id"])
     assert [k["name"] for k in credentials.keys(person.user_id)] == ["mine"]
+
+
+def test_when_a_key_was_last_used_is_told_to_the_hour(
+    identity: Identity, credentials: Credentials, database: Database
+) -> None:
+    person, _ = joined(identity, credentials, "Nightly")
+    now = ["2026-03-01T22:59:59.000Z"]
+    desk = Credentials(database, session_days=1, clock=lambda: now[0])
+    key, made = desk.make_key(person, "import", ["read"], None)
+    assert made["used_at"] is None
+
+    def used() -> str:
+        assert desk.known(key) or desk.person(key)  # as the gate asks
+        return str(desk.keys(person.user_id)[0]["used_at"])
+
+    assert used() == "2026-03-01T22:00:00Z"
+    now[0] = "2026-03-01T23:00:00.000Z"
+    assert used() == "2026-03-01T23:00:00Z"
+    now[0] = "2026-04-01T08:30:00.000Z"
+    assert used() == "2026-04-01T08:00:00Z"
+
+
+def test_a_key_is_good_while_the_disk_takes_nothing_more(
+    identity: Identity, credentials: Credentials, database: Database
+) -> None:
+    person, _ = joined(identity, credentials, "Searcher")
+    key, _ = credentials.make_key(person, "search", ["ask"], None)
+    reading = open_database(Path(str(database.engine.url.database)).parent)
+    event.listen(reading.engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only=ON"))
+    with closing(reading):
+        with pytest.raises(StorageFailed), reading.write() as connection:
+            connection.execute(text("DELETE FROM api_keys"))
+        found = Credentials(reading, session_days=1).person(key)
+    assert found is not None and found.user_id == person.user_id
 
 
 def test_a_key_that_is_over_is_nobodys(identity: Identity, credentials: Credentials, database: Database) -> None:
