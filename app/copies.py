@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -37,12 +37,18 @@ _BATCH = 256  # documents looked up at once: finding the next one reads through 
 _COPIED = 0.98  # of a job's progress, when every document has its copy
 
 
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    until: float
+    worker_id: str
+
+
 @dataclass(slots=True)
 class _Building:
     """What is remembered of an edition while this process runs."""
 
     waiting: deque[Unmade] = field(default_factory=deque)
-    at_work: dict[str, float] = field(default_factory=dict)  # doc_id → when its lease ends
+    at_work: dict[str, _Lease] = field(default_factory=dict)  # by doc_id
     seconds: float = 0.0  # of work that is not noted yet
     noted_at: float = 0.0
     begun_at: float | None = None  # the first look at how far it is, and how far that was
@@ -70,7 +76,7 @@ class Copies:
 
     # ------------------------------------------------------------ giving out
 
-    def next_of(self, edition: Edition) -> Task | None:
+    def next_of(self, edition: Edition, worker_id: str = "") -> Task | None:
         """The next document of an edition, given to a worker; None if none is left, or each is at work."""
         with self._lock:
             building = self._of(edition.edition_id)
@@ -86,7 +92,7 @@ class Copies:
                 except NotFound as e:  # its original is lost, which must not hold up the others
                     self.fail(edition.edition_id, document.doc_id, e.message)
                     continue
-                building.at_work[document.doc_id] = self._clock() + LEASE_S
+                building.at_work[document.doc_id] = _Lease(self._clock() + LEASE_S, worker_id)
                 return task
         return None
 
@@ -107,7 +113,7 @@ class Copies:
 
     def _pop(self, edition: Edition, building: _Building) -> Unmade | None:
         now = self._clock()
-        building.at_work = {doc_id: until for doc_id, until in building.at_work.items() if until > now}
+        building.at_work = {doc_id: lease for doc_id, lease in building.at_work.items() if lease.until > now}
         if not building.waiting:
             with self._database.read() as connection:
                 building.waiting.extend(edition_copies.unmade(connection, edition, _BATCH, building.at_work))
@@ -134,18 +140,24 @@ class Copies:
 
     # ------------------------------------------------------------ coming back
 
-    def forget_workers(self) -> None:
-        """The worker process has died: what it was copying is to be copied by another."""
+    def forget_worker(self, worker_id: str) -> None:
+        """A worker process has died: what it was copying is to be copied by another; what others are at stays theirs.
+
+        Args:
+            worker_id: how the ids of its threads begin.
+        """
         with self._lock:
             for building in self._known.values():
-                building.at_work.clear()
+                gone = [d for d, lease in building.at_work.items() if lease.worker_id.startswith(worker_id)]
+                for doc_id in gone:
+                    del building.at_work[doc_id]
 
     def go_on(self, edition_id: int, doc_id: str) -> bool:
         """A sign of life from a worker; False tells it to stop."""
         with self._lock:
             building = self._of(edition_id)
-            if doc_id in building.at_work:
-                building.at_work[doc_id] = self._clock() + LEASE_S
+            if (lease := building.at_work.get(doc_id)) is not None:
+                building.at_work[doc_id] = replace(lease, until=self._clock() + LEASE_S)
         with self._database.read() as connection:
             return wanted(connection, self._ledger, edition_id) is not None
 

@@ -147,8 +147,8 @@ class Reindexing:
 
     # ------------------------------------------------------------ workers
 
-    def next_task(self) -> Task | None:
-        """The next document to be copied; None if there is none, after ending what is done."""
+    def next_task(self, worker_id: str = "") -> Task | None:
+        """The next document to be copied, by this worker; None if there is none, after ending what is done."""
         self.tidy()
         with self._database.read() as connection:
             found = editions.all_building(connection)
@@ -156,7 +156,7 @@ class Reindexing:
         for edition in found:
             if edition.edition_id in waiting:
                 continue
-            task = self.copies.next_of(edition)
+            task = self.copies.next_of(edition, worker_id)
             if task is not None:
                 return task
             if self.copies.is_idle(edition.edition_id):

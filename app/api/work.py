@@ -83,7 +83,7 @@ async def gone(process: str, services: ServicesHere) -> dict[str, Any]:
     """A worker process has died, as its successor says: what it had in hand waits again."""
 
     def requeue() -> int:
-        services.reindexing.copies.forget_workers()
+        services.reindexing.copies.forget_worker(f"{process}.")
         with services.database.write() as connection:
             return services.ledger.requeue_of(connection, f"{process}.")
 
@@ -100,7 +100,7 @@ def _next_task(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> T
             return _task(services, job)
         except OpenbookError as e:  # its collection wants an encoder that cannot be loaded, or its bytes are gone
             _fail(services, job.job_id, worker_id, Failure(message=e.message))
-    return services.reindexing.next_task() if "files" in lanes else None
+    return services.reindexing.next_task(worker_id) if "files" in lanes else None
 
 
 def _claim(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> Job | None:

@@ -210,6 +210,34 @@ def test_a_worker_that_falls_silent_loses_its_document_to_another(office):
     assert "a" in {office.work.next_task().uri for _ in range(3)}
 
 
+def test_a_worker_process_that_dies_takes_no_document_from_another(office):
+    job_id = office.begin()
+    slow = office.work.next_task("w7-left.0")
+    # Beside it one process after the other dies with the rest in hand, or is stopped, as containers are.
+    for n in range(3):
+        given = [office.work.next_task(f"w{n}-right.{thread}") for thread in range(2)]
+        assert {task.uri for task in given} == {"b", "c"}
+        office.work.copies.forget_worker(f"w{n}-right.")
+    assert office.work.next_task("w9-right.0") is None, "each was tried three times, and one is being made"
+    assert office.job(job_id).state not in ("ready", "partial")
+    assert office.do(slow) == "stored"
+    office.work.next_task("w9-right.0")
+    reason = office.job(job_id).reason
+    assert ("b: given up" in reason, "c: given up" in reason, "a: " in reason) == (True, True, False)
+
+
+def test_a_worker_that_lives_keeps_its_documents_however_often_another_is_stopped(office):
+    job_id = office.begin()
+    slow = [office.work.next_task("w7-left.0") for _ in range(3)]
+    for _ in range(4):
+        office.work.copies.forget_worker("w7.")  # beside the server, of the same number
+        office.work.copies.forget_worker("w8-right.")
+        assert office.work.next_task("w9-right.0") is None
+    assert [office.do(task) for task in slow] == ["stored"] * 3
+    assert office.work.next_task("w9-right.0") is None
+    assert office.job(job_id).state == "ready"
+
+
 def test_a_document_that_cannot_be_made_is_named_and_stays(office):
     job_id = office.begin()
     task = office.work.next_task()
