@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,6 +68,10 @@ _OF_THE_PLACE = {
 
 # Settings that are tables, which a variable has as JSON.
 TABLES = frozenset({"mcp_servers", "otlp_headers", "lm_choices"})
+
+# What an error may repeat of an entry of a table: of all else there (headers, variables, arguments) any may be a secret.
+_TELLABLE = frozenset({"runtime", "model", "timeout_s", "context_tokens", "open_world"})
+_SIGN_IN = re.compile(r"(?<=//)[^/\s]*@")  # of an address
 
 
 class McpServer(BaseModel):
@@ -347,7 +352,8 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as e:
-        raise InvalidRequest(_explain(e), code="bad-settings") from e
+        # Not "from e", which has what was given, with its secrets.
+        raise InvalidRequest(_explain(e), code="bad-settings") from None
 
 
 def _table(key: str, value: str) -> Any:
@@ -379,5 +385,14 @@ def _explain(error: ValidationError) -> str:
             known = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(Settings.model_fields)}"
             parts.append(f"unknown setting {key!r} ({ENV_PREFIX}{key.upper()}): {known}")
         else:
-            parts.append(f"setting {key!r} = {problem['input']!r}: {problem['msg']}")
+            parts.append(f"setting {key!r}{_given(problem['loc'], problem['input'])}: {problem['msg']}")
     return "; ".join(parts)
+
+
+def _given(place: tuple[int | str, ...], value: Any) -> str:
+    """What stands there, where that can be no secret: it goes to terminals and logs."""
+    if place[0] in TABLES and not (len(place) == 3 and place[-1] in _TELLABLE):
+        return ""
+    if place[0] == "lm_api_key" or isinstance(value, dict):
+        return ""
+    return f" = {_SIGN_IN.sub('…@', repr(value))}"

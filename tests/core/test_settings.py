@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,32 @@ def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_p
 def test_an_unknown_key_or_value_is_refused_by_name(env, named):
     with pytest.raises(InvalidRequest, match=named):
         load_settings(env=env)
+
+
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ('lm_choices.big = {runtime = "openai", api_key = "S3CRET", base_url = "http://h/v1"}', "needs model"),
+        ('mcp_servers.x = {url = "http://h", command = ["c"], headers = {Authorization = "S3CRET"}}', "command"),
+        ('mcp_servers.x = {command = "run --token S3CRET"}', "mcp_servers.x.command"),
+        ('mcp_servers.x = {url = "http://h", headers = {model = ["S3CRET"]}}', "mcp_servers.x.headers.model"),
+        ('mcp_servers = ["S3CRET"]', "mcp_servers"),
+        ('otlp_headers = "Bearer S3CRET"', "otlp_headers"),
+        ('otlp_endpoint = "grpc://me:S3CRET@collector:4317"', "…@collector:4317"),
+        ('lm_api_key = ["S3CRET"]', "lm_api_key"),
+    ],
+)
+def test_what_is_wrong_with_a_setting_is_told_without_the_secrets_beside_it(tmp_path, toml, named):
+    file = tmp_path / "openbook.toml"
+    file.write_text(toml + "\n")
+    with pytest.raises(InvalidRequest, match=named) as caught:
+        load_settings(env={}, config_file=file)
+    assert "S3CRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_value_that_is_no_secret_is_repeated():
+    with pytest.raises(InvalidRequest, match=r"'lm_choices\.big\.runtime' = 'opnai'"):
+        load_settings(env={"OPENBOOK_LM_CHOICES": '{"big": {"runtime": "opnai"}}'})
 
 
 @pytest.mark.parametrize(
