@@ -161,24 +161,29 @@ def _read_again(here: Opened, finding: Finding, done: Repaired) -> bool:
             return True
         if not _is_whole(here, marked.sha256):
             return False
+        owner = Principal(user_id=marked.owner_id)
+        known = here.store.get_document_info(owner, finding.subject).metadata.get("source")
         job = here.ledger.add(
             connection,
-            principal=Principal(user_id=marked.owner_id),
+            principal=owner,
             collection=marked.collection,
             file=marked.uri,
             uri=marked.uri,
             sha256=marked.sha256,
             size=marked.size,
-            chunker=_chunker(marked.chunker_version, here),
+            chunker=_chunker(marked.chunker_version),
+            # A page stays one of its URL, under the name that says what it is. It was a document, and is not to be opened.
+            origin={**known, "of_index": False} if known else {},
         )
     done.jobs.append(job.job_id)
     done.waiting.add(finding.subject)
     return True
 
 
-def _chunker(chunker_version: str, here: Opened) -> ChunkerName:
+def _chunker(chunker_version: str) -> str:
+    """Its name; "", which is as its collection has it, of a document that was marked before and never read."""
     names: tuple[ChunkerName, ...] = ("fixed", "sentence", "semantic", "parent-child")
-    return next((name for name in names if chunker_version.startswith(name)), here.settings.chunker)
+    return next((name for name in names if chunker_version.startswith(name)), "")
 
 
 def _is_whole(here: Opened, sha256: str) -> bool:

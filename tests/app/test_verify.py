@@ -127,6 +127,19 @@ def test_a_damaged_text_without_its_original_cannot_be_mended_and_that_is_said(d
     assert done.jobs == []
 
 
+def test_a_page_that_is_read_again_is_still_the_page_of_its_url(data: Path) -> None:
+    source = {"url": "https://example.org/?id=5", "name": "birds.csv", "fetched_at": "2026-03-01T08:00:00.000Z"}
+    text = "species and how many of each were seen at the pond in the first week of march"
+    with library(data) as lib, lib.store.originals.receiving([text.encode()], 10_000):
+        lib.put("a", source["url"], text, metadata={"source": source})
+    flip(data / "openbook.db", b"seen at the pond")
+    done = repaired(data)
+    with opened(data) as here:
+        job = get_job(here.database, LOCAL, done.jobs[0])
+    assert (job.file, job.lane) == (source["url"], "files"), "it is read from its original, not fetched"
+    assert job.origin == {**source, "of_index": False}
+
+
 @pytest.mark.parametrize("how", ["bytes", "zero", "nan", "short", "missing"])
 def test_a_wrong_vector_is_found_and_made_again_from_the_text(data: Path, how: str) -> None:
     with library(data) as lib:
