@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from agents.lexical import KEPT_TEXTS
+from agents.lexical import KEPT_TEXTS, sentence_terms
 from agents.verify.findings import Finding
-from core.text import words
+from agents.verify.framed import taken_back
+from core.text import Span, fold, word_spans, words
 
 _QUOTED = re.compile(r'"([^"]{3,400})"|“([^”]{3,400})”|«([^»]{3,400})»|„([^“”]{3,400})[“”]|「([^」]{2,400})」')
 _LEFT_OUT = re.compile(r"\[[^\]]{0,40}\]|…|\.\.\.")
+# They are no words, and change what is said: "€5" is not "5%", nor "p < 0.05" the same as "p > 0.05".
+_SIGNS = re.compile(r"[$€£¥₹%‰<>≤≥≠±]|(?<![\w.)%])[-−–](?=[$€£¥₹]?\d)")
 _MIN_WORDS = 3  # fewer are a title or a term, not a quotation
 
 
@@ -35,9 +38,34 @@ def _is_title(quoted: str) -> bool:
 
 
 def is_quotation(claim: str, evidence: str) -> bool:
-    """Whether the whole claim stands in the evidence, marks and case apart, and cut at words."""
-    said = _joined(claim)
-    return len(said) > 2 and said in _joined(evidence)
+    """Whether the whole claim stands in the evidence, marks and case apart, and cut at words.
+
+    Signs that say something count as words. A clause does not stand there if its sentence takes it back.
+    """
+    said, _ = _signed(claim)
+    everything, _ = _signed(evidence)
+    if len(said) <= 2 or said not in everything:
+        return False
+    within = [evidence[a:b] for (a, b), _ in sentence_terms(evidence)]
+    standing = [s for s in within if said in _signed(s)[0]]
+    # Of several sentences each begins and ends one, but for the edges.
+    return not standing or not all(_taken_back(said, sentence) for sentence in standing)
+
+
+def _taken_back(said: str, sentence: str) -> bool:
+    everything, places = _signed(sentence)
+    at = everything.index(said)
+    first = everything[:at].count(" ")
+    last = first + said.count(" ") - 2
+    return bool(taken_back(sentence[: places[first][0]], sentence[places[last][1] :]))
+
+
+@lru_cache(maxsize=4 * KEPT_TEXTS)  # sentences and claims too
+def _signed(text: str) -> tuple[str, tuple[Span, ...]]:
+    """The words and signs of ``text``, folded, with a space before and behind each; and where they stand."""
+    places = sorted([*word_spans(text), *(m.span() for m in _SIGNS.finditer(text))])
+    # A ligature may fold to several words: it stays one, so that words can be counted by spaces.
+    return f" {' '.join(fold(text[a:b]).replace(' ', '') for a, b in places)} ", tuple(places)
 
 
 @lru_cache(maxsize=2 * KEPT_TEXTS)  # claims too

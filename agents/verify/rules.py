@@ -20,6 +20,7 @@ from agents.verify.cascade import Thresholds, conclude, screen
 from agents.verify.coverage import Coverage, cover
 from agents.verify.dates import check_dates, dates
 from agents.verify.findings import Finding
+from agents.verify.framed import check_framed
 from agents.verify.names import check_names
 from agents.verify.negation import check_direction
 from agents.verify.numbers import check_numbers
@@ -96,6 +97,7 @@ def examine(claim: str, evidence: str) -> Examination:
     findings += check_direction(claim, same, coverage.likely if coverage.sentence >= _SAME_DENIED else "")
     near = coverage.likely if coverage.sentence >= _NEAR else ""
     findings += check_substituted(claim, near)
+    findings += check_framed(claim, near)
     return Examination(coverage=coverage, findings=tuple(findings), asks="?" in claim, near=near)
 
 
