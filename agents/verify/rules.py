@@ -24,6 +24,7 @@ from agents.verify.framed import check_framed
 from agents.verify.names import check_names
 from agents.verify.negation import check_direction
 from agents.verify.numbers import check_numbers
+from agents.verify.paired import check_paired
 from agents.verify.quotes import check_quotes
 from agents.verify.substituted import check_substituted
 from core.errors import InvalidRequest
@@ -93,6 +94,7 @@ def examine(claim: str, evidence: str) -> Examination:
     same = coverage.likely if coverage.sentence >= _SAME_SUBJECT else ""
     findings += check_dates(claim, evidence, same)
     findings += check_numbers(claim, evidence, [(d.start, d.end) for d in dates(claim)], same)
+    findings += check_paired(claim, evidence, same)
     findings += check_names(claim, evidence)
     findings += check_direction(claim, same, coverage.likely if coverage.sentence >= _SAME_DENIED else "")
     near = coverage.likely if coverage.sentence >= _NEAR else ""
