@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from agents.lexical import KEPT_TEXTS
 from agents.verify.findings import Finding
+from agents.verify.numbers import quantities
+from agents.verify.units import unit_at
 
 MONTH_NAMES = [
     "january",
@@ -48,6 +50,10 @@ _PATTERNS = tuple(
 
 # "2018–19": the second year has two digits.
 _RANGE = re.compile(r"\b(?P<century>1\d|20)(?P<first>\d{2})\s?[-–/]\s?(?P<second>\d{2})\b(?![-–/.,]?\d)")
+_OF_TIME = re.compile(
+    r"\b(?:in|since|by|during|until|till|from|to|before|after|of|year|fiscal|im|jahr|seit|bis|von|ab)\s*$",
+    re.IGNORECASE,
+)
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 _RELATIVE = re.compile(r"\b(?:this|last|next|past|coming) (?:year|month|week|season|spring|summer|fall|autumn|winter)\b|"
                        r"\b(?:today|yesterday|tomorrow)\b", re.IGNORECASE)  # fmt: skip
@@ -108,6 +114,8 @@ def _dates(text: str) -> tuple[Date, ...]:
                 and text[m.end() + 1 : m.end() + 4].isdigit()
             ):
                 continue  # the head of "1,500,000" cannot match, but "1500,000" can
+            if year is not None and month is None and (unit := unit_at(text, m.end())) and len(unit.text) > 1:
+                continue  # "1500 kg"; "in 2022 A …" is a year
             found.append(
                 Date(
                     year=year,
@@ -139,6 +147,9 @@ def check_dates(claim: str, evidence: str, likely: str) -> Iterator[Finding]:
             said = f"{date.text} is in the passage, without its year"
             yield Finding(rule="date", outcome="match", item=date.text, detail=said)
             continue
+        if _may_count(claim, date) and any(_is_grouped(q.text) and date.year in q.values for q in quantities(evidence)):
+            yield Finding(rule="date", outcome="match", item=date.text, detail=f"{date.text} is in the passage")
+            continue
         # A time stamp says when a text was written, and "this year" may be any.
         rivals = [g for g in nearby if not any(c.follows_from(g) for c in claimed) and not _ISO.fullmatch(g.text)]
         if rivals and not _RELATIVE.search(likely) and len(rivals) <= 2 and not any(date.may_be(g) for g in nearby):
@@ -148,3 +159,12 @@ def check_dates(claim: str, evidence: str, likely: str) -> Iterator[Finding]:
             )
         else:
             yield Finding(rule="date", outcome="missing", item=date.text, detail=f"{date.text} is not in the passage")
+
+
+def _may_count(claim: str, date: Date) -> bool:
+    """Whether a year may as well be a number of something: "1200 employees", unlike "in 1200"."""
+    return date.month is None and not date.decade and not _OF_TIME.search(claim[: date.start])
+
+
+def _is_grouped(number: str) -> bool:
+    return bool(re.search(r"\d[,.\u00a0\u202f' ]\d{3}\b", number))

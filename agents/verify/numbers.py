@@ -1,4 +1,4 @@
-"""Numbers of the claim must follow from numbers of the evidence: same kind, same value, or the value rounded.
+"""Numbers of the claim must follow from numbers of the evidence: same kind, unit and value, or the value rounded.
 
 Read are digit groups ("1,234", "1 234", "1.234.567"), decimals, scale words, percent, currencies and small number
 words. A table's "(in millions)" applies to its evidence. Years and days belong to ``dates``. Sums and differences are
@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from agents.lexical import KEPT_TEXTS
 from agents.verify.findings import Finding
+from agents.verify.units import Unit, unit_at
 
 _SCALES = {
     "hundred": 1e2,
@@ -73,8 +74,9 @@ _WEAK_WORDS = frozenset(["zero", "one"])
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w.)])[-−+])?(?P<currency>US\$|[$€£¥₹])?\s?"
     r"(?P<digits>\d{1,3}(?:[,\u00a0\u202f' ]\d{3})+(?:\.\d+)?(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?|\d+(?:[.,]\d+)?)"
-    r"(?P<percent>\s?(?:%|percent\b|per cent\b|percentage points?\b))?"
-    r"(?:[\s-]?(?P<scale>hundred|thousands?|millions?|billions?|trillions?|bn|mn|tn|[kKMB](?![\w]))\b)?"
+    r"(?P<percent>\s?(?:%|percent\b|per cent\b|percentage points?\b|Prozent\b))?"
+    # "Form 10-K" is no ten thousand: a letter behind a hyphen is no scale.
+    r"(?:(?:[\s-]?(?P<word>hundred|thousands?|millions?|billions?|trillions?|bn|mn|tn)|\s?(?P<letter>[kKMB](?![\w-])))\b)?"
     r"(?:\s?(?P<unit>US\$|[€£¥₹]|[A-Za-zµ°²³]+))?"
 )
 _NUMBER_WORD = re.compile(
@@ -82,6 +84,23 @@ _NUMBER_WORD = re.compile(
     r"(?:[\s-](?P<scale>hundred|thousand|million|billion|trillion)\b)?(?P<percent>\s(?:percent|per cent)\b)?",
     re.IGNORECASE,
 )
+# What stands directly before a number and makes it a bound; the longer wording first, for "not exceeding" holds "exceeding".
+_TO_NUMBER = r"(?:\s+(?:a|an|the|of|about|total))*\s*(?:US\$|[$€£¥₹])?\s?[-−]?$"
+_MOST = re.compile(
+    r"(?:\b(?:at most|up to|maximum|max\.?|less than|fewer than|lower than|smaller than|under|below|"
+    r"(?:no|not)(?: be)? (?:more|greater|higher|larger|longer) than|(?:not|never|cannot|without)(?: to)? exceed(?:ing)?|"
+    r"höchstens|maximal|weniger als|bis zu)|[<≤])" + _TO_NUMBER,
+    re.IGNORECASE,
+)
+_LEAST = re.compile(
+    r"(?:\b(?:at least|minimum|min\.?|(?:no|not)(?: be)? (?:less|fewer|lower|smaller|shorter) than|more than|greater than|"
+    r"higher than|larger than|longer than|over|above|exceed(?:s|ed|ing)?|mindestens|mehr als|über)|[>≥])" + _TO_NUMBER,
+    re.IGNORECASE,
+)
+_NEGATED_LESS = re.compile(
+    r"\b(?:no|not)(?: be)? (?:less|fewer|lower|smaller|shorter) than" + _TO_NUMBER, re.IGNORECASE
+)
+_BOUND_CHARACTERS = 48  # looked at before a number
 _DECLARED = re.compile(r"\b(?:in|amounts in|\$ in|figures in)\s+(thousands|millions|billions)\b", re.IGNORECASE)
 
 
@@ -95,6 +114,13 @@ class Quantity:
     text: str
     start: int
     plain: bool  # bare digits without scale, sign, percent or currency
+    unit: Unit | None = None
+    bound: str = ""  # "least" or "most", where it is said to be one
+
+    def shown(self) -> str:
+        """With what may be all that differs from another: its bound and unit."""
+        least_or_most = f"at {self.bound} " if self.bound else ""
+        return f"{least_or_most}{self.text}" + (f" {self.unit.text}" if self.unit else "")
 
 
 def quantities(text: str) -> list[Quantity]:
@@ -109,13 +135,18 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
     for m in _NUMBER.finditer(text):
         if m.start("digits") and (text[m.start("digits") - 1].isalpha() or text[m.start("digits") - 1] == "_"):
             continue  # "B2", "x86"
-        scale = _SCALES.get((m["scale"] or "").lower(), 1.0)
+        named = m["word"] or m["letter"] or ""
+        if m["currency"] and not named and m["unit"] == "m":  # "£5m" are millions, "5m" metres
+            named = "m"
+        scale = _SCALES.get(named.lower(), 1.0)
         unit = (m["unit"] or "").lower()
         kind = "%" if m["percent"] else _CURRENCIES.get((m["currency"] or unit).lower(), "")
-        readings = _readings(m["digits"])
+        readings = _readings(m["digits"], kind)
         sign = -1.0 if m["sign"] in ("-", "−") else 1.0
         value, decimals = readings[0]
-        end = m.end("scale") if m["scale"] else m.end("percent") if m["percent"] else m.end("digits")
+        end = (
+            m.end("word" if m["word"] else "letter") if named else m.end("percent") if m["percent"] else m.end("digits")
+        )
         found.append(
             Quantity(
                 values=tuple(sign * v * scale for v, _ in readings),
@@ -123,7 +154,9 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
                 kind=kind,
                 text=text[m.start() : end].strip(),
                 start=m.start("digits"),
-                plain=not (m["scale"] or m["percent"] or kind or m["sign"]) and value == int(value),
+                plain=not (named or m["percent"] or kind or m["sign"]) and value == int(value),
+                unit=unit_at(text, end) if not (m["currency"] or m["percent"]) else None,
+                bound=_bound(text, m.start("digits")),
             )
         )
         taken.append((m.start(), end))
@@ -136,13 +169,30 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
         scale = _SCALES[m["scale"].lower()] if m["scale"] else 1.0
         kind = "%" if m["percent"] else ""
         found.append(
-            Quantity(values=(value * scale,), step=scale, kind=kind, text=m.group(), start=m.start(), plain=False)
+            Quantity(
+                values=(value * scale,),
+                step=scale,
+                kind=kind,
+                text=m.group(),
+                start=m.start(),
+                plain=False,
+                unit=unit_at(text, m.end()) if not kind else None,
+                bound=_bound(text, m.start()),
+            )
         )
     return tuple(sorted(found, key=lambda q: q.start))
 
 
-def _readings(digits: str) -> list[tuple[float, int]]:
-    """(value, decimals) of each way to read the separators; the English one first."""
+def _bound(text: str, start: int) -> str:
+    before = text[max(0, start - _BOUND_CHARACTERS) : start]
+    if _MOST.search(before) and not _NEGATED_LESS.search(before):
+        return "most"
+    return "least" if _LEAST.search(before) else ""
+
+
+def _readings(digits: str, kind: str) -> list[tuple[float, int]]:
+    """(value, decimals) of each way to read the separators; the English one first, but for "5.000", which only a rate has as
+    a decimal ("5.000% notes")."""
     grouped = re.sub(r"[,\u00a0\u202f' ](?=\d{3}(?!\d))", "", digits)
     if grouped.count(".") > 1:
         whole, _, rest = grouped.replace(".", "").partition(",")
@@ -153,23 +203,43 @@ def _readings(digits: str) -> list[tuple[float, int]]:
     decimals = len(grouped.partition(".")[2])
     readings = [(float(grouped), decimals)]
     if decimals == 3 and re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", grouped):
-        readings.append((float(grouped.replace(".", "")), 0))  # "1.234" in German
+        german = (float(grouped.replace(".", "")), 0)  # "1.234"
+        readings = [german, *readings] if grouped.endswith(".000") and kind != "%" else [*readings, german]
     if "," in digits and "." not in digits and re.fullmatch(r"[1-9]\d{0,2},\d{3}", digits):
         readings.append((float(digits.replace(",", ".")), 3))
     return readings
 
 
 def agrees(claimed: Quantity, given: Quantity, scales: Sequence[float] = (1.0,)) -> bool:
-    """Whether the claim's number is the evidence's, or its rounding to the digits that the claim shows."""
+    """Whether the claim's number is the evidence's, or its rounding to the digits that the claim shows.
+
+    Units count where both have one, in which of two of a kind it was said does not: 1.5 kg are 1,500 g.
+    """
     if claimed.kind != given.kind and (claimed.kind == "%" or given.kind == "%" or (claimed.kind and given.kind)):
         return False
+    ratio = 1.0
+    if claimed.unit is not None and given.unit is not None:
+        if claimed.unit.dimension != given.unit.dimension:
+            return False
+        ratio = given.unit.factor / claimed.unit.factor
+    # The other reading of a separator counts between the same digits alone: "10,000" is not 10.000, and so not "Note 10".
+    same_digits = _digits(claimed.text) == _digits(given.text)
     for scale in scales:
-        for wanted in claimed.values:
-            for value in given.values:
-                tolerance = 0.5 * claimed.step if given.step * scale < claimed.step else 0.0
-                if abs(wanted - value * scale) <= tolerance + 1e-9 * max(1.0, abs(wanted)):
+        for wanted in claimed.values if same_digits else claimed.values[:1]:
+            for value in given.values if same_digits else given.values[:1]:
+                tolerance = 0.5 * claimed.step if given.step * scale * ratio < claimed.step else 0.0
+                if abs(wanted - value * scale * ratio) <= tolerance + 1e-9 * max(1.0, abs(wanted)):
                     return True
     return False
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdigit())
+
+
+def bounds_differ(claimed: Quantity, given: Quantity) -> bool:
+    """Whether one is said to be the least and the other the most: "at least 3 bar" is not "at most 3 bar"."""
+    return bool(claimed.bound and given.bound) and claimed.bound != given.bound
 
 
 def check_numbers(claim: str, evidence: str, skip: Sequence[tuple[int, int]], likely: str) -> Iterator[Finding]:
@@ -187,7 +257,13 @@ def check_numbers(claim: str, evidence: str, skip: Sequence[tuple[int, int]], li
     nearby = quantities(likely)
     claimed = [q for q in quantities(claim) if not any(a <= q.start < b for a, b in skip)]
     for quantity in claimed:
-        if any(agrees(quantity, g, scales) for g in given):
+        same = [g for g in given if agrees(quantity, g, scales)]
+        turned = [g for g in nearby if agrees(quantity, g, scales) and bounds_differ(quantity, g)]
+        if turned and all(bounds_differ(quantity, g) for g in same):
+            said = f"the passage says {turned[0].shown()}, not {quantity.shown()}"
+            yield Finding(rule="number", outcome="conflict", item=quantity.text, detail=said)
+            continue
+        if same:
             yield Finding(
                 rule="number", outcome="match", item=quantity.text, detail=f"{quantity.text} is in the passage"
             )
@@ -198,12 +274,13 @@ def check_numbers(claim: str, evidence: str, skip: Sequence[tuple[int, int]], li
             if (g.kind == quantity.kind and not g.plain) or (g.plain and quantity.plain and not g.kind)
         ]
         if rivals and len(rivals) <= 3 and not any(agrees(c, r, scales) for c in claimed for r in rivals):
-            says = " and ".join(r.text for r in rivals)
+            alike = any(r.text == quantity.text for r in rivals)  # but for its unit
+            says = " and ".join(r.shown() if alike else r.text for r in rivals)
             yield Finding(
                 rule="number",
                 outcome="conflict",
                 item=quantity.text,
-                detail=f"the passage says {says}, not {quantity.text}",
+                detail=f"the passage says {says}, not {quantity.shown() if alike else quantity.text}",
             )
         else:
             yield Finding(
