@@ -182,7 +182,7 @@ def finished(draft: Draft, asked: str, conflicts: Sequence[Conflict], more: Sequ
         reasons.append(note)
     return Answer(
         text=draft.text,
-        citations=() if abstained else (*draft.cited, *more),
+        citations=(*draft.cited, *more),
         sentences=tuple(draft.said),
         abstained=abstained,
         reason=" ".join(reasons),

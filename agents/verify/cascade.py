@@ -22,7 +22,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.abstain import says_unknown
+from agents.abstain import is_claim
 from agents.lexical import terms
 from agents.orders import without_orders
 from agents.verify.findings import Finding
@@ -32,11 +32,6 @@ from core.wording import shortened
 
 _LEAD_IN = re.compile(
     r"^\s*(?:according to|based on|as stated in|from) (?:the )?(?:passages?|context|documents?|text)[^,]{0,20},\s*",
-    re.IGNORECASE,
-)
-_GREETING = re.compile(
-    r"\W*(?:sure|certainly|of course|yes|no|ok(?:ay)?|thank(?:s| you)|hello|hi|great|here (?:is|are)|"
-    r"based on the (?:passages?|context)|in (?:summary|conclusion))\W*",
     re.IGNORECASE,
 )
 _BY_ORDER = 0.5  # share of the claim's terms that an order must have for it to be told as the claim's only source
@@ -112,14 +107,6 @@ def conclude(score: float, findings: Sequence[Finding], at: Thresholds, *, why: 
 
 def clauses(findings: Sequence[Finding]) -> str:
     return "; ".join(dict.fromkeys(f.detail for f in findings[:3]))
-
-
-def is_claim(text: str) -> bool:
-    """Whether it states anything: not a question, a heading, a greeting or "I don't know"."""
-    stripped = text.strip()
-    if not any(c.isalnum() for c in stripped) or stripped.endswith(("?", "？", "؟", ":")):
-        return False
-    return not _GREETING.fullmatch(stripped) and not says_unknown(stripped)
 
 
 def _below(score: float, at: Thresholds) -> VerdictLabel:

@@ -14,7 +14,7 @@ from agents.rag import RagStrategy
 from agents.verify import RuleVerifier
 from core.around import AroundLM
 from core.errors import InvalidRequest, ModelUnavailable
-from core.events import Event, LMEvent, RunDone, RunFailed, SentenceChecked, StepTaken, TokenSaid
+from core.events import CitationMade, Event, LMEvent, RunDone, RunFailed, SentenceChecked, StepTaken, TokenSaid
 from core.offload import Offload
 from core.protocols import Strategy
 from core.types import Limits, Message, SamplingParams, ToolCall, ToolSpec
@@ -33,7 +33,7 @@ from tests.support.passages import EVERYTHING, PassageRetriever, StoredText
 GOOD = "The orchard was planted in 1987 by Maria Keller [1]. It has 412 apple trees. [1]"
 
 
-def rag(library: PassageRetriever, offload: Offload, script: Script, **options: int | bool) -> RagStrategy:
+def rag(library: PassageRetriever, offload: Offload, script: Script, **options: int | bool | str) -> RagStrategy:
     context_tokens = int(options.pop("context_tokens", 8192))
     lm = ScriptedLM(script, context_tokens=context_tokens)
     strategy = RagStrategy(
@@ -105,6 +105,36 @@ def test_what_would_be_said_without_passages_is_asked_for_where_settings_want_it
     (params,) = inner.params
     without = (Message(role="user", content=QUESTION),) if weight else ()
     assert (params.contrast, params.without) == (weight, without)
+
+
+TRIAL = StoredText(
+    doc_id="d-trial",
+    title="The trial",
+    text="The trial found no evidence of an effect of vitamin D on mortality. It ran from 2010 to 2015.",
+)
+NO_EFFECT = "The trial found no evidence of an effect of vitamin D on mortality"
+
+
+def test_a_finding_that_there_is_no_evidence_is_an_answer_with_its_citation(offload: Offload) -> None:
+    answer = answer_of(run(rag(PassageRetriever([TRIAL]), offload, [f"{NO_EFFECT} [1]."]), "Did vitamin D help?"))
+    assert not answer.abstained
+    assert [s.verdict for s in answer.sentences] == ["supported"]
+    assert [c.quote for c in answer.citations] == [f"{NO_EFFECT}."]
+
+
+def test_what_is_made_up_beside_a_finding_of_no_evidence_is_not_said_where_only_support_is(offload: Offload) -> None:
+    reply = f"{NO_EFFECT}, although 900 people died of lead poisoning [1]."
+    strict = rag(PassageRetriever([TRIAL]), offload, [reply], policy="strict")
+    answer = answer_of(run(strict, "Did vitamin D help?"))
+    assert (answer.text, answer.abstained) == ("I don't know.", True)
+
+
+def test_a_marker_of_an_abstention_opens_what_was_looked_at(library: PassageRetriever, offload: Offload) -> None:
+    events = run(rag(library, offload, ["The passages do not say who paid for the orchard [1]."]))
+    answer = answer_of(events)
+    assert answer.abstained
+    assert [c.marker for c in answer.citations] == [1]
+    assert tuple(e.citation for e in events if isinstance(e, CitationMade)) == answer.citations
 
 
 def test_a_fabricated_marker_never_becomes_a_citation(library: PassageRetriever, offload: Offload) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.abstain import is_abstention, says_unknown
+from agents.abstain import is_abstention, is_claim, says_unknown
 from agents.verify import RuleVerifier
 from agents.verify.dates import dates
 from agents.verify.names import names
@@ -136,6 +136,15 @@ def test_names_are_runs_of_capitals_without_the_first_word_of_a_sentence() -> No
         "The number of geese isn't mentioned.",
         "This information is not available.",
         "The price is not included in the documents.",
+        "There is no information about the price in the documents.",
+        "The passages provided do not state the price, the date or the seller.",
+        "Passages 1 and 2 do not mention the price.",
+        "None of the passages mention the price.",
+        "While the passages mention the orchard, they do not say who planted it.",
+        "There is no evidence in the passages that it was sold.",
+        "There is not enough information to answer the question.",
+        "I'm sorry, but I don't know.",
+        "Ich weiß es nicht.",
     ],
 )
 def test_ways_to_say_that_one_does_not_know(said: str) -> None:
@@ -144,11 +153,33 @@ def test_ways_to_say_that_one_does_not_know(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["The drug is not available in Canada.", "Tax is not included.", "The keeper was not found."]
+    "said",
+    [
+        "The drug is not available in Canada.",
+        "Tax is not included.",
+        "The keeper was not found.",
+        "The trial found no evidence of an effect of vitamin D on mortality.",
+        "There was no evidence that the treatment reduced deaths.",
+        "No evidence of fraud was found by the auditors.",
+        "Ten patients had no information on smoking.",
+        "The price was not specified and 12 people died.",
+        "The annex is not contained in the final document.",
+        "The passages do not say who planted it, but it was planted in 1987.",
+    ],
 )
 def test_what_is_not_so_in_the_world_is_a_claim(said: str) -> None:
     assert not says_unknown(said)
+    assert is_claim(said)
+    assert not is_abstention(f"{said} [1]")
 
 
 def test_an_answer_that_doubts_only_later_is_no_abstention() -> None:
     assert not is_abstention("It was planted in 1987. Who paid is not mentioned.")
+
+
+def test_an_abstention_states_nothing_apart_from_it() -> None:
+    unknown = "The passages do not say who planted it."
+    assert is_abstention(f"{unknown} The documents speak of cider alone.")
+    assert is_abstention(f"{unknown} [1][2]")  # a marker behind it says where nothing was found
+    for more in ("It was planted in 1987 [1].", "It was planted in 1987.", "The passages speak of 1987 [1]."):
+        assert not is_abstention(f"{unknown} {more}")
