@@ -5,6 +5,8 @@ product  = power { ("*" | "/" | "//" | "mod") power }
 power    = signed [ ("^" | "**") power ]
 atom     = number [ unit-power ] | atom "%" | date | name "(" sum { "," sum } ")" | unit | constant | "(" sum ")"
 whole    = sum [ ("in" | "to" | "as") unit-product ]
+
+A number may have its thousands parted by commas, but not within the brackets of a call, where a comma parts arguments.
 """
 
 from __future__ import annotations
@@ -20,12 +22,20 @@ MAX_CHARACTERS = 400
 MAX_DEPTH = 40
 MAX_DIGITS = 60
 
-_TOKEN = re.compile(
-    r"\s*(?:(?P<date>\d{4}-\d{1,2}-\d{1,2})(?![\d.])"
-    r"|(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?|\.\d+)"
-    r"|(?P<name>[^\W\d_]+|[€£¥]|°[CF]?)"
-    r"|(?P<op>\*\*|//|[-+*/^(),%$×÷·−]))"
-)
+_GROUPED = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)"
+
+
+def _token(numbers: str) -> re.Pattern[str]:
+    return re.compile(
+        r"\s*(?:(?P<date>\d{4}-\d{1,2}-\d{1,2})(?![\d.])"
+        rf"|(?P<number>{numbers}\d+(?:\.\d+)?(?:[eE][+-]?\d{{1,3}})?|\.\d+)"
+        r"|(?P<name>[^\W\d_]+|[€£¥]|°[CF]?)"
+        r"|(?P<op>\*\*|//|[-+*/^(),%$×÷·−]))"
+    )
+
+
+_TOKEN, _TOKEN_IN_CALL = _token(f"{_GROUPED}|"), _token("")
+_LIKE_THOUSANDS = re.compile(rf"\s*({_GROUPED})")
 _JOINING = frozenset(["in", "to", "as", "of", "mod"])
 _SAME = {"**": "^", "×": "*", "÷": "/", "·": "*", "−": "-"}
 
@@ -89,19 +99,49 @@ def parse(text: str) -> Node:
     return _Parser(_tokens(text), text).whole()
 
 
+@dataclass(slots=True)
+class _Bracket:
+    """One that is open. ``thousands`` is what in it could be one number or several arguments; ``spaced`` says that a comma in it has a
+    blank behind it, as one that parts arguments has."""
+
+    in_call: bool
+    thousands: str = ""
+    spaced: bool = False
+
+    def check(self) -> None:
+        if self.in_call and self.thousands and self.spaced:
+            raise ToolFailed(
+                f"is {self.thousands} one number or several? Within a function's brackets a comma parts arguments: write "
+                f"{self.thousands.replace(',', '')} or {self.thousands.replace(',', ', ')}"
+            )
+
+
 def _tokens(text: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
+    brackets = [_Bracket(in_call=False)]
     at = 0
     text = text.rstrip().rstrip("=").rstrip()
     while at < len(text):
-        m = _TOKEN.match(text, at)
+        within = brackets[-1]
+        m = (_TOKEN_IN_CALL if within.in_call else _TOKEN).match(text, at)
         if m is None or m.lastgroup is None:
             raise ToolFailed(
                 f"cannot read {text[at : at + 12].strip()!r}: write numbers, + - * / ^ ( ), units such as km, dates such "
                 "as 2024-05-31, and functions such as round(x, 2)"
             )
-        value = m[m.lastgroup]
-        found.append((m.lastgroup, _SAME.get(value, value)))
+        kind, value = m.lastgroup, m[m.lastgroup]
+        # Not of the groups themselves: "1,200,300" is one such thing.
+        behind = text[at - 1 : at] == "," and not text[at].isspace()
+        if kind == "number" and not behind and (like := _LIKE_THOUSANDS.match(text, at)):
+            within.thousands = within.thousands or like[1]
+        if value == "(":
+            called = bool(found) and found[-1][0] == "name" and found[-1][1].casefold() not in _JOINING
+            brackets.append(_Bracket(in_call=within.in_call or called))
+        elif value == ")" and len(brackets) > 1:
+            brackets.pop().check()
+        elif value == ",":
+            within.spaced = within.spaced or text[m.end() : m.end() + 1].isspace()
+        found.append((kind, _SAME.get(value, value)))
         at = m.end()
     return found
 

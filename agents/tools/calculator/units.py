@@ -92,6 +92,7 @@ UNITS: Mapping[str, Unit] = {
     **_LENGTH, **_MASS, **_TIME, **_CALENDAR, **_VOLUME, **_AREA, **_ENERGY, **_POWER, **_DATA, **_MONEY,
     **_TEMPERATURE, **_SPEED, **_COUNTS,
 }  # fmt: skip
+_TAKE_S = frozenset(["lb", "kg", "hr", "yr", "yd", "km", "cm"])  # of two letters; with most an s means seconds: kWs
 
 
 def unit(name: str) -> Unit | None:
@@ -100,7 +101,7 @@ def unit(name: str) -> Unit | None:
     candidates += [c.removesuffix("s") for c in candidates if len(c) > 2]
     candidates += [name.casefold().removesuffix("ies") + "y"]
     for candidate in candidates:
-        if candidate in UNITS and (candidate == name or len(candidate) > 2):
+        if candidate in UNITS and (candidate == name or len(candidate) > 2 or (candidate in _TAKE_S and len(name) > 2)):
             return UNITS[candidate]
     return None
 

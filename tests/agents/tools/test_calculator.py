@@ -54,6 +54,62 @@ def test_results(expression: str, result: str) -> None:
     assert calculate(expression) == result
 
 
+@pytest.mark.parametrize("comma", [",", ", "])
+@pytest.mark.parametrize(
+    ("expression", "result"),
+    [
+        ("max(3,100)", "100"),
+        ("min(300,100,200)", "100"),
+        ("sum(100,200,300)", "600"),
+        ("mean(100,200)", "150"),
+        ("avg(100,200,300)", "200"),
+        ("median(900,100,400,200)", "300"),
+        ("round(1234.5678,002)", "1234.57"),
+        ("floor(1.2345,002)", "1.23"),
+        ("ceil(1.2341,003)", "1.235"),
+        ("log(100,010)", "2"),
+        ("sum(100,max(200,300))", "400"),
+        ("max(2 * (3 + 4),100)", "100"),
+    ],
+)
+def test_between_the_brackets_of_a_function_a_comma_parts_arguments(expression: str, result: str, comma: str) -> None:
+    assert calculate(expression.replace(",", comma)) == result
+
+
+@pytest.mark.parametrize(
+    ("expression", "result"),
+    [("sum(100, 200) + 1,000", "1300"), ("15% of (1,200 + 800)", "300"), ("(1,000 + 1) * 2", "2002")],
+)
+def test_outside_of_them_it_parts_thousands(expression: str, result: str) -> None:
+    assert calculate(expression) == result
+
+
+@pytest.mark.parametrize("expression", ["sum(12,500, 9,800)", "max(3, 7,100)", "round(1,234.5678, 2)"])
+def test_what_could_be_one_number_or_several_is_asked_about(expression: str) -> None:
+    with pytest.raises(ToolFailed, match=r"is [\d,.]+ one number or several\?.*write \d+"):
+        calculate(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "result"),
+    [
+        ("5 lbs in kg", "2.26796185 kg"),
+        ("12 kgs in g", "12000 g"),
+        ("8 hrs in min", "480 min"),
+        ("3 yrs in months", "36 months"),
+        ("100 yds in m", "91.44 m"),
+        ("5 Kms in m", "5000 m"),
+    ],
+)
+def test_short_units_have_a_plural(expression: str, result: str) -> None:
+    assert calculate(expression) == result
+
+
+def test_an_s_behind_a_symbol_makes_no_plural_of_it() -> None:
+    with pytest.raises(ToolFailed):
+        calculate("5 kWs in kJ")  # kilowatt seconds, not kilowatts
+
+
 @pytest.mark.parametrize(
     ("expression", "says"),
     [
