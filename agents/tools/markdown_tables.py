@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from core.types import Hit
@@ -13,6 +13,7 @@ Cell: TypeAlias = str | float | None
 
 MAX_ROWS = 20_000
 MAX_COLUMNS = 200
+WHOLE_DIGITS = 15  # of a whole number that a float holds exactly
 _RULE = re.compile(r"\|?(\s*:?-{3,}:?\s*\|)+\s*(:?-{3,}:?\s*)?\|?\s*")
 _SPLIT = re.compile(r"(?<!\\)\|")
 # What figures in reports look like: 1,234.5  $ 12  (3.4)  −5  12 %; thousands in groups of three.
@@ -24,12 +25,13 @@ _NOTHING = frozenset({"", "-", "–", "—", "n/a", "N/A"})
 class Table:
     """``columns`` are distinct names; of each the ``numeric`` says whether all its cells are numbers or empty.
 
-    ``rows``: a number where the column is numeric, None where the cell is empty, else text.
+    ``rows``: a number where the column is numeric, None where the cell is empty, else text. ``left_out``: rows beyond MAX_ROWS.
     """
 
     columns: tuple[str, ...]
     numeric: tuple[bool, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    left_out: int = 0
 
 
 def text_of(passages: Iterable[Hit]) -> str:
@@ -62,7 +64,7 @@ def tables_in(text: str) -> list[Table]:
                 body.append(_cells(lines[i]))
                 i += 1
             if body and 0 < len(header) <= MAX_COLUMNS:
-                found.append(_typed(header, body[:MAX_ROWS]))
+                found.append(replace(_typed(header, body[:MAX_ROWS]), left_out=max(0, len(body) - MAX_ROWS)))
         i += 1
     return found
 
@@ -98,7 +100,14 @@ def _typed(header: Sequence[str], body: Sequence[Sequence[str]]) -> Table:
 
 def _is_numeric(cells: Sequence[str]) -> bool:
     said = [cell for cell in cells if cell not in _NOTHING]
-    return bool(said) and all(number(cell) is not None for cell in said)
+    return bool(said) and all(number(cell) is not None and not _is_code(cell) for cell in said)
+
+
+def _is_code(cell: str) -> bool:
+    """Whether the figures of a number would not be the same again: a postcode's leading zero, an account of twenty figures."""
+    match = _NUMBER.fullmatch(cell.strip())
+    whole = match[1].partition(".")[0].replace(",", "") if match is not None else ""
+    return len(whole) > WHOLE_DIGITS or (len(whole) > 1 and whole.startswith("0"))
 
 
 def _names(header: Sequence[str]) -> tuple[str, ...]:

@@ -47,8 +47,8 @@ class TableTool:
 
 
 def shown(found: Rows) -> str:
-    """As lines of cells, the header first."""
-    if not found.rows:
-        return "No rows."
-    lines = [" | ".join(row) for row in (found.columns, *found.rows)]
-    return "\n".join([*lines, f"(the first {MAX_ROWS} rows)"] if found.more else lines)
+    """As lines of cells, the header first; then what is not there."""
+    lines = [" | ".join(row) for row in (found.columns, *found.rows)] if found.rows else ["No rows."]
+    lines += [f"(the first {MAX_ROWS} rows)"] if found.more else []
+    lines += [f"({found.cut}: a count or a sum is of those)"] if found.cut else []
+    return "\n".join(lines)

@@ -15,7 +15,7 @@ from agents.run import Provenance, Recorder
 from agents.tools.markdown_tables import number, tables_in, text_of
 from agents.tools.reading import Reading
 from agents.tools.sql import MAX_ROWS, described, select
-from agents.tools.table import TableTool
+from agents.tools.table import TableTool, shown
 from agents.tools.toolbox import Toolbox, wrong_arguments
 from core.errors import ToolFailed
 from core.offload import Offload
@@ -87,6 +87,36 @@ def test_a_select_answers_over_all_tables() -> None:
     assert joined.rows == (("a | b", "36"),)
     many = select("SELECT * FROM range(1000)", tables)
     assert len(many.rows) == MAX_ROWS and many.more
+
+
+PARCELS = """| ZIP | EAN | Account | Revenue | Share |
+|---|---|---|---|---|
+| 02139 | 4006381333931 | 1234567890123456789 | 45,095,325,123,456 | 0.30000000000000004 |
+| 94103 | 4006381333948 | 12 | 12,345,678,901.23 | 0.5 |
+"""
+
+
+def test_a_figure_comes_back_as_it_stands() -> None:
+    tables = tables_in(PARCELS)
+    assert tables[0].numeric == (False, True, False, True, True)  # a postcode, and an account that no float holds
+    assert select("SELECT * FROM t1", tables).rows == (
+        ("02139", "4006381333931", "1234567890123456789", "45095325123456", "0.3"),
+        ("94103", "4006381333948", "12", "12345678901.23", "0.5"),
+    )
+    assert select('SELECT sum("EAN"), 1e300, avg("Share") / 3 FROM t1', tables).rows == (
+        ("8012762667879", "1e+300", "0.133333333333333"),
+    )
+
+
+def test_a_table_longer_than_is_read_says_so_and_is_read_in_time() -> None:
+    columns = range(12)
+    rows = "".join("|".join(["", *(f"text {i}" if c % 2 else str(i) for c in columns), "\n"]) for i in range(20_005))
+    tables = tables_in(f"|{'|'.join(f'c{c}' for c in columns)}|\n{'|---' * 12}|\n{rows}" + SALES)
+    assert "the first 20,000 of 20,005 rows); t2 (" in described(tables)
+    found = select("SELECT count(*), max(c10), max(c11) FROM t1", tables)
+    assert found.rows == (("20000", "19999", "text 9999"),)
+    assert shown(found).endswith("\n(t1 has only the first 20,000 of 20,005 rows: a count or a sum is of those)")
+    assert not select("SELECT count(*) FROM t2", tables).cut
 
 
 def test_a_mistake_is_answered_with_what_there_is() -> None:
