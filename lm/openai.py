@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -48,7 +49,7 @@ _MOST_PER_TOKEN, _MOST_BESIDE = 100, 1_000
 
 
 class _OnlyThought(Exception):
-    """An answer was over before its thought was: the model turns out to think, and gets room for that."""
+    """An answer was over before its thought was: the model turns out to think, and gets room for that, and no stop strings."""
 
 
 class _Refused(Exception):
@@ -230,7 +231,9 @@ class OpenAICompatibleLM:
         most = await self._room(client, messages, estimate, params.max_tokens + thought_tokens)
         room = Room(min(params.max_tokens, most), max(0, most - params.max_tokens))
         wishes = known.wishes(params, tools=bool(tools), first=attempt == 1)  # it may have broken on one of them
-        body = chat_request(self._model or "", messages, tools, params, room.most, wishes=wishes)
+        # Servers look for stop strings in a thought, too, and end there: what may think is not told of them, and is ended here.
+        told = params if known.thinks is False else replace(params, stop=())
+        body = chat_request(self._model or "", messages, tools, told, room.most, wishes=wishes)
         spoken, calls = Spoken(params.stop), ToolCallAssembler()
         thoughts: list[str] = []  # of servers that keep them apart from the text
         usage = Usage(prompt_tokens=estimate)
@@ -284,7 +287,10 @@ class OpenAICompatibleLM:
         thought = "".join(thoughts).strip() or spoken.thought
         news = bool(thought) and not known.thinks
         known.thought(thought, text)
-        if news and params.thought_tokens and reason == "length" and not text and attempt < self._max_attempts:
+        cut = (
+            params.thought_tokens and reason == "length"
+        ) or "stop" in body  # within the thought, by no fault of the model's
+        if news and cut and not text and not made and attempt < self._max_attempts:
             raise _OnlyThought
         yield LMDone(finish_reason=reason, usage=usage, thought=thought)
 

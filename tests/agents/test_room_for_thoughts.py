@@ -20,9 +20,11 @@ from agents.tot import tot
 from core.events import RunDone
 from core.offload import Offload
 from core.types import Limits, Message, SamplingParams, Trace
+from lm.openai import OpenAICompatibleLM
 from lm.scripted import Reply, ScriptedLM
 from tests.contract.strategy_suite import QUESTION, collect
 from tests.support.kits import kit_of
+from tests.support.model_server import ModelServer, serving
 from tests.support.passages import PassageRetriever
 from tests.support.thinking import reasons
 
@@ -64,6 +66,36 @@ def test_a_loop_without_room_for_thoughts_gets_no_word_in(library: PassageRetrie
     lm = ScriptedLM(aloud, thinks=True, context_tokens=32_000)
     cut = run_of(self_rag(kit_of(library, lm, offload)), max_thought_tokens=0)
     assert any("said '', which is none of the answers" in step.error for step in cut.steps)
+
+
+@pytest.mark.parametrize("thinks", [None, True, False])
+@pytest.mark.parametrize("name", ["cot", "multihop"])
+def test_a_server_that_looks_for_stops_in_the_thought_ends_no_answer_by_it(
+    name: str, thinks: bool | None, library: PassageRetriever, offload: Offload
+) -> None:
+    words = [
+        "Maria ",
+        "Keller ",
+        "planted ",
+        "it. ",
+        "So ",
+        "the ",
+        "answer ",
+        "is ",
+        "Maria ",
+        "Keller.",
+        "\n\n",
+        "Q: ",
+    ]
+    with serving(ModelServer(words=words)) as server:
+        plain = run_of(LOOPS[name](kit_of(library, OpenAICompatibleLM(server.base_url), offload)))
+    with serving(ModelServer(words=words, thought=["Who ", "was ", "it?\n\n", "Q: ", "Maria.\n", "Q:"])) as server:
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.abilities.thinks = thinks  # False: what was said first had no thought before it
+        thought = run_of(LOOPS[name](kit_of(library, lm, offload)))
+        told = [body for body in server.requests if "stop" in body]
+    assert answer_of(thought) == answer_of(plain)
+    assert len(told) == (1 if thinks is False else 0)
 
 
 def listened(budget: Budget, lm: ScriptedLM) -> None:

@@ -334,6 +334,21 @@ class TestRoomForThoughts:
         answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=2, thought_tokens=100)))
         assert (answer.text, answer.finish_reason, answer.thought) == ("", "length", "t0")
 
+    def test_what_may_think_is_told_no_stop_strings_and_stopped_here(self, server: ModelServer) -> None:
+        server.thought = ["Maria?\n\n", "Yes."]
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.abilities.thinks = False
+        for _ in range(2):
+            answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=20, stop=("\n\n", "w3"))))
+            assert (answer.text, answer.finish_reason, answer.thought) == ("w0 w1 w2 ", "stop", "Maria?\n\nYes.")
+        assert [body.get("stop") for body in server.requests] == [["\n\n", "w3"], None, None]
+
+    def test_what_does_not_think_is_told_them(self, server: ModelServer) -> None:
+        lm = OpenAICompatibleLM(server.base_url)
+        for _ in range(2):
+            assert run(complete(lm, user("?"), (), SamplingParams(max_tokens=20, stop=("w3",)))).text == "w0 w1 w2 "
+        assert [body.get("stop") for body in server.requests] == [None, ["w3"]]  # the first showed that it does not
+
     def test_one_that_does_not_think_is_asked_as_ever(self, server: ModelServer) -> None:
         lm = OpenAICompatibleLM(server.base_url)
         for _ in range(2):

@@ -30,6 +30,9 @@ class ModelServer:
     api_key: str = ""
     with_usage: bool = True
     misbehave: list[str] = field(default_factory=list)
+    thought: list[str] = field(
+        default_factory=list
+    )  # before the words, kept apart from them; stops count in it, as with vLLM
     extra_deltas: list[dict[str, Any]] = field(default_factory=list)  # said before the words
     finish: str | None = None
     logprobs: Literal["give", "ignore", "refuse"] = "give"  # of word i −i/10, and of the end −9
@@ -123,6 +126,12 @@ class ModelServer:
             words = (formed or self.words)[: body["max_tokens"]]
             cut = len(words) == body["max_tokens"] if not formed else len(words) < len(formed)
             finish = self.finish or ("length" if cut else "stop")
+            thought = self.thought
+            if any(stop in "".join(thought) for stop in body.get("stop", [])):
+                ends = min("".join(thought).index(stop) for stop in body["stop"] if stop in "".join(thought))
+                thought, words, finish = ["".join(thought)[:ends]], [], "stop"
+            for word in thought:
+                yield _event({"choices": [{"index": 0, "delta": {"reasoning_content": word}}]})
             text = "".join(words)
             found = [text.index(stop) for stop in body.get("stop", []) if stop in text]
             if found and fault != "ignore-stop":
