@@ -46,6 +46,7 @@ from ingest.ledger_rows import (
 )
 from ingest.ledger_tables import jobs
 from ingest.ledger_turns import next_waiting
+from retrieval.tables import collections
 
 _RETRY_AFTER_S = 5
 # What a container loses when it is to be opened anew.
@@ -357,10 +358,13 @@ class Ledger:
         return find_job(connection, job_id)
 
     def held_originals(self, connection: Connection) -> set[str]:
-        """The SHA-256 of all uploads that a job that waits, runs or may be retried still needs."""
+        """The SHA-256 of all uploads that a job that waits, runs or may be retried still needs.
+
+        For a collection that was deleted nothing is made any more: what jobs tell of it needs no file.
+        """
         # A page that is yet to be fetched, a refused file, an opened archive and a reindex have no bytes.
         query = select(jobs.c.sha256).distinct().where(jobs.c.state.not_in(("ready", "partial")), jobs.c.sha256 != "")
-        return set(connection.execute(query).scalars())
+        return set(connection.scalars(query.where(jobs.c.collection.in_(select(collections.c.name)))))
 
     def named(self, connection: Connection, doc_id: str) -> tuple[str, str, str] | None:
         """(collection, uri, sha256) under which a document was last taken in, whosesoever; None if no job knows it."""

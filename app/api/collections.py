@@ -16,6 +16,7 @@ from app.reindex_estimate import estimate, estimate_json
 from core.errors import InvalidRequest
 from core.ids import check_collection_name
 from core.types import PiiMode
+from ingest.ledger_listing import originals_of
 from ingest.ledger_people import cancel_collection
 from retrieval.collection_rows import count_treated_otherwise, get_collection, set_late, set_pii
 from retrieval.records import CollectionInfo
@@ -204,16 +205,18 @@ async def delete_previous(collection: str, services: ServicesHere, principal: Pr
 
 @router.delete("/{collection}", status_code=204)
 async def delete_collection(collection: str, services: ServicesHere, principal: PrincipalHere) -> Response:
-    """Deletes the collection with its documents; quotes of them in past chats remain."""
+    """Deletes the collection with its documents, and what was uploaded to it and not read; quotes in past chats remain."""
 
     engine = services.engine
 
     def delete() -> None:
         with services.database.write() as connection:
+            held = originals_of(connection, collection)
             change = services.store.delete_collection(connection, principal, collection)
             cancel_collection(connection, collection)
         services.reindexing.tidy()
         engine.publish(change)
+        services.store.remove_originals(held)  # of files that waited or could not be read no document tells
 
     await services.offload(delete)
     await services.announce_jobs()

@@ -122,6 +122,21 @@ def test_a_document_that_was_deleted_before_can_still_be_purged(server: RunningS
         client.purge_document(doc_id)
 
 
+def test_a_deleted_collection_leaves_no_file_that_waited_or_could_not_be_read(
+    server: RunningServer, client: Client
+) -> None:
+    broken, waits = "Bruchkanarie-90417", "Wartekanarie-38265"
+    client.create_collection("gone-with-files")
+    (failed,) = settle(client, client.upload("gone-with-files", [("b.pdf", io.BytesIO(f"%PDF-1.7 {broken}".encode()))]))
+    assert failed["state"] == "failed"
+    client.pause_collection("gone-with-files")
+    client.upload("gone-with-files", [("w.md", io.BytesIO(f"# Salaries\n\n{waits}\n".encode()))])
+    originals = server.data_dir / "originals"
+    assert places_of(originals, broken) and places_of(originals, waits)
+    client.delete_collection("gone-with-files")
+    assert places_of(originals, broken) == places_of(originals, waits) == []
+
+
 def scrub(text: str = SECRET, peculiar: tuple[str, ...] = (CANARY.lower(),)) -> Scrub:
     return Scrub("d1", text, ("The plan", "plan.md"), lambda word: word in peculiar)
 

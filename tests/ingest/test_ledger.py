@@ -229,6 +229,7 @@ def test_deleting_a_collection_cancels_its_jobs(bench):
 
 
 def test_originals_are_kept_while_a_job_may_need_them(bench):
+    bench.create("c")
     job = bench.add()
     assert "00" in bench.held_originals()
     bench.claim("w")
@@ -238,6 +239,17 @@ def test_originals_are_kept_while_a_job_may_need_them(bench):
     bench.claim("w")
     bench.finish(job.job_id)
     assert "00" not in bench.held_originals()
+
+
+def test_jobs_of_a_collection_that_is_gone_keep_no_originals(bench):
+    bench.create("c")
+    waits, fails = bench.add(file="1"), bench.add(file="2")
+    bench.claim("w")
+    bench.fail(waits.job_id, "no")
+    bench.drop("c")
+    assert bench.held_originals() == set(), "one that failed and one that waits, of an older version of this service"
+    bench.cancel_collection("c")
+    assert bench.get(ANN, fails.job_id).state == "cancelled" and bench.held_originals() == set()
 
 
 def test_everything_survives_a_restart(tmp_path):

@@ -8,6 +8,8 @@ from core.database import migrate, open_database
 from core.types import Principal
 from ingest import ledger_listing, ledger_people
 from ingest.ledger import Ledger
+from retrieval.collection_rows import create_collection
+from retrieval.tables import collections
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "app" / "migrations"
 ANN, BOB, ADMIN = Principal(user_id="ann"), Principal(user_id="bob"), Principal(user_id="root", is_admin=True)
@@ -37,6 +39,14 @@ class Bench:
                 return change(connection, *args, **kwargs)
 
         return call
+
+    def create(self, collection, owner=ANN):
+        with self.database.write() as connection:
+            create_collection(connection, collection, owner.user_id)
+
+    def drop(self, collection):
+        with self.database.write() as connection:
+            connection.execute(collections.delete().where(collections.c.name == collection))
 
     def get(self, *args):
         return ledger_listing.get_job(self.database, *args)
