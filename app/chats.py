@@ -293,20 +293,22 @@ class Chats:
         with self._database.read() as connection:
             return {row.told_by: as_chat(row) for row in connection.execute(query)}
 
-    def quoting(self, connection: Connection, doc_id: str) -> Iterator[Any]:
-        """The JSON of every answer, whosesoever, in which a document is named."""
-        for message_id in connection.scalars(select(messages.c.message_id)).all():
+    def quoting(self, connection: Connection, doc_id: str, since: str) -> Iterator[Any]:
+        """The JSON of every answer, whosesoever, that was given ``since`` then and in which a document is named."""
+        given = select(messages.c.message_id).where(messages.c.created_at >= since)
+        for message_id in connection.scalars(given).all():
             query = select(messages.c.answer).where(messages.c.message_id == message_id)
             found = connection.execute(query).scalar_one()
             if found is not None and doc_id in json.dumps(found):
                 yield found
 
-    def concerned(self, connection: Connection, touches: Callable[[Any], bool], user_id: str) -> set[str]:
-        """The ids of a person's chats, and of those of others in which ``touches`` holds for an answer."""
+    def concerned(self, connection: Connection, touches: Callable[[Any], bool], user_id: str, since: str) -> set[str]:
+        """The ids of a person's chats, and of those of others in which ``touches`` holds for an answer given ``since`` then."""
         mine = connection.scalars(select(chats.c.chat_id).where(chats.c.user_id == user_id)).all()
         found = set(mine)
         others = select(messages.c.message_id, messages.c.chat_id).join(chats).where(chats.c.user_id != user_id)
-        for row in connection.execute(others.where(messages.c.answer.is_not(None))).all():
+        given = others.where(messages.c.answer.is_not(None), messages.c.created_at >= since)
+        for row in connection.execute(given).all():
             query = select(messages.c.answer).where(messages.c.message_id == row.message_id)
             if row.chat_id not in found and touches(connection.execute(query).scalar_one()):
                 found.add(row.chat_id)
@@ -320,14 +322,16 @@ class Chats:
         runs: Collection[str],
         among: Collection[str],
         user_id: str,
+        since: str,
     ) -> tuple[int, int]:
-        """Passes the titles and messages of the chats ``among`` through the two functions.
+        """Passes the titles and messages of the chats ``among`` through the two functions; of others than the person ``user_id``
+        the messages from ``since`` then on.
 
         Args:
             runs: of which a message that has no structured answer (it broke off) is emptied as a whole.
 
         Returns:
-            How many titles and how many messages of the person ``user_id`` were changed.
+            How many titles and how many messages of the person were changed.
         """
         n_chats = n_messages = 0
         for chat in connection.execute(select(chats.c.chat_id, chats.c.title, chats.c.user_id)).all():
@@ -337,6 +341,8 @@ class Chats:
                 connection.execute(chats.update().where(chats.c.chat_id == chat.chat_id).values(title=title))
                 n_chats += chat.user_id == user_id
             said = select(messages.c.message_id).where(messages.c.chat_id == chat.chat_id)
+            if chat.user_id != user_id:
+                said = said.where(messages.c.created_at >= since)
             for message_id in connection.scalars(said).all():
                 changed = self._rewrite_one(connection, message_id, clean_text, clean_answer, runs)
                 n_messages += changed and chat.user_id == user_id

@@ -78,15 +78,22 @@ class Traces:
                 connection.execute(traces.insert().values(run_id=trace["run_id"], created_at=now_iso(), **values))
 
     def rewrite(
-        self, connection: Connection, clean: Callable[[Any], Any], touches: Callable[[Any], bool], user_id: str
+        self,
+        connection: Connection,
+        clean: Callable[[Any], Any],
+        touches: Callable[[Any], bool],
+        user_id: str,
+        since: str,
     ) -> tuple[set[str], int]:
-        """Passes every trace of a person, and those of others for which ``touches`` holds, through ``clean``.
+        """Passes every trace of a person, and those of others from ``since`` then on for which ``touches`` holds, through
+        ``clean``.
 
         Returns:
-            The runs for which ``touches`` holds, and how many traces of the person were changed.
+            The runs among these for which ``touches`` holds, and how many traces of the person were changed.
         """
         touched, changed = set(), 0
-        for run_id in connection.scalars(select(traces.c.run_id)).all():
+        meant = or_(traces.c.user_id == user_id, traces.c.created_at >= since)
+        for run_id in connection.scalars(select(traces.c.run_id).where(meant)).all():
             row = connection.execute(select(traces).where(traces.c.run_id == run_id)).one()
             if touches(row.trace):
                 touched.add(run_id)
@@ -98,9 +105,9 @@ class Traces:
                 changed += row.user_id == user_id
         return touched, changed
 
-    def quoting(self, connection: Connection, doc_id: str) -> Iterator[Any]:
-        """The JSON of every trace, whosesoever, in which a document is named."""
-        for run_id in connection.scalars(select(traces.c.run_id)).all():
+    def quoting(self, connection: Connection, doc_id: str, since: str) -> Iterator[Any]:
+        """The JSON of every trace, whosesoever, that was kept ``since`` then and in which a document is named."""
+        for run_id in connection.scalars(select(traces.c.run_id).where(traces.c.created_at >= since)).all():
             found = connection.execute(select(traces.c.trace).where(traces.c.run_id == run_id)).scalar_one()
             if doc_id in json.dumps(found):
                 yield found

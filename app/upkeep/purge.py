@@ -25,6 +25,7 @@ from core.protocols import Tokenizer
 from core.types import Principal
 from ingest.ledger import Ledger
 from retrieval.access import readable_collections, require_role
+from retrieval.collection_rows import made_at
 from retrieval.engine import SearchEngine
 from retrieval.files import fsync_path, storage_errors
 from retrieval.generations import Generations
@@ -105,13 +106,18 @@ def purge(
     One that was deleted before, or an earlier text of one that was replaced, is not there to be compared with: in its place
     stands what kept runs and answers quote of it, which is all of it that they were shown.
 
+    A document is known by the names of its collection and of its file, and both can be names of something else later. So what
+    others were told before there was this collection is of another document, whatever it is called: it is neither read nor
+    changed. Of one's own, all goes that has the name or the words.
+
     Raises:
         NotFound, Forbidden: as for deleting; of a document that was deleted before, as of its collection.
         StorageFailed: it is deleted, but the disk failed before its bytes were overwritten; the next start goes on.
     """
     subject = _subject(principal, doc_id, database, store, ledger)
     with database.read() as connection:
-        kept = [*traces.quoting(connection, doc_id), *chats.quoting(connection, doc_id)]
+        since = made_at(connection, subject.collection)
+        kept = [*traces.quoting(connection, doc_id, since), *chats.quoting(connection, doc_id, since)]
     quoted = list(dict.fromkeys(pair for value in kept for pair in own_words(value, doc_id)))
     scrub = Scrub(
         doc_id,
@@ -131,9 +137,9 @@ def purge(
         # Of other people only what was shown the document: the same words elsewhere are theirs, and how often they have
         # them is nobody's business.
         me = principal.user_id
-        among = chats.concerned(connection, scrub.touches, me)
-        runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches, me)
-        n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs, among, me)
+        among = chats.concerned(connection, scrub.touches, me, since)
+        runs, n_traces = traces.rewrite(connection, scrub.clean, scrub.touches, me, since)
+        n_chats, n_messages = chats.rewrite(connection, scrub.text, scrub.clean, runs, among, me, since)
         clean_reasons(connection, scrub.text, among)
         of = readable_collections(connection, principal, [subject.collection], attached=True)[subject.collection]
         eval_sets.forget_document(connection, doc_id, scrub.clean, of)
