@@ -73,9 +73,11 @@ def count_jobs(
     return {state: found.get(state, 0) for state in STATES}
 
 
-def originals_of(connection: Connection, collection: str) -> list[str]:
-    """The SHA-256 of every file that a job of a collection is about, whosesoever."""
+def originals_of(connection: Connection, collection: str, uri: str | None = None) -> list[str]:
+    """The SHA-256 of every file that a job of a collection (and of one name in it) is about, whosesoever."""
     query = select(jobs.c.sha256).distinct().where(jobs.c.collection == collection, jobs.c.sha256 != "")
+    if uri is not None:
+        query = query.where(jobs.c.uri == uri)
     return [str(sha256) for sha256 in connection.scalars(query)]
 
 

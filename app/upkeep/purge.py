@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from core.errors import NotFound
 from core.protocols import Tokenizer
 from core.types import Principal
 from ingest.ledger import Ledger
+from ingest.ledger_listing import originals_of
 from retrieval.access import readable_collections, require_role
 from retrieval.collection_rows import made_at
 from retrieval.engine import SearchEngine
@@ -49,7 +50,7 @@ class Purged:
     messages: int
     traces: int
     jobs: int
-    original: str  # "removed" or "kept: …"
+    original: str  # of all its versions that were still there: "removed" or "kept: …"
     remains: tuple[str, ...]
 
 
@@ -144,9 +145,12 @@ def purge(
         of = readable_collections(connection, principal, [subject.collection], attached=True)[subject.collection]
         eval_sets.forget_document(connection, doc_id, scrub.clean, of)
         eval_runs.forget_answers(connection, of)
+        # Also of versions that could not be read, were cancelled, wait, or are at work.
+        files = {subject.sha256, *originals_of(connection, subject.collection, subject.uri)}
         n_jobs = ledger.forget_document(connection, subject.collection, subject.uri)
     if change is not None:
         engine.publish(change)
+    store.remove_originals(sorted(files))
     wipe(database, engine, data_dir)
     return Purged(
         doc_id=doc_id,
@@ -155,7 +159,7 @@ def purge(
         messages=n_messages,
         traces=n_traces,
         jobs=n_jobs,
-        original=_original(store, subject.sha256),
+        original=_original(store, files),
         remains=_remains(data_dir) if subject.is_there else (_UNSHOWN, *_remains(data_dir)),
     )
 
@@ -225,8 +229,8 @@ class _Peculiar:
         return not self._store.says(word, but=self._doc_id)
 
 
-def _original(store: Store, sha256: str) -> str:
-    if store.originals.size(sha256) is None:
+def _original(store: Store, files: Iterable[str]) -> str:
+    if all(store.originals.size(sha256) is None for sha256 in files):
         return "removed"
     return "kept: another document, or a file that waits, has the same bytes"
 

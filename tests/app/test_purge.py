@@ -13,6 +13,8 @@ from app.upkeep.scrub import MARKER, Scrub
 from tests.app.test_api import settle
 from tests.support.canaries import places_of
 from tests.support.commands import json_of, openbook
+from tests.support.library import LOCAL
+from tests.support.purge_desk import Fate, purge_desk
 from tests.support.servers import RunningServer, openbook_server
 
 CANARY = "Zwirbelkanarie-773194826"
@@ -92,6 +94,33 @@ def test_the_bytes_of_a_purged_document_stay_if_another_document_has_them(client
     assert done["original"].startswith("kept")
     assert client.document_original(str(second["doc_id"])) == SECRET.encode()
     client.purge_document(str(second["doc_id"]))
+
+
+@pytest.mark.parametrize("fate", ["failed", "cancelled", "paused", "at work"])
+def test_a_newer_version_that_never_became_the_document_is_purged_with_it(tmp_path: Path, fate: Fate) -> None:
+    old, new = "Erstkanarie is what the first version says", "Neukanarie is what a second version says"
+    with purge_desk(tmp_path) as desk:
+        desk.create("c")
+        desk.upload("c", "plan.md", old, "ready")
+        desk.upload("c", "plan.md", new, fate)
+        desk.upload("c", "other.md", "somebody else's file waits as before", "paused")
+        assert places_of(tmp_path / "originals", "Neukanarie")
+        done = desk.purge(LOCAL, "c", "plan.md")
+        assert (done.original, done.jobs) == ("removed", 2)
+        assert places_of(tmp_path, "Erstkanarie") == places_of(tmp_path, "Neukanarie") == []
+        assert places_of(tmp_path / "originals", "waits as before")
+
+
+def test_a_purge_says_so_where_a_file_that_waits_elsewhere_has_the_bytes_of_a_newer_version(tmp_path: Path) -> None:
+    text = "the same bytes twice"
+    with purge_desk(tmp_path) as desk:
+        for name in ("c", "d"):
+            desk.create(name)
+        desk.upload("c", "plan.md", "the first version", "ready")
+        desk.upload("c", "plan.md", text, "failed")
+        desk.upload("d", "copy.md", text, "paused")
+        assert desk.purge(LOCAL, "c", "plan.md").original.startswith("kept")
+        assert places_of(tmp_path / "originals", text)
 
 
 def test_a_purge_of_nothing_is_not_found(client: Client) -> None:
