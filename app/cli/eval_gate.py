@@ -26,7 +26,8 @@ def gate(
     as_json: AsJson = False,
 ) -> None:
     """Exit 1 unless the run is shown to be no worse than the baseline by more than a margin: the lower end of the
-    95 % interval of its gain, paired by question, must not lie below −margin.
+    95 % interval of its gain, paired by question, must not lie below −margin, over 20 questions or more, and all but 5 % of the
+    questions with a value in the baseline must have one in the run.
 
     Example: openbook eval gate new.json --baseline main.json --metric ndcg@10 --margin 0.01
     """
@@ -46,7 +47,7 @@ def gate(
         print("\n".join(m.text() for m in judged.metrics))
         print("\n".join(judged.comparison.notes))
     if not judged.passed:
-        worse = ", ".join(m.metric for m in judged.metrics if not m.passed)
+        worse = ", ".join(f"{m.metric} ({m.why})" for m in judged.metrics if not m.passed)
         raise fail(f"{run} may be worse than {baseline} by more than the margin in {worse}")
 
 

@@ -13,7 +13,10 @@ import pytest
 import yaml
 
 REPO = Path(__file__).resolve().parents[2]
-TRADES = ("salt", "timber", "wool", "copper", "amber", "glass", "paper", "honey", "rope", "iron", "linen", "ivory")
+TRADES = (
+    "salt", "timber", "wool", "copper", "amber", "glass", "paper", "honey", "rope", "iron", "linen", "ivory", "barley", "candle",
+    "leather", "marble", "pepper", "saffron", "silver", "tin", "vinegar", "wax",
+)  # fmt: skip
 
 pytestmark = pytest.mark.slow  # six processes that load the encoder
 
@@ -36,7 +39,7 @@ def run(folder: Path, step: dict[str, Any]) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with twelve questions, and ``openbook`` on its path."""
+    """A project with as many questions as an interval takes, and ``openbook`` on its path."""
     questions = tmp_path / "questions"
     (questions / "qrels").mkdir(parents=True)
     (questions / "corpus.jsonl").write_text(corpus(TRADES))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,12 +14,14 @@ from eval.gate import Gate, gate
 from eval.saved import SavedRun
 
 
-def run(path: str, values: list[float], metric: str = "ndcg@10") -> SavedRun:
+def run(path: str, values: Sequence[float | None], metric: str = "ndcg@10") -> SavedRun:
     per_query: dict[str, dict[str, float | None]] = {f"q{i}": {metric: value} for i, value in enumerate(values)}
     return SavedRun(path=path, label=path, kind="retrieval", data="d", data_sha256="", per_query=per_query)
 
 
-def gated(baseline: list[float], new: list[float], margin: float = 0.02, metric: str = "ndcg@10") -> Gate:
+def gated(
+    baseline: Sequence[float | None], new: Sequence[float | None], margin: float = 0.02, metric: str = "ndcg@10"
+) -> Gate:
     return gate(compare_runs(run("old", baseline, metric), run("new", new, metric)), margin)
 
 
@@ -67,3 +72,44 @@ def test_a_margin_per_metric_and_what_is_no_margin() -> None:
             gate(compared, margin)
     with pytest.raises(InvalidRequest, match="two or more"):
         gated([0.5], [0.5])
+
+
+def test_what_is_not_compared_is_no_pass() -> None:
+    none = [None] * 200
+    compared = compare_runs(run("old", STEADY), run("new", none))
+    for margins in (0.0, [("ndcg@10", 0.0)]):
+        with pytest.raises(InvalidRequest, match=r"ndcg@10 \(200 values in old, 0 in new\)") as refused:
+            gate(compared, margins)
+        assert refused.value.code == "not-compared"
+    with pytest.raises(InvalidRequest, match="anything at all"):
+        gate(compare_runs(run("old", none), run("new", none)), 0.0)
+
+
+def test_a_metric_that_neither_run_has_values_of_is_left_out_unless_it_is_named() -> None:
+    def with_spare(path: str) -> SavedRun:
+        made = run(path, STEADY)
+        return replace(made, per_query={q: {**values, "spare": None} for q, values in made.per_query.items()})
+
+    compared = compare_runs(with_spare("old"), with_spare("new"))
+    judged = gate(compared, 0.0)
+    assert judged.passed and any("spare" in note for note in judged.comparison.notes)
+    with pytest.raises(InvalidRequest, match="spare"):
+        gate(compared, [("ndcg@10", 0.0), ("spare", 0.0)])
+
+
+def test_questions_that_lost_their_value_are_counted_and_more_than_a_twentieth_fail() -> None:
+    (few,) = gated(STEADY, [None] * 10 + STEADY[10:], 0.0).metrics  # 10 / 200 = 5 %
+    assert few.passed and (few.n, few.excluded, few.lost) == (190, 10, 10)
+    assert "over 190 questions; 10 have no value in both" in few.text()
+    (many,) = gated(STEADY, [None] * 11 + STEADY[11:], 0.0).metrics
+    assert (
+        not many.passed and "11 of the 200 questions with a value in the baseline have none in the run" in many.text()
+    )
+    (won,) = gated([None] * 50 + STEADY[50:], STEADY, 0.0).metrics  # what the baseline lacked is no loss
+    assert won.passed and (won.n, won.excluded, won.lost) == (150, 50, 0)
+
+
+def test_two_questions_show_nothing_however_much_better_they_are() -> None:
+    (two,) = gated([0.5] * 2 + [None] * 198, [1.0] * 2 + [None] * 198, 0.0).metrics
+    assert not two.passed and "2 questions are too few, it takes 20" in two.text()
+    assert gated([0.5] * 20, [0.5] * 20, 0.0).passed
