@@ -6,20 +6,19 @@ robustness). Part of the wiring.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agents.prompts import Prompts
+from app.eval_asking import asked_to_the_end
 from app.eval_configs import Contexts
 from app.eval_runs import question_key
 from app.eval_sets import KeptQuestion
 from app.library import PassageLibrary
 from app.query_sides import query_side
-from app.runs import outcome_of
-from app.strategies import STRATEGIES, Parts, assemble, run_limits
+from app.strategies import STRATEGIES, Parts, assemble, run_limits, without_lm
 from app.wiring import model_cache_dir
-from core.errors import InvalidRequest, NotReady, OpenbookError
+from core.errors import InvalidRequest
 from core.ids import new_id
 from core.types import Principal, Sample, Where
 from eval.datasets import QaDataset
@@ -103,6 +102,7 @@ class Reader:
         everything = dict.fromkeys(context for sample in samples.values() for context in sample.contexts)
         self._ids = {context: f"context-{n}" for n, context in enumerate(everything)}
         settings, queue = services.settings, services.models.lm
+        self._queue = None if strategy in without_lm(settings) else queue
         corpus = build_adhoc(
             settings,
             ((doc_id, title, text) for (title, text), doc_id in self._ids.items()),
@@ -128,14 +128,9 @@ class Reader:
         self._limits = run_limits(settings, strategy, query_side(settings, writes=STRATEGIES[strategy].needs_lm).tokens)
 
     async def ask(self, sample: Sample) -> Outcome:
-        """A failure is an outcome, unless nothing can be asked at all."""
+        """A failure is an outcome, but for those of the moment, which raise as ``asked_to_the_end``."""
         where = Where(principal=self._principal, filters={"doc_id": tuple(self._ids[c] for c in sample.contexts)})
-        started = time.perf_counter()
-        try:
-            run = self._made.run(sample.question, history=(), limits=self._limits, where=where, run_id=new_id("r"))
-            done = await outcome_of(run)
-        except NotReady:
-            raise
-        except OpenbookError as e:
-            return Outcome(error=e.message, seconds=time.perf_counter() - started)
-        return Outcome(answer=done.answer, usage=done.trace.usage, seconds=time.perf_counter() - started)
+        return await asked_to_the_end(
+            lambda: self._made.run(sample.question, history=(), limits=self._limits, where=where, run_id=new_id("r")),
+            self._queue,
+        )

@@ -20,7 +20,7 @@ from retrieval.fusion_weights import kept_weights
 if TYPE_CHECKING:
     from app.services import Services
 
-VERSION = 3  # of how results are measured: a change makes old ones unequal
+VERSION = 4  # of how results are measured: a change makes old ones unequal
 _ALWAYS_NAMED = frozenset({"retriever", "fusion", "chunker", "strategy", "stress"})
 
 

@@ -111,9 +111,9 @@ def check_pair(result: EvalResult, a: int, b: int) -> None:
 
 
 def different_answers(result: EvalResult, a: int, b: int, question_id: str) -> tuple[str, str] | None:
-    """What two configurations answered to a question; None where it is the same, or where one of them was not asked."""
+    """What two configurations answered to a question; None where it is the same, or where one of them was not asked, or failed."""
     rows = [result.measured[i].rows.get(question_id) for i in (a, b)]
-    texts = tuple(str(row.get("answer") or "") for row in rows if row is not None)
+    texts = tuple(str(row.get("answer") or "") for row in rows if row is not None and not row.get("error"))
     return (texts[0], texts[1]) if len(texts) == 2 and texts[0] != texts[1] else None
 
 
@@ -154,10 +154,14 @@ def _slices(result: EvalResult) -> list[dict[str, Any]]:
 def _summary(measured: Measured) -> dict[str, Any]:
     rows = list(measured.rows.values())
     read = [sum(f["end"] - f["start"] for f in row["found"]) for row in rows]
+    failed = Counter(row["error"] for row in rows if row.get("error"))
     return {
         **measured.configuration.to_json(),
         "key": measured.key,
         "n": len(rows),
+        "n_failed": failed.total(),
+        "failed": dict(failed),
+        "notes": _notes(failed),
         "metrics": {name: _mean(rows, name) for name in measured.metrics},
         "unscored": {name: found for name in measured.metrics if (found := _unscored(rows, name))},
         "recall_curve": _recall_curve(rows) if measured.configuration.kind == "retrieval" else None,
@@ -167,6 +171,12 @@ def _summary(measured: Measured) -> dict[str, Any]:
         "characters_read": fmean(read) if read else None,
         **measured.facts,
     }
+
+
+def _notes(failed: Counter[str]) -> list[str]:
+    """What a mean does not show of the questions that it is of, in sentences."""
+    reasons = ", ".join(f"{n:,} ({why})" for why, n in failed.most_common())
+    return [f"{plural(failed.total(), 'question')} failed, which counts as not answered: {reasons}"] if failed else []
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agents.prompts import Prompts
+from app.eval_asking import asked_to_the_end
 from app.eval_configs import Configuration, Searcher
 from app.eval_runs import question_key
 from app.eval_sets import KeptQuestion
 from app.query_sides import query_side
-from app.strategies import STRATEGIES, build_strategy, run_limits
-from core.errors import NotReady, OpenbookError
-from core.events import RunDone, RunFailed
+from app.strategies import STRATEGIES, build_strategy, run_limits, without_lm
 from core.ids import new_id
 from core.types import Principal, Sample, Where
 from eval.datasets import QaDataset
@@ -71,30 +70,16 @@ def _shown(span: FoundSpan, title: str, question: KeptQuestion) -> dict[str, Any
 async def answer_of(
     services: Services, principal: Principal, collection: str, strategy: str, question: str, prompts: Prompts
 ) -> Outcome:
-    """What became of a question; a failure is an outcome, unless nothing can be asked at all."""
+    """What became of a question; a failure is an outcome, but for those of the moment, which raise as ``asked_to_the_end``."""
     made = build_strategy(strategy, services, principal, collections=[collection], prompts=prompts)
     where = Where(principal=principal, collections=(collection,))
     limits = run_limits(
-        services.settings, strategy, query_side(services.settings, writes=STRATEGIES[strategy][2]).tokens
+        services.settings, strategy, query_side(services.settings, writes=STRATEGIES[strategy].needs_lm).tokens
     )
-    started = time.perf_counter()
-    outcome: RunDone | RunFailed | None = None
-    try:
-        async for event in made.run(question, history=(), limits=limits, where=where, run_id=new_id("r")):
-            if isinstance(event, RunDone | RunFailed):
-                outcome = event
-    except NotReady:
-        raise
-    except OpenbookError as e:
-        return Outcome(error=e.message, seconds=time.perf_counter() - started)
-    seconds = time.perf_counter() - started
-    match outcome:
-        case RunDone(answer=answer, trace=trace):
-            return Outcome(answer=answer, usage=trace.usage, seconds=seconds)
-        case RunFailed(message=message):
-            return Outcome(error=message, seconds=seconds)
-        case None:
-            return Outcome(error="it ended without an answer", seconds=seconds)
+    return await asked_to_the_end(
+        lambda: made.run(question, history=(), limits=limits, where=where, run_id=new_id("r")),
+        None if strategy in without_lm(services.settings) else services.models.lm,
+    )
 
 
 def answered_row(

@@ -147,7 +147,8 @@ class _Running:
         offload = self._services.offload
         known, facts = await offload(self._runs.result, key)
         asked = [q for q in questions if configuration.kind == "qa" or q.answerable]
-        missing = [q for q in asked if question_key(q) not in known]
+        # What failed is asked again: it says little of the strategy, and may not fail twice.
+        missing = [q for q in asked if (row := known.get(question_key(q))) is None or row.get("error")]
         self._reused += len(asked) - len(missing)
         # Questions that no search can be judged by count as done, so that the bar ends at its end.
         self._done += len(questions) - len(missing)
@@ -156,9 +157,11 @@ class _Running:
             return
         if configuration.contexts is not None:
             await self._answer_from(configuration.contexts, of, key, configuration, asked, missing)
+            await self._check_answered(key, configuration, asked)
             return
         if configuration.kind == "qa":
             await self._answer(of, key, configuration, missing)
+            await self._check_answered(key, configuration, asked)
             return
         began = time.perf_counter()
         found = await offload(
@@ -230,17 +233,37 @@ class _Running:
         services = self._services
         rows: dict[str, Any] = {}
         kept_at = time.monotonic()
-        for question in missing:
-            row = await while_wanted(row_of(question), self._check_wanted)
-            row["overlap"] = await services.offload(overlap_of, services, self._principal, question)
-            rows[question_key(question)] = row
-            if time.monotonic() - kept_at > COMMIT_EVERY_S or question is missing[-1]:
-                # An answer may quote what was purged while it was made.
-                clean = await services.offload(services.purges.clean, rows, self._principal.user_id)
-                await services.offload(self._runs.keep, key, of.collection_id, clean, {})
-                self._done += len(rows)
-                rows, kept_at = {}, time.monotonic()
-                await self._tell(configuration.label())
+
+        async def keep() -> None:
+            nonlocal rows, kept_at
+            # An answer may quote what was purged while it was made.
+            clean = await services.offload(services.purges.clean, rows, self._principal.user_id)
+            await services.offload(self._runs.keep, key, of.collection_id, clean, {})
+            self._done += len(rows)
+            rows, kept_at = {}, time.monotonic()
+            await self._tell(configuration.label())
+
+        try:
+            for question in missing:
+                row = await while_wanted(row_of(question), self._check_wanted)
+                row["overlap"] = await services.offload(overlap_of, services, self._principal, question)
+                rows[question_key(question)] = row
+                if time.monotonic() - kept_at > COMMIT_EVERY_S or question is missing[-1]:
+                    await keep()
+        except OpenbookError:  # what was measured by then is not asked again
+            if rows:
+                await keep()
+            raise
+
+    async def _check_answered(self, key: str, configuration: Configuration, asked: Sequence[KeptQuestion]) -> None:
+        """Of all that fail no mean is made (decision 0071)."""
+        known, _ = await self._services.offload(self._runs.result, key)
+        errors = [known[name]["error"] for name in map(question_key, asked) if name in known]
+        if errors and all(errors):
+            raise OpenbookError(
+                f"{configuration.label()}: all {len(errors):,} questions failed; the first: {errors[0]}",
+                code="all-failed",
+            )
 
     async def _check_wanted(self) -> None:
         if not await self._services.offload(self._runs.is_running, self._run.eval_id):

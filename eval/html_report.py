@@ -43,6 +43,7 @@ def html_report(
         f"{escape(result['created_at'])}; {escape(result['state'])}.</p>",
         _heading(plots.means),
         _means(configurations),
+        *(f'<p class="mute">{escape(line)}</p>' for line in noted_lines(configurations)),
         _unscored(configurations),
         _drawn(plots.means),
     ]
@@ -87,6 +88,11 @@ def _means(configurations: Sequence[Mapping[str, Any]]) -> str:
         cells += [_number(c["seconds_per_question"], 3), _number(c["characters_read"], 0)]
         rows.append(f"<tr><td>{escape(c['label'])}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     return f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def noted_lines(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of each configuration, what its means do not show of the questions that they are of."""
+    return [f"{c['label']}: {note}" for c in configurations for note in c.get("notes", ())]
 
 
 def unscored_lines(configurations: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from eval.html_report import origin_rows, told_apart, unscored_lines
+from eval.html_report import noted_lines, origin_rows, told_apart, unscored_lines
 from eval.plots import COLOUR_WORDS, as_picture, mean_text
 from eval.report import table
 from eval.report_plots import Plot, metric_names, plots_of
@@ -34,6 +34,7 @@ def markdown_report(
         f"{_inert(result['state'])}.",
         "## Means, with 95 % intervals",
         _means(configurations),
+        *(f"- {_inert(line)}" for line in noted_lines(configurations)),
         *(f"- without a value: {_inert(line)}" for line in unscored_lines(configurations)),
     ]
     if board is not None and len(board["places"]) > 1:

@@ -164,6 +164,9 @@ def _table(configurations: list[dict[str, Any]]) -> None:
     st.html(
         f'<div class="ob-scroll" tabindex="0"><table class="ob-table"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
     )
+    for letter, c in zip("AB", configurations, strict=False):
+        for note in c.get("notes", ()):
+            look.muted(f"{letter}: {note}")
 
 
 def _mean(mean: dict[str, Any] | None) -> str:

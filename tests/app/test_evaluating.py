@@ -1,0 +1,109 @@
+"""What an evaluation makes of failures and of changes, over real services in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agents.closed_book import ClosedBookStrategy
+from app.eval_asking import asked_to_the_end
+from app.eval_configs import Configuration
+from app.eval_results import different_answers
+from core.errors import Busy, ModelUnavailable, OpenbookError
+from core.types import LOCAL_USER_ID, Limits, Message, Principal, SamplingParams, Where
+from eval.markdown_report import markdown_report
+from eval.qa_scores import Outcome
+from lm.queue import LMQueue
+from lm.scripted import Reply, ScriptedLM
+from tests.support.evaluating import laboratory
+
+ASKED = [("Who keeps the gate?", "Ann", ""), ("Who keeps the mill?", "Bob", ""), ("Who keeps the inn?", "Cid", "")]
+BY_HEART = Configuration(strategy="closed-book")
+
+
+def test_a_model_that_goes_away_ends_the_evaluation_which_goes_on_where_it_was(tmp_path: Path) -> None:
+    lm = ScriptedLM(["Ann", Reply(error=ModelUnavailable("the server went away")), "Bob", "Cid"])
+    with laboratory(tmp_path, lm=lm) as lab:
+        run = lab.ended(lab.start(lab.asked(ASKED), BY_HEART))
+        assert (run.state, run.error, run.done) == ("failed", "the server went away", 1)
+        run = lab.resumed(run)
+        assert (run.state, run.done, run.reused) == ("done", 3, 1) and len(lm.asked) == 4
+        (summary,) = lab.result(run).to_json()["configurations"]
+        assert (summary["n"], summary["n_failed"], summary["metrics"]["em"]["mean"]) == (3, 0, 1.0)
+
+
+def test_what_failed_is_told_and_asked_again_and_nobody_votes_on_it(tmp_path: Path) -> None:
+    lm = ScriptedLM(["Ann", Reply(error=OpenbookError("the tower fell")), "Cid", "Bob"])
+    with laboratory(tmp_path, lm=lm) as lab:
+        of = lab.asked(ASKED)
+        run = lab.ended(lab.start(of, BY_HEART))
+        assert run.state == "done"
+        result = lab.result(run)
+        (summary,) = result.to_json()["configurations"]
+        assert (summary["n_failed"], summary["failed"]) == (1, {"the tower fell": 1})
+        told = "1 question failed, which counts as not answered: 1 (the tower fell)"
+        assert summary["notes"] == [told] and told in markdown_report(result.to_json(), [])
+        assert different_answers(result, 0, 0, result.questions[1].question_id) is None
+        again = lab.ended(lab.start(of, BY_HEART))
+        assert (again.state, again.done, again.reused) == ("done", 3, 2) and len(lm.asked) == 4
+        (summary,) = lab.result(again).to_json()["configurations"]
+        assert (summary["n_failed"], summary["notes"], summary["metrics"]["em"]["mean"]) == (0, [], 1.0)
+
+
+def test_where_all_fail_there_is_no_mean(tmp_path: Path) -> None:
+    lm = ScriptedLM([Reply(error=OpenbookError("the tower fell"), times=0)])
+    with laboratory(tmp_path, lm=lm) as lab:
+        run = lab.ended(lab.start(lab.asked(ASKED), BY_HEART))
+    assert run.state == "failed"
+    assert run.error == "answers by closed-book: all 3 questions failed; the first: the tower fell"
+
+
+def asked_of(queue: LMQueue) -> asyncio.Future[Outcome]:
+    strategy = ClosedBookStrategy(lm=queue.for_user("me"))
+    where = Where(principal=Principal(user_id=LOCAL_USER_ID))
+
+    return asyncio.ensure_future(
+        asked_to_the_end(
+            lambda: strategy.run("Who keeps the gate?", history=(), limits=Limits(), where=where, run_id="r"),
+            queue,
+            0.01,
+        )
+    )
+
+
+async def slow(queue: LMQueue) -> None:
+    async for _ in queue.stream([Message(role="user", content="slow")], [], SamplingParams()):
+        pass
+
+
+def test_where_the_queue_is_full_the_question_waits_for_people_and_its_seconds_are_its_own() -> None:
+    lm = ScriptedLM([Reply(text="slow", when="slow", delay_s=0.4, times=0), Reply(text="Ann", times=0)])
+
+    async def go() -> Outcome:
+        queue = LMQueue(lm, max_waiting=0)
+        for _ in range(20):  # so that it knows of short requests, and asks for little patience
+            async for _ in queue.stream([Message(role="user", content="x")], [], SamplingParams()):
+                pass
+        person = asyncio.ensure_future(slow(queue))
+        await asyncio.sleep(0.05)
+        with pytest.raises(Busy):
+            queue.check()
+        outcome = await asked_of(queue)
+        await person
+        return outcome
+
+    outcome = asyncio.run(go())
+    assert outcome.answer is not None and outcome.answer.text == "Ann" and outcome.seconds < 0.3
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_model_server_that_is_busy_is_asked_again(times: int) -> None:
+    lm = ScriptedLM([Reply(error=Busy("too many requests"), times=times), "Ann"])
+
+    async def go() -> Outcome:
+        return await asked_of(LMQueue(lm, max_waiting=1))
+
+    outcome = asyncio.run(go())
+    assert outcome.answer is not None and outcome.answer.text == "Ann" and len(lm.asked) == times + 1
