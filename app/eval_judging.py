@@ -6,7 +6,6 @@ verdicts. Part of the wiring.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import hashlib
 import json
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from core.protocols import LanguageModel
 
 _COMMIT_EVERY_S = 1.0
-_LOADING_S = 1.0
 
 
 def start_judging(
@@ -184,13 +182,12 @@ class _Judging:
             raise _gone()
 
     async def _model(self, turn: ModelInTurn) -> LanguageModel:
-        here = await turn.with_model(self._judging.model, self._loading)
-        while here.models.lm is None:
-            part = here.loading.get("language model")
-            if part is None or part.state not in ("waiting", "loading"):
-                raise ModelUnavailable("there is no language model to ask: choose one in the settings (lm_runtime)")
-            await self._note(stage="the language model is loading")
-            await asyncio.sleep(_LOADING_S)
+        async def tell(stage: str) -> None:
+            await self._note(stage=stage)
+
+        here = await turn.with_loaded(self._judging.model, self._loading, tell)
+        if here.models.lm is None:
+            raise ModelUnavailable("there is no language model to ask: choose one in the settings (lm_runtime)")
         return here.models.lm.for_user(self._run.user_id)
 
     def _loading(self, text: str) -> None:

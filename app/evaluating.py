@@ -23,6 +23,7 @@ from app.eval_rows import COMMIT_EVERY_S, answer_of, answered_row, overlap_of, s
 from app.eval_runs import EvalRun, question_key
 from app.eval_sets import EvalSet, KeptQuestion
 from app.lm_choices import ModelInTurn
+from app.strategies import without_lm
 from app.while_wanted import while_wanted
 from core.errors import Conflict, NotFound, OpenbookError, RunCancelled, StorageFailed
 from core.types import Principal
@@ -181,7 +182,7 @@ class _Running:
         self, of: EvalSet, key: str, configuration: Configuration, missing: Sequence[KeptQuestion]
     ) -> None:
         services, name = self._services, str(configuration.strategy)
-        asked_of = await self._model.with_model(configuration.model, self._loading(configuration))
+        asked_of = await self._asked_of(configuration)
         prompts = await services.offload(prompts_for, services, of.collection, configuration)
 
         async def row_of(question: KeptQuestion) -> dict[str, Any]:
@@ -209,7 +210,7 @@ class _Running:
         await self._tell(configuration.label())
         if not asked:
             return
-        asked_of = await self._model.with_model(configuration.model, self._loading(configuration))
+        asked_of = await self._asked_of(configuration)
         prompts = await services.offload(prompts_for, services, of.collection, configuration)
         report = self._indexing(configuration)
         reader = await services.offload(Reader, asked_of, self._principal, name, prompts, samples, report)
@@ -264,6 +265,16 @@ class _Running:
                 f"{configuration.label()}: all {len(errors):,} questions failed; the first: {errors[0]}",
                 code="all-failed",
             )
+
+    async def _asked_of(self, configuration: Configuration) -> Services:
+        """The services as they answer; waits for the language model that is asked, while it loads."""
+        if configuration.strategy in without_lm(self._services.settings):
+            return await self._model.with_model(configuration.model, self._loading(configuration))
+
+        async def tell(text: str) -> None:
+            await self._tell(f"{configuration.label()}: {text}")
+
+        return await self._model.with_loaded(configuration.model, self._loading(configuration), tell)
 
     async def _check_wanted(self) -> None:
         if not await self._services.offload(self._runs.is_running, self._run.eval_id):

@@ -5,10 +5,11 @@ The server's own stays loaded meanwhile, since people may be asking it. Part of 
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _ROOM = 1.2  # memory that a model takes, in sizes of its file: weights, buffers and a small cache
 _GIB = 2**30
+_LOADING_S = 1.0
 
 
 def chosen_settings(settings: Settings, name: str) -> Settings:
@@ -102,6 +104,24 @@ class ModelInTurn:
             self._here = dataclasses.replace(self._services, settings=chosen, models=models)
             self._name = name
         return self._here
+
+    async def with_loaded(
+        self, name: str | None, report: Callable[[str], None], tell: Callable[[str], Awaitable[None]]
+    ) -> Services:
+        """``with_model``, and where that is the server's own, which loads last, waits as long as it loads. It may not be there
+        afterwards: it could not be loaded, or settings want none.
+
+        Args:
+            tell: hears in words that it is waited for, every second; what it raises ends the waiting.
+        """
+        here = await self.with_model(name, report)
+        while here.models.lm is None:
+            part = here.loading.get("language model")
+            if part is None or part.state not in ("waiting", "loading"):
+                break
+            await tell("the language model is loading")
+            await asyncio.sleep(_LOADING_S)
+        return here
 
     async def close(self) -> None:
         """Lets go of a model that was loaded here."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agents.closed_book import ClosedBookStrategy
 from app.eval_asking import asked_to_the_end
-from app.eval_configs import Configuration
+from app.eval_configs import Configuration, Contexts
 from app.eval_results import different_answers
+from app.eval_runs import FINAL, EvalRun
+from app.services import Loading
 from core.errors import Busy, ModelUnavailable, OpenbookError
 from core.types import LOCAL_USER_ID, Limits, Message, Principal, SamplingParams, Where
 from eval.markdown_report import markdown_report
@@ -58,6 +61,28 @@ def test_where_all_fail_there_is_no_mean(tmp_path: Path) -> None:
         run = lab.ended(lab.start(lab.asked(ASKED), BY_HEART))
     assert run.state == "failed"
     assert run.error == "answers by closed-book: all 3 questions failed; the first: the tower fell"
+
+
+@pytest.mark.parametrize("contexts", [None, "own"])
+def test_after_a_restart_an_evaluation_waits_for_the_model_that_loads_last(
+    tmp_path: Path, contexts: Contexts | None
+) -> None:
+    with laboratory(tmp_path) as lab:
+        lab.put("gate", "Ann keeps the gate.")
+        part = lab.services.loading["language model"] = Loading("language model", state="loading")
+        run = lab.start(lab.asked([("Who keeps the gate?", "Ann", "gate")]), replace(BY_HEART, contexts=contexts))
+
+        async def go() -> EvalRun:
+            async with lab.running():
+                await lab.until(run, lambda found: found.stage.endswith("the language model is loading"))
+                lab.services.models.lm, part.state = LMQueue(ScriptedLM(["Ann"]), max_waiting=1), "ready"
+                return await lab.until(run, lambda found: found.state in FINAL)
+
+        assert asyncio.run(go()).state == "done"
+        run = lab.start(lab.asked(ASKED), BY_HEART)
+        lab.services.models.lm, part.state, part.detail = None, "failed", "no memory"
+        failed = lab.ended(run)
+        assert failed.state == "failed" and "the language model is failed (no memory)" in failed.error
 
 
 def asked_of(queue: LMQueue) -> asyncio.Future[Outcome]:
