@@ -37,12 +37,11 @@ _WHOLE = 8_000  # characters of a span that no passage holds, or of a document t
 
 def samples_of(
     services: Services, principal: Principal, questions: Sequence[KeptQuestion], contexts: Contexts
-) -> dict[str, Sample]:
-    """``question_key`` → the question with the passages that it is answered from. Those that have no passage of their own are left out,
-    and where another answer is put in, those of which none can be.
+) -> tuple[dict[str, Sample], dict[str, str]]:
+    """(``question_key`` → the question with the passages that it is answered from, ``question_key`` → why it has none).
 
     Raises:
-        InvalidRequest: none is left, or there are no passages of others.
+        InvalidRequest: none is left.
     """
     own: dict[str, Sample] = {}
     for question in questions:
@@ -60,15 +59,17 @@ def samples_of(
             "none of the questions says where its answer stands, so none has passages of its own: name documents with the questions",
             code="no-passages",
         )
+    left_out = {key: "no passage of its own" for key in map(question_key, questions) if key not in own}
     data = QaDataset(name="", samples=tuple(own.values()), sha256="")
     match contexts:
         case "own":
-            return own
+            return own, left_out
         case "distractors":
-            data = with_distractors(data, N_DISTRACTORS)
+            data, why = with_distractors(data, N_DISTRACTORS), "every other passage holds its answer"
         case "counterfactual":
-            data = counterfactual(data)
-    return {sample.id: sample for sample in data.samples}
+            data, why = counterfactual(data), "no other answer can be put in"
+    samples = {sample.id: sample for sample in data.samples}
+    return samples, left_out | {key: why for key in own if key not in samples}
 
 
 def _passage(services: Services, principal: Principal, gold: Gold) -> tuple[str, str] | None:

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from agents.prompts import Prompts, prompt_names
 from app.eval_configs import Configuration, all_documents
+from app.eval_runs import questions_sha256
+from app.eval_sets import KeptQuestion
 from app.lm_choices import choice_facts, chosen_settings
 from app.prompt_files import prompts_named, prompts_of
 from app.strategies import without_lm
@@ -24,9 +27,19 @@ VERSION = 4  # of how results are measured: a change makes old ones unequal
 _ALWAYS_NAMED = frozenset({"retriever", "fusion", "chunker", "strategy", "stress"})
 
 
-def result_key(services: Services, principal: Principal, collection: str, configuration: Configuration) -> str:
+def result_key(
+    services: Services,
+    principal: Principal,
+    collection: str,
+    configuration: Configuration,
+    questions: Sequence[KeptQuestion],
+) -> str:
     """Names what a configuration finds: it follows from the documents, their pipeline, the settings and the choice; of
     answering also from the text of the prompts and, where one is named, the language model.
+
+    Args:
+        questions: all that are asked. A result holds rows of whichever were, and does not follow from them, unless what one of them
+            is answered from is taken from the others.
 
     Raises:
         NotFound: no such collection for this person.
@@ -53,6 +66,8 @@ def result_key(services: Services, principal: Principal, collection: str, config
     }
     if configuration.strategy is not None and configuration.strategy not in without_lm(services.settings):
         facts["prompts"] = prompts_for(services, collection, configuration).hash(*prompt_names())
+    if configuration.contexts in ("distractors", "counterfactual"):
+        facts["questions"] = questions_sha256(questions)
     if configuration.model is not None:
         facts["model"] = choice_facts(services.settings, configuration.model)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -68,7 +68,7 @@ def board_of_set(
     measured, incomplete = [], []
     for configuration in configurations:
         try:
-            key = result_key(services, principal, of.collection, configuration)
+            key = result_key(services, principal, of.collection, configuration, questions)
         except InvalidRequest:  # its model or prompts are no longer there
             incomplete.append({"label": configuration.label(), "measured": 0})
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -26,10 +26,13 @@ Rows = Mapping[str, Mapping[str, Any]]  # question_id → row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
+    """``left_out``: question_id → why it could not be asked in this way."""
+
     configuration: Configuration
     key: str
     rows: Rows
     facts: Mapping[str, Any]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -73,12 +76,22 @@ def read_result(runs: EvalRuns, sets: EvalSets, principal: Principal, eval_id: s
     of = sets.get(principal, run.set_id)
     by_id = {q.question_id: q for q in sets.questions(principal, run.set_id)}
     questions = tuple(by_id[i] for i in run.questions if i in by_id)
-    measured = []
-    for configuration, key in zip(run.configurations, run.result_keys, strict=False):
-        rows, facts = runs.result(key)
-        mine = {q.question_id: rows[question_key(q)] for q in questions if question_key(q) in rows}
-        measured.append(Measured(configuration=configuration, key=key, rows=mine, facts=facts))
+    measured = [
+        measured_of(runs, configuration, key, questions)
+        for configuration, key in zip(run.configurations, run.result_keys, strict=False)
+    ]
     return EvalResult(run=run, of=of, questions=questions, measured=tuple(measured))
+
+
+def measured_of(runs: EvalRuns, configuration: Configuration, key: str, questions: Sequence[KeptQuestion]) -> Measured:
+    """What is known under ``key`` of these questions."""
+    rows, facts = runs.result(key)
+    left_out = facts.pop("left_out", {})
+
+    def mine(known: Mapping[str, Any]) -> dict[str, Any]:
+        return {q.question_id: known[name] for q in questions if (name := question_key(q)) in known}
+
+    return Measured(configuration=configuration, key=key, rows=mine(rows), facts=facts, left_out=mine(left_out))
 
 
 def compare(result: EvalResult, a: int, b: int, *, seed: int = 0) -> Comparison:
@@ -155,13 +168,15 @@ def _summary(measured: Measured) -> dict[str, Any]:
     rows = list(measured.rows.values())
     read = [sum(f["end"] - f["start"] for f in row["found"]) for row in rows]
     failed = Counter(row["error"] for row in rows if row.get("error"))
+    left_out = Counter(measured.left_out.values())
     return {
         **measured.configuration.to_json(),
         "key": measured.key,
         "n": len(rows),
         "n_failed": failed.total(),
         "failed": dict(failed),
-        "notes": _notes(failed),
+        "left_out": dict(left_out),
+        "notes": _notes(failed, left_out),
         "metrics": {name: _mean(rows, name) for name in measured.metrics},
         "unscored": {name: found for name in measured.metrics if (found := _unscored(rows, name))},
         "recall_curve": _recall_curve(rows) if measured.configuration.kind == "retrieval" else None,
@@ -173,10 +188,14 @@ def _summary(measured: Measured) -> dict[str, Any]:
     }
 
 
-def _notes(failed: Counter[str]) -> list[str]:
+def _notes(failed: Counter[str], left_out: Counter[str]) -> list[str]:
     """What a mean does not show of the questions that it is of, in sentences."""
-    reasons = ", ".join(f"{n:,} ({why})" for why, n in failed.most_common())
-    return [f"{plural(failed.total(), 'question')} failed, which counts as not answered: {reasons}"] if failed else []
+    told = ((failed, "failed, which counts as not answered"), (left_out, "left out"))
+    return [
+        f"{plural(of.total(), 'question')} {what}: " + ", ".join(f"{n:,} ({why})" for why, n in of.most_common())
+        for of, what in told
+        if of
+    ]
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -129,12 +129,12 @@ class _Running:
         keys: list[str] = []
         for configuration in self._run.configurations:
             key = await self._services.offload(
-                result_key, self._services, self._principal, of.collection, configuration
+                result_key, self._services, self._principal, of.collection, configuration, questions
             )
             keys.append(key)
             await self._configuration(of, key, configuration, questions, keys)
             after = await self._services.offload(
-                result_key, self._services, self._principal, of.collection, configuration
+                result_key, self._services, self._principal, of.collection, configuration, questions
             )
             if after != key:  # so what was found is of neither state
                 await self._services.offload(self._runs.forget, key)
@@ -149,7 +149,8 @@ class _Running:
         known, facts = await offload(self._runs.result, key)
         asked = [q for q in questions if configuration.kind == "qa" or q.answerable]
         # What failed is asked again: it says little of the strategy, and may not fail twice.
-        missing = [q for q in asked if (row := known.get(question_key(q))) is None or row.get("error")]
+        there = {name for name, row in known.items() if not row.get("error")}
+        missing = [q for q in asked if question_key(q) not in there]
         self._reused += len(asked) - len(missing)
         # Questions that no search can be judged by count as done, so that the bar ends at its end.
         self._done += len(questions) - len(missing)
@@ -157,7 +158,7 @@ class _Running:
         if not missing:
             return
         if configuration.contexts is not None:
-            await self._answer_from(configuration.contexts, of, key, configuration, asked, missing)
+            await self._answer_from(configuration.contexts, of, key, configuration, asked, missing, facts)
             await self._check_answered(key, configuration, asked)
             return
         if configuration.kind == "qa":
@@ -190,7 +191,7 @@ class _Running:
             outcome = await answer_of(asked_of, self._principal, of.collection, name, asked, prompts)
             return await services.offload(answered_row, services, name, question, outcome)
 
-        await self._keep_rows(of, key, configuration, missing, row_of)
+        await self._keep_rows(of, key, configuration, missing, row_of, {})
 
     async def _answer_from(
         self,
@@ -200,11 +201,14 @@ class _Running:
         configuration: Configuration,
         everything: Sequence[KeptQuestion],
         missing: Sequence[KeptQuestion],
+        facts: dict[str, Any],
     ) -> None:
-        """From passages chosen for each question; those that have none are done without a row. They are chosen among those of
+        """From passages chosen for each question; of those that have none it is kept why. They are chosen among those of
         ``everything``, so that one that broke off goes on with the same."""
         services, name = self._services, str(configuration.strategy)
-        samples = await services.offload(samples_of, services, self._principal, everything, contexts)
+        samples, left_out = await services.offload(samples_of, services, self._principal, everything, contexts)
+        facts["left_out"] = {**facts.get("left_out", {}), **left_out}
+        await services.offload(self._runs.keep, key, of.collection_id, {}, facts)
         asked = [q for q in missing if question_key(q) in samples]
         self._done += len(missing) - len(asked)
         await self._tell(configuration.label())
@@ -220,7 +224,7 @@ class _Running:
             outcome = await reader.ask(replace(sample, question=configuration.asked(sample.question)))
             return await services.offload(answered_row, services, name, question, outcome, sample)
 
-        await self._keep_rows(of, key, configuration, asked, row_of)
+        await self._keep_rows(of, key, configuration, asked, row_of, facts)
 
     async def _keep_rows(
         self,
@@ -229,6 +233,7 @@ class _Running:
         configuration: Configuration,
         missing: Sequence[KeptQuestion],
         row_of: Callable[[KeptQuestion], Coroutine[Any, Any, dict[str, Any]]],
+        facts: Mapping[str, Any],
     ) -> None:
         """A row for each, kept every second or so."""
         services = self._services
@@ -239,7 +244,7 @@ class _Running:
             nonlocal rows, kept_at
             # An answer may quote what was purged while it was made.
             clean = await services.offload(services.purges.clean, rows, self._principal.user_id)
-            await services.offload(self._runs.keep, key, of.collection_id, clean, {})
+            await services.offload(self._runs.keep, key, of.collection_id, clean, facts)
             self._done += len(rows)
             rows, kept_at = {}, time.monotonic()
             await self._tell(configuration.label())

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from core.errors import InvalidRequest
 from core.text import word_spans
 from eval.datasets import QaDataset
+from eval.metrics.squad import forms_contain, word_forms
 
 Stress: TypeAlias = Literal["typos", "paraphrase"]
 
@@ -108,25 +108,37 @@ def _cased(word: str, like: str) -> str:
 def with_distractors(dataset: QaDataset, n: int, seed: int = 0) -> QaDataset:
     """Each question's contexts among ``n`` of other questions, in random order. Gold answers stay.
 
+    Questions of which every other context is their own, or holds an answer as whole words, are left out; the name counts them.
+
     Raises:
-        InvalidRequest: ``n`` below 1, or no others that hold none of its answers.
+        InvalidRequest: ``n`` below 1, or no question is left.
     """
     if n < 1:
         raise InvalidRequest(f"{n} distractors: use 1 or more", code="usage")
-    everything = list(dict.fromkeys(c for s in dataset.samples for c in s.contexts))
+    everything = {c: word_forms(c[1]) for s in dataset.samples for c in s.contexts}
     samples = []
     for sample in dataset.samples:
         chance = random.Random(f"{sample.id} {seed}")
-        strange = [c for c in everything if c not in sample.contexts and not _holds(c[1], sample.answers)]
+        golds = [word_forms(answer) for answer in sample.answers]
+        strange = [
+            c
+            for c, forms in everything.items()
+            if c not in sample.contexts and not any(forms_contain(forms, gold) for gold in golds)
+        ]
         if not strange:
-            raise InvalidRequest(
-                f"question {sample.id!r} has no distractor: every other context is its own or holds its answer",
-                code="bad-dataset",
-            )
+            continue
         mixed = [*sample.contexts, *chance.sample(strange, min(n, len(strange)))]
         chance.shuffle(mixed)
         samples.append(replace(sample, contexts=tuple(mixed)))
-    return replace(dataset, name=f"{dataset.name}, {n} distractors", samples=tuple(samples))
+    if not samples:
+        raise InvalidRequest(
+            "no question has a distractor: every other context is its own or holds its answer"
+            + "".join(f"; the first is {sample.question!r}" for sample in dataset.samples[:1]),
+            code="bad-dataset",
+        )
+    left = len(dataset.samples) - len(samples)
+    told = f", {left:,} of {len(dataset.samples):,} questions without any left out" if left else ""
+    return replace(dataset, name=f"{dataset.name}, {n} distractors{told}", samples=tuple(samples))
 
 
 def counterfactual(dataset: QaDataset, seed: int = 0) -> QaDataset:
@@ -162,10 +174,6 @@ def counterfactual(dataset: QaDataset, seed: int = 0) -> QaDataset:
             code="bad-dataset",
         )
     return replace(dataset, name=f"{dataset.name}, counterfactual", samples=tuple(samples))
-
-
-def _holds(text: str, answers: Sequence[str]) -> bool:
-    return any(a.casefold() in text.casefold() for a in answers)
 
 
 def _shape(answer: str) -> str:

@@ -56,11 +56,19 @@ def contains(prediction: str, gold: str) -> float:
     answer in a script without spaces may stand anywhere. A gold answer without any word is held only by a
     prediction without any.
     """
-    for form in (normalize, _spaced):
-        expected = _words(form(gold))
-        if expected and f" {expected} " in f" {_words(form(prediction))} ":
-            return 1.0
-    return float(not (normalize(gold) or _spaced(gold) or _spaced(prediction)))
+    return float(forms_contain(word_forms(prediction), word_forms(gold)))
+
+
+def word_forms(text: str) -> tuple[str, str]:
+    """The two forms that ``contains`` compares, for texts that are compared with many others."""
+    return _words(normalize(text)), _words(_spaced(text))
+
+
+def forms_contain(prediction: tuple[str, str], gold: tuple[str, str]) -> bool:
+    """``contains`` of texts whose ``word_forms`` are known."""
+    if any(g and f" {g} " in f" {p} " for p, g in zip(prediction, gold, strict=True)):
+        return True
+    return not any(gold) and not prediction[1]
 
 
 def best_over_golds(score: Callable[[str, str], float], prediction: str, golds: Sequence[str]) -> float:

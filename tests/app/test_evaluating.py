@@ -11,8 +11,9 @@ import pytest
 from agents.closed_book import ClosedBookStrategy
 from app.eval_asking import asked_to_the_end
 from app.eval_configs import Configuration, Contexts
+from app.eval_contexts import samples_of
 from app.eval_results import different_answers
-from app.eval_runs import FINAL, EvalRun
+from app.eval_runs import FINAL, EvalRun, question_key
 from app.services import Loading
 from core.errors import Busy, ModelUnavailable, OpenbookError
 from core.types import LOCAL_USER_ID, Limits, Message, Principal, SamplingParams, Where
@@ -20,7 +21,8 @@ from eval.markdown_report import markdown_report
 from eval.qa_scores import Outcome
 from lm.queue import LMQueue
 from lm.scripted import Reply, ScriptedLM
-from tests.support.evaluating import laboratory
+from tests.support.evaluating import Laboratory, laboratory
+from tests.support.library import LOCAL
 
 ASKED = [("Who keeps the gate?", "Ann", ""), ("Who keeps the mill?", "Bob", ""), ("Who keeps the inn?", "Cid", "")]
 BY_HEART = Configuration(strategy="closed-book")
@@ -83,6 +85,55 @@ def test_after_a_restart_an_evaluation_waits_for_the_model_that_loads_last(
         lab.services.models.lm, part.state, part.detail = None, "failed", "no memory"
         failed = lab.ended(run)
         assert failed.state == "failed" and "the language model is failed (no memory)" in failed.error
+
+
+CHOSEN: tuple[Contexts, ...] = ("counterfactual", "own")
+TOWNS = ["Alby", "Brenna", "Corvey", "Dunmor", "Estrel"]
+
+
+def test_another_answer_put_in_is_answered_anew_where_it_is_another_one(tmp_path: Path) -> None:
+    """The more questions are asked, the more answers there are to put in."""
+    with laboratory(tmp_path, verifier="rules", extract_threshold=0.0) as lab:
+        for n, town in enumerate(TOWNS):
+            lab.put(town, f"The bridge of {town} is {107 + 8 * n} long.")
+        of = lab.asked([(f"How long is the bridge of {town}?", str(107 + 8 * n), town) for n, town in enumerate(TOWNS)])
+        other, own = (Configuration(strategy="extract", contexts=c) for c in CHOSEN)
+
+        def answers(run: EvalRun) -> list[str]:
+            return [row["answer"] for row in lab.result(run).measured[0].rows.values()]
+
+        first = lab.ended(lab.start(of, other, own, n=3))
+        assert (first.state, first.done, first.reused) == ("done", 6, 0)
+        said = answers(first)
+        second = lab.ended(lab.start(of, other, own))
+        assert (second.state, second.done, second.reused) == ("done", 10, 3), "of its own passages three are known"
+        right = [float(answer in text) for text, answer in zip(answers(second), put_in(lab, second), strict=True)]
+        scored = [row["metrics"]["contains"] for row in lab.result(second).measured[0].rows.values()]
+        assert scored == right and 1.0 in right
+        assert answers(first) == said, "what was measured before still stands"
+
+
+def put_in(lab: Laboratory, run: EvalRun) -> list[str]:
+    """The answer that is the right one for each question."""
+    samples, left_out = samples_of(lab.services, LOCAL, lab.result(run).questions, "counterfactual")
+    assert not left_out
+    return [samples[question_key(q)].answers[0] for q in lab.result(run).questions]
+
+
+def test_what_cannot_be_asked_from_chosen_passages_is_told_with_the_reason(tmp_path: Path) -> None:
+    with laboratory(tmp_path, extract_threshold=0.0) as lab:
+        for n, town in enumerate(TOWNS[:3]):
+            lab.put(town, f"The bridge of {town} is {107 + 8 * n} long.")
+        asked = [(f"How long is the bridge of {town}?", str(107 + 8 * n), town) for n, town in enumerate(TOWNS[:2])]
+        asked += [("Who knows?", "nobody", ""), ("What is it?", "bridge", TOWNS[2])]
+        run = lab.ended(lab.start(lab.asked(asked), Configuration(strategy="extract", contexts="distractors")))
+        assert (run.state, run.done) == ("done", 4)
+        (summary,) = lab.result(run).to_json()["configurations"]
+        why = {"no passage of its own": 1, "every other passage holds its answer": 1}
+        assert (summary["n"], summary["left_out"]) == (2, why)
+        assert summary["notes"] == [
+            "2 questions left out: 1 (no passage of its own), 1 (every other passage holds its answer)"
+        ]
 
 
 def asked_of(queue: LMQueue) -> asyncio.Future[Outcome]:

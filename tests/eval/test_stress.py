@@ -42,8 +42,24 @@ def test_distractors_hold_no_answer_and_the_own_context_stays() -> None:
     assert hard.samples[0].contexts[0] in (*A.contexts, *B.contexts, *C.contexts)
     assert set(hard.samples[0].contexts) == {*A.contexts, *B.contexts, *C.contexts}
     assert set(hard.samples[2].contexts) == {*C.contexts, *B.contexts}  # A's holds 1402
-    with pytest.raises(InvalidRequest, match="no distractor"):
+    with pytest.raises(InvalidRequest, match=r"no question has a distractor.*the first is '\?'"):
         with_distractors(data(A), 1)
+
+
+def test_a_short_answer_stands_in_a_passage_as_a_word_only() -> None:
+    three = Sample(id="3", question="How many?", answers=("3",), contexts=(("", "The board has 3 members."),))
+    sales = Sample(
+        id="s", question="?", answers=("100",), contexts=(("", "Sales were 13.3 million in 2023 (Note 31)."),)
+    )
+    hard = with_distractors(data(three, sales), 5)
+    assert [len(s.contexts) for s in hard.samples] == [2, 2] and hard.name == "made, 5 distractors"
+
+
+def test_a_question_without_a_distractor_is_left_out_and_counted_and_the_others_are_asked() -> None:
+    of = Sample(id="o", question="?", answers=("of",), contexts=(("", "Made of oaks."),))
+    hard = with_distractors(data(C, of), 5)
+    assert [s.id for s in hard.samples] == ["c"] and len(hard.samples[0].contexts) == 2  # C's knows "of 1402"
+    assert hard.name == "made, 5 distractors, 1 of 2 questions without any left out"
 
 
 def test_a_counterfactual_has_another_answer_of_its_shape_everywhere() -> None:
