@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agents.prompts import Prompts, prompt_names
 from app.eval_configs import Configuration, all_documents
 from app.eval_runs import questions_sha256
-from app.eval_sets import KeptQuestion
+from app.eval_sets import EvalSet, KeptQuestion
 from app.lm_choices import choice_facts, chosen_settings
 from app.prompt_files import prompts_named, prompts_of
 from app.strategies import without_lm
@@ -71,6 +71,14 @@ def result_key(
     if configuration.model is not None:
         facts["model"] = choice_facts(services.settings, configuration.model)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def not_stale(
+    services: Services, principal: Principal, of: EvalSet, questions: Sequence[KeptQuestion]
+) -> list[KeptQuestion]:
+    """Without those whose document is gone, or has another text by now, in which their span means nothing."""
+    now = {d.doc_id: d.sha256 for d in all_documents(services, principal, of.collection)}
+    return [q for q in questions if all(g.doc_id in now and g.sha256 in ("", now[g.doc_id]) for g in q.gold)]
 
 
 def prompts_for(services: Services, collection: str, configuration: Configuration) -> Prompts:

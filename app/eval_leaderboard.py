@@ -7,9 +7,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from app.eval_configs import Configuration
-from app.eval_keys import result_key
-from app.eval_results import Measured
-from app.eval_runs import question_key
+from app.eval_keys import not_stale, result_key
+from app.eval_results import Measured, first_metric, measured_of
 from core.errors import InvalidRequest
 from core.types import Principal
 from eval.leaderboard import Contender, leaderboard
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def board_of(measured: Sequence[Measured], metric: str | None = None) -> dict[str, Any]:
-    """The places by ``metric`` (the first one where none is named), over the questions that all have a value of.
+    """The places by ``metric`` (the first that all have a value of, where none is named), over the questions that all have a value of.
 
     Raises:
         InvalidRequest: a metric that none of them has.
     """
     named = list(dict.fromkeys(name for m in measured for name in m.metrics))
     if metric is None:
-        metric = named[0] if named else ""
+        metric = first_metric(measured)
     elif metric not in named:
         raise InvalidRequest(f"unknown metric {metric!r}: these have {', '.join(named) or 'none yet'}", code="usage")
     full = [(m, _values(m, metric)) for m in measured]
@@ -53,7 +52,8 @@ def board_of_set(
     services: Services, principal: Principal, set_id: str, kind: str, metric: str | None = None
 ) -> dict[str, Any]:
     """Every configuration of this kind that some evaluation of the set has measured with the documents and settings of
-    now, over the questions of the newest one. Those that lack some of these are named in ``incomplete``.
+    now, over the questions of the newest one that can still be asked. Those that lack some of these, though they could have been asked,
+    are named in ``incomplete``.
 
     Raises:
         NotFound: no such set.
@@ -63,8 +63,8 @@ def board_of_set(
     runs = [r for r in services.eval_runs.all_of(principal, set_id) if r.configurations[0].kind == kind]
     configurations: dict[Configuration, None] = {c: None for run in runs for c in run.configurations}
     by_id = {q.question_id: q for q in services.eval_sets.questions(principal, set_id)}
-    questions = [by_id[i] for run in runs[:1] for i in run.questions if i in by_id]
-    keys = {question_key(q): q.question_id for q in questions}
+    newest = [by_id[i] for run in runs[:1] for i in run.questions if i in by_id]
+    questions = not_stale(services, principal, of, [q for q in newest if kind == "qa" or q.answerable])
     measured, incomplete = [], []
     for configuration in configurations:
         try:
@@ -72,12 +72,11 @@ def board_of_set(
         except InvalidRequest:  # its model or prompts are no longer there
             incomplete.append({"label": configuration.label(), "measured": 0})
             continue
-        rows, facts = services.eval_runs.result(key)
-        mine = {keys[k]: row for k, row in rows.items() if k in keys}
-        if len(mine) < len(keys):
-            incomplete.append({"label": configuration.label(), "measured": len(mine)})
+        found = measured_of(services.eval_runs, configuration, key, questions)
+        if found.rows and all(q.question_id in found.rows or q.question_id in found.left_out for q in questions):
+            measured.append(found)
         else:
-            measured.append(Measured(configuration=configuration, key=key, rows=mine, facts=facts))
+            incomplete.append({"label": configuration.label(), "measured": len(found.rows)})
     return {"kind": kind, "set_id": set_id, **board_of(measured, metric), "incomplete": incomplete}
 
 

@@ -38,6 +38,24 @@ class Measured:
     def metrics(self) -> tuple[str, ...]:
         return tuple(next(iter(self.rows.values()))["metrics"]) if self.rows else ()
 
+    @property
+    def with_values(self) -> frozenset[str]:
+        """The metrics that some question has a value of."""
+        return frozenset(
+            name for row in self.rows.values() for name, value in row["metrics"].items() if value is not None
+        )
+
+
+def first_metric(measured: Sequence[Measured]) -> str:
+    """What is shown where none is named: the first metric that all of them which measured anything have a value of, or any; "" where
+    there is none."""
+    named = list(dict.fromkeys(name for m in measured for name in m.metrics))
+    found = [m.with_values for m in measured if m.rows]
+    shared = [n for n in named if all(n in values for values in found)] or [
+        n for n in named if any(n in values for values in found)
+    ]
+    return next(iter(shared or named), "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalResult:
@@ -144,11 +162,11 @@ def _saved(result: EvalResult, index: int) -> SavedRun:
 
 def _slices(result: EvalResult) -> list[dict[str, Any]]:
     """Means of the first metric by kind, length, document, and words that the passage has."""
-    metrics = [m.metrics[0] for m in result.measured if m.metrics]
-    if not metrics or len(metrics) < len(result.measured):
+    if not result.measured or not all(m.metrics for m in result.measured):
         return []
+    metric = first_metric(result.measured)
     values = [
-        {q: row["metrics"][metrics[0]] for q, row in m.rows.items() if row["metrics"].get(metrics[0]) is not None}
+        {q: row["metrics"][metric] for q, row in m.rows.items() if row["metrics"].get(metric) is not None}
         for m in result.measured
     ]
     first = result.measured[0].rows
@@ -161,7 +179,7 @@ def _slices(result: EvalResult) -> list[dict[str, Any]]:
         )
         for q in result.questions
     }
-    return [{**s, "metric": metrics[0]} for s in slices(questions, values)]
+    return [{**s, "metric": metric} for s in slices(questions, values)]
 
 
 def _summary(measured: Measured) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from app.eval_configs import Configuration, Contexts, all_documents, searcher
+from app.eval_configs import Configuration, Contexts, searcher
 from app.eval_contexts import Reader, samples_of
 from app.eval_judging import run_judging
-from app.eval_keys import prompts_for, result_key
+from app.eval_keys import not_stale, prompts_for, result_key
 from app.eval_rows import COMMIT_EVERY_S, answer_of, answered_row, overlap_of, searched_rows
-from app.eval_runs import EvalRun, question_key
+from app.eval_runs import EvalRun, question_key, questions_sha256
 from app.eval_sets import EvalSet, KeptQuestion
 from app.lm_choices import ModelInTurn
 from app.strategies import without_lm
@@ -123,9 +123,10 @@ class _Running:
         everything = await self._services.offload(self._services.eval_sets.questions, self._principal, self._run.set_id)
         by_id = {q.question_id: q for q in everything}
         questions = [by_id[i] for i in self._run.questions if i in by_id]
-        questions = await self._services.offload(_not_stale, self._services, self._principal, of, questions)
+        questions = await self._services.offload(not_stale, self._services, self._principal, of, questions)
         if not questions:
             raise NotFound("none of its questions is left: their documents were changed or deleted")
+        await self._note_asked(questions)
         keys: list[str] = []
         for configuration in self._run.configurations:
             key = await self._services.offload(
@@ -141,6 +142,13 @@ class _Running:
                 raise Conflict(
                     f"the collection, a prompt or a model was changed while {configuration.label()} was measured: run it again"
                 )
+
+    async def _note_asked(self, questions: Sequence[KeptQuestion]) -> None:
+        """Those that can no longer be asked are none of its questions any more: neither progress nor a report counts them."""
+        ids = [q.question_id for q in questions]
+        if ids != list(self._run.questions):
+            total = len(ids) * len(self._run.configurations)
+            await self._tell("", questions=ids, questions_sha256=questions_sha256(questions), total=total)
 
     async def _configuration(
         self, of: EvalSet, key: str, configuration: Configuration, questions: Sequence[KeptQuestion], keys: list[str]
@@ -313,11 +321,3 @@ class _Running:
         )
         if not going:
             raise _Stopped
-
-
-def _not_stale(
-    services: Services, principal: Principal, of: EvalSet, questions: Sequence[KeptQuestion]
-) -> list[KeptQuestion]:
-    """Without those whose document is gone, or has another text by now, in which their span means nothing."""
-    now = {d.doc_id: d.sha256 for d in all_documents(services, principal, of.collection)}
-    return [q for q in questions if all(g.doc_id in now and g.sha256 in ("", now[g.doc_id]) for g in q.gold)]

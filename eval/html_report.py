@@ -152,7 +152,8 @@ def _questions(result: Mapping[str, Any]) -> str:
     configurations = result["configurations"]
     if not configurations or not configurations[0]["metrics"]:
         return "<p>Nothing is measured yet.</p>"
-    metric = next(iter(configurations[0]["metrics"]))
+    means = configurations[0]["metrics"]
+    metric = next((name for name, mean in means.items() if mean["n"]), next(iter(means)))
     head = "".join(f"<th>{escape(text)}</th>" for text in ("question", "kind", *(c["label"] for c in configurations)))
     rows = []
     for q in result["questions"]:

@@ -104,7 +104,11 @@ def _pair(result: dict[str, Any], measured: list[int]) -> tuple[int, int]:
 def draw_board(board: dict[str, Any]) -> None:
     """The leaderboard, and quality against seconds."""
     if not board["places"]:
-        look.muted("Nothing is measured yet.")
+        look.muted(
+            f"No question has a value of {board['metric']} in all of these."
+            if board["metrics"]
+            else "Nothing is measured yet."
+        )
         return
     rows = []
     for nth, place in enumerate(board["places"], start=1):
@@ -134,7 +138,8 @@ def _everything(set_id: str, kinds: list[str]) -> None:
         kind = chosen or kind
     board = client().set_leaderboard(set_id, kind=kind)
     if len(board["metrics"]) > 1:
-        metric = st.selectbox("By", board["metrics"], key=f"eval-board-metric-{kind}")
+        by = board["metrics"].index(board["metric"])
+        metric = st.selectbox("By", board["metrics"], index=by, key=f"eval-board-metric-{kind}")
         board = client().set_leaderboard(set_id, kind=kind, metric=metric)
     draw_board(board)
     for one in board["incomplete"]:

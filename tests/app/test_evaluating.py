@@ -12,6 +12,7 @@ from agents.closed_book import ClosedBookStrategy
 from app.eval_asking import asked_to_the_end
 from app.eval_configs import Configuration, Contexts
 from app.eval_contexts import samples_of
+from app.eval_leaderboard import board_of, board_of_set
 from app.eval_results import different_answers
 from app.eval_runs import FINAL, EvalRun, question_key
 from app.services import Loading
@@ -134,6 +135,45 @@ def test_what_cannot_be_asked_from_chosen_passages_is_told_with_the_reason(tmp_p
         assert summary["notes"] == [
             "2 questions left out: 1 (no passage of its own), 1 (every other passage holds its answer)"
         ]
+
+
+def test_a_question_whose_document_was_changed_is_neither_counted_nor_missed(tmp_path: Path) -> None:
+    with laboratory(tmp_path) as lab:
+        for n, town in enumerate(TOWNS):
+            lab.put(town, f"The bridge of {town} is {107 + 8 * n} long.")
+        of = lab.asked([(f"How long is the bridge of {town}?", str(107 + 8 * n), town) for n, town in enumerate(TOWNS)])
+        lab.put(TOWNS[0], "The bridge was taken down.")
+        run = lab.ended(lab.start(of, Configuration(retriever="bm25"), Configuration(retriever="dense")))
+        told = run.to_json()
+        assert (run.state, told["n_questions"], run.done, run.total, told["progress"]) == ("done", 4, 8, 8, 1.0)
+        assert "4 questions over the collection" in markdown_report(lab.result(run).to_json(), [])
+        board = board_of_set(lab.services, LOCAL, of.set_id, "retrieval")
+        assert [(p["n"], p["mean"] > 0) for p in board["places"]] == [(4, True)] * 2 and board["incomplete"] == []
+        lab.put(TOWNS[1], "The bridge was taken down as well.")
+        board = board_of_set(lab.services, LOCAL, of.set_id, "retrieval")
+        assert board["places"] == [] and [i["measured"] for i in board["incomplete"]] == [0, 0]
+
+
+def test_a_way_that_cannot_be_asked_everything_has_its_place_all_the_same(tmp_path: Path) -> None:
+    with laboratory(tmp_path, extract_threshold=0.0) as lab:
+        lab.put("gate", "Ann keeps the gate of the town.")
+        of = lab.asked([("Who keeps the gate of the town?", "Ann", "gate"), ("Who knows?", "nobody", "")])
+        run = lab.ended(lab.start(of, *(Configuration(strategy="extract", contexts=c) for c in (None, "own"))))
+        assert run.state == "done"
+        board = board_of_set(lab.services, LOCAL, of.set_id, "qa")
+        assert len(board["places"]) == 2 and board["n_questions"] == 1 and board["incomplete"] == []
+
+
+def test_a_board_is_by_a_metric_that_has_values(tmp_path: Path) -> None:
+    """Questions from thumbs have no right answer to compare with, so there is no exact match of them."""
+    with laboratory(tmp_path, extract_threshold=0.0) as lab:
+        lab.put("gate", "Ann keeps the gate of the town.")
+        of = lab.asked([("Who keeps the gate of the town?", "", "gate")])
+        run = lab.ended(
+            lab.start(of, Configuration(strategy="extract"), Configuration(strategy="extract", stress="typos"))
+        )
+        board = board_of(lab.result(run).measured)
+        assert (board["metrics"][0], board["metric"], len(board["places"])) == ("em", "answered", 2)
 
 
 def asked_of(queue: LMQueue) -> asyncio.Future[Outcome]:

@@ -49,7 +49,7 @@ class Laboratory:
         return document.doc_id
 
     def asked(self, questions: Sequence[tuple[str, str, str]]) -> EvalSet:
-        """A set of questions (question, answer, uri), each answered by the whole of its document; "" is of none."""
+        """A set of questions (question, answer, uri), each answered by the whole of its document; "" is none."""
         made = []
         for question, answer, uri in questions:
             gold: tuple[Gold, ...] = ()
@@ -59,7 +59,12 @@ class Laboratory:
                 gold = (Gold(doc_id=doc_id, title=uri, start=0, end=len(found.text), sha256=found.sha256),)
             made.append(
                 MadeQuestion(
-                    question=question, answers=(answer,), answerable=True, kind="uploaded", gold=gold, split="dev"
+                    question=question,
+                    answers=(answer,) if answer else (),
+                    answerable=True,
+                    kind="uploaded",
+                    gold=gold,
+                    split="dev",
                 )
             )
         return self.services.eval_sets.add(LOCAL, self.collection, "n", made, {})
