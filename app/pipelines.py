@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app.wiring import LoadableEncoder, build_encoder
 from core.errors import InvalidRequest
 from core.settings import Settings
+from retrieval.encoders.remembering import RememberingEncoder
 
 _ENCODER = ("encoder_runtime", "encoder_model", "encoder_precision")
 KEYS = ("chunker", "chunk_tokens", "chunk_overlap_tokens", "semantic_percentile", "embed_context", *_ENCODER)
@@ -76,6 +77,14 @@ class Encoders:
                 encoder.load()
                 self._loaded[key] = encoder
             return self._loaded[key]
+
+    def forget(self) -> None:
+        """Takes the next question as if none had been asked before, so that it can be timed."""
+        with self._lock:
+            loaded = list(self._loaded.values())
+        for encoder in loaded:
+            if isinstance(encoder, RememberingEncoder):
+                encoder.forget()
 
 
 def _key(settings: Settings) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from app.eval_results import different_answers
 from app.eval_runs import FINAL, EvalRun, question_key
 from app.services import Loading
 from core.errors import Busy, ModelUnavailable, OpenbookError
-from core.types import LOCAL_USER_ID, Limits, Message, Principal, SamplingParams, Where
+from core.types import LOCAL_USER_ID, Limits, Message, Principal, SamplingParams, Vectors, Where
 from eval.markdown_report import markdown_report
 from eval.qa_scores import Outcome
 from lm.queue import LMQueue
 from lm.scripted import Reply, ScriptedLM
+from retrieval.encoders.remembering import RememberingEncoder
 from tests.support.evaluating import Laboratory, laboratory
+from tests.support.hash_encoder import HashEncoder
 from tests.support.library import LOCAL
 
 ASKED = [("Who keeps the gate?", "Ann", ""), ("Who keeps the mill?", "Bob", ""), ("Who keeps the inn?", "Cid", "")]
@@ -174,6 +177,33 @@ def test_a_board_is_by_a_metric_that_has_values(tmp_path: Path) -> None:
         )
         board = board_of(lab.result(run).measured)
         assert (board["metrics"][0], board["metric"], len(board["places"])) == ("em", "answered", 2)
+
+
+class Reading(HashEncoder):
+    """Counts how often it reads a question."""
+
+    questions = 0
+
+    def load(self) -> None:
+        pass
+
+    def encode_both(self, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
+        return self.encode_documents(texts), self.encode_tokens(texts)
+
+    def encode_query_both(self, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
+        self.questions += len(texts)
+        return self.encode_both(texts)
+
+
+def test_each_search_is_timed_with_the_reading_of_its_question_whatever_was_measured_before(tmp_path: Path) -> None:
+    reading = Reading()
+    with laboratory(tmp_path, encoder=RememberingEncoder(reading)) as lab:
+        lab.put("gate", "Ann keeps the gate.")
+        lab.put("mill", "Bob keeps the mill.")
+        of = lab.asked([("Who keeps the gate?", "Ann", "gate"), ("Who keeps the mill?", "Bob", "mill")])
+        ways = (Configuration(retriever="dense"), Configuration(retriever="hybrid"), Configuration(retriever="bm25"))
+        assert lab.ended(lab.start(of, *ways)).state == "done"
+        assert reading.questions == 2 * 2, "by dense and by hybrid; bm25 has no use for it"
 
 
 def asked_of(queue: LMQueue) -> asyncio.Future[Outcome]:

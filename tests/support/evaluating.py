@@ -18,6 +18,7 @@ from app.eval_sets import EvalSet
 from app.evaluating import Evaluating
 from app.server import open_services
 from app.services import Services
+from app.wiring import LoadableEncoder
 from core.ids import document_id
 from core.protocols import LanguageModel
 from core.settings import Settings
@@ -111,12 +112,14 @@ class Laboratory:
 
 @contextmanager
 def laboratory(
-    folder: Path, *, lm: LanguageModel | None = None, encoder: HashEncoder | None = None, **settings: Any
+    folder: Path, *, lm: LanguageModel | None = None, encoder: LoadableEncoder | None = None, **settings: Any
 ) -> Iterator[Laboratory]:
     migrated_database(folder).close()
     chosen = Settings(data_dir=folder, reranker="none", **settings)
     with open_services(chosen) as services:
         models = services.models
+        if encoder is not None:
+            models.encoders.keep(chosen, encoder)
         models.encoder = encoder or HashEncoder()
         models.reader = TokenMemory(models.encoder)
         models.verifier = OverlapVerifier()
