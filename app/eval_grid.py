@@ -5,14 +5,17 @@ Knows neither which models and prompts there are, nor which strategies ask a mod
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
-from typing import Literal
+from math import prod
+from typing import Any, Literal
 
 from app.eval_configs import Configuration, Contexts
 from core.errors import InvalidRequest
 from eval.stress import Stress
 from ingest.chunk.choose import ChunkerName
+
+MAX_COMBINED = 4096  # many stand for the same configuration, so more than are ever measured at once
 
 
 def grid(
@@ -38,7 +41,8 @@ def grid(
         without_lm: the strategies that ask no language model: each stands once, whatever models and prompts are listed.
 
     Raises:
-        InvalidRequest: strategies beside anything of searching, models or prompts without strategies, or nothing to combine.
+        InvalidRequest: strategies beside anything of searching, models or prompts without strategies, nothing to combine, or more
+            than ``MAX_COMBINED`` combinations, of which none is made.
     """
     if strategies:
         if (*retrievers, *fusions, *chunkers) != (None, None, None) or True in rerank:
@@ -49,7 +53,7 @@ def grid(
             Configuration(strategy=s, stress=t, contexts=read)
             if s in without_lm
             else Configuration(strategy=s, stress=t, model=model, prompts=of, contexts=read)
-            for model, s, of, t, read in product(models, strategies, prompts, stress, contexts)
+            for model, s, of, t, read in _product(models, strategies, prompts, stress, contexts)
         ]
         return by_model(_each_once(answers))
     if any((*models, *prompts, *contexts)):
@@ -65,9 +69,20 @@ def grid(
             chunker=chunker,
             stress=worse,
         )
-        for chunker, retriever, fusion, again, worse in product(chunkers, retrievers, fusions, rerank, stress)
+        for chunker, retriever, fusion, again, worse in _product(chunkers, retrievers, fusions, rerank, stress)
     ]
     return _each_once(found)
+
+
+def _product(*axes: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Every combination, once the axes have been counted without repetitions: a few lists make millions."""
+    each_once = [list(dict.fromkeys(axis)) for axis in axes]
+    n = prod(map(len, each_once))
+    if n > MAX_COMBINED:
+        raise InvalidRequest(
+            f"{n:,} combinations: a grid is of {MAX_COMBINED:,} at most, so make several", code="usage"
+        )
+    return product(*each_once)
 
 
 def by_model(configurations: Sequence[Configuration]) -> list[Configuration]:

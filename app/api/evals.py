@@ -31,6 +31,7 @@ from eval.markdown_report import markdown_report
 router = APIRouter(prefix="/v1/evals", tags=["evals"])
 
 MAX_CONFIGURATIONS = 64
+MAX_LISTED = 16  # values along one axis of a grid
 _POLL_S = 0.5
 
 
@@ -67,15 +68,23 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    retrievers: list[Literal["bm25", "tfidf", "dense", "late", "hybrid"] | None] = [None]
-    fusions: list[Literal["convex", "rrf"] | None] = [None]
-    rerank: list[bool] = [False]
-    chunkers: list[Literal["fixed", "sentence", "semantic", "parent-child"] | None] = [None]
-    strategies: list[str] = Field([], description="a grid of answering; leave out the others")
-    stress: list[Literal["typos", "paraphrase"] | None] = [None]
-    models: list[str | None] = Field([None], description="with strategies: names of GET /v1/evals/choices")
-    prompts: list[str | None] = Field([None], description="with strategies: sets of GET /v1/evals/choices")
-    contexts: list[Contexts | None] = Field([None], description="with strategies: as of a configuration")
+    retrievers: list[Literal["bm25", "tfidf", "dense", "late", "hybrid"] | None] = Field([None], max_length=MAX_LISTED)
+    fusions: list[Literal["convex", "rrf"] | None] = Field([None], max_length=MAX_LISTED)
+    rerank: list[bool] = Field([False], max_length=MAX_LISTED)
+    chunkers: list[Literal["fixed", "sentence", "semantic", "parent-child"] | None] = Field(
+        [None], max_length=MAX_LISTED
+    )
+    strategies: list[str] = Field([], max_length=MAX_LISTED, description="a grid of answering; leave out the others")
+    stress: list[Literal["typos", "paraphrase"] | None] = Field([None], max_length=MAX_LISTED)
+    models: list[str | None] = Field(
+        [None], max_length=MAX_LISTED, description="with strategies: names of GET /v1/evals/choices"
+    )
+    prompts: list[str | None] = Field(
+        [None], max_length=MAX_LISTED, description="with strategies: sets of GET /v1/evals/choices"
+    )
+    contexts: list[Contexts | None] = Field(
+        [None], max_length=MAX_LISTED, description="with strategies: as of a configuration"
+    )
 
 
 class Start(BaseModel):

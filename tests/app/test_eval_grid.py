@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from app.api.evals import Grid
 from app.cli.main import app
 from app.eval_configs import Configuration
 from app.eval_grid import by_model, grid
@@ -37,6 +41,30 @@ def test_strategies_make_a_grid_of_their_own() -> None:
 def test_an_empty_grid_is_an_error() -> None:
     with pytest.raises(InvalidRequest, match="empty"):
         grid([])
+
+
+def test_a_grid_of_too_many_is_refused_before_any_is_made() -> None:
+    began = time.process_time()
+    names = [str(n) for n in range(1000)]
+    with pytest.raises(InvalidRequest, match="1,000,000,000 combinations: a grid is of 4,096 at most"):
+        grid(strategies=names, models=names, prompts=names)
+    assert time.process_time() - began < 0.5
+    assert len(grid([None] * 1000, chunkers=[None] * 1000, rerank=[False] * 1000)) == 1, (
+        "repetitions are no combinations"
+    )
+
+
+def test_a_request_lists_sixteen_values_at_most() -> None:
+    Grid(models=[str(n) for n in range(16)])
+    for axis, value in (
+        ("retrievers", None),
+        ("rerank", False),
+        ("strategies", "rag"),
+        ("models", "m"),
+        ("contexts", None),
+    ):
+        with pytest.raises(ValidationError, match="at most 16"):
+            Grid.model_validate({axis: [value] * 17})
 
 
 def test_models_and_prompts_go_with_strategies_and_one_that_asks_no_model_stands_once() -> None:

@@ -296,6 +296,16 @@ def test_what_does_not_go_together_is_refused(client: Client, questions: dict[st
     ):
         with pytest.raises(ApiError, match=said):
             client.start_eval(set_id, configurations, which="not rejected")
+    names = [str(n) for n in range(16)]
+    for grid, said in (
+        ({"retrievers": [None] * 5000, "chunkers": [None] * 5000, "stress": [None] * 5000}, "at most 16"),
+        ({"strategies": names, "models": names, "prompts": names}, "4096 configurations: 64 are measured at once"),
+        ({"strategies": names, "models": names, "prompts": names, "stress": [None, "typos"]}, "8,192 combinations"),
+    ):
+        began = time.monotonic()
+        with pytest.raises(ApiError, match=said) as refused:
+            client.start_grid(set_id, grid)
+        assert refused.value.status == 422 and time.monotonic() - began < 5
 
 
 @pytest.mark.slow
