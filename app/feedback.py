@@ -6,9 +6,9 @@ candidate question, which a person looks at before it counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -92,39 +92,48 @@ class Feedback:
         return {r.message_id: Thumb(message_id=r.message_id, good=r.good, reason=r.reason) for r in rows}
 
     def candidates(self, principal: Principal, collection: str, infos: Sequence[DocumentInfo]) -> list[MadeQuestion]:
-        """A question for each of this person's thumbs on an answer that was read from ``collection``, each question once.
+        """A question for each of this person's thumbs on an answer that was read from ``collection``, whichever version is shown by
+        now; each question once, by its newest thumb.
 
         After a thumb up what was cited is taken for the span that answers, and what was said for no gold answer: a person has
-        liked it, which proves little. After a thumb down nothing is known but that somebody asks this.
+        liked it, which proves little. Liking an "I don't know" says that the documents do not answer it. After a thumb down nothing
+        is known but that somebody asks this.
         """
         thumbs = self.of(principal)
+        newest = {message_id: -i for i, message_id in enumerate(thumbs)}
         shas = {info.doc_id: info.sha256 for info in infos}
+        said = [
+            (chat.chat_id, message)
+            for chat in self._chats.list_chats(principal, limit=10_000)[0]
+            if collection in chat.collections
+            for message in self._chats.all_messages(principal, chat.chat_id)
+            if message.message_id in thumbs
+        ]
         found: dict[str, MadeQuestion] = {}
-        for chat in self._chats.list_chats(principal, limit=10_000)[0]:
-            if collection not in chat.collections:
-                continue
-            for asked, said in pairwise(self._chats.messages(principal, chat.chat_id)):
-                thumb = thumbs.get(said.message_id)
-                if thumb is None or asked.role != "user":
-                    continue
-                cited = (said.answer or {}).get("citations", []) if thumb.good else []
-                gold = [
-                    Gold(doc_id=c["doc_id"], title=c["title"], start=c["start"], end=c["end"], sha256=shas[c["doc_id"]])
-                    for c in cited
-                    if c["doc_id"] in shas
-                ]
-                found.setdefault(
-                    " ".join(asked.content.split()).casefold(),
-                    MadeQuestion(
-                        question=asked.content,
-                        answers=(),
-                        answerable=True,
-                        kind="liked" if thumb.good else "disliked",
-                        gold=tuple(dict.fromkeys(gold)),
-                        split="dev",
-                    ),
-                )
+        for chat_id, message in sorted(said, key=lambda one: newest[one[1].message_id]):
+            asked = self._chats.question_of(principal, chat_id, message.message_id)
+            if asked.role == "user":
+                made = _candidate(asked.content, message.answer or {}, thumbs[message.message_id], shas)
+                found.setdefault(" ".join(asked.content.split()).casefold(), made)
         return list(found.values())
+
+
+def _candidate(question: str, answer: Mapping[str, Any], thumb: Thumb, shas: Mapping[str, str]) -> MadeQuestion:
+    answerable = not (thumb.good and answer.get("abstained"))
+    cited = answer.get("citations", []) if thumb.good and answerable else []
+    gold = [
+        Gold(doc_id=c["doc_id"], title=c["title"], start=c["start"], end=c["end"], sha256=shas[c["doc_id"]])
+        for c in cited
+        if c["doc_id"] in shas
+    ]
+    return MadeQuestion(
+        question=question,
+        answers=(),
+        answerable=answerable,
+        kind="liked" if thumb.good else "disliked",
+        gold=tuple(dict.fromkeys(gold)),
+        split="dev",
+    )
 
 
 def clean_reasons(connection: Connection, clean_text: Callable[[str], str], among: Collection[str]) -> None:
