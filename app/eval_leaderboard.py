@@ -24,6 +24,7 @@ def board_of(measured: Sequence[Measured], metric: str | None = None) -> dict[st
     Raises:
         InvalidRequest: a metric that none of them has.
     """
+    measured = [m for m in measured if not m.all_failed]
     named = list(dict.fromkeys(name for m in measured for name in m.metrics))
     if metric is None:
         metric = first_metric(measured)
@@ -73,7 +74,11 @@ def board_of_set(
             incomplete.append({"label": configuration.label(), "measured": 0})
             continue
         found = measured_of(services.eval_runs, configuration, key, questions)
-        if found.rows and all(q.question_id in found.rows or q.question_id in found.left_out for q in questions):
+        if (
+            found.rows
+            and not found.all_failed
+            and all(q.question_id in found.rows or q.question_id in found.left_out for q in questions)
+        ):
             measured.append(found)
         else:
             incomplete.append({"label": configuration.label(), "measured": len(found.rows)})

@@ -39,6 +39,11 @@ class Measured:
         return tuple(next(iter(self.rows.values()))["metrics"]) if self.rows else ()
 
     @property
+    def all_failed(self) -> bool:
+        """Of nothing but failures no mean is made (decision 0071)."""
+        return bool(self.rows) and all(row.get("error") for row in self.rows.values())
+
+    @property
     def with_values(self) -> frozenset[str]:
         """The metrics that some question has a value of."""
         return frozenset(
@@ -195,7 +200,7 @@ def _summary(measured: Measured) -> dict[str, Any]:
         "failed": dict(failed),
         "left_out": dict(left_out),
         "notes": _notes(failed, left_out),
-        "metrics": {name: _mean(rows, name) for name in measured.metrics},
+        "metrics": {name: _mean([] if measured.all_failed else rows, name) for name in measured.metrics},
         "unscored": {name: found for name in measured.metrics if (found := _unscored(rows, name))},
         "recall_curve": _recall_curve(rows) if measured.configuration.kind == "retrieval" else None,
         "seconds_per_question": fmean(row["seconds"] for row in rows) if rows else None,

@@ -240,7 +240,7 @@ async def get_leaderboard(
     eval_id: str, services: ServicesHere, principal: PrincipalHere, metric: Annotated[str | None, Query()] = None
 ) -> dict[str, Any]:
     """Its configurations best first, which of them the data tell from the best, and who is on the Pareto front of quality
-    against seconds. By the first metric where none is named."""
+    against seconds. By the first metric that all have a value of, where none is named."""
 
     def read() -> dict[str, Any]:
         return board_of(read_result(services.eval_runs, services.eval_sets, principal, eval_id).measured, metric)

@@ -122,7 +122,9 @@ def run(
 def leaderboard(
     set_id: Annotated[str, typer.Argument(help="As `eval questions` said it.")],
     answers: Annotated[bool, typer.Option("--answers", help="Of answering, not of searching.")] = False,
-    metric: Annotated[str | None, typer.Option("--metric", "-m", help="By this one; else by the first.")] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", "-m", help="By this one; else by the first that all have a value of.")
+    ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -189,6 +191,7 @@ def _mapping(given: list[str] | None) -> dict[str, str | None]:
 
 
 def _print(result: dict[str, Any]) -> None:
+    from eval.html_report import noted_lines
     from eval.plots import mean_text
     from eval.report import table
 
@@ -199,6 +202,8 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['n_questions']:,} questions of {result['set']['name']}, {result['reused']:,} answers known before\n"
     )
     print(table(("", *names), rows))
+    for line in noted_lines(configurations):
+        print(line)
     if len(configurations) > 2:
         print()
         _print_board(result["leaderboard"])

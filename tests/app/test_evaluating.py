@@ -64,9 +64,15 @@ def test_what_failed_is_told_and_asked_again_and_nobody_votes_on_it(tmp_path: Pa
 def test_where_all_fail_there_is_no_mean(tmp_path: Path) -> None:
     lm = ScriptedLM([Reply(error=OpenbookError("the tower fell"), times=0)])
     with laboratory(tmp_path, lm=lm) as lab:
-        run = lab.ended(lab.start(lab.asked(ASKED), BY_HEART))
-    assert run.state == "failed"
-    assert run.error == "answers by closed-book: all 3 questions failed; the first: the tower fell"
+        of = lab.asked(ASKED)
+        run = lab.ended(lab.start(of, BY_HEART))
+        assert run.state == "failed"
+        assert run.error == "answers by closed-book: all 3 questions failed; the first: the tower fell"
+        (summary,) = lab.result(run).to_json()["configurations"]
+        assert (summary["n_failed"], summary["metrics"]["em"]["mean"]) == (3, None)
+        assert board_of(lab.result(run).measured)["places"] == []
+        board = board_of_set(lab.services, LOCAL, of.set_id, "qa")
+        assert (board["places"], len(board["incomplete"])) == ([], 1)
 
 
 @pytest.mark.parametrize("contexts", [None, "own"])
