@@ -99,7 +99,7 @@ def _check_compared(comparison: Comparison, named: Sequence[str]) -> None:
     if missing or not comparison.metrics:
         said = [f"{m} ({n_values[m][0]:,} values in {a.path}, {n_values[m][1]:,} in {b.path})" for m in missing]
         raise InvalidRequest(
-            f"not compared, since no question has a value in both runs: {', '.join(said) or 'anything at all'}; "
+            f"no question has a value in both runs of {', '.join(said) or 'any metric'}, so nothing is compared; "
             "name with --metric what both runs measure, or look at why the new one has no values",
             code="not-compared",
         )
