@@ -93,7 +93,6 @@ class Comparison:
     seed: int
     metrics: tuple[MetricComparison, ...]
     notes: tuple[str, ...]
-    uncompared: tuple[str, ...] = ()  # metrics of which no question has a value in both runs
 
     def to_json(self) -> dict[str, Any]:
         """The document of `eval compare --json`."""
@@ -149,14 +148,13 @@ def compare_runs(
         )
     query_ids, notes = _paired(a, b, intersect)
     names = _shared_metrics(a, b, metrics)
-    found, uncompared = [], []
+    found = []
     for done, name in enumerate(names):
         progress("comparing", done, len(names))
         pairs = [(a.per_query[q].get(name), b.per_query[q].get(name)) for q in query_ids]
         both = [(x, y) for x, y in pairs if x is not None and y is not None]
         if not both:
             notes.append(f"{name}: no question has a value in both runs, so it is not compared")
-            uncompared.append(name)
             continue
         found.append(_measured(name, both, len(pairs), alpha, stated_difference, n_flips, n_bootstrap, seed))
     progress("comparing", len(names), len(names))
@@ -178,7 +176,6 @@ def compare_runs(
             MetricComparison(**m, p_holm=p, significant=p < alpha) for m, p in zip(found, corrected, strict=True)
         ),
         notes=tuple(notes),
-        uncompared=tuple(uncompared),
     )
 
 

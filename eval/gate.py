@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.errors import InvalidRequest
-from eval.compare import FEW_QUESTIONS, Comparison, MetricComparison, signed
+from eval.compare import BESIDE, FEW_QUESTIONS, Comparison, MetricComparison, signed
 
 # Of the questions that have a value in the baseline. A run that no longer gives one is judged by the others alone, and may have
 # lost just those that it would have got wrong.
@@ -91,11 +91,16 @@ def gate(comparison: Comparison, margins: Sequence[tuple[str, float]] | float) -
 
 def _check_compared(comparison: Comparison, named: Sequence[str]) -> None:
     a, b = comparison.a, comparison.b
+    there = {m.metric for m in comparison.metrics}
+    asked = named or [m for m in a.metrics if m not in BESIDE]
     n_values = {
         m: tuple(sum(v.get(m) is not None for v in run.per_query.values()) for run in (a, b))
-        for m in comparison.uncompared
+        for m in asked
+        if m not in there
     }
-    missing = [m for m in comparison.uncompared if m in named or (not named and n_values[m][0])]
+    missing = [
+        m for m, (old, _) in n_values.items() if named or old
+    ]  # what the baseline never had, nothing was lost of
     if missing or not comparison.metrics:
         said = [f"{m} ({n_values[m][0]:,} values in {a.path}, {n_values[m][1]:,} in {b.path})" for m in missing]
         raise InvalidRequest(

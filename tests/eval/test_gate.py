@@ -81,6 +81,11 @@ def test_what_is_not_compared_is_no_pass() -> None:
         with pytest.raises(InvalidRequest, match=r"ndcg@10 \(200 values in old, 0 in new\)") as refused:
             gate(compared, margins)
         assert refused.value.code == "not-compared"
+    both = run("old", STEADY)
+    more = replace(both, per_query={q: {**values, "mrr@10": 1.0} for q, values in both.per_query.items()})
+    with pytest.raises(InvalidRequest, match=r"mrr@10 \(200 values in old, 0 in new\)"):
+        gate(compare_runs(more, run("new", STEADY)), 0.0)  # a run that no longer measures it
+    assert gate(compare_runs(more, run("new", STEADY), metrics=("ndcg@10",)), [("ndcg@10", 0.0)]).passed
     with pytest.raises(InvalidRequest, match="of any metric"):
         gate(compare_runs(run("old", none), run("new", none)), 0.0)
 
