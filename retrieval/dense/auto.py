@@ -20,10 +20,6 @@ from retrieval.dense.exact import ExactIndex
 from retrieval.dense.hnsw import HnswIndex
 from retrieval.dense.scan import Rows, check_vectors
 
-# A graph walk under a filter misses more the less the filter lets through (measured recall .80 at 1 %); below this
-# share of its vectors exact search is quicker as well.
-NARROW_SHARE = 0.15
-
 
 @dataclass(frozen=True, slots=True)
 class _Generation:
@@ -91,14 +87,13 @@ class AutoIndex:
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
         """Per query the best allowed rows: (row, cosine), best first, ties by smaller row.
 
-        Exact where the filter lets through less than a tenth of the graph or ``k`` is a large part of it.
+        Exact where little of the graph is allowed or ``k`` is a large part of it; ``HnswIndex`` decides, who knows what of
+        the allowed rows is in the graph.
 
         Raises:
             InvalidRequest: ``k`` is less than 1, or the queries have another dimension.
         """
-        now = self._now
-        narrow = now.hnsw is not None and (now.hnsw.share(allowed) < NARROW_SHARE or k > NARROW_SHARE * len(now.hnsw))
-        return self._search(now, queries, k, allowed, exact=narrow)
+        return self._search(self._now, queries, k, allowed, exact=False)
 
     def search_exact(self, queries: Vectors, k: int, allowed: Allowed) -> list[list[tuple[int, float]]]:
         """As ``search``, but every allowed vector is compared whatever the filter."""

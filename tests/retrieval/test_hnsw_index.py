@@ -85,6 +85,32 @@ def test_a_narrow_filter_is_searched_exactly_over_the_graph() -> None:
         assert [rows_of(hits) for hits in auto.search(queries, 10, allowed)] == wanted
 
 
+@pytest.mark.parametrize("k", [10, 100])
+def test_what_is_allowed_beside_the_graph_does_not_widen_a_narrow_filter(k: int) -> None:
+    """Rows of the delta, and rows that another encoder made, are allowed too: the graph's share stays 1 %."""
+    vectors, newer, queries = unit_vectors(N), unit_vectors(600, seed=8), unit_vectors(20, seed=1)
+    auto = AutoIndex(DIM, built(N))
+    auto.add(row_numbers(600, N + 1), newer)
+    few = np.random.default_rng(3).choice(row_numbers(N), N // 100, replace=False)
+    allowed = allow([*few.tolist(), *range(N + 1, 2 * N)])  # of the last 2,399 no index here has any
+    rows, both = row_numbers(N + 600), np.concatenate([vectors, newer])
+    assert [rows_of(hits) for hits in auto.search(queries, k, allowed)] == [
+        brute_force(rows, both, query, k, allowed) for query in queries
+    ]
+
+
+def test_many_copies_of_one_text_do_not_widen_a_narrow_filter() -> None:
+    """Copies are one node of the graph: a third of the rows may be a hundredth of what is walked."""
+    vectors, queries = unit_vectors(N), unit_vectors(20, seed=1)
+    graph = built(N)
+    graph.add(row_numbers(N // 2, N + 1), np.repeat(vectors[:1], N // 2, axis=0))
+    allowed = allow([*range(100, 130), *range(N + 1, N + N // 2 + 1)])
+    rows, both = row_numbers(N + N // 2), np.concatenate([vectors, np.repeat(vectors[:1], N // 2, axis=0)])
+    assert [rows_of(hits) for hits in graph.search(queries, 50, allowed)] == [
+        brute_force(rows, both, query, 50, allowed) for query in queries
+    ]
+
+
 def test_a_generation_is_adopted_while_rows_come_and_go() -> None:
     vectors = unit_vectors(900)
     auto = AutoIndex(DIM)

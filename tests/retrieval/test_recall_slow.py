@@ -46,6 +46,14 @@ def test_nothing_is_missed_under_a_filter(auto: AutoIndex, vectors: Vectors, sha
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("share", [0.1, 0.01])
+def test_nothing_is_missed_where_all_that_is_new_is_allowed(vectors: Vectors, auto: AutoIndex, share: float) -> None:
+    """As after an upload: the delta is open to everybody, of what was there before a filter lets little through."""
+    few = np.random.default_rng(2).choice(row_numbers(ROWS - 1000), int(ROWS * share), replace=False)
+    assert mean_recall(auto, vectors, np.concatenate([few, row_numbers(1000, ROWS - 999)])) == 1.0
+
+
+@pytest.mark.slow
 def test_the_graph_misses_at_most_one_in_a_hundred(auto: AutoIndex, vectors: Vectors) -> None:
     assert mean_recall(auto, vectors, row_numbers(ROWS)) >= 0.99
 
