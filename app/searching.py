@@ -11,6 +11,7 @@ from agents.query_side import SearchPlan
 from core.protocols import Encoder, Retriever
 from core.settings import Settings
 from core.types import Hit, Where
+from core.wording import plural
 from retrieval.diversity import DiverseRetriever, stored_vectors
 from retrieval.engine import SearchEngine
 from retrieval.explain import Explained, explain, stages_of
@@ -136,6 +137,7 @@ class _Search:
         began = time.perf_counter()
         hits = self._retriever().search(query, k, where)
         seconds = time.perf_counter() - began
+        self._say_what_was_left_out(where)
         spans = Highlighter(analyser=self._analyser, encoder=encoder).spans(query, hits, self._highlight)
         explained: Explained | None = None
         stages: tuple[Stage, ...] = ()
@@ -151,6 +153,18 @@ class _Search:
             notes=tuple(self._notes),
             stages=stages,
         )
+
+    def _say_what_was_left_out(self, where: Where) -> None:
+        """Passages that vectors did not reach: of hybrid search the half is missing, and nobody would know."""
+        name = self._base.ranking.name
+        lacking = self._engine.without_vectors(where) if name in ("dense", "hybrid") else 0
+        if lacking:
+            were, their = ("was", "its") if lacking == 1 else ("were", "their")
+            how = "not searched" if name == "dense" else f"searched by {their} words alone"
+            self._notes.append(
+                f"{plural(lacking, 'passage')} {were} {how}: another encoder than the one in use made {their} vectors. "
+                "`openbook reindex COLLECTION` makes them anew"
+            )
 
     def _retriever(self) -> Retriever:
         """Innermost first: the indexes' ranking; what else is looked for; what reranks; what spreads."""

@@ -40,6 +40,7 @@ from retrieval.ranking import Ranking, VectorSpace, check_ranker
 from retrieval.records import Change, IndexStatus
 from retrieval.search_record import SearchRecord
 from retrieval.sparse_kinds import SparseKind, SparseName, SparseOptions
+from retrieval.stale_rows import StaleRows
 from retrieval.store import Store
 from retrieval.terms import REPLAY_ROWS, TermKeeper
 from retrieval.vector_spaces import DenseKind, VectorSpaces
@@ -71,6 +72,7 @@ class SearchEngine:
         self._following = Following(
             store, self._catalogue, self._spaces, self._terms, self._memory, self.late, self._write, self._wake_all
         )
+        self._stale = StaleRows(self._spaces, self._catalogue, self._following)
         self._opened = self._swept = False
         self._building_terms = False
         self._renew_terms = False  # half of what the index counts is gone, and counts until it is built anew
@@ -337,7 +339,6 @@ class SearchEngine:
     def status(self) -> IndexStatus:
         newest = self._catalogue.newest()
         rows = len(newest.alive())
-        hidden = sum(map(len, self._following.prepared_rows()))
         building = [("terms", self._building_terms or self._renew_terms), ("vectors", self._graph.building)]
         building.append(("tokens", self.late.building or self.tokens.busy))
         token_rows, token_lacking = self.tokens.counts()
@@ -348,15 +349,27 @@ class SearchEngine:
             sparse_kind=sparse if not self._on_disk or self._terms.index is not None else "rebuilding",
             dense_kind=vectors.kind,
             dense_delta=vectors.delta_rows if vectors.kind == "hnsw" else 0,
-            stale_rows=max(0, rows + hidden - len(self._spaces)),
+            stale_rows=self._stale.count(),
             encoder_revision=self.encoder.revision,
             rebuilding=tuple(name for name, busy in building if busy),
-            problems=(*self._terms.problems, *self._graph.problems, *self.late.problems),
+            problems=(*self._terms.problems, *self._graph.problems, *self.late.problems, *self._stale.problems()),
             late_rows=len(self.late.rows()),
             late_lacking=self.late.lacking,
             token_rows=token_rows,
             token_lacking=token_lacking,
         )
+
+    def without_vectors(self, where: Where) -> int:
+        """How many passages of what ``where`` names have vectors of encoders that are not loaded; filters are left aside.
+
+        Raises:
+            NotFound: a named collection that this principal cannot see.
+        """
+        if not self._stale.count():
+            return 0
+        readable = self.store.readable_collections(where.principal, where.collections, attached=True)
+        with self.snapshot() as snapshot:
+            return self._stale.among(snapshot.allowed(tuple(readable.values())))
 
     def audit(self) -> list[Finding]:
         """What is wrong with the indexes in service: checksums, and whether they hold exactly the visible rows."""

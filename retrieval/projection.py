@@ -16,6 +16,7 @@ from sqlalchemy import Connection, exists, func, insert, select
 from core.clock import now_iso
 from core.types import Chunk, Vectors
 from retrieval.document_rows import as_chunk
+from retrieval.precisions import alike
 from retrieval.records import ChangeKind
 from retrieval.tables import changes, chunks, documents, removals, vectors
 from retrieval.texts import read_texts
@@ -167,11 +168,11 @@ def _batches(connection: Connection, doc_numbers: Sequence[int]) -> Iterator[lis
 def read_vectors(
     connection: Connection, revision: str, dim: int, runs: Iterable[tuple[int, int]] | None = None
 ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-    """Vectors of one encoder revision, in order of their rows, some thousands at a time.
+    """Vectors of one encoder revision, in whatever precision, in order of their rows, some thousands at a time.
 
     Args:
         runs: (first row, number of rows) to read; None reads those of all documents that are searched. A row without a
-            vector of this revision and dimension is left out.
+            vector of such a revision (``retrieval.precisions``) and of this dimension is left out.
     """
     searched = (
         select(chunks.c.row_id)
@@ -186,7 +187,7 @@ def read_vectors(
                 .where(
                     vectors.c.row_id > last,
                     vectors.c.row_id < first + n,
-                    vectors.c.encoder_revision == revision,
+                    vectors.c.encoder_revision.in_(alike(revision)),
                     func.length(vectors.c.vector) == 4 * dim,
                 )
                 .order_by(vectors.c.row_id)

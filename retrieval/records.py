@@ -108,13 +108,14 @@ class IndexStatus:
         sparse_kind: "tantivy", "rank-bm25", "reference", or "rebuilding".
         dense_kind: "exact" or "hnsw".
         dense_delta: passages that wait for the next HNSW generation and are searched exactly meanwhile.
-        stale_rows: passages whose vectors are another encoder's: found by their terms only, until ingested again.
+        stale_rows: passages whose vectors are another encoder's: found by their terms only, until ingested again. What
+            differs in precision alone is not among them.
         late_rows: passages in the index of late interaction.
         late_lacking: passages that are still to be read into it.
         token_rows: passages that have token vectors, by which searches are reranked.
         token_lacking: passages that are to have some and have none yet.
         rebuilding: which indexes are being built in the background.
-        problems: what was found wrong since the start, and what was done about it.
+        problems: what was found wrong since the start, and what was done about it; and that there are stale rows.
     """
 
     change: int

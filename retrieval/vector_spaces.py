@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from core.protocols import DenseIndex, Encoder
 from core.types import Allowed, Vectors
 from retrieval.dense.auto import AutoIndex
+from retrieval.precisions import alike
 from retrieval.projection import read_vectors
 from retrieval.ranking import VectorSpace
 
@@ -39,7 +40,9 @@ class VectorSpaces:
         return iter([(self.encoder, self.index), *self._others.values()])
 
     def __contains__(self, encoder: Encoder) -> bool:
-        return encoder.revision == self.encoder.revision or encoder.revision in self._others
+        """Whether what it makes is searched, by this encoder or by one of another precision."""
+        known = {self.encoder.revision, *self._others}
+        return not known.isdisjoint(alike(encoder.revision))
 
     def add(self, encoder: Encoder, connection: Connection | None) -> None:
         """One more encoder, with all that it has made so far; without a ``connection``, ``take_in`` is still to come."""
@@ -65,7 +68,7 @@ class VectorSpaces:
         """The encoders that made any of the allowed rows, each with its index; the settings' own is first, if it is there."""
         found, rest = [], allowed.count
         for encoder, index in self._others.values():
-            inside = sum(_count(rows, allowed) for rows, _ in index.parts())
+            inside = _count(index.rows(), allowed)
             rest -= inside
             if inside:
                 found.append(VectorSpace(encoder=encoder, index=_Exact(index) if kind == "exact" else index))
@@ -75,8 +78,7 @@ class VectorSpaces:
 
     def rows(self) -> NDArray[np.int64]:
         """Every row that any index holds."""
-        parts = [rows for _, index in self for rows, _ in index.parts()]
-        return np.concatenate(parts or [np.empty(0, np.int64)])
+        return np.concatenate([index.rows() for _, index in self])
 
     def __len__(self) -> int:
         """How many rows that are."""

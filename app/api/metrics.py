@@ -85,7 +85,11 @@ class _State(Collector):
                 "passages_unindexed", "Passages searched exactly until the graph is built anew.", index.dense_delta
             )
             yield _gauge("indexes_rebuilding", "Indexes being built in the background.", len(index.rebuilding))
-            yield _gauge("index_problems", "Damages noticed, and mended, since the start.", len(index.problems))
+            yield _gauge(
+                "index_problems",
+                "Damages noticed and mended since the start, and one while passages are stale.",
+                len(index.problems),
+            )
 
 
 def _gauge(name: str, says: str, value: float) -> GaugeMetricFamily:

@@ -128,6 +128,12 @@ class AutoIndex:
             hnsw.remove(np.concatenate([stale, delta.rows()]).tolist())
             self._now = _Generation(hnsw, delta)
 
+    def rows(self) -> Rows:
+        """The living rows, in no particular order."""
+        now = self._now
+        newer = now.delta.rows()
+        return newer if now.hnsw is None else np.union1d(now.hnsw.rows(), newer)
+
     def parts(self) -> Iterator[tuple[Rows, Vectors]]:
         """(rows, vectors) of the living, to build the next generation from."""
         return self._parts(self._now)
