@@ -158,7 +158,8 @@ class SearchEngine:
 
     def forget_removed(self) -> None:
         """Leaves nothing of what was removed in the files of the indexes: the terms are built anew before this
-        returns, the graph of vectors (which holds no words) in the background.
+        returns, the graph of vectors (which holds no words) in the background. Files of an index that is not in use now, and
+        was before the settings changed, are removed.
 
         Raises:
             RunCancelled: the engine is being closed.
@@ -167,6 +168,8 @@ class SearchEngine:
         if self._on_disk:
             with self._building:
                 self._terms.build(self._builder.stopping)
+        if not self._terms.on_disk:
+            self._generations.drop("sparse")
         self._graph.renew()
         self.late.renew()
         self._reader.wake()

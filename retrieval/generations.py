@@ -142,6 +142,13 @@ class Generations:
         connection.execute(delete(index_manifests).where(index_manifests.c.kind == kind))
         return names
 
+    def drop(self, kind: Kind) -> bool:
+        """Forgets a kind and removes its files, which nobody has open; False if there were none. Raises StorageFailed."""
+        with self._database.write() as connection:
+            names = self.forget_kind(connection, kind)
+        self.discard(names)
+        return bool(names)
+
     def forget_all(self, connection: Connection) -> None:
         """Takes back every manifest: the files are gone or not to be trusted, and are built anew."""
         connection.execute(delete(index_manifests))

@@ -50,7 +50,8 @@ class GraphKeeper:
         self._wanted, self._never = True, False
 
     def renew(self) -> None:
-        """Build the next generation as soon as may be, so that nothing removed is left in the file."""
+        """Build the next generation as soon as may be, so that nothing removed is left in the file; where no graph is
+        wanted, remove the file that there may be from before."""
         self._renew = True
 
     def step(self, change: int, cancelled: Callable[[], bool]) -> bool:
@@ -62,14 +63,12 @@ class GraphKeeper:
         Raises:
             RunCancelled: ``cancelled()`` said so.
         """
-        if self._never:
-            return False
-        if not self._loaded:
+        if not self._never and not self._loaded:
             self._loaded = True
             if self._load():
                 return True
-        if not self._due():
-            return False
+        if self._never or not self._due():
+            return self._renew and self._drop()
         self.building = True
         try:
             self._build(change, cancelled)
@@ -86,6 +85,12 @@ class GraphKeeper:
         beside = self._dense.delta_rows
         dead = self._graph_rows - (n - beside)
         return max(beside, dead) > max(_STALE_ROWS, _STALE_SHARE * self._graph_rows)
+
+    def _drop(self) -> bool:
+        """No file has what is searched: one that is there is of other settings, or was damaged."""
+        dropped = self._generations.drop("dense")
+        self._renew = False
+        return dropped
 
     def _load(self) -> bool:
         manifest = self._generations.current("dense", self._revision)

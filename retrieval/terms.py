@@ -110,6 +110,11 @@ class TermKeeper:
             index.add(batch.rows, batch.chunks, batch.titles, batch.collection_ids, batch.languages)
         index.commit()
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether what is in service lies in files."""
+        return self.index is not None and self._path is not None
+
     # ------------------------------------------------------------ moving on
 
     def add(self, batch: ChunkBatch) -> None:

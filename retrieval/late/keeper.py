@@ -174,16 +174,11 @@ class LateKeeper:
             self._save()
 
     def _follow(self, cancelled: Callable[[], bool]) -> bool:
-        with self._database.read() as connection:
-            asking = late_collections(connection)
-        wanted = self._wanted(frozenset(asking))
+        wanted = self._wanted()
         if not len(wanted):
             return self._drop()
         if self._index is not None:
-            # Rows that no collection asks for any more. What was deleted leaves when no search can see it.
-            others = np.setdiff1d(self._index.rows(), wanted)
-            self._index.remove(others.tolist())
-            self._unsaved += len(others)
+            self._let_go(self._index, wanted)
         lacking = wanted if self._index is None else wanted[~self._index.holds(wanted)]
         self._lacking = len(lacking)
         moved = len(lacking) > 0
@@ -201,19 +196,25 @@ class LateKeeper:
             self._save()
         return moved
 
-    def _wanted(self, asking: frozenset[int]) -> NDArray[np.int64]:
+    def _wanted(self) -> NDArray[np.int64]:
+        with self._database.read() as connection:
+            asking = late_collections(connection)
         if not asking:
             return np.empty(0, np.int64)
         return np.flatnonzero(self._catalogue.newest().allowed(tuple(asking)).rows)
+
+    def _let_go(self, index: CompressedLateIndex | ExactLateIndex, wanted: NDArray[np.int64]) -> None:
+        """Rows that no collection asks for any more, and what was deleted while its text was being read."""
+        others = np.setdiff1d(index.rows(), wanted)
+        index.remove(others.tolist())
+        self._unsaved += len(others)
 
     def _drop(self) -> bool:
         """Nobody asks for token vectors any more: nothing of them is kept."""
         had, self._index = self._index is not None, None
         self._lacking = self._unsaved = 0
         self._renew = False
-        with self._database.write() as connection:
-            names = self._generations.forget_kind(connection, "late")
-        self._generations.discard(names)
+        self._generations.drop("late")
         return had
 
     @staticmethod
@@ -239,9 +240,8 @@ class LateKeeper:
             if not self._asked.is_set():
                 break
             self._asked.clear()
-            with self._database.read() as connection:
-                asking = late_collections(connection)
-            wanted = self._wanted(frozenset(asking))
+            wanted = self._wanted()
+        self._let_go(fresh, wanted)  # ``remove`` went to the old one
         self._index = fresh
         self._unsaved = len(fresh)
 
@@ -320,11 +320,15 @@ class LateKeeper:
     # ------------------------------------------------------------ writing
 
     def _save(self) -> None:
-        self._renew = False
+        renewed, self._renew = self._renew, False
         index = self._index
         if not isinstance(index, CompressedLateIndex):
+            if renewed:
+                self._generations.drop("late")  # of another encoder, or damaged: this one was never written
             return
         try:
+            # After the flag was taken back: whatever goes from now on asks for another file.
+            self._let_go(index, self._wanted())
             generation, path = self._generations.new_path("late", ".safetensors")
             change = self._catalogue.change
             files.save(index, path)

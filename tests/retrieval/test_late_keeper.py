@@ -238,6 +238,54 @@ def test_purging_leaves_nothing_of_a_deleted_document_in_the_file(tmp_path):
         assert row not in files.load(tmp_path / "indexes" / manifest(lib).name).rows()
 
 
+def test_what_is_purged_while_a_codec_is_made_is_in_neither_memory_nor_file(tmp_path):
+    """The index that is being filled is not yet the one that removals go to."""
+    from retrieval.late import files
+
+    with library(tmp_path) as lib:
+        fill(lib, n=1)
+        assert isinstance(lib.engine.late._index, keepers.ExactLateIndex)
+        lib.engine._reader.stop()
+        lib.put_many("a", {f"more{i}": sentence(100 + i) for i in range(15)})
+        names = iter(range(15))
+        purged = []
+
+        def purge_one() -> bool:
+            """Asked before each few passages that are read: by then, those of the first documents have been taken in."""
+            if (i := next(names, None)) is not None:
+                purged.extend(row for run in lib.delete("a", f"more{i}").removed for row in run)
+                lib.engine.forget_removed()
+                assert lib.engine._keeper.settle(10)
+            return False
+
+        while lib.engine.late.step(purge_one):
+            pass
+        assert len(purged) > 16
+        assert not set(purged) & set(lib.engine.late.rows().tolist())
+        assert not set(purged) & set(files.load(tmp_path / "indexes" / manifest(lib).name).rows().tolist())
+        assert lib.engine.audit() == []
+
+
+@pytest.mark.parametrize("how", ["of another encoder", "damaged"])
+def test_purging_removes_a_file_that_is_not_in_use(tmp_path, how):
+    with library(tmp_path) as lib:
+        fill(lib, n=12)
+        lib.put("a", "short", "a lighthouse")
+        for i in range(1, 12):
+            lib.delete("a", f"a{i}")
+        assert lib.engine.settle()
+    (file,) = (tmp_path / "indexes").glob("late-*")
+    if how == "damaged":
+        file.write_bytes(file.read_bytes()[:-1])
+    with library(tmp_path, HashEncoder(revision="hash-1" if how == "damaged" else "hash-2")) as lib:
+        assert lib.engine.settle()
+        assert isinstance(lib.engine.late._index, keepers.ExactLateIndex)  # five passages are too few for a file
+        lib.delete("a", "a0")
+        lib.engine.forget_removed()
+        assert lib.engine.settle()
+        assert manifest(lib) is None and not file.exists()
+
+
 def test_another_encoder_reads_everything_anew(tmp_path):
     with library(tmp_path) as lib:
         fill(lib, n=12)
