@@ -24,11 +24,11 @@ from eval.datasets import RetrievalDataset
 from eval.metrics.ndcg import ndcg
 from eval.progress import Progress, silent
 from retrieval.engine import SearchEngine
-from retrieval.fusion_grid import DEPTHS, RankedRows, grid, ranks_under
+from retrieval.fusion_grid import RankedRows, grid, ranks_under
 from retrieval.fusion_weights import FusionWeights, kept_weights, weights_of
-from retrieval.stage_lists import CollectionLists, DocumentNames, document_names
+from retrieval.stage_lists import CollectionLists, DocumentNames, StageLists, document_names
 
-Lists: TypeAlias = Callable[[str, int], tuple[RankedRows, RankedRows]]
+Lists: TypeAlias = Callable[[str, int], StageLists]
 
 METRIC, CUTOFF = "ndcg@10", 10
 MAX_QUESTIONS = 5000
@@ -110,17 +110,43 @@ def tune(
         raise InvalidRequest("two questions have the same id: ids must differ", code="bad-dataset")
     relevant = [_numbers(q, names) for q in questions]
     candidates = grid(present)
-    depth = max(*DEPTHS, present.depth)
-    values = np.zeros((len(questions), len(candidates)))
-    for i, (question, judged) in enumerate(zip(questions, relevant, strict=True)):
-        progress("searching", i, len(questions))
-        by_terms, by_vectors = (_known(one, names.document_of) for one in lists(question.query, depth))
-        wanted = list(judged)
-        ranks = ranks_under(candidates, by_terms, by_vectors, names.document_of, wanted)
-        values[i] = [_ndcg(row, list(judged.values())) for row in ranks.tolist()]
+    values = _values(lists, names, questions, relevant, candidates, progress)
     groups = [names.ids[min(judged)] for judged in relevant]
     choice = choose(values, groups, metric=METRIC, seed=seed, progress=progress)
     return Tuned(present=present, chosen=candidates[choice.chosen], n_candidates=len(candidates), choice=choice)
+
+
+def values_under(
+    lists: Lists, names: DocumentNames, questions: Sequence[Question], candidates: Sequence[FusionWeights]
+) -> NDArray[np.float64]:
+    """(n_questions, n_candidates): nDCG@10 over documents, as a search that is fused by a candidate would have it.
+
+    Raises:
+        InvalidRequest: a document that is not there or not named for sure.
+    """
+    return _values(lists, names, questions, [_numbers(q, names) for q in questions], candidates, silent)
+
+
+def _values(
+    lists: Lists,
+    names: DocumentNames,
+    questions: Sequence[Question],
+    relevant: Sequence[Mapping[int, int]],
+    candidates: Sequence[FusionWeights],
+    progress: Progress,
+) -> NDArray[np.float64]:
+    values = np.zeros((len(questions), len(candidates)))
+    depth = max(candidate.depth for candidate in candidates)
+    for i, (question, judged) in enumerate(zip(questions, relevant, strict=True)):
+        progress("searching", i, len(questions))
+        found = lists(question.query, depth)
+        by_terms, by_vectors = (_known(one, names.document_of) for one in (found.by_terms, found.by_vectors))
+        wanted = list(judged)
+        # As each would be searched with: of an identifier, say, no candidate can let the vectors say more.
+        searched = [candidate.within(found.trust) for candidate in candidates]
+        ranks = ranks_under(searched, by_terms, by_vectors, names.document_of, wanted)
+        values[i] = [_ndcg(row, list(judged.values())) for row in ranks.tolist()]
+    return values
 
 
 def tune_collection(

@@ -7,7 +7,7 @@ collections none has the say: then the settings' hold (docs/decisions/0100).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import JSON, Connection, bindparam, null, select, update
@@ -22,6 +22,14 @@ from retrieval.tables import collections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How far one query's vectors are trusted, whatever the weights: with ``alpha`` at most, and by ``ranks`` alone or not."""
+
+    alpha: float = 1.0
+    ranks: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FusionWeights:
     """``alpha`` (weight of dense) counts for convex, ``rrf_k`` for rrf; ``depth`` is how many rows of each list are fused."""
 
@@ -29,6 +37,11 @@ class FusionWeights:
     alpha: float
     rrf_k: int
     depth: int
+
+    def within(self, trust: Trust) -> FusionWeights:
+        """What a query is fused by whose vectors are trusted so far. RRF has no weights to take away: where ranks do not count
+        it is convex."""
+        return replace(self, fusion=self.fusion if trust.ranks else "convex", alpha=min(self.alpha, trust.alpha))
 
     def text(self) -> str:
         """For people: "convex, alpha 0.45, depth 200"."""

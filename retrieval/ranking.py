@@ -14,7 +14,7 @@ from core.legible import reads
 from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
 from core.types import Allowed, StagePart, Vectors
 from retrieval.fuse import Ranked, convex, rrf
-from retrieval.fusion_weights import FusionWeights
+from retrieval.fusion_weights import FusionWeights, Trust
 from retrieval.late.reading import read_query as read_tokens
 from retrieval.search_record import Fusion, SearchRecord, Stage
 from retrieval.sparse.quoted import is_identifiers, read_query
@@ -69,6 +69,10 @@ class Ranking:
     def source(self) -> str:
         """The stage that gives the final order."""
         return "fused" if self.name == "hybrid" else self.name
+
+    @property
+    def weights(self) -> FusionWeights:
+        return FusionWeights(fusion=self.fusion, alpha=self.alpha, rrf_k=self.rrf_k, depth=self.depth)
 
     def fused_by(self, weights: FusionWeights | None) -> Ranking:
         """The same with other weights; None changes nothing."""
@@ -128,7 +132,7 @@ class Ranking:
                 RankedRow(row, score, {self.name: StagePart(rank=rank, score=score)})
                 for rank, (row, score) in enumerate(found.get(self.name, ())[:k], start=1)
             ]
-        how = self._for(query, dense)
+        how = self.fused_by(self.weights.within(trust_in_vectors(query, dense)))
         fused = note("fused", lambda: how._fused(found, depth))
         if record is not None:
             weights = {"bm25": 1.0 - how.alpha, "dense": how.alpha}
@@ -141,20 +145,19 @@ class Ranking:
                     parts[row][stage] = StagePart(rank=rank, score=score)
         return [RankedRow(row, score, parts[row]) for row, score in top]
 
-    def _for(self, query: str, dense: Sequence[VectorSpace]) -> Ranking:
-        """The same, with what vectors can say of this query taken into account."""
-        if dense and not any(reads(space.encoder.tokenizer, query) for space in dense):
-            return replace(self, fusion="convex", alpha=min(self.alpha, SPELT_ALPHA))
-        if is_identifiers(query):
-            return replace(self, alpha=min(self.alpha, IDENTIFIER_ALPHA))
-        return self
-
     def _fused(self, found: Mapping[str, Ranked], depth: int) -> list[tuple[int, float]]:
         match self.fusion:
             case "convex":
                 return convex(found.get("bm25", ()), found.get("dense", ()), self.alpha, depth)
             case "rrf":
                 return rrf(found, self.rrf_k, depth)
+
+
+def trust_in_vectors(query: str, dense: Sequence[VectorSpace]) -> Trust:
+    """What vectors of these encoders can say of a query: little of an identifier, next to nothing of what none can read."""
+    if dense and not any(reads(space.encoder.tokenizer, query) for space in dense):
+        return Trust(alpha=SPELT_ALPHA, ranks=False)
+    return Trust(alpha=IDENTIFIER_ALPHA) if is_identifiers(query) else Trust()
 
 
 class _Note:

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, NotReady
+from core.protocols import SparseIndex
 from core.settings import Settings
-from core.types import Principal
+from core.types import Allowed, Principal
 from retrieval.adhoc import AdhocRetriever
 from retrieval.fusion_grid import RankedRows
-from retrieval.ranking import RankedRow, Ranking, VectorSpace
+from retrieval.fusion_weights import Trust
+from retrieval.ranking import RankedRow, Ranking, VectorSpace, trust_in_vectors
 from retrieval.tables import documents
 
 if TYPE_CHECKING:
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
 
 _NONE = -1
 _BM25, _DENSE = Ranking(name="bm25"), Ranking(name="dense")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLists:
+    """Of one query: what was found by terms and by vectors, and how far the vectors are trusted in fusing them."""
+
+    by_terms: RankedRows
+    by_vectors: RankedRows
+    trust: Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,14 @@ def _names(doc_id: str, uri: str, title: str) -> tuple[str, str, str, str, str]:
     return doc_id, uri, last, stem, title
 
 
+def _lists(query: str, depth: int, allowed: Allowed, terms: SparseIndex, spaces: Sequence[VectorSpace]) -> StageLists:
+    """As ``Ranking.rank`` finds them before it fuses: a query in quotes lets vectors find only what has it."""
+    allowed = terms.narrowed(query, allowed)
+    by_terms = _BM25.rank(query, depth, allowed, sparse=terms)
+    by_vectors = _DENSE.rank(query, depth, allowed, sparse=None, dense=spaces)
+    return StageLists(by_terms=_rows(by_terms), by_vectors=_rows(by_vectors), trust=trust_in_vectors(query, spaces))
+
+
 def _rows(ranked: Sequence[RankedRow]) -> RankedRows:
     return RankedRows.of([(r.row, r.score) for r in ranked])
 
@@ -74,16 +93,16 @@ class CollectionLists:
         self._settings = settings
         self._collection_id = engine.store.readable_collections(principal, [collection])[collection]
 
-    def __call__(self, query: str, depth: int) -> tuple[RankedRows, RankedRows]:
-        """(by terms, by vectors). Raises NotReady while the term index is being built."""
+    def __call__(self, query: str, depth: int) -> StageLists:
+        """Raises NotReady while the term index is being built."""
         engine, settings = self._engine, self._settings
         with engine.snapshot() as snapshot:
             allowed = snapshot.allowed((self._collection_id,))
             terms = engine.sparse_index(settings.sparse)
             spaces = engine.vector_spaces(settings.dense, allowed)
-            by_terms = _BM25.rank(query, depth, allowed, sparse=terms)
-            by_vectors = _DENSE.rank(query, depth, allowed, sparse=None, dense=spaces)
-        return _rows(by_terms), _rows(by_vectors)
+            if terms is None:
+                raise NotReady("the term index is being built anew: try again in a moment")
+            return _lists(query, depth, allowed, terms, spaces)
 
 
 class CorpusLists:
@@ -96,14 +115,12 @@ class CorpusLists:
     def __init__(self, retriever: AdhocRetriever) -> None:
         if retriever.sparse is None or retriever.dense is None:
             raise InvalidRequest("only hybrid search is fused: set retriever to hybrid", code="usage")
+        self._terms, self._everything = retriever.sparse, retriever.everything
         self._retriever = retriever
         self._spaces = [VectorSpace(encoder=retriever.encoder, index=retriever.dense)]
 
-    def __call__(self, query: str, depth: int) -> tuple[RankedRows, RankedRows]:
-        everything = self._retriever.everything
-        by_terms = _BM25.rank(query, depth, everything, sparse=self._retriever.sparse)
-        by_vectors = _DENSE.rank(query, depth, everything, sparse=None, dense=self._spaces)
-        return _rows(by_terms), _rows(by_vectors)
+    def __call__(self, query: str, depth: int) -> StageLists:
+        return _lists(query, depth, self._everything, self._terms, self._spaces)
 
     def document_names(self) -> DocumentNames:
         ids = sorted(self._retriever.row_of)
