@@ -22,6 +22,7 @@ from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, titl
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits
 from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.hidden import hidden_warning
+from ingest.parse.raised import joined_runs
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters
@@ -48,7 +49,15 @@ def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: Embedde
             package = docx.Document(file)
     except (PackageNotFoundError, KeyError, ValueError, zipfile.BadZipFile, SyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged Word document ({type(e).__name__}: {e})", code="damaged") from e
-    writer = _Writer(filename, limits, _heading_levels(package), pictures, _images(package), _hiding_styles(package))
+    writer = _Writer(
+        filename,
+        limits,
+        _heading_levels(package),
+        pictures,
+        _images(package),
+        _hiding_styles(package),
+        _raising_styles(package),
+    )
     writer.blocks(package.element.body)
     writer.notes(package)
     text = "\n\n".join(writer.parts)
@@ -151,6 +160,7 @@ class _Writer:
     pictures: EmbeddedPictures
     image: Callable[[str], bytes | None]  # by the id of its relationship
     hiding_styles: frozenset[str]
+    raising_styles: frozenset[str]
     own: int = 0  # characters that do not come from pictures
     parts: list[str] = field(default_factory=list)
     length: int = 0
@@ -233,28 +243,40 @@ class _Writer:
 
     def _text(self, element: Any, boxes: list[Any] | None = None) -> str:
         """The visible text of a paragraph; text boxes that hang on it are put into ``boxes``."""
-        parts: list[str] = []
+        parts: list[tuple[str, bool]] = []  # each with whether it is raised
         stack = [iter(element)]
         while stack:
             node = next(stack[-1], None)
             if node is None:
                 stack.pop()
             elif node.tag == _W + "t":
-                parts.append(expand_ligatures(node.text or ""))
+                parts.append((expand_ligatures(node.text or ""), self._is_raised(node)))
             elif node.tag in _TEXT:
-                parts.append(_TEXT[node.tag])
+                parts.append((_TEXT[node.tag], False))
             elif node.tag == _W + "txbxContent":
                 if boxes is not None:
                     boxes.append(node)
             elif node.tag == _W + "footnoteReference" or node.tag == _W + "endnoteReference":
-                parts.append(f"[^{node.get(_W + 'id')}]")
+                parts.append((f"[^{node.get(_W + 'id')}]", False))
             elif node.tag == _W + "r" and _is_hidden(node, self.hiding_styles):
                 hidden = "".join(t.text or "" for t in node.iter(_W + "t"))
                 if hidden.strip():
                     self.hidden.append(hidden.strip())
             elif node.tag not in _NOT_SHOWN and isinstance(node.tag, str):
                 stack.append(iter(node))
-        return "".join(parts)
+        return joined_runs(parts)
+
+    def _is_raised(self, text: Any) -> bool:
+        """Whether the run of a ``w:t`` is set as a superscript, by itself or by its own style."""
+        run = text.getparent()
+        properties = run.find(_W + "rPr") if run is not None else None
+        if properties is None:
+            return False
+        own = properties.find(_W + "vertAlign")
+        if own is not None:
+            return bool(own.get(_W + "val") == "superscript")
+        style = properties.find(_W + "rStyle")
+        return style is not None and style.get(_W + "val") in self.raising_styles
 
     def _rows(self, table: Any) -> Iterator[list[str]]:
         for row in _children(table, _W + "tr"):
@@ -310,6 +332,17 @@ def _hiding_styles(package: Any) -> frozenset[str]:
         if current in hiding:
             hiding.add(style_id)
     return frozenset(hiding)
+
+
+def _raising_styles(package: Any) -> frozenset[str]:
+    """The ids of the styles that raise what has them."""
+    styles = package.styles.element.iter(_W + "style")
+    raised = ((s, s.find(f"{_W}rPr/{_W}vertAlign")) for s in styles)
+    return frozenset(
+        s.get(_W + "styleId") or ""
+        for s, align in raised
+        if align is not None and align.get(_W + "val") == "superscript"
+    )
 
 
 def _vanishes(properties: Any) -> bool | None:

@@ -9,7 +9,7 @@ outside style sheet or a script is not noticed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from core.wording import plural
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.hidden import hidden_warning
+from ingest.parse.html_style import hiding_rules, is_hidden, is_raised
+from ingest.parse.raised import before_raised
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters, decode
@@ -47,6 +49,7 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})
 _MAX_TABLE_CELLS = 200_000
 _MAX_HIDDEN = 1000
 _WORDS_OF_A_SENTENCE = 5
+_MARK_DEPTH = 5
 _LONG_ALTERNATIVE = 125  # characters: what screen readers and their guides take for the most
 
 
@@ -54,7 +57,7 @@ def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
     source, encoding, warnings = _decode(path.read_bytes(), filename)
     check_characters(len(source) // 20, filename, limits)  # mark-up may weigh twenty times its text, not more
     root = _parse(source, filename)
-    writer = _Writer(filename, limits, _hiding_rules(root), around_main=_around_main(root))
+    writer = _Writer(filename, limits, hiding_rules(root), around_main=_around_main(root))
     body = root.find("body") if root.tag == "html" else root
     writer.element(root if body is None else body)
     text = writer.text()
@@ -138,46 +141,6 @@ def _meta(root: Any) -> dict[str, str]:
     return found
 
 
-# ---------------------------------------------------------------- what is hidden
-
-_WHITE = re.compile(r"(?:#fff(?:fff)?\b|white\b|rgba?\(\s*255\s*,\s*255\s*,\s*255)", re.IGNORECASE)
-_ZERO = re.compile(r"0+(?:\.0+)?(?:px|pt|em|rem|%|vw)?$")
-_RULE = re.compile(r"([^{}@]{1,300})\{([^{}]{0,1000})\}")
-_MEDIA = re.compile(r"@(?:media|supports|page|font-face|keyframes)[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}?")
-_SIMPLE_SELECTOR = re.compile(r"[a-z]*([.#][\w-]+)$", re.IGNORECASE)
-
-
-def _declarations(style: str) -> dict[str, str]:
-    pairs = (part.split(":", 1) for part in style.split(";") if ":" in part)
-    return {name.strip().lower(): value.replace("!important", "").strip().lower() for name, value in pairs}
-
-
-def _hides(css: Mapping[str, str]) -> bool:
-    if css.get("display") == "none" or css.get("visibility") in ("hidden", "collapse"):
-        return True
-    if any(_ZERO.match(css.get(name, "1")) for name in ("font-size", "opacity")):
-        return True
-    if "hidden" in css.get("overflow", "") and any(
-        _ZERO.match(css.get(n, "1")) for n in ("height", "max-height", "width")
-    ):
-        return True
-    offset = re.match(r"-(\d+)", css.get("left", css.get("text-indent", css.get("top", ""))))
-    return offset is not None and int(offset.group(1)[:6]) >= 999
-
-
-def _hiding_rules(root: Any) -> frozenset[str]:
-    """Class and id selectors (".x", "#y") that the page's own style sheets hide, media queries aside."""
-    hiding: set[str] = set()
-    for style in root.iter("style"):
-        for selectors, body in _RULE.findall(_MEDIA.sub("", (style.text or "")[:200_000])):
-            if _hides(_declarations(body)):
-                for selector in selectors.split(","):
-                    match = _SIMPLE_SELECTOR.fullmatch(selector.strip())
-                    if match:
-                        hiding.add(match.group(1))
-    return frozenset(hiding)
-
-
 # ---------------------------------------------------------------- writing
 
 
@@ -223,6 +186,8 @@ class _Writer:
                 preformatted += tag == "pre"
                 if tag == "li":
                     self._words("- ", False)
+                if is_raised(node):
+                    self._raised(node)
                 self._words(node.text, preformatted > 0)
                 continue
             if skip_depth:
@@ -239,6 +204,14 @@ class _Writer:
             if node is not root:
                 self._words(node.tail, preformatted > 0)
 
+    def _raised(self, node: Any) -> None:
+        """Writes what parts raised type from a number that it follows at once."""
+        between = before_raised(self.parts[-1] if self.parts and not self.pending else "", _mark(node), node.tail or "")
+        if between == " ":
+            self._space()
+        else:
+            self._write(between)
+
     def _alternative(self, alt: str) -> None:
         """Writes what stands for a picture that is not seen: a sentence is marked as that."""
         words = alt.split()
@@ -253,7 +226,7 @@ class _Writer:
         """Whether the element writes nothing more: dropped, hidden, or a table that has just been written."""
         if tag in _DROPPED or node.get("role") == "navigation" or self._is_around(node, tag):
             return True
-        if self._is_hidden(node):
+        if is_hidden(node, self.hiding):
             self._remember_hidden(node)
             return True
         return tag == "table" and self._table(node)
@@ -276,20 +249,6 @@ class _Writer:
         if title:
             self.headings.append(Heading(level, title, start))
 
-    def _is_hidden(self, node: Any) -> bool:
-        if node.get("hidden") is not None or node.get("aria-hidden") == "true":
-            return True
-        style = node.get("style")
-        if style:
-            css = _declarations(style)
-            if _hides(css) or (_WHITE.match(css.get("color", "")) and _on_white(node)):
-                return True
-        if not self.hiding:
-            return False
-        return "#" + node.get("id", "") in self.hiding or any(
-            "." + c in self.hiding for c in node.get("class", "").split()
-        )
-
     def _table(self, table: Any) -> bool:
         """Writes a table of data as Markdown rows; False for a table that only lays the page out."""
         if table.find(".//table") is not None or any(
@@ -301,7 +260,7 @@ class _Writer:
         rows: list[list[str]] = []
         header = table.find(".//th") is not None
         for row in table.iter("tr"):
-            if self._is_hidden(row):
+            if is_hidden(row, self.hiding):
                 self._remember_hidden(row)
                 continue
             rows.append([self._cell(cell) for cell in row if cell.tag in ("td", "th")])
@@ -325,16 +284,20 @@ class _Writer:
             if event == "start":
                 if skip or node.tag in _DROPPED:
                     skip += 1
-                elif self._is_hidden(node):
+                elif is_hidden(node, self.hiding):
                     self._remember_hidden(node)
                     skip += 1
                 else:
-                    texts.append(" " if node.tag == "br" or node.tag in _BLOCKS else "")
-                    texts.append(node.text or "")
+                    if node.tag == "br" or node.tag in _BLOCKS:
+                        texts.append(" ")
+                    if is_raised(node) and texts:
+                        texts.append(before_raised(texts[-1], _mark(node), node.tail or ""))
+                    if node.text:
+                        texts.append(node.text)
                 continue
             skip = max(0, skip - 1)
-            if not skip and node is not cell:
-                texts.append(node.tail or "")
+            if not skip and node is not cell and node.tail:
+                texts.append(node.tail)
         return " ".join("".join(texts).replace("\u00ad", "").split())
 
     def _words(self, text: str | None, preformatted: bool) -> None:
@@ -372,11 +335,12 @@ class _Writer:
         check_characters(self.length, self.filename, self.limits)
 
 
-def _on_white(node: Any) -> bool:
-    """Whether the nearest inline background is white, or there is none and the page's own white shows through."""
-    for element in (node, *node.iterancestors()):
-        css = _declarations(element.get("style", ""))
-        background = css.get("background-color", css.get("background", element.get("bgcolor", "")))
-        if background and background != "transparent":
-            return _WHITE.match(background) is not None
-    return True
+def _mark(node: Any) -> str:
+    """How the text of a raised element begins: its own, or that of a link in it."""
+    for _ in range(_MARK_DEPTH):
+        if node.text and not node.text.isspace():
+            return str(node.text)
+        if not len(node):
+            break
+        node = node[0]
+    return ""

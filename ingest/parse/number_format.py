@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 
 _QUOTED = re.compile(r'"([^"]*)"|\\(.)')
@@ -16,6 +17,7 @@ _BRACKET = re.compile(r"\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]")
 _DIGITS = re.compile(r"^([#0?,]*[#0?])(?:\.([0#?]+))?$")
 _CURRENCY = "$€£¥₹₽₩"
 _MAX_DECIMALS = 15
+_CONTEXT = Context(prec=50)
 
 
 class Number(str):
@@ -25,8 +27,8 @@ class Number(str):
 
 
 @lru_cache(maxsize=512)
-def _understood(code: str) -> tuple[int, bool, bool, str] | None:
-    """(decimals, thousands, percent, currency) of a format's first section, or None if it is not that simple."""
+def _understood(code: str) -> tuple[int, int, bool, bool, str] | None:
+    """(least digits, decimals, thousands, percent, currency) of a format's first section; None if it is not that simple."""
     if len(code) > 200:
         return None
     currency = ""
@@ -52,7 +54,8 @@ def _understood(code: str) -> tuple[int, bool, bool, str] | None:
     match_digits = _DIGITS.match(plain)
     if match_digits is None:
         return None
-    return len(match_digits.group(2) or ""), "," in match_digits.group(1), percent, currency
+    whole = match_digits.group(1)
+    return whole.count("0"), len(match_digits.group(2) or ""), "," in whole, percent, currency
 
 
 def shown_number(value: float, code: str = "") -> Number:
@@ -60,19 +63,26 @@ def shown_number(value: float, code: str = "") -> Number:
 
     >>> shown_number(0.1234, "0.0%"), shown_number(1234.5, "#,##0.00"), shown_number(12.0)
     ('12.3%', '1,234.50', '12')
+    >>> shown_number(501, "00000"), shown_number(2.5, "0"), shown_number(0.285, "0%")
+    ('00501', '3', '29%')
     """
     found = _understood(code) if code else None
     if found is None:
         return Number(plain_number(value))
-    decimals, thousands, percent, currency = found
-    if percent:
-        value *= 100
-    if not -1e21 < value < 1e21:  # also NaN
+    least, decimals, thousands, percent, currency = found
+    most = 1e19 if percent else 1e21
+    if not -most < value < most:  # also NaN
         return Number(plain_number(value))
     optional = code.split(";", 1)[0].rstrip("%").endswith("#") and decimals
-    text = f"{abs(value):{',' if thousands else ''}.{min(decimals, _MAX_DECIMALS)}f}"
+    # As the value is written, and halves away from zero: 2.5 is shown as 3, where binary fractions would give 2.
+    exact = abs(Decimal(repr(value))).scaleb(2 if percent else 0)
+    rounded = exact.quantize(Decimal(1).scaleb(-min(decimals, _MAX_DECIMALS)), ROUND_HALF_UP, _CONTEXT)
+    text = f"{rounded:{',' if thousands else ''}f}"
     if optional:
         text = text.rstrip("0").rstrip(".")
+    missing = least - len(text.partition(".")[0].replace(",", ""))
+    if missing > 0 and not thousands:
+        text = "0" * missing + text
     negative = value < 0 and any(c in "123456789" for c in text)
     return Number(("-" if negative else "") + currency + text + ("%" if percent else ""))
 

@@ -27,6 +27,7 @@ from ingest.parse.hidden import marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number
 from ingest.parse.ooxml import attribute, local, read_xml
+from ingest.parse.raised import before_raised
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters
@@ -86,7 +87,7 @@ def _read(
     body = content.find("{*}body") if content is not None else None
     if body is None or not len(body):
         raise ParseFailed(f"{writer.filename} is a damaged OpenDocument file: it has no content", code="damaged")
-    reader = _Reader(writer, _hidden_styles(content), pictures, archive)
+    reader = _Reader(writer, _hidden_styles(content), _raising_styles(content), pictures, archive)
     match kind:
         case "odt":
             reader.blocks(body[0])
@@ -125,10 +126,22 @@ def _hidden_styles(content: Any) -> frozenset[str]:
     return frozenset(hidden)
 
 
+def _raising_styles(content: Any) -> frozenset[str]:
+    """The names of styles that raise what has them: by position "super 58%" or "33% 58%"."""
+    raising = set()
+    for style in content.iter("{*}style"):
+        for properties in style:
+            position = attribute(properties, "text-position")
+            if position.startswith("super") or (position[:1].isdecimal() and position.split("%")[0].strip("0")):
+                raising.add(attribute(style, "name"))
+    return frozenset(raising)
+
+
 @dataclass(slots=True)
 class _Reader:
     writer: TextWriter
     hidden_styles: frozenset[str]
+    raising_styles: frozenset[str]
     pictures: EmbeddedPictures
     archive: zipfile.ZipFile
     where: str = ""  # names the slide that is being read
@@ -250,7 +263,10 @@ class _Reader:
                     self.notes.append(text)
                     parts.append(f"[^{len(self.notes)}]")
             elif name not in ("frame", "custom-shape", "annotation", "annotation-end", "ruby-text", ""):
-                parts.append(self._text(node))
+                text = self._text(node)
+                if attribute(node, "style-name") in self.raising_styles:
+                    parts.append(before_raised(parts[-1], text, node.tail or ""))
+                parts.append(text)
             parts.append(node.tail or "")
         return "".join(parts)
 

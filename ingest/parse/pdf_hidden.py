@@ -30,6 +30,7 @@ from ingest.parse.pdf_calls import (
     text_object,
 )
 from ingest.parse.pdf_lines import Line, page_characters, page_lines, turned
+from ingest.parse.pdf_raised import raised_places, with_marks
 from ingest.parse.pdf_rtl import has_rtl, reading_order
 
 _FILLED_MODES = (
@@ -78,7 +79,8 @@ class SeenLines:
 
 
 def seen_lines(page: Any, textpage: Any, rotation: int) -> SeenLines:
-    """Reads the characters and lines of a page, in reading order, without those that are hidden.
+    """Reads the characters and lines of a page, in reading order, without those that are hidden, and with what parts raised
+    type from a figure (``pdf_raised``).
 
     Args:
         page, textpage: of pdfium.
@@ -88,18 +90,19 @@ def seen_lines(page: Any, textpage: Any, rotation: int) -> SeenLines:
     if has_rtl(text):
         text, indexes = reading_order(text, indexes, lambda i: _left(textpage, i))
     lines = page_lines(textpage, text, indexes, rotation)
-    if not lines or not may_hide(page, textpage, lines, rotation):
-        return SeenLines(text, indexes, lines, [])
-    ranges = hidden_ranges(page, textpage)
-    if not ranges:
-        return SeenLines(text, indexes, lines, [])
-    hidden, passages = _passages(text, indexes, ranges)
-    if not hidden:
-        return SeenLines(text, indexes, lines, [])
-    kept = [position for position in range(len(text)) if position not in hidden]
-    seen = "".join(text[position] for position in kept)
-    places = [position if indexes is None else indexes[position] for position in kept]
-    return SeenLines(seen, places, page_lines(textpage, seen, places, rotation), passages)
+    passages: list[str] = []
+    if lines and may_hide(page, textpage, lines, rotation):
+        hidden, passages = _passages(text, indexes, hidden_ranges(page, textpage))
+        if hidden:
+            kept = [position for position in range(len(text)) if position not in hidden]
+            indexes = [position if indexes is None else indexes[position] for position in kept]
+            text = "".join(text[position] for position in kept)
+            lines = page_lines(textpage, text, indexes, rotation)
+    marks = raised_places(textpage, text, indexes, lines, rotation)
+    if marks:
+        text, indexes = with_marks(text, indexes, marks)
+        lines = page_lines(textpage, text, indexes, rotation)
+    return SeenLines(text, indexes, lines, passages)
 
 
 def _passages(

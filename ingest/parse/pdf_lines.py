@@ -26,7 +26,7 @@ from ingest.parse.pdf_calls import Box, char_boxes, font_names
 HYPHEN = "\ufffe"  # what pdfium puts for a hyphen at a line end
 _BREAK = re.compile(f"{HYPHEN}|\r\n|\r|\n")
 _BULLET = re.compile(r"[•‣◦▪●○■□◆➢►✓·∙–—]\s|[\uf0b7\uf0a7]|\(?[0-9a-zA-Z]{1,3}[.)]\s")
-_NUMBER_CELL = re.compile(r"[($€£¥]*[-−–+]?\d[\d.,]*[)%]*|[—–-]|\$|%|\)|N/[AM]", re.IGNORECASE)
+_NUMBER_CELL = re.compile(r"[($€£¥]*[-−–+]?\d[\d.,]*[)%]*(?:\^\w{1,4})?|[—–-]|\$|%|\)|N/[AM]", re.IGNORECASE)
 _BOLD = re.compile(rb"bold|black|heavy|medi", re.IGNORECASE)
 
 

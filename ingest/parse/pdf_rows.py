@@ -18,10 +18,10 @@ _ROWS_BACK = 6  # a line may join a row this far back in the stream: header cell
 _HEADER_REACH = 10  # type sizes: a line this far up may belong to the header that is being drawn
 _WORD = re.compile(r"\S+")
 VALUE = re.compile(
-    r"[-−–+(<>~≈±]*\s*(?:[A-Z]{0,3}[$€£¥])?\s*[-−–+(]*\d[\d.,:/'’ ]*\d?(?:[eE][-+]?\d+)?\s*[)%‰x°]*\s*(?:bps?|pts?|ppts?|pp|[)%])?"
+    r"[-−–+(<>~≈±]*\s*(?:[A-Z]{0,3}[$€£¥])?\s*[-−–+(]*\d[\d.,:/'’ ]*\d?(?:[eE][-+]?\d+)?\s*[)%‰x°]*\s*(?:bps?|pts?|ppts?|pp|[)%])?(?:\s?\^\w{1,4})?"
     r"|(?:[$€£¥]\s*)?[—–-]+\s*%?|[$€£¥]|N/?[AM]|n/?[am]|\*|%",
 )
-_YEAR = re.compile(r"(?:FY|Q[1-4]|H[12])?\s*'?(?:19|20)\d\d\s*(?:Q[1-4]|E|\(\d\))?")
+_YEAR = re.compile(r"(?:FY|Q[1-4]|H[12])?\s*'?(?:19|20)\d\d\s*(?:Q[1-4]|E|\(\d\)|\^\w)?")
 _CURRENCY = re.compile(r"[A-Z]{0,3}[$€£¥]")
 _OPENS = re.compile(r"[$€£¥(]+")
 _CLOSES = re.compile(r"[)%‰:;]+")

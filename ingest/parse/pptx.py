@@ -23,6 +23,7 @@ from ingest.parse.hidden import hidden_warning, marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import plain_number
 from ingest.parse.ooxml import attribute, core_properties, local, read_xml, relationships
+from ingest.parse.raised import joined_runs
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.writer import TextWriter
@@ -343,14 +344,14 @@ def _paragraphs(element: Any, *, bullets: bool = False) -> list[str]:
     """The paragraphs with text anywhere below ``element``; those of a list with "- " and their depth."""
     found: list[tuple[int, bool, str]] = []
     for paragraph in element.iter("{*}p"):
-        parts: list[str] = []
+        parts: list[tuple[str, bool]] = []  # each with whether it is raised
         for node in paragraph.iter():
             name = local(node.tag)
             if name == "t":
-                parts.append(node.text or "")
+                parts.append((node.text or "", _is_raised(node)))
             else:
-                parts.append(_WHITE_SPACE.get(name, ""))
-        text = "".join(parts).strip()
+                parts.append((_WHITE_SPACE.get(name, ""), False))
+        text = joined_runs(parts).strip()
         if not text:
             continue
         properties = paragraph.find("{*}pPr")
@@ -364,6 +365,14 @@ def _paragraphs(element: Any, *, bullets: bool = False) -> list[str]:
     if len(found) == 1 and bullets:
         return [found[0][2]]
     return ["  " * level + "- " + text if bullet else text for level, bullet, text in found]
+
+
+def _is_raised(text: Any) -> bool:
+    """Whether the run of an ``a:t`` stands above its line: its baseline is in thousandths of a per cent of the type."""
+    run = text.getparent()
+    properties = run.find("{*}rPr") if run is not None else None
+    baseline = properties.get("baseline", "") if properties is not None else ""
+    return re.fullmatch(r"\d{1,6}%?", baseline) is not None and baseline.strip("0%") != ""
 
 
 def _points(element: Any) -> dict[int, str]:

@@ -32,6 +32,7 @@ from ingest.parse.hidden import marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number, shown_date, shown_number
 from ingest.parse.ooxml import attribute, core_properties, forget, local, read_xml, relationships, stream_xml
+from ingest.parse.raised import joined_runs
 from ingest.parse.source import File
 from ingest.parse.text import check_characters
 from ingest.parse.writer import TextWriter
@@ -222,14 +223,16 @@ def _named(names: list[str]) -> str:
 
 def _rich_text(element: Any) -> str:
     """The text of a string item; phonetic guides are left out."""
-    texts = []
+    runs: list[tuple[str, bool]] = []  # each with whether it is raised
     for child in element:
         name = local(child.tag)
         if name == "t":
-            texts.append(child.text or "")
+            runs.append((child.text or "", False))
         elif name == "r":
-            texts += [t.text or "" for t in child if local(t.tag) == "t"]
-    return "".join(texts)
+            align = child.find("{*}rPr/{*}vertAlign")
+            raised = align is not None and align.get("val") == "superscript"
+            runs += [(t.text or "", raised) for t in child if local(t.tag) == "t"]
+    return joined_runs(runs)
 
 
 @dataclass(slots=True)

@@ -108,6 +108,11 @@ def test_empty_rows_and_columns_around_a_table_are_trimmed(parse_bytes):
         (12.0, "General", "12"),
         (0.1 + 0.2, "General", "0.3"),
         (0.1234, "0.0%", "12.3%"),
+        (2.5, "0", "3"),  # halves away from zero, as Excel has it
+        (-2.5, "0", "-3"),
+        (0.285, "0%", "29%"),
+        (0.125, "0.00", "0.13"),
+        (501, "00000", "00501"),
         (1234567.891, "#,##0.00", "1,234,567.89"),
         (1234.5, '"$"#,##0.00', "$1,234.50"),
         (1234.5, '_-[$€-407]* #,##0.00_-', "€1,234.50"),
@@ -115,7 +120,7 @@ def test_empty_rows_and_columns_around_a_table_are_trimmed(parse_bytes):
         (-0.4, "0", "0"),
         (12345678, "#,##0,,", "12345678"),  # shown as 12 there: it would say something else than the cell
         (5, '0" apples"', "5"),
-        (7, "000", "7"),
+        (7, "000", "007"),
         (123456789012345, "General", "123456789012345"),
         (1e300, "0.00", "1e+300"),
         (dt.datetime(2024, 3, 1), "yyyy-mm-dd", "2024-03-01"),
