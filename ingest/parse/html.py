@@ -21,6 +21,7 @@ from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plai
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.hidden import hidden_warning
 from ingest.parse.html_style import hiding_rules, is_hidden, is_raised
+from ingest.parse.html_table import MAX_CELLS, read_table
 from ingest.parse.raised import before_raised
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
@@ -46,7 +47,6 @@ _LEAST_MAIN = 200  # characters: a main part with fewer is filled by a script, o
 _PARAGRAPHS = _BLOCKS - {"li", "dd", "dt", "tr", "td", "th", "tbody", "thead", "tfoot", "div", "summary"}
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
-_MAX_TABLE_CELLS = 200_000
 _MAX_HIDDEN = 1000
 _WORDS_OF_A_SENTENCE = 5
 _MARK_DEPTH = 5
@@ -255,29 +255,32 @@ class _Writer:
             table.find(f".//{h}") is not None for h in ("h1", "h2", "h3", "ul")
         ):
             return False
-        if sum(1 for _ in table.iter("td", "th")) > _MAX_TABLE_CELLS:
+        if sum(1 for _ in table.iter("td", "th")) > MAX_CELLS:
             return False
-        rows: list[list[str]] = []
-        header = table.find(".//th") is not None
+        rows: list[Any] = []
         for row in table.iter("tr"):
             if is_hidden(row, self.hiding):
                 self._remember_hidden(row)
-                continue
-            rows.append([self._cell(cell) for cell in row if cell.tag in ("td", "th")])
-        if max((sum(map(bool, r)) for r in rows), default=0) < 2:
+            else:
+                rows.append(row)
+        read = read_table(rows, self._cell, self.filename, self.limits)
+        if read is None:
             return False
-        if max(len(t) for r in rows for t in r) > 1500:
-            return False  # a column of prose is layout
         caption = table.find("caption")
-        if caption is not None:
+        captions = ["".join(caption.itertext("*"))] if caption is not None else []
+        for text in (*captions, *read.captions):
             self._break("\n\n")
-            self._words("".join(caption.itertext("*")), False)
+            self._words(text, False)
         self._break("\n\n")
-        self._write(plain_spaces(markdown_table(rows, header=header)))
+        self._write(plain_spaces(markdown_table(read.rows, header=read.header)))
         self._break("\n\n")
         return True
 
-    def _cell(self, cell: Any) -> str:
+    def _cell(self, cell: Any) -> str | None:
+        """The text of a table's cell; None if it is not shown."""
+        if is_hidden(cell, self.hiding):
+            self._remember_hidden(cell)
+            return None
         texts: list[str] = []
         skip = 0
         for event, node in etree.iterwalk(cell, events=("start", "end")):
