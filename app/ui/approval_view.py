@@ -21,7 +21,7 @@ def draw_approval(asked: Mapping[str, Any], say: Say) -> None:
             f"<pre class='ob-muted'>{inert_html(json.dumps(asked['arguments'], ensure_ascii=False, indent=1))}</pre>"
             f"<p>Expected: {inert_html(str(asked['predicted'] or 'the model does not say'))}"
             f" (worth {float(asked['worth']):.1f} of 1)</p>"
-            f"<div class='ob-muted'>Without an answer it is not done, after {float(asked['seconds']):.0f} s.</div>"
+            f"<div class='ob-muted'>Without an answer it is not done{_after(asked.get('seconds'))}.</div>"
         )
         with st.container(horizontal=True, gap="small"):
             for label, icon, yes in (("Do it", "check", True), ("Don't", "close", False)):
@@ -32,3 +32,8 @@ def draw_approval(asked: Mapping[str, Any], say: Say) -> None:
                     on_click=say,
                     args=(str(asked["approval_id"]), yes),
                 )
+
+
+def _after(seconds: object) -> str:
+    """Those it has in all; not said by the list of runs, long after it was asked."""
+    return f", after {float(seconds):.0f} s" if isinstance(seconds, int | float) else ""

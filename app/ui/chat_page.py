@@ -6,11 +6,9 @@ import dataclasses
 import functools
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import StopException
 
 from app import replies
 from app.client import EventStream
@@ -28,6 +26,7 @@ from app.ui.compare_view import (
     settle_rival,
 )
 from app.ui.composer import Scope, draw_composer
+from app.ui.elsewhere import draw_unanswered
 from app.ui.files_view import Sent, bring_files, send_files
 from app.ui.follow_ups import draw_follow_ups, follow_ups
 from app.ui.history import draw_history, searched_for
@@ -37,7 +36,18 @@ from app.ui.message_actions import draw_answer_actions, draw_edit, draw_question
 from app.ui.passage import Passage, from_citation, show_passage
 from app.ui.shared_view import draw_shared_chat
 from app.ui.signals import heard
-from app.ui.state import choose_chat, client, current_chat_id, lives, notice, open_chat, open_shared, take_notice
+from app.ui.state import (
+    begin,
+    choose_chat,
+    client,
+    current_chat_id,
+    lives,
+    notice,
+    open_chat,
+    open_shared,
+    own_client,
+    take_notice,
+)
 from app.ui.two_answers_view import Prepare, asked_twice, pair_is_kept, say_if_same, while_unseen
 from app.ui.who import signs_in
 from core.errors import NotFound, OpenbookError
@@ -48,8 +58,6 @@ NOT_THERE = (
     "There is no such conversation for you: it was deleted, is not shared (any more), or was answered from collections that you "
     "may not read."
 )
-ELSEWHERE_POLL_S = 2.0
-ELSEWHERE_FOR = timedelta(minutes=3)  # how long a question without an answer is taken to be under way
 
 
 class AnswerChoices(TypedDict):
@@ -111,7 +119,7 @@ def chat_page() -> None:
         _open_cited(signals.run_id, signals.marker, messages, live)
     waiting = bool(messages) and messages[-1]["role"] == "user"
     if waiting and live is not None and live.place.twice and live.now.state in ("done", "stopped"):
-        _wait_elsewhere(st.session_state["chat_id"], messages[-1]["message_id"])  # it is kept in a moment
+        draw_unanswered(st.session_state["chat_id"], messages[-1])  # it is kept in a moment
     elif waiting and live is not None and live.place.twice and live.now.state == "failed" and not live.looked_again:
         live.looked_again = True  # one of the two may have been kept after the messages were asked for
         st.rerun()
@@ -121,7 +129,7 @@ def chat_page() -> None:
             _question(live.question)  # it was refused, or stopped before it was asked, so nobody kept it
         _draw_live(live, replaced=len(messages) - live.before)
     elif waiting:
-        _unanswered(messages[-1])
+        draw_unanswered(st.session_state["chat_id"], messages[-1])
 
 
 def _ask() -> None:
@@ -210,7 +218,7 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent], mod
         if messages[before]["role"] == "assistant":
             before -= 1
     question = question or messages[before]["content"]
-    speaker = client()
+    speaker = own_client()
 
     def ask() -> EventStream:
         how = _how(scope, model)
@@ -226,9 +234,9 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent], mod
     if scope.ways is not None and not place.again:
         place = dataclasses.replace(place, twice=True)
         twice = asked_twice(speaker, chat_id, question, scope, place.edits)
-        lives()[chat_id] = LiveAnswer(speaker, twice, question, before, place, while_unseen(prepare)).start()
+        lives()[chat_id] = begin(LiveAnswer(speaker, twice, question, before, place, while_unseen(prepare)))
         return
-    lives()[chat_id] = LiveAnswer(speaker, ask, question, before, place, prepare).start()
+    lives()[chat_id] = begin(LiveAnswer(speaker, ask, question, before, place, prepare))
 
 
 def _how(scope: Scope, model: str) -> AnswerChoices:
@@ -356,7 +364,8 @@ def _ask_again(live: LiveAnswer) -> None:
 
 
 def _follow(live: LiveAnswer) -> Snapshot:
-    """Draws the answer as it grows, until it has ended. A stop of the script stops the run; a rerun does not."""
+    """Draws the answer as it grows, until it has ended. An end of the script ends only the drawing: Streamlit ends it for the
+    stop button, which is heard by itself, but for every lost connection too."""
     place, question, below = st.empty(), st.empty(), st.empty()
     # Hidden by the style sheet while the composer shows a stop button of its own, which it does only as long as the run
     # lasts that the question began: any other rerun (a theme, a closing list) takes that one away.
@@ -366,18 +375,14 @@ def _follow(live: LiveAnswer) -> Snapshot:
     scope = st.session_state.get("scope")
     verbatim = isinstance(scope, Scope) and scope.strategy in VERBATIM
     now = live.now
-    try:
-        while now.state == "running":
-            for asked in now.asked[drawn:]:  # each once: a word on one reruns the script
-                with questions:
-                    draw_approval(asked, live.say)
-                drawn += 1
-            place.html(streaming_html(now, time.monotonic() - live.started, verbatim=verbatim))
-            time.sleep(TICK_S / 2)  # at most some eight draws a second, however fast the tokens come
-            now = live.wait(now.version, TICK_S / 2)
-    except StopException:
-        live.stop()
-        raise
+    while now.state == "running":
+        for asked in now.asked[drawn:]:  # each once: a word on one reruns the script
+            with questions:
+                draw_approval(asked, live.say)
+            drawn += 1
+        place.html(streaming_html(now, time.monotonic() - live.started, verbatim=verbatim))
+        time.sleep(TICK_S / 2)  # at most some eight draws a second, however fast the tokens come
+        now = live.wait(now.version, TICK_S / 2)
     place.empty()
     question.empty()
     below.empty()
@@ -385,27 +390,6 @@ def _follow(live: LiveAnswer) -> Snapshot:
         with place.container():
             draw_partial(now.text, now.run_id)
     return now
-
-
-def _unanswered(question: replies.Message) -> None:
-    """The last question has no answer here: it is being given elsewhere (another tab, or before a reload)."""
-    asked = datetime.fromisoformat(question["created_at"])
-    if datetime.now(UTC) - asked < ELSEWHERE_FOR:
-        _wait_elsewhere(st.session_state["chat_id"], question["message_id"])
-    else:
-        st.html('<div class="ob-note">This question was not answered. Ask it again.</div>')
-
-
-@st.fragment(run_every=ELSEWHERE_POLL_S)
-@guarded
-def _wait_elsewhere(chat_id: str, message_id: str) -> None:
-    chat = open_chat(chat_id)
-    if chat is None or chat.get("messages", [])[-1]["message_id"] != message_id:
-        st.rerun()
-    st.html(
-        '<div class="ob-working" role="status"><span class="ob-dot" aria-hidden="true"></span>'
-        "The answer is under way …</div>"
-    )
 
 
 def _nothing_to_ask(collections: Sequence[replies.Collection]) -> None:

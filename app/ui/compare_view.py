@@ -15,7 +15,7 @@ from app.ui import look
 from app.ui.boundary import explain, guarded
 from app.ui.inert import inert_html
 from app.ui.live import LiveAnswer
-from app.ui.state import client, notice
+from app.ui.state import begin, client, notice, own_client
 from core.errors import OpenbookError
 
 LOOK_S = 0.5
@@ -40,7 +40,7 @@ def begin_rival(
     chat_id: str, message_id: str, *, collections: Sequence[str], answer_policy: str | None, only_files: bool
 ) -> None:
     """Has the question answered once more, unseen: an answer that grew before one's eyes would be known for the newer one."""
-    speaker = client()
+    speaker = own_client()
     ask = functools.partial(
         speaker.compare_stream,
         chat_id,
@@ -49,7 +49,7 @@ def begin_rival(
         answer_policy=answer_policy,
         only_files=only_files,
     )
-    _rivals()[chat_id] = Rival(message_id=message_id, live=LiveAnswer(speaker, ask, "", 0).start())
+    _rivals()[chat_id] = Rival(message_id=message_id, live=begin(LiveAnswer(speaker, ask, "", 0)))
 
 
 def settle_rival(chat_id: str) -> None:

@@ -3,14 +3,17 @@
 Streamlit runs the page's script anew for every click, and would cut the answer off with it. So the stream is
 read here and the script only looks: a rerun finds the answer still going on, and a person may read a source
 meanwhile. What ends it is ``stop()``: it closes the stream and cancels the run on the server, which keeps what
-was said. This knows nothing of Streamlit.
+was said. A browser whose connection is lost for a while ends nothing; an ``Audience`` that is gone for good does.
+This knows nothing of Streamlit.
 """
 
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
@@ -68,6 +71,7 @@ class LiveAnswer:
         """Starts nothing yet.
 
         Args:
+            client: of its own, which is closed when the answer has ended: the page's is closed with any lost connection.
             open_stream: asks the question; called by the reading thread.
             before: how many messages stand before this question in the thread that is shown.
             place: where the question stands, for those who want to ask it again there.
@@ -83,6 +87,8 @@ class LiveAnswer:
         self._prepare = prepare
         self._stream: EventStream | None = None
         self._changed = threading.Condition()
+        self._speaking = threading.Lock()  # held where the client has to stay open
+        self._closed = False
         self._now = Snapshot()
         self._stopping = False
         self._thread = threading.Thread(target=self._read, name="live-answer", daemon=True)
@@ -111,10 +117,7 @@ class LiveAnswer:
             stream, run_id = self._stream, self._now.run_id
             self._set(state="stopped")
         if run_id:
-            try:
-                self._client.cancel_run(run_id)
-            except OpenbookError as e:
-                log.info("the run %s was not there to be cancelled: %s", run_id, e)
+            self._tell(lambda: self._client.cancel_run(run_id), f"the run {run_id} was not there to be cancelled")
         if stream is not None:
             stream.close()
 
@@ -123,12 +126,30 @@ class LiveAnswer:
         with self._changed:
             run_id = self._now.run_id
             self._set(asked=tuple(a for a in self._now.asked if a["approval_id"] != approval_id))
-        try:
-            self._client.approve_run(run_id, yes=yes, approval_id=approval_id)
-        except OpenbookError as e:
-            log.info("run %s no longer waits for %s: %s", run_id, approval_id, e)
+        self._tell(
+            lambda: self._client.approve_run(run_id, yes=yes, approval_id=approval_id),
+            f"run {run_id} no longer waits for {approval_id}",
+        )
+
+    def _tell(self, call: Callable[[], object], too_late: str) -> None:
+        with self._speaking:
+            if self._closed:
+                log.info("%s: the answer has ended", too_late)
+                return
+            try:
+                call()
+            except OpenbookError as e:
+                log.info("%s: %s", too_late, e)
 
     def _read(self) -> None:
+        try:
+            self._follow()
+        finally:
+            with self._speaking:
+                self._closed = True
+                self._client.close()
+
+    def _follow(self) -> None:
         try:
             if self._prepare is not None:
                 self._prepare(self._report)
@@ -194,3 +215,25 @@ class LiveAnswer:
         with self._changed:
             if self._now.state == "running":
                 self._set(state="failed", error=message)
+
+
+class Audience:
+    """Those for whom answers are given: one person's session of the page. Once it is dropped, what still runs is stopped."""
+
+    def __init__(self) -> None:
+        self._lives: weakref.WeakSet[LiveAnswer] = weakref.WeakSet()
+        gone: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Not stopped where it is dropped: that is wherever memory is tidied up, and speaking to a server takes a while.
+        threading.Thread(target=_stop_when, args=(gone, self._lives), name="audience", daemon=True).start()
+        # The server notices by itself when the whole page ends.
+        weakref.finalize(self, gone.put, None).atexit = False
+
+    def start(self, live: LiveAnswer) -> LiveAnswer:
+        self._lives.add(live)
+        return live.start()
+
+
+def _stop_when(gone: queue.SimpleQueue[None], lives: weakref.WeakSet[LiveAnswer]) -> None:
+    gone.get()
+    for live in list(lives):
+        live.stop()

@@ -14,7 +14,7 @@ import streamlit as st
 
 from app import replies
 from app.client import ApiError, Client
-from app.ui.live import LiveAnswer
+from app.ui.live import Audience, LiveAnswer
 
 DEFAULT_API_URL = "http://127.0.0.1:8000"
 COOKIE = "openbook_session"
@@ -23,10 +23,19 @@ KEPT_TEXTS = 8  # documents whose text this session keeps at hand
 
 def client() -> Client:
     """This session's client, as the person whose cookie the browser has sent, if people sign in."""
-    return _client(os.environ.get("OPENBOOK_API_URL") or DEFAULT_API_URL, st.context.cookies.get(COOKIE) or None)
+    return _client(*_line())
 
 
-# Closed when the session ends.
+def own_client() -> Client:
+    """Another one, for what has to outlive a lost connection; whoever asks for it closes it."""
+    return Client(*_line())
+
+
+def _line() -> tuple[str, str | None]:
+    return os.environ.get("OPENBOOK_API_URL") or DEFAULT_API_URL, st.context.cookies.get(COOKIE) or None
+
+
+# Closed when the browser's connection is lost, which it is with each reload; the next draw opens another.
 @st.cache_resource(scope="session", on_release=Client.close, show_spinner=False)
 def _client(base_url: str, token: str | None) -> Client:
     return Client(base_url, token)
@@ -52,6 +61,14 @@ def limits() -> ServerLimits:
 def lives() -> dict[str, LiveAnswer]:
     """Chat id → the answer that is being given in it, or that broke."""
     return cast("dict[str, LiveAnswer]", st.session_state.setdefault("lives", {}))
+
+
+def begin(live: LiveAnswer) -> LiveAnswer:
+    """Starts an answer. It is stopped when this session is dropped, a while after its browser has gone (Streamlit's
+    ``server.disconnectedSessionTTL``), and not before."""
+    if "audience" not in st.session_state:
+        st.session_state["audience"] = Audience()
+    return cast(Audience, st.session_state["audience"]).start(live)
 
 
 def current_chat_id() -> str | None:

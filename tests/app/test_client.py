@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.client import ApiError, Client, ServerUnreachable
-from app.ui.live import LiveAnswer
+from app.ui.live import Audience, LiveAnswer, Snapshot
 from core.errors import NotReady, OpenbookError
 from tests.support.stand_in import serve
 from tests.support.stand_in_state import PASSAGE, State
@@ -100,13 +101,31 @@ def test_closing_wakes_a_reader_that_waits(filled: Client, state: State) -> None
     assert names[:1] == ["run"]
 
 
+def begun(client: Client, chat_id: str, question: str, audience: Audience | None = None) -> LiveAnswer:
+    own = Client(client.base_url)
+    live = LiveAnswer(own, lambda: own.chat_stream(chat_id, question), question, before=0)
+    return audience.start(live) if audience is not None else live.start()
+
+
+def until_words(live: LiveAnswer, n: int) -> Snapshot:
+    now = live.now
+    while len(now.text.split()) < n and now.state == "running":
+        now = live.wait(now.version, 1)
+    return now
+
+
+def until_ended(live: LiveAnswer) -> Snapshot:
+    now = live.now
+    while now.state == "running":
+        now = live.wait(now.version, 1)
+    return now
+
+
 def test_stopping_a_live_answer_cancels_the_run_and_keeps_what_was_said(filled: Client, state: State) -> None:
     state.token_s = 0.1
     chat_id = filled.create_chat(["reports"])["chat_id"]
-    live = LiveAnswer(filled, lambda: filled.chat_stream(chat_id, "net sales?"), "net sales?", before=0).start()
-    now = live.now
-    while len(now.text.split()) < 3:
-        now = live.wait(now.version, 1)
+    live = begun(filled, chat_id, "net sales?")
+    now = until_words(live, 3)
     live.stop()
     live.stop()  # twice is no matter
     assert live.now.state == "stopped"
@@ -120,14 +139,36 @@ def test_stopping_a_live_answer_cancels_the_run_and_keeps_what_was_said(filled: 
 
 def test_a_live_answer_that_fails_says_why(filled: Client) -> None:
     chat_id = filled.create_chat(["reports"])["chat_id"]
-    live = LiveAnswer(filled, lambda: filled.chat_stream(chat_id, "break"), "break", before=0).start()
-    now = live.now
-    while now.state == "running":
-        now = live.wait(now.version, 1)
+    live = begun(filled, chat_id, "break")
+    now = until_ended(live)
     assert (now.state, now.error) == ("failed", "the language model does not answer")
 
 
 def test_a_live_answer_without_a_server_fails_at_once() -> None:
-    with Client("http://127.0.0.1:9") as nobody:
-        live = LiveAnswer(nobody, lambda: nobody.ask_stream("q", []), "q", before=0).start()
-        assert live.wait(0, 5).error.startswith("no server at")
+    nobody = Client("http://127.0.0.1:9")
+    live = LiveAnswer(nobody, lambda: nobody.ask_stream("q", []), "q", before=0).start()
+    assert live.wait(0, 5).error.startswith("no server at")
+
+
+def test_an_answer_outlives_its_page_s_line_to_the_server_and_ends_with_its_audience(
+    filled: Client, state: State
+) -> None:
+    state.token_s, state.answer_words = 0.02, 20
+    chat_id = filled.create_chat(["reports"])["chat_id"]
+    audience = Audience()
+    first = begun(filled, chat_id, "net sales?", audience)
+    until_words(first, 3)
+    filled.close()  # as with a reload
+    assert (until_ended(first).state, first.now.answer is not None) == ("done", True)
+    first.stop()
+    first.say("too late", True)  # its own line is closed by now, and nobody minds
+    state.token_s = 1.0
+    second = begun(filled, chat_id, "net sales?", audience)
+    run_id = until_words(second, 1).run_id
+    del audience
+    gc.collect()
+    assert until_ended(second).state == "stopped"
+    deadline = time.monotonic() + 3
+    while state.cancelled != [run_id] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert state.cancelled == [run_id]

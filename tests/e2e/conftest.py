@@ -38,6 +38,12 @@ SCRIPT = {
     "replies": [
         {"when": "tell me slowly", "text": SLOW_ANSWER, "delta_delay_s": 0.1, "times": 0},
         {
+            "when": "tell me at length",
+            "text": " ".join(f"word{i}" for i in range(80)),
+            "delta_delay_s": 0.1,
+            "times": 0,
+        },
+        {
             "when": "break off",
             "text": "Half an answer",
             "error": {"code": "model-unavailable", "message": "the model went away"},

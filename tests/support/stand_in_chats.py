@@ -59,7 +59,8 @@ def add_chats(app: FastAPI, state: State) -> None:
 
     @app.patch("/v1/chats/{h}")
     def patch(h: str, body: dict[str, Any]) -> Any:
-        state.chats[h] |= body
+        state.counter += 1
+        state.chats[h] |= body | {"updated_at": f"{NOW} {state.counter}"}
         return state.chats[h]
 
     @app.delete("/v1/chats/{h}", status_code=204)
@@ -69,6 +70,7 @@ def add_chats(app: FastAPI, state: State) -> None:
     @app.post("/v1/chats/{h}/messages")
     async def message(h: str, body: dict[str, Any], request: Request) -> Any:
         found, run_id, question = state.chats[h], state.new("r"), body["question"]
+        state.asked.append(body)
         found["title"] = found["title"] or question[:40]
         kept = found["messages"]
 
@@ -78,6 +80,7 @@ def add_chats(app: FastAPI, state: State) -> None:
 
         async def events() -> AsyncIterator[str]:
             keep("user", question)
+            state.running[run_id] = question
             answer = answered(state, question, run_id)
             said = ""
             yield sse("run", {"run_id": run_id, "strategy": "extract", "question": question})
@@ -102,6 +105,7 @@ def add_chats(app: FastAPI, state: State) -> None:
             finally:
                 if said:
                     keep("assistant", said, None, True)
+                state.running.pop(run_id, None)
                 state.finished.append(run_id)
 
         return StreamingResponse(events(), media_type="text/event-stream")
@@ -136,6 +140,11 @@ def add_chats(app: FastAPI, state: State) -> None:
         message["compared"] |= {"choice": body["choice"], "ways": ["rag by large", "extract"], "message_ids": [m, m]}
         message |= {"answer": answer, "content": answer["answer"], "run_id": answer["run_id"]}
         return {"compared": message["compared"]}
+
+    @app.get("/v1/runs")
+    def runs() -> Any:
+        return {"runs": [{"run_id": r, "strategy": "extract", "question": q, "state": "running", "pending": []}
+                         for r, q in state.running.items()]}  # fmt: skip
 
     @app.post("/v1/runs/{r}/cancel", status_code=202)
     def cancel(r: str) -> Any:

@@ -26,15 +26,18 @@ class State:
     answer_words: int = 0  # 0: the usual answer; else that many words
     ready: bool = True
     runs_the_server: bool = True
+    lm_there: bool = True
     broken: bool = False  # hits come in another shape than was agreed
     collections: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     chats: dict[str, dict[str, Any]] = field(default_factory=dict)
+    running: dict[str, str] = field(default_factory=dict)  # run id → its question
     cancelled: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     chunkers: list[str | None] = field(default_factory=list)  # as each upload asked for
     pii: dict[str, str] = field(default_factory=dict)
     word_by_word: dict[str, dict[str, bool]] = field(default_factory=dict)  # "tokens" and "late" of each collection
+    asked: list[dict[str, Any]] = field(default_factory=list)  # questions in conversations
     asked_twice: list[dict[str, Any]] = field(default_factory=list)  # questions for two unnamed answers
     searched: list[dict[str, Any]] = field(default_factory=list)  # what searches said
     pipelines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # now, and before

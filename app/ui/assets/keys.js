@@ -10,7 +10,7 @@ const PLACES = {
   composer: '[data-testid="stChatInputTextArea"]',
   new: ".st-key-new-chat button",
   find: ".st-key-find-chats input",
-  stop: '[data-testid="stChatInputStopButton"], .st-key-stop-answer button, [class*="st-key-stop-rival-"] button',
+  stop: '[data-testid="stChatInputStopButton"], .st-key-stop-answer button, .st-key-stop-elsewhere button, [class*="st-key-stop-rival-"] button',
   sources: `${SOURCES} button`,
   help: ".st-key-keys button",
 };
