@@ -9,10 +9,12 @@ import streamlit as st
 
 from app import replies
 from app.ui import look
+from app.ui.boundary import explain
 from app.ui.files_view import draw_arriving, draw_files
 from app.ui.inert import inert_markdown
-from app.ui.state import client, limits
+from app.ui.state import client, limits, notice
 from app.ui.two_answers_view import LABEL, draw_two_choice, two_wanted
+from core.errors import OpenbookError
 from core.ids import COLLECTION_NAME
 
 
@@ -21,12 +23,14 @@ class Scope:
     """What a question is asked of, and how. ``ways``: of which two are drawn, for two unnamed answers (none: of all); None where
     one is wanted, by ``strategy``."""
 
-    collections: list[str]
+    collections: list[str]  # none: all that this person may read, at the time of the question
     strategy: str
     only_files: bool = False  # of the conversation's own files alone
     policy: str | None = None  # what becomes of an unsupported sentence; None: as the server's settings say
     ways: list[replies.WayToAnswer] | None = None
 
+
+NOT_THERE, NOT_AVAILABLE = "not there now", "not available now"
 
 _POLICIES = {
     "mark": "is shown, and marked",
@@ -49,7 +53,7 @@ def draw_composer(
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             names = [c["name"] for c in collections]
             only_files = draw_files(chat)
-            picked = _pick_collections(chat, names) if names else []
+            picked = _pick_collections(chat, names)
             strategy, ways = _pick_strategy(chat, strategies)
             scope = Scope(
                 collections=picked,
@@ -68,65 +72,113 @@ def draw_composer(
             max_chars=limits().max_question_characters,
             on_submit=on_submit,
         )
-    if chat is not None and (scope.collections, scope.strategy) != (chat["collections"], chat["strategy"]):
-        client().update_chat(chat["chat_id"], collections=scope.collections, strategy=scope.strategy)
     return scope
 
 
 def _pick_collections(chat: replies.Chat | None, names: Sequence[str]) -> list[str]:
-    before = [name for name in (chat["collections"] if chat else _last(names)) if name in names] or list(names)
+    """What is asked: nothing picked means all, those that are added later too, and stays nothing picked. What is picked and not
+    there just now stays picked: all of the others are asked, and where there is none, the server says what is missing."""
+    before = list(chat["collections"]) if chat else [name for name in _last() if name in names]
     key = f"collections-{chat['chat_id'] if chat else 'new'}"
-    # Nothing picked means all: those that are added later, too.
-    default = before if len(before) < len(names) else []
-    chosen = [name for name in st.session_state.get(key, default) if name in names] or list(names)
+    chosen = list(st.session_state.get(key, before))
+    missing = [name for name in dict.fromkeys([*before, *chosen]) if name not in names]
+    if not names and not missing:
+        return []
     with st.popover(_collections_label(chosen, names), icon=":material/folder_open:", type="tertiary"):
         picked = st.multiselect(
             "Ask of these collections",
-            names,
-            default=default if key not in st.session_state else None,
+            [*names, *missing],
+            default=before,
             key=key,
             placeholder="All collections",
+            on_change=_keep_collections if chat else None,
+            args=(chat["chat_id"], key) if chat else None,
         )
-    return list(picked) or list(names)
+        for name in missing:
+            st.caption(f"{inert_markdown(name)}: {NOT_THERE}; it was deleted, or you may not read it")
+    return [name for name in picked if name in names] or list(picked)
 
 
-def _last(names: Sequence[str]) -> list[str]:
+def _keep_collections(chat_id: str, key: str) -> None:
+    _keep(chat_id, collections=list(st.session_state[key]))
+
+
+def _keep_strategy(chat_id: str, key: str) -> None:
+    _keep(chat_id, strategy=st.session_state[key])
+
+
+def _keep(chat_id: str, *, collections: list[str] | None = None, strategy: str | None = None) -> None:
+    """Only what a person has changed: a conversation that is merely looked at stays as it is."""
+    try:
+        client().update_chat(chat_id, collections=collections, strategy=strategy)
+    except OpenbookError as e:
+        notice(explain(e))
+
+
+def _last() -> list[str]:
     last = st.session_state.get("scope")
-    return last.collections if isinstance(last, Scope) else list(names)
+    return last.collections if isinstance(last, Scope) else []
 
 
 def _collections_label(chosen: Sequence[str], names: Sequence[str]) -> str:
-    if len(chosen) == len(names) and len(names) > 1:
+    there = [name for name in chosen if name in names] if chosen or len(names) != 1 else list(names)
+    gone = [name for name in chosen if name not in names]
+    if not there and not gone:
         return "All collections"
     # A proper name is harmless as it stands; escaped, a screen reader would read the backslashes out.
-    first = chosen[0] if COLLECTION_NAME.fullmatch(chosen[0]) else inert_markdown(chosen[0])
-    return first if len(chosen) == 1 else f"{first} and {len(chosen) - 1} more"
+    first, *others = [name if COLLECTION_NAME.fullmatch(name) else inert_markdown(name) for name in there or gone]
+    said = f"{first} and {len(others)} more" if others else first
+    if not gone:
+        return said
+    return f"{said}, {len(gone)} {NOT_THERE}" if there else f"{said} ({NOT_THERE})"
 
 
 def _pick_strategy(
     chat: replies.Chat | None, strategies: replies.Strategies
 ) -> tuple[str, list[replies.WayToAnswer] | None]:
-    """The strategy; and where two answers are wanted, of which ways they are drawn."""
-    known = {s["name"]: s for s in strategies["strategies"] if s["available"]}
+    """The strategy; and where two answers are wanted, of which ways they are drawn. That of a conversation stays its own while it is
+    not available (its model loads, say): the server says so to a question."""
+    all_ways = {s["name"]: s for s in strategies["strategies"]}
+    names = [name for name, s in all_ways.items() if s["available"]]
     before = (chat["strategy"] if chat else "") or strategies["default"]
-    if before not in known:
-        before = strategies["default"] if strategies["default"] in known else next(iter(known))
-    names = list(known)
+    if chat is None and before not in names:
+        before = next(iter(names), before)
     key = f"strategy-{chat['chat_id'] if chat else 'new'}"
     chosen = st.session_state.get(key, before)
-    label = known[chosen if chosen in known else before]["label"]
-    with st.popover(LABEL if two_wanted() else inert_markdown(label), icon=":material/tune:", type="tertiary"):
+    names += [name for name in dict.fromkeys([before, chosen]) if name not in names]
+
+    def label_of(name: str) -> str:
+        way = all_ways.get(name)
+        return inert_markdown(way["label"] if way else name)
+
+    def says(name: str) -> str:
+        way = all_ways.get(name)
+        if way and way["available"]:
+            return inert_markdown(way["description"])
+        reason = (way["reason"] if way else "") or "this server has no such way to answer"
+        return f"Not available now: {inert_markdown(reason)}"
+
+    label = (
+        label_of(chosen)
+        if (way := all_ways.get(chosen)) and way["available"]
+        else f"{label_of(chosen)} ({NOT_AVAILABLE})"
+    )
+    label = LABEL if two_wanted() else label
+    with st.popover(label, icon=":material/tune:", type="tertiary"):
         ways = draw_two_choice(strategies)
         picked = st.radio(
             "How to answer",
             names,
             index=names.index(before),
-            format_func=lambda name: inert_markdown(known[name]["label"]),
-            captions=[inert_markdown(known[name]["description"]) for name in names],
+            format_func=label_of,
+            captions=[says(name) for name in names],
             key=key,
             disabled=ways is not None,
+            on_change=_keep_strategy if chat else None,
+            args=(chat["chat_id"], key) if chat else None,
         )
-        if known[picked or before]["needs_lm"] or ways is not None:
+        way = all_ways.get(picked or before)
+        if (way and way["needs_lm"]) or ways is not None:
             # Kept over conversations, since it is how careful a person wants to be.
             usual = strategies.get("answer_policy", "mark")
             st.selectbox(
@@ -137,6 +189,6 @@ def _pick_strategy(
                 key="answer-policy",
             )
         for s in strategies["strategies"]:
-            if not s["available"]:
+            if s["name"] not in names:
                 st.caption(f"{inert_markdown(s['label'])}: {inert_markdown(s['reason'] or 'not available')}")
     return picked or before, ways

@@ -298,7 +298,7 @@ def make_app(state: State) -> FastAPI:
             {"name": "extract", "label": "Quote", "description": "The sentences of your documents that answer best.",
              "needs_lm": False, "available": True, "reason": None},
             {"name": "rag", "label": "Write", "description": "A language model writes from numbered passages.",
-             "needs_lm": True, "available": True, "reason": None},
+             "needs_lm": True, "available": state.lm_there, "reason": None if state.lm_there else "it loads"},
             {"name": "closed-book", "label": "Closed book", "description": "The model alone, without your documents.",
              "needs_lm": True, "available": False, "reason": "no language model is loaded"},
         ]}  # fmt: skip
