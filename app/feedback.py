@@ -105,9 +105,10 @@ class Feedback:
         said = [
             (chat.chat_id, message)
             for chat in self._chats.list_chats(principal, limit=10_000)[0]
-            if collection in chat.collections
             for message in self._chats.all_messages(principal, chat.chat_id)
             if message.message_id in thumbs
+            # A conversation may ask several collections, or all, and others by now than when this was answered.
+            and (_was_read_from(shas, message.answer or {}) or chat.collections == (collection,))
         ]
         found: dict[str, MadeQuestion] = {}
         for chat_id, message in sorted(said, key=lambda one: newest[one[1].message_id]):
@@ -116,6 +117,12 @@ class Feedback:
                 made = _candidate(asked.content, message.answer or {}, thumbs[message.message_id], shas)
                 found.setdefault(" ".join(asked.content.split()).casefold(), made)
         return list(found.values())
+
+
+def _was_read_from(docs: Collection[str], answer: Mapping[str, Any]) -> bool:
+    """By what it cites, or where it cites nothing by what was found."""
+    read = {place["doc_id"] for place in answer.get("citations") or answer.get("hits") or ()}
+    return not read.isdisjoint(docs)
 
 
 def _candidate(question: str, answer: Mapping[str, Any], thumb: Thumb, shas: Mapping[str, str]) -> MadeQuestion:

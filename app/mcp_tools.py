@@ -158,11 +158,11 @@ class _Connection:
     async def _listed(self, client: Client) -> list[Tool]:
         found: list[Tool] = []
         cursor: str | None = None
-        while len(found) < MAX_LISTED:
+        for _ in range(MAX_LISTED):  # a page may be empty and yet name another
             page = await client.list_tools(cursor=cursor)
             found += page.tools
             cursor = page.next_cursor
-            if cursor is None:
+            if cursor is None or len(found) >= MAX_LISTED:
                 break
         wanted = self._server.tools
         missing = [name for name in wanted if name not in {tool.name for tool in found}]

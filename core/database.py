@@ -15,6 +15,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -122,7 +124,11 @@ def compact(database: Database) -> None:
 
 
 def migrate(database: Database, scripts: Path) -> None:
-    """Brings the schema up to the newest of the Alembic ``scripts``, in one transaction."""
+    """Brings the schema up to the newest of the Alembic ``scripts``, in one transaction.
+
+    Raises:
+        StorageFailed: it cannot be; ``newer-schema`` where a newer version of Openbook has used this database.
+    """
     config = Config()
     config.set_main_option("script_location", str(scripts))
     config.set_main_option("path_separator", "os")
@@ -133,11 +139,23 @@ def migrate(database: Database, scripts: Path) -> None:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
+            _check_known(connection, config)
             command.upgrade(config, "head")
             connection.commit()
         finally:
             connection.rollback()
             connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+
+
+def _check_known(connection: Connection, config: Config) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    unknown = sorted(set(MigrationContext.configure(connection).get_current_heads()) - known)
+    if unknown:
+        raise StorageFailed(
+            f"a newer version of Openbook has used this data (schema {', '.join(unknown)}, and this version knows none after"
+            f" {max(known)}): install that version again, or restore a backup from before it",
+            code="newer-schema",
+        )
 
 
 @contextmanager

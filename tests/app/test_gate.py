@@ -91,6 +91,15 @@ def test_a_cookie_writes_with_its_token_only_and_a_header_goes_before_it(service
     asked(services, talk)
 
 
+@pytest.mark.parametrize("beside", ['prefs={"a":[1,2],"b":"x y"}', "a=b=c", "flag", "näme=ü", 'q="open'])
+def test_cookies_of_other_pages_of_the_host_do_not_sign_anybody_out(services: Any, beside: str) -> None:
+    async def talk(http: httpx.AsyncClient) -> None:
+        for cookies in (f"{beside}; openbook_session={services.ada}", f"openbook_session={services.ada}; {beside}"):
+            assert (await http.get("/v1/collections", headers={"Cookie": cookies.encode()})).status_code == 200
+
+    asked(services, talk)
+
+
 def test_the_thirty_first_request_in_a_minute_waits_and_health_does_not(services: Any) -> None:
     async def talk(http: httpx.AsyncClient) -> None:
         statuses = [(await http.get("/v1/me", headers=bearer(services.ada))).status_code for _ in range(31)]

@@ -114,6 +114,19 @@ def test_a_migration_that_fails_leaves_the_schema_as_it_was(tmp_path):
     assert "users" not in names
 
 
+def test_a_schema_of_a_newer_version_is_left_as_it_is_and_the_way_on_is_told(tmp_path):
+    database = open_database(tmp_path)
+    migrate(database, MIGRATIONS)
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    with pytest.raises(StorageFailed, match=r"newer version .*0999.*restore a backup") as refused:
+        migrate(database, MIGRATIONS)
+    with database.read() as connection:
+        assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0999"]
+    database.close()
+    assert refused.value.code == "newer-schema"
+
+
 def test_documents_of_before_editions_are_all_there_afterwards(tmp_path):
     """0006 drops tables that others refer to: with foreign keys followed, texts and vectors would go with them."""
     database = open_database(tmp_path)
