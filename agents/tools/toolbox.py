@@ -20,7 +20,9 @@ from core.types import ToolCall, ToolResult, ToolSpec
 MAX_RESULT_CHARACTERS = 6_000
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict,
+    "null": type(None),
 }  # fmt: skip
+_LISTED_ELSEWHERE = ("patternProperties", "allOf", "anyOf", "oneOf", "$ref")
 
 
 class Toolbox:
@@ -98,21 +100,50 @@ class Toolbox:
 
 
 def wrong_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
-    """What is wrong with the arguments of a call, and which would be right; empty if nothing is."""
-    properties: Mapping[str, Any] = spec.parameters.get("properties", {})
-    required: Sequence[str] = spec.parameters.get("required", ())
-    wrong = [f"unknown argument {name!r}" for name in arguments if name not in properties]
+    """What is wrong with the arguments of a call, and which would be right; empty if nothing is.
+
+    Names and plain types alone, as JSON Schema has them; whoever runs the tool of another checks the rest. Where a schema lists arguments
+    and does not say whether there are others, there are none: a name that is not listed is a slip of the model's.
+    """
+    parameters = spec.parameters
+    properties: Mapping[str, Any] = parameters.get("properties") or {}
+    required: Sequence[str] = parameters.get("required") or ()
+    schemas = {name: properties.get(name, _of_others(parameters)) for name in arguments}
+    wrong = [f"unknown argument {name!r}" for name, schema in schemas.items() if schema is False]
     wrong += [f"{name!r} is missing" for name in required if name not in arguments]
     for name, value in arguments.items():
-        kind = properties.get(name, {}).get("type", "")
-        if kind in _TYPES and (not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
-            wrong.append(f"{name!r} is {value!r}, which is no {kind}")
+        kinds = _kinds(schemas[name])
+        if kinds and not any(_is(value, kind) for kind in kinds):
+            wrong.append(f"{name!r} is {value!r}, which is no {' or '.join(kinds)}")
     if not wrong:
         return ""
-    valid = ", ".join(
-        f"{name} ({p.get('type', 'any')}{'' if name in required else ', optional'})" for name, p in properties.items()
-    )
-    return f"{spec.name}: {'; '.join(wrong)}. Its arguments are: {valid or 'none'}"
+    valid = [
+        f"{name} ({' or '.join(_kinds(p)) or 'any'}{'' if name in required else ', optional'})"
+        for name, p in properties.items()
+        if p is not False
+    ]
+    others = _of_others(parameters)
+    if others is not False:
+        valid.append(f"others ({' or '.join(_kinds(others)) or 'any'})")
+    return f"{spec.name}: {'; '.join(wrong)}. Its arguments are: {', '.join(valid) or 'none'}"
+
+
+def _of_others(parameters: Mapping[str, Any]) -> Any:
+    """The schema of arguments that are not listed; False where there may be none."""
+    if any(key in parameters for key in _LISTED_ELSEWHERE):
+        return True
+    return parameters.get("additionalProperties", "properties" not in parameters)
+
+
+def _kinds(schema: Any) -> Sequence[str]:
+    """The types that a schema names; none where it does not say, as of the schema true, which anything fits."""
+    said = schema.get("type") if isinstance(schema, Mapping) else None
+    kinds = [said] if isinstance(said, str) else said if isinstance(said, list | tuple) else []
+    return kinds if all(isinstance(kind, str) and kind in _TYPES for kind in kinds) else []
+
+
+def _is(value: Any, kind: str) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def _with(call: ToolCall, content: str, *, error: bool) -> ToolResult:

@@ -14,6 +14,7 @@ from agents.react import react
 from agents.taping import Tape, TapedLibrary, TapedLM, TapedRetriever
 from agents.taping_tools import TapedOutside, TapedPerson
 from agents.tools.outside import Outside, OutsideSession, chosen
+from agents.tools.toolbox import wrong_arguments
 from core.events import ApprovalWanted, Event, StepTaken
 from core.offload import Offload
 from core.types import Limits, Message, Proposal, ToolCall, ToolResult, ToolSpec
@@ -175,6 +176,40 @@ def test_wrong_arguments_are_answered_before_anybody_is_asked(offload: Offload) 
     (first, *_) = observations(ran(lm, offload, outside=Notes(), person=person))
     assert first == "notes_send: unknown argument 'words'; 'text' is missing. Its arguments are: text (string)"
     assert person.asked == []
+
+
+def shaped(**parameters: Any) -> ToolSpec:
+    return ToolSpec(name="t", description="", parameters={"type": "object", **parameters})
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "says"),
+    [
+        (shaped(properties={"q": {"type": ["string", "null"]}}), {"q": None}, ""),
+        (shaped(properties={"q": {"type": ["string", "null"]}}), {"q": "x"}, ""),
+        (
+            shaped(properties={"q": {"type": ["string", "null"]}}),
+            {"q": 5},
+            "'q' is 5, which is no string or null. Its arguments are: q (string or null, optional)",
+        ),
+        (shaped(properties={"q": True}), {"q": [1]}, ""),
+        (shaped(properties={"q": True}, required=["q"]), {}, "'q' is missing. Its arguments are: q (any)"),
+        (
+            shaped(properties={"q": False, "r": True}),
+            {"q": 1},
+            "unknown argument 'q'. Its arguments are: r (any, optional)",
+        ),
+        (shaped(additionalProperties={"type": "string"}), {"q": "x"}, ""),
+        (shaped(additionalProperties={"type": "string"}), {"q": 5}, "no string. Its arguments are: others (string)"),
+        (shaped(), {"q": 5}, ""),
+        (shaped(properties={}), {"q": 5}, "unknown argument 'q'. Its arguments are: none"),
+        (shaped(additionalProperties=False), {"q": 5}, "unknown argument 'q'. Its arguments are: none"),
+        (shaped(properties={"q": {"anyOf": [{"type": "string"}]}}, required=None), {"q": 5}, ""),
+    ],
+)
+def test_arguments_are_held_against_what_a_schema_may_say(tool: ToolSpec, arguments: dict[str, Any], says: str) -> None:
+    said = wrong_arguments(tool, arguments)
+    assert said.endswith(says) if says else said == ""
 
 
 def test_of_more_than_twenty_those_that_fit_the_question_are_offered() -> None:
