@@ -15,7 +15,7 @@ from agents.abstain import is_abstention
 from agents.cot import EXAMPLES, TEMPERATURE, Example, passages_for, think
 from agents.cot import PROMPT as COT_PROMPT
 from agents.desk import AtDesk, Desk, Kit
-from agents.saying import fits, together
+from agents.saying import together
 from agents.self_rag import written_from
 from agents.support import support_of
 from core.errors import LimitReached
@@ -49,7 +49,7 @@ def best_of_rag(kit: Kit, n: int, *, temperature: float = TEMPERATURE) -> AtDesk
             desk.do_not_know("")
             return
         room = min(desk.kit.max_answer_tokens, desk.kit.lm.context_tokens // 4)
-        while len(found) > 1 and not fits(desk.kit.lm, written_from(desk, found), room):
+        while len(found) > 1 and not await desk.fits(written_from(desk, found), room):
             found = found[:-1]
         del desk.hits[len(found) :]  # what was not shown cannot be what the answer rests on
 

@@ -14,7 +14,7 @@ from agents.limits import Budget
 from agents.looping import is_looping
 from agents.prompts import Prompts
 from agents.run import Provenance, Recorder, check_question, run_to_end
-from agents.saying import mean_logprob
+from agents.saying import fits, mean_logprob
 from agents.writer import AnswerWriter
 from core.errors import LimitReached
 from core.events import Event, LMDone, SentenceChecked, TextDelta, TokenSaid
@@ -78,7 +78,7 @@ class ClosedBookStrategy:
         began = recorder.now_s()
         try:
             budget.take_step()
-            said_by_model = budget.ask(self._lm, self._messages(asked, history), self._params(budget))
+            said_by_model = budget.ask(self._lm, await self._messages(asked, history, budget), self._params(budget))
             async with aclosing(said_by_model) as events:
                 async for event in events:
                     match event:
@@ -97,6 +97,7 @@ class ClosedBookStrategy:
                                 yield recorder.step("plan", thought=thought, started_s=began)
                         case _:
                             yield recorder.step("act", error="the model asked for a tool; none is offered")
+            budget.tokens += usage.completion_tokens
         except LimitReached as e:
             limit = e.message
         writer.finish()
@@ -125,12 +126,13 @@ class ClosedBookStrategy:
             temperature=self._temperature, max_tokens=max(1, min(self._max_answer_tokens, budget.tokens_left))
         )
 
-    def _messages(self, asked: str, history: Sequence[Message]) -> list[Message]:
+    async def _messages(self, asked: str, history: Sequence[Message], budget: Budget) -> list[Message]:
         """As much of the conversation, from its end, as leaves half of the context for the answer."""
         head = [Message(role="system", content=self._prompts.render(PROMPT))]
         turns = [m for m in history if m.role in ("user", "assistant")][-_TURNS:]
         question = Message(role="user", content=asked)
-        while turns and self._lm.count_tokens([*head, *turns, question]) > self._lm.context_tokens // 2:
+        room = self._lm.context_tokens - self._lm.context_tokens // 2
+        while turns and not await budget.bounded(fits(self._lm, [*head, *turns, question], room)):
             turns = turns[1:]
         return [*head, *turns, question]
 

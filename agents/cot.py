@@ -21,7 +21,7 @@ from agents.abstain import is_abstention
 from agents.desk import AtDesk, Desk, Kit
 from agents.examples import nearest
 from agents.prompts import Prompts
-from agents.saying import fits, mean_logprob, together
+from agents.saying import mean_logprob, together
 from core.errors import LimitReached
 from core.text import fold
 from core.types import Hit, Message, Usage
@@ -191,7 +191,7 @@ async def passages_for(desk: Desk) -> list[str]:
     for hit in found:
         text = f"passage {desk.shown(hit)}"
         trial = Message(role="user", content="\n".join([*shown, text, desk.question]))
-        if not fits(desk.kit.lm, [trial], desk.kit.lm.context_tokens // 2):
+        if not await desk.fits([trial], desk.kit.lm.context_tokens // 2):
             break
         shown.append(text)
     del desk.hits[len(shown) :]  # what was not shown cannot be what the answer rests on

@@ -38,7 +38,7 @@ async def sub_questions(
         Message(role="system", content=prompts.render(DECOMPOSE_PROMPTS[0], most=MOST)),
         Message(role="user", content=prompts.render(DECOMPOSE_PROMPTS[1], question=question)),
     ]
-    if budget.tokens_left < PARTS_TOKENS or not fits(lm, messages, PARTS_TOKENS):
+    if budget.tokens_left < PARTS_TOKENS or not await budget.bounded(fits(lm, messages, PARTS_TOKENS)):
         return (), Usage()
     budget.take_step()
     said, usage = await say(lm, messages, SamplingParams(temperature=0.0, max_tokens=PARTS_TOKENS), budget)

@@ -20,7 +20,7 @@ from agents.prompts import Prompts
 from agents.query_side import QueryPlan, QuerySide
 from agents.rag import RagStrategy
 from agents.run import Provenance, Recorder, check_question, cut_short, describe_hits, run_to_end
-from agents.saying import Said, fits, listen
+from agents.saying import Said, fits, listen, tokens_in
 from agents.tools.library import Library
 from agents.tools.outside import Nothing, Outside, OutsideTools, Person
 from core.errors import LimitReached, TooLarge
@@ -95,6 +95,7 @@ class Desk:
         self.mark = context.mark_for(recorder.run_id)
         self.step = _emitting(recorder.step, emit)  # Recorder.step, said at once; returns the step's index
         self._retriever = kit.retriever
+        self._counting = asyncio.Lock()
         self._searched = False
         self._ended = False
 
@@ -135,14 +136,17 @@ class Desk:
         """
         if isinstance(messages, str):
             messages = [Message(role="user", content=messages)]
+        async with self._counting:  # so that several that ask at once ask in their order
+            counted = await self.budget.bounded(tokens_in(self.kit.lm, messages))
+        # From here to where they are set aside nothing is waited for: what is left is still left.
         wanted = self.budget.tokens_for(max_tokens or self.kit.max_answer_tokens)
-        if not fits(self.kit.lm, messages, min(wanted, 32)):
+        room = self.kit.lm.context_tokens - counted
+        if room < min(wanted, 32):
             raise LimitReached(
                 f"stopped because what has been read no longer fits the {self.kit.lm.context_tokens} tokens that the "
                 "model holds",
                 code="limit-context",
             )
-        room = self.kit.lm.context_tokens - self.kit.lm.count_tokens(messages)
         params = SamplingParams(
             temperature=temperature,
             max_tokens=max(1, min(wanted, room)),
@@ -164,6 +168,10 @@ class Desk:
             self.step("plan", thought=said.thought)
         self.emit(self.recorder.count(said.usage))
         return said
+
+    async def fits(self, messages: Sequence[Message], max_tokens: int) -> bool:
+        """Whether the model can read ``messages`` and still say so much."""
+        return await self.budget.bounded(fits(self.kit.lm, messages, max_tokens))
 
     async def find(self, query: str, k: int | None = None) -> list[Hit]:
         """Passages for a query, best first, several sources; not yet among ``hits``."""

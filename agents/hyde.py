@@ -32,7 +32,7 @@ async def imagine(
     """
     messages = [Message(role="user", content=prompts.render(PROMPT, question=question))]
     n = min(n, budget.tokens_left // PASSAGE_TOKENS)
-    if n < 1 or not fits(lm, messages, PASSAGE_TOKENS):
+    if n < 1 or not await budget.bounded(fits(lm, messages, PASSAGE_TOKENS)):
         return (), Usage()
     budget.take_step()
     turns = asyncio.Semaphore(_AT_ONCE)

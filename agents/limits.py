@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 from core.errors import LimitReached
 from core.events import LMDone, LMEvent, TextDelta
+from core.offload import apart
 from core.protocols import LanguageModel, thinks
 from core.types import Limits, Message, SamplingParams, ToolSpec, Usage
 
@@ -97,7 +98,7 @@ class Budget:
             LimitReached: the seconds are used up, or the prompt alone costs more than is left, code "limit-cost".
         """
         bounded = self.limits.max_cost is not None
-        prompt = lm.count_tokens(messages) if bounded else 0
+        prompt = await self.bounded(apart(lm.count_tokens, messages)) if bounded else 0
         thought = self._thought_room(lm)
         if bounded:
             payable = self._payable(prompt, params.max_tokens + thought)

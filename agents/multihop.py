@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from agents import context
 from agents.desk import AtDesk, Desk, Kit
-from agents.saying import fits
 from core.errors import LimitReached
 from core.text import sentence_spans
 from core.types import Message
@@ -47,7 +46,7 @@ async def _collect(desk: Desk, hops: int, per_hop: int) -> None:
     while desk.hits and len(sentences) < hops:
         desk.budget.take_step()
         began = desk.recorder.now_s()
-        said = await desk.ask(_prompt(desk, sentences), stop=("\nQ:", "\n\n"), max_tokens=_SENTENCE_TOKENS)
+        said = await desk.ask(await _prompt(desk, sentences), stop=("\nQ:", "\n\n"), max_tokens=_SENTENCE_TOKENS)
         sentence = first_sentence(said.text)
         if not sentence or sentence in sentences:
             why = "the model said the same again" if sentence else "the model had nothing to add"
@@ -61,7 +60,7 @@ async def _collect(desk: Desk, hops: int, per_hop: int) -> None:
         del desk.hits[MOST_PASSAGES:]
 
 
-def _prompt(desk: Desk, sentences: Sequence[str]) -> str:
+async def _prompt(desk: Desk, sentences: Sequence[str]) -> str:
     """With as many of the passages, the first ones, as the model can read."""
     n = min(len(desk.hits), MOST_PASSAGES)
     while True:
@@ -72,7 +71,7 @@ def _prompt(desk: Desk, sentences: Sequence[str]) -> str:
             question=desk.question,
             sentences=sentences,
         )
-        if n <= 1 or fits(desk.kit.lm, [Message(role="user", content=prompt)], _SENTENCE_TOKENS):
+        if n <= 1 or await desk.fits([Message(role="user", content=prompt)], _SENTENCE_TOKENS):
             return prompt
         n -= 1
 

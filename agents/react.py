@@ -22,7 +22,6 @@ from agents.abstain import I_DO_NOT_KNOW
 from agents.desk import AtDesk, Desk, Kit
 from agents.examples import nearest
 from agents.looping import Circles
-from agents.saying import fits
 from agents.tools.calculating import CalculatorTool
 from agents.tools.reading import LookupTool, OutlineTool, Reading, ReadTool, SearchTool
 from agents.tools.simulating import PROMPT as SIMULATE
@@ -113,13 +112,13 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
     examples = nearest(desk.question, shown_examples(prompts.source(EXAMPLES)), SHOWN, _question_of)
     system = prompts.render(SYSTEM, examples=examples)
     user = noted(desk, prompts.render(USER, question=desk.question, reflections=reflections))
-    if not fits(desk.kit.lm, _messages(system, user), desk.kit.lm.context_tokens // 2):
-        system = prompts.render(SYSTEM, examples=examples[-1:])  # half of the context is for what is found
     reading = Reading(desk)
     toolbox = Toolbox([SearchTool(reading), LookupTool(reading)], desk.budget)
     attempt = Attempt()
     circles = Circles()
     try:
+        if not await desk.fits(_messages(system, user), desk.kit.lm.context_tokens // 2):
+            system = prompts.render(SYSTEM, examples=examples[-1:])  # half of the context is for what is found
         for i in range(1, turns + 1):
             desk.budget.take_step()
             began = desk.recorder.now_s()
@@ -249,7 +248,7 @@ async def by_tool_calls(
         for i in range(1, turns + 1):
             desk.budget.take_step()
             began = desk.recorder.now_s()
-            make_room(desk, messages)
+            await make_room(desk, messages)
             await toolbox.renew()
             specs = (*toolbox.specs, FINISH)
             try:
@@ -305,12 +304,13 @@ def _written(call: ToolCall) -> str:
     return f"{call.name}[{', '.join(str(v) for v in call.arguments.values())}]"
 
 
-def make_room(desk: Desk, messages: list[Message]) -> None:
+async def make_room(desk: Desk, messages: list[Message]) -> None:
     """Shortens the oldest tool results until a quarter of the context is free; the newest stays whole."""
-    lm = desk.kit.lm
+    size = desk.kit.lm.context_tokens
+    free = size - size * 3 // 4
     tools = [i for i, m in enumerate(messages) if m.role == "tool"]
     for i in tools[:-1]:
-        if lm.count_tokens(messages) <= lm.context_tokens * 3 // 4:
+        if await desk.fits(messages, free):
             return
         content = messages[i].content
         if len(content) > _KEPT_TOOL_CHARACTERS:

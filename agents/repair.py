@@ -117,7 +117,7 @@ class Repairer:
                 ),
             ),
         )
-        if not evidence or room < 1 or not await self._offload(fits, self._lm, messages, room):
+        if not evidence or room < 1 or not await self._budget.bounded(fits(self._lm, messages, room)):
             return "", Usage()
         said, usage = await say(self._lm, messages, SamplingParams(max_tokens=room), self._budget)
         self._budget.tokens += usage.completion_tokens

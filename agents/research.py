@@ -15,7 +15,7 @@ from agents.cite import MARKER, numbers_in
 from agents.decompose import read_parts
 from agents.desk import AtDesk, Desk, Kit
 from agents.react import NATIVE, Attempt, by_tool_calls
-from agents.saying import fits, together
+from agents.saying import together
 from core.errors import LimitReached
 from core.types import Hit, Message
 
@@ -81,7 +81,7 @@ async def _report(desk: Desk, findings: Sequence[Finding], limit: str) -> None:
     order = list(dict.fromkeys([n for n in named if 1 <= n <= len(desk.hits)] + list(range(1, len(desk.hits) + 1))))
     hits = [desk.hits[n - 1] for n in order[:_MOST_PASSAGES]]
     room = max(128, min(desk.kit.max_answer_tokens, desk.kit.lm.context_tokens // 4))
-    while len(hits) > 1 and not fits(desk.kit.lm, _messages(desk, hits, findings), room):
+    while len(hits) > 1 and not await desk.fits(_messages(desk, hits, findings), room):
         hits.pop()
     desk.budget.take_step()
     began = desk.recorder.now_s()

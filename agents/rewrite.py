@@ -35,7 +35,7 @@ async def rewrite(
         Message(role="user", content=prompts.render(CONDENSE_PROMPTS[1], turns=turns, question=question)),
     ]
     by_rule = standalone_by_rule(question, history)
-    if not fits(lm, messages, _MAX_TOKENS) or budget.tokens_left < _MAX_TOKENS:
+    if budget.tokens_left < _MAX_TOKENS or not await budget.bounded(fits(lm, messages, _MAX_TOKENS)):
         return by_rule, Usage()
     said, usage = await say(lm, messages, SamplingParams(temperature=0.0, max_tokens=_MAX_TOKENS), budget)
     budget.spend_tokens(usage.completion_tokens)

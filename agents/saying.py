@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from agents.limits import Budget
 from agents.looping import is_looping
 from core.events import LMDone, TextDelta, ToolCallMade
+from core.offload import apart
 from core.protocols import LanguageModel
 from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec, Usage
 
@@ -80,9 +81,15 @@ async def say(
     return said.text.strip(), said.usage
 
 
-def fits(lm: LanguageModel, messages: Sequence[Message], max_tokens: int) -> bool:
+async def tokens_in(lm: LanguageModel, messages: Sequence[Message]) -> int:
+    """How many tokens the model reads them as. Counting waits for a model that is busy or is being loaded, so it is not done in the event
+    loop (docs/decisions/0020)."""
+    return await apart(lm.count_tokens, messages)
+
+
+async def fits(lm: LanguageModel, messages: Sequence[Message], max_tokens: int) -> bool:
     """Whether the model can read ``messages`` and still say so much."""
-    return lm.count_tokens(messages) + max_tokens <= lm.context_tokens
+    return await tokens_in(lm, messages) + max_tokens <= lm.context_tokens
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -28,6 +28,12 @@ class Offload:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+async def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs a call that is short, but may have to wait for something busy, in a thread of the event loop's own: neither the loop nor
+    those who search in an ``Offload`` wait with it. Cancelling the caller does not stop it."""
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
 class OwnLoop:
     """An event loop in a thread of its own, for blocking code that must ask something asynchronous.
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from agents.context import inert
 from agents.limits import Budget
 from agents.prompts import Prompts
-from agents.saying import fits, say
+from agents.saying import say
 from agents.verify.cascade import Thresholds, conclude, screen
 from agents.verify.quotes import is_quotation
 from agents.verify.reading import excerpt
@@ -191,6 +191,6 @@ class JudgeVerifier:
                     ),
                 ),
             ]
-            if fits(lm, messages, MAX_TOKENS):
+            if lm.count_tokens(messages) + MAX_TOKENS <= lm.context_tokens:
                 return messages
         return None
