@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from agents.desk import AtDesk, Desk, Kit
@@ -105,7 +105,7 @@ def auto(kit: Kit, routes: Mapping[str, Callable[[], Strategy]], plans: Mapping[
         for i, name in enumerate(names):
             inner = Nested(routes[name](), desk.recorder, desk.budget, desk.emit)
             try:
-                desk.budget.check()
+                desk.budget.require()
                 await inner.run(question, history, desk.where)
             except LimitReached as e:
                 limit = e.message
@@ -118,7 +118,7 @@ def auto(kit: Kit, routes: Mapping[str, Callable[[], Strategy]], plans: Mapping[
             passed, why = _judged(inner, route)
             following = f" Next: {names[i + 1]}." if not passed and i + 1 < len(names) else ""
             desk.step("reflect", thought=f"{name}: {'kept' if passed else 'check failed'}, {why}.{following}")
-            tried.append((_worth(inner.answer, passed), inner))
+            tried.append((_worth(inner, passed), inner))
             if passed:
                 break
         if not tried:
@@ -128,7 +128,9 @@ def auto(kit: Kit, routes: Mapping[str, Callable[[], Strategy]], plans: Mapping[
         answer = best.answer
         if answer is None:
             raise OpenbookError(f"strategy {best.strategy.name!r} ended without an answer")
-        desk.finish(answer, best.stop_reason)
+        if limit:  # a dearer route was not gone to its end
+            answer = replace(answer, reason=f"{answer.reason} Not finished: {limit}.".strip())
+        desk.finish(answer, "limit" if limit else best.stop_reason)
 
     return AtDesk("auto", loop, kit, prompt_names())
 
@@ -141,14 +143,16 @@ def _judged(inner: Nested, route: Route) -> tuple[bool, str]:
     return holds(inner.answer)
 
 
-def _worth(answer: Answer | None, passed: bool) -> float:
-    """Orders what was tried: what passed, then the share of supported sentences, then any abstention."""
+def _worth(tried: Nested, passed: bool) -> float:
+    """Orders what was tried: what passed, then the share of supported sentences, among them an abstention; last what a limit left
+    without an answer."""
+    answer = tried.answer
     if answer is None:
         return -1.0
     if passed:
         return 2.0
     if answer.abstained:
-        return 0.5
+        return -0.5 if tried.stop_reason == "limit" else 0.5
     claims = [s for s in answer.sentences if s.verdict not in ("not_a_claim", "unverified")]
     good = sum(s.verdict in ("supported", "partial") for s in claims)
     return good / len(claims) if claims else 0.0

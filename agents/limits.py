@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 from core.errors import LimitReached
@@ -20,6 +20,13 @@ from core.types import Limits, Message, SamplingParams, ToolSpec, Usage
 
 T = TypeVar("T")
 THOUGHT_TOKENS, THOUGHT_SHARES = 2048, 4  # before one answer, of a model that thinks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsWithin(Limits):
+    """Those of a run within another. ``budgets``: what is made of them, for the outer run to be charged with."""
+
+    budgets: list[Budget] = field(default_factory=list, compare=False, repr=False)
 
 
 class Budget:
@@ -36,9 +43,11 @@ class Budget:
         self._began = clock()
         self.steps = 0
         self.tokens = 0
-        self.thought_tokens = 0  # beyond what was said, in the room that thoughts have of their own
+        self.thought_tokens = 0  # in the room that thoughts have of their own
         self.tool_calls = 0
         self.cost = 0.0
+        if isinstance(limits, LimitsWithin):
+            limits.budgets.append(self)
 
     @property
     def elapsed_s(self) -> float:
@@ -56,7 +65,7 @@ class Budget:
         """Counts one step; raises LimitReached before the step that would be one too many."""
         self.check()
         if self.steps >= self.limits.max_steps:
-            raise LimitReached(f"stopped after {self.limits.max_steps} steps, the limit of a run", code="limit-steps")
+            raise self._no_step()
         self.steps += 1
 
     def spend_tokens(self, n: int) -> None:
@@ -110,19 +119,24 @@ class Budget:
         self.thought_tokens += thought  # set aside
         params = replace(params, thought_tokens=thought)
         usage: Usage | None = None
-        pieces = 0
+        pieces, said, thoughts = 0, 0, 0  # the latter two in characters
         try:
             async with aclosing(self.stream(lm.stream(messages, tools, params))) as events:
                 async for event in events:
                     match event:
-                        case TextDelta():
+                        case TextDelta(text=text):
                             pieces += 1
-                        case LMDone(usage=said):
-                            usage = said
+                            said += len(text)
+                        case LMDone(usage=usage, thought=before):
+                            thoughts = len(before)
                     yield event
         finally:  # of an answer that was cut off, what was heard of it
-            # Whatever goes beyond the answer's own room was thought: it counts as that, and not as said.
-            beyond = max(0, min(thought, usage.completion_tokens - params.max_tokens)) if usage is not None else 0
+            # What was thought counts as that, and not as said: the thought's share of the text, and whatever goes beyond the
+            # answer's own room.
+            beyond = 0
+            if usage is not None:
+                share = round(usage.completion_tokens * thoughts / max(1, said + thoughts))
+                beyond = max(0, min(thought, max(share, usage.completion_tokens - params.max_tokens)))
             self.thought_tokens += beyond - thought
             self.tokens -= beyond
             self.cost += self.limits.cost(usage or Usage(prompt_tokens=prompt, completion_tokens=pieces)) - aside
@@ -157,18 +171,35 @@ class Budget:
         finally:
             self._began += self._clock() - began
 
-    def left(self) -> Limits:
-        """What a run within this one may still use."""
+    def left(self) -> LimitsWithin:
+        """What a run within this one may still use; ``charge`` takes what it used from this one."""
         cost = self.limits.max_cost
-        return replace(
-            self.limits,
+        return LimitsWithin(
             max_cost=None if cost is None else max(0.0, cost - self.cost),
             max_steps=max(0, self.limits.max_steps - self.steps),
             max_tokens=self.tokens_left,
             max_thought_tokens=max(0, self.limits.max_thought_tokens - self.thought_tokens),
             max_seconds=max(0.0, self.seconds_left),
             max_tool_calls=max(0, self.limits.max_tool_calls - self.tool_calls),
+            prompt_price=self.limits.prompt_price,
+            completion_price=self.limits.completion_price,
         )
+
+    def require(self) -> None:
+        """Raises LimitReached where nothing is left of the steps, tokens or seconds."""
+        self.tokens_for(1)
+        if self.steps >= self.limits.max_steps:
+            raise self._no_step()
+
+    def charge(self, within: LimitsWithin) -> None:
+        """Counts what a run within this one has used, and takes it from ``within``, so that nothing is counted twice."""
+        for used in within.budgets:
+            self.steps += used.steps
+            self.tokens += used.tokens
+            self.thought_tokens += used.thought_tokens
+            self.tool_calls += used.tool_calls
+            self.cost += used.cost
+        within.budgets.clear()
 
     def check(self) -> None:
         """Raises LimitReached when the seconds are used up."""
@@ -193,6 +224,9 @@ class Budget:
                 except StopAsyncIteration:
                     return
                 yield event
+
+    def _no_step(self) -> LimitReached:
+        return LimitReached(f"stopped after {self.limits.max_steps} steps, the limit of a run", code="limit-steps")
 
     def _late(self) -> LimitReached:
         return LimitReached(

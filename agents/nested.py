@@ -32,14 +32,19 @@ class Nested:
         self._held: list[Event] = []
 
     async def run(self, question: str, history: Sequence[Message], where: Where) -> None:
-        """Runs it with what is left of the outer run's budget.
+        """Runs it with what is left of the outer run's budget, which is charged with what it used.
 
         Raises:
             OpenbookError: it failed.
         """
-        stream = self.strategy.run(
-            question, history=history, limits=self._budget.left(), where=where, run_id=self._recorder.run_id
-        )
+        limits = self._budget.left()
+        try:
+            await self._run(question, history, limits, where)
+        finally:
+            self._budget.charge(limits)
+
+    async def _run(self, question: str, history: Sequence[Message], limits: Limits, where: Where) -> None:
+        stream = self.strategy.run(question, history=history, limits=limits, where=where, run_id=self._recorder.run_id)
         first, counted = len(self._recorder), Usage()
         async with aclosing(cast("AsyncGenerator[Event, None]", stream)) as events:
             async for event in events:
@@ -64,8 +69,6 @@ class Nested:
             completion_tokens=now.completion_tokens - before.completion_tokens,
             duration_s=now.duration_s - before.duration_s,
         )
-        self._budget.tokens += new.completion_tokens
-        self._budget.cost += self._budget.limits.cost(new)
         self._emit(self._recorder.count(new))
         return now
 

@@ -27,10 +27,11 @@ _MOST_PASSAGES = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What came of one sub-question; markers name the desk's passages."""
+    """What came of one sub-question; markers name the desk's passages. ``answer`` is empty where it was not answered."""
 
     question: str
     text: str
+    answer: str = ""
 
 
 def research(kit: Kit, *, turns: int = TURNS) -> AtDesk:
@@ -47,7 +48,7 @@ def research(kit: Kit, *, turns: int = TURNS) -> AtDesk:
             attempt = await by_tool_calls(desk, question=part, turns=turns)
             limits.extend([attempt.limit] if attempt.limit else [])
             text = _note(attempt)
-            findings.append(Finding(question=part, text=text))
+            findings.append(Finding(question=part, text=text, answer=text if attempt.answer else ""))
             desk.step("plan", thought=f"Looked into: {part}\n{text}", started_s=began)
 
         await together(look_into(part) for part in parts)
@@ -55,7 +56,7 @@ def research(kit: Kit, *, turns: int = TURNS) -> AtDesk:
         if not desk.hits:
             desk.do_not_know("Nothing was found for any part of it.", limit="; ".join(dict.fromkeys(limits)))
             return
-        await _report(desk, findings, "; ".join(dict.fromkeys(limits)))
+        await _report(desk, findings, limits)
 
     return AtDesk("research", loop, kit, (PLAN, REPORT, NATIVE, context.SYSTEM), calls_outside=True)
 
@@ -75,24 +76,25 @@ def _note(attempt: Attempt) -> str:
     return " ".join((attempt.answer or attempt.why or "No answer was found.").split())
 
 
-async def _report(desk: Desk, findings: Sequence[Finding], limit: str) -> None:
-    """Writes the report from as many passages as fit, those that notes name first."""
+async def _report(desk: Desk, findings: Sequence[Finding], limits: Sequence[str]) -> None:
+    """Writes the report from as many passages as fit, those that notes name first. Where a limit leaves no room for it, the answers to the
+    sub-questions are given as they are."""
     named = [n for f in findings for m in MARKER.finditer(f.text) for n in numbers_in(m.group())]
     order = list(dict.fromkeys([n for n in named if 1 <= n <= len(desk.hits)] + list(range(1, len(desk.hits) + 1))))
     hits = [desk.hits[n - 1] for n in order[:_MOST_PASSAGES]]
     room = max(128, min(desk.kit.max_answer_tokens, desk.kit.lm.context_tokens // 4))
-    while len(hits) > 1 and not await desk.fits(_messages(desk, hits, findings), room):
-        hits.pop()
-    desk.budget.take_step()
     began = desk.recorder.now_s()
     try:
+        while len(hits) > 1 and not await desk.fits(_messages(desk, hits, findings), room):
+            hits.pop()
+        desk.budget.take_step()
         said = await desk.ask(_messages(desk, hits, findings))
     except LimitReached as e:
-        notes = "\n".join(f.text for f in findings)
-        await desk.cite(notes, limit=e.message)
+        notes = "\n".join(f.answer for f in findings if f.answer)
+        await desk.cite(notes, limit="; ".join(dict.fromkeys([*limits, e.message])))
         return
     desk.step("plan", thought="Wrote the report.", usage=said.usage, started_s=began)
-    await desk.cite(said.text, limit=limit, logprobs=said.logprobs)
+    await desk.cite(said.text, limit="; ".join(dict.fromkeys(limits)), logprobs=said.logprobs)
 
 
 def _messages(desk: Desk, hits: Sequence[Hit], findings: Sequence[Finding]) -> list[Message]:

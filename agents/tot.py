@@ -13,6 +13,7 @@ from agents.abstain import is_abstention
 from agents.desk import AtDesk, Desk, Kit
 from agents.saying import together
 from agents.tree import Tree, votes_value
+from core.errors import LimitReached
 from core.types import Message
 
 PROMPT = "tot.j2"
@@ -51,10 +52,17 @@ def tot(kit: Kit, *, plans: int = PLANS, answers: int = ANSWERS, keep: int = KEE
             desk.step("expand", thought=thought)
 
         tree = Tree(task, ask, votes, seen)
-        states = await tree.breadth_first(keep)
+        limit = ""
+        try:
+            states = await tree.breadth_first(keep)
+        except LimitReached as e:
+            if not tree.whole:
+                raise
+            limit = e.message
+            states = sorted(tree.whole, key=lambda s: -(tree.whole[s] or 0.0))[:keep]
         finals = [answer for answer in (split(s)[1] for s in states) if answer]
         speaking = [a for a in finals if not is_abstention(a)]
-        await desk.cite((speaking or finals or [""])[0])
+        await desk.cite((speaking or finals or [""])[0], limit=limit)
 
     return AtDesk("tot", loop, kit, (PROMPT,))
 

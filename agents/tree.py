@@ -42,7 +42,8 @@ class Task(Protocol):
 
 @dataclass(slots=True)
 class Tree:
-    """One search. ``proposed`` and ``valued`` count what was asked of the model.
+    """One search. ``proposed`` and ``valued`` count what was asked of the model; ``whole`` are the whole states that are known by now, with
+    their values, None of one that is not valued yet: what there is where a search is broken off.
 
     Args:
         samples: votes of one valuation.
@@ -55,14 +56,20 @@ class Tree:
     seen: Seen | None = None
     proposed: int = 0
     valued: int = 0
+    whole: dict[str, float | None] = field(default_factory=dict)
     _values: dict[str, float] = field(default_factory=dict)
 
     async def breadth_first(self, keep: int = 5, start: str = "") -> list[str]:
         """The ``keep`` best whole states, best first."""
         states = [start]
         for step in range(1, self.task.depth + 1):
-            candidates = [new for state in states for new in await self._propose(state)]
-            values = await self._value_all(candidates)
+            whole = step == self.task.depth
+            candidates: list[str] = []
+            for state in states:
+                candidates += await self._propose(state)
+                if whole:
+                    self.whole = dict.fromkeys(candidates)
+            values = await self._value_all(candidates, whole=whole)
             best = sorted(range(len(candidates)), key=lambda i: -values[i])[:keep]
             if self.seen is not None:
                 for i, candidate in enumerate(candidates):
@@ -106,7 +113,7 @@ class Tree:
         said = await self.ask(self.task.propose_prompt(state), 1)
         return self.task.proposals(state, said[0])
 
-    async def _value_all(self, candidates: Sequence[str]) -> list[float]:
+    async def _value_all(self, candidates: Sequence[str], *, whole: bool = False) -> list[float]:
         values: list[float] = []
         before: set[str] = set()
         for candidate in candidates:
@@ -115,6 +122,8 @@ class Tree:
                 continue
             before.add(candidate)
             values.append(await self._value(candidate))
+            if whole:
+                self.whole[candidate] = values[-1]
         return values
 
     async def _value(self, state: str) -> float:

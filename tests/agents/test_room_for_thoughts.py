@@ -110,11 +110,11 @@ def test_thoughts_are_counted_apart_and_bounded_over_the_whole_run() -> None:
     lm = ScriptedLM([Reply(text=f"<think>{THOUGHT}</think> Maria Keller.", times=0)], thinks=True)
     budget = Budget(Limits(max_tokens=100, max_thought_tokens=4000))
     listened(budget, lm)
-    assert (budget.tokens, budget.thought_tokens) == (8, 300 + 2 - 8)  # what goes beyond the answer's own eight
+    assert (budget.tokens, budget.thought_tokens) == (2, 300)
     listened(budget, lm)
-    assert [a.params.thought_tokens for a in lm.asked] == [4000 // 4, (4000 - 294) // 4]
-    assert budget.left().max_thought_tokens == 4000 - 2 * 294
-    assert budget.left().max_tokens == 100 - 2 * 8
+    assert [a.params.thought_tokens for a in lm.asked] == [4000 // 4, (4000 - 300) // 4]
+    assert budget.left().max_thought_tokens == 4000 - 2 * 300
+    assert budget.left().max_tokens == 100 - 2 * 2
 
 
 def test_what_may_be_thought_is_paid_for_like_what_is_said() -> None:
