@@ -15,10 +15,11 @@ number may be missing from the answer.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from core.events import CitationMade, Event, SentenceChecked, TokenSaid
+from core.events import CitationMade, Event, RunDone, SentenceChecked, TokenSaid
 from core.types import Citation, Sentence
 from core.wording import plural
 
@@ -135,3 +136,21 @@ class Gate:
         sentence = replace(held.sentence, start=held.sentence.start + moved, end=held.sentence.end + moved)
         self.sentences.append(sentence)
         yield SentenceChecked(index=len(self.sentences) - 1, sentence=sentence)
+
+
+async def held_back(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """What is said is said once it is known whether it is; of an answer that is withheld, only what stands in its place."""
+    held: list[Event] = []
+    async with aclosing(events) as source:
+        async for event in source:
+            match event:
+                case TokenSaid() | CitationMade() | SentenceChecked():
+                    held.append(event)
+                    continue
+                case RunDone(answer=answer):
+                    withheld = answer.abstained and not answer.sentences
+                    for said in [TokenSaid(text=answer.text)] if withheld else held:
+                        yield said
+                case _:
+                    pass
+            yield event

@@ -17,7 +17,7 @@ from agents.cite import Bibliography
 from agents.context import Context
 from agents.draft import Draft, disputes, finished, judge, still_supported, support_of
 from agents.evidence import search_spread
-from agents.gate import AnswerPolicy, Gate, Held, Mend
+from agents.gate import AnswerPolicy, Gate, Held, Mend, held_back
 from agents.limits import THOUGHT_TOKENS, Budget
 from agents.looping import is_looping
 from agents.prompts import Prompts
@@ -27,7 +27,7 @@ from agents.run import Provenance, Recorder, check_question, cut_short, describe
 from agents.sources import DatesOf, no_dates
 from agents.writer import AnswerWriter
 from core.errors import LimitReached
-from core.events import CitationMade, Event, LMDone, RunDone, SentenceChecked, TextDelta, TokenSaid
+from core.events import CitationMade, Event, LMDone, SentenceChecked, TextDelta, TokenSaid
 from core.offload import Offload
 from core.protocols import LanguageModel, Retriever, Verifier, contrasts, thinks
 from core.types import (
@@ -155,11 +155,11 @@ class RagStrategy:
             read = self.cite(recorder, asked, standalone, stands, hits, objection=plan.objection)
         else:
             read = self.read(recorder, asked, standalone, hits, budget, objection=plan.objection)
-        async with aclosing(read if self._threshold <= 0 else _held_back(read)) as events:
+        async with aclosing(read) as events:
             async for event in events:
                 yield event
 
-    async def read(
+    def read(
         self,
         recorder: Recorder,
         asked: str,
@@ -174,6 +174,15 @@ class RagStrategy:
         Args:
             objection: what the person said against the last answer, if that was it; see ``agents.pushback``.
         """
+        return self._if_said(self._read(recorder, asked, question, hits, budget, objection))
+
+    def _if_said(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        """``events``, whoever asked for them: with a threshold nothing is said before it is known whether it is."""
+        return events if self._threshold <= 0 else held_back(events)
+
+    async def _read(
+        self, recorder: Recorder, asked: str, question: str, hits: Sequence[Hit], budget: Budget, objection: str
+    ) -> AsyncGenerator[Event, None]:
         draft: Draft | None = None
         try:
             budget.take_step()
@@ -209,7 +218,7 @@ class RagStrategy:
             async for event in events:
                 yield event
 
-    async def cite(
+    def cite(
         self,
         recorder: Recorder,
         asked: str,
@@ -229,6 +238,19 @@ class RagStrategy:
             limit: why the loop did not finish; empty if it did.
             logprobs: of the tokens of ``text``, where they are known.
         """
+        return self._if_said(self._cite(recorder, asked, question, text, hits, objection, limit, logprobs))
+
+    async def _cite(
+        self,
+        recorder: Recorder,
+        asked: str,
+        question: str,
+        text: str,
+        hits: Sequence[Hit],
+        objection: str,
+        limit: str,
+        logprobs: Sequence[float],
+    ) -> AsyncGenerator[Event, None]:
         began = recorder.now_s()
         bibliography = Bibliography(hits)
         # Mending asks the model anew, and a loop has had its turns: what it would mend is left out.
@@ -382,20 +404,3 @@ class RagStrategy:
             return mended.held, [step, recorder.count(mended.usage)]
 
         return mend
-
-
-async def _held_back(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-    """What is said is said once it is known whether it is; an abstention says itself alone."""
-    held: list[Event] = []
-    async with aclosing(events) as source:
-        async for event in source:
-            match event:
-                case TokenSaid() | CitationMade() | SentenceChecked():
-                    held.append(event)
-                    continue
-                case RunDone(answer=answer):
-                    for said in [TokenSaid(text=answer.text)] if answer.abstained else held:
-                        yield said
-                case _:
-                    pass
-            yield event

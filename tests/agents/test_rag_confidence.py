@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from agents.best_of import best_of_rag
+from agents.desk import Kit
+from agents.multihop import multihop
 from agents.rag import RagStrategy
 from agents.verify import RuleVerifier
-from core.events import Event, SentenceChecked, TokenSaid
+from core.events import CitationMade, Event, SentenceChecked, TokenSaid
 from core.offload import Offload
-from lm.scripted import ScriptedLM
+from core.protocols import Strategy
+from lm.scripted import Reply, ScriptedLM
 from tests.contract.strategy_suite import QUESTION, answer_of, collect
+from tests.support.kits import kit_of
 from tests.support.passages import PassageRetriever
 
 
@@ -41,12 +48,29 @@ def test_an_abstention_of_the_model_has_none(library: PassageRetriever, offload:
     assert answer_of(events_of(library, offload, "I don't know.", 0.0)).confidence == 0.0
 
 
-def test_below_the_threshold_nothing_of_the_answer_is_said(library: PassageRetriever, offload: Offload) -> None:
-    events = events_of(library, offload, HALF, 0.9)
+def alone(reader: RagStrategy, kit: Kit) -> Strategy:
+    return reader
+
+
+def chosen(reader: RagStrategy, kit: Kit) -> Strategy:
+    return best_of_rag(replace(kit, reader=reader), 2)
+
+
+def hopping(reader: RagStrategy, kit: Kit) -> Strategy:
+    return multihop(replace(kit, reader=reader))
+
+
+@pytest.mark.parametrize("through", [alone, chosen, hopping])
+def test_below_the_threshold_nothing_of_the_answer_is_said(
+    through: Callable[[RagStrategy, Kit], Strategy], library: PassageRetriever, offload: Offload
+) -> None:
+    lm = ScriptedLM([Reply(text=HALF, times=0)])
+    reader = RagStrategy(retriever=library, lm=lm, verifier=RuleVerifier(), offload=offload, threshold=0.9)
+    events = asyncio.run(collect(through(reader, kit_of(library, lm, offload)), QUESTION))
     answer = answer_of(events)
     assert answer.abstained and answer.citations == ()
     assert said(events) == answer.text == "I don't know."
-    assert not [e for e in events if isinstance(e, SentenceChecked)]
+    assert not [e for e in events if isinstance(e, SentenceChecked | CitationMade)]
     assert "below the threshold of 0.90" in answer.reason
 
 
@@ -63,3 +87,13 @@ def test_above_it_the_answer_is_said_whole(library: PassageRetriever, offload: O
     assert not answer.abstained
     assert said(events) == answer.text
     assert len([e for e in events if isinstance(e, SentenceChecked)]) == 1
+
+
+def test_an_abstention_of_the_models_own_is_said_as_it_is_without_a_threshold(
+    library: PassageRetriever, offload: Offload
+) -> None:
+    unknown = "The passages do not say who paid for the orchard [1]."
+    without, within = (events_of(library, offload, unknown, threshold) for threshold in (0.0, 0.9))
+    assert answer_of(within).text == answer_of(without).text == said(within)
+    for kind, held in ((SentenceChecked, answer_of(within).sentences), (CitationMade, answer_of(within).citations)):
+        assert len([e for e in within if isinstance(e, kind)]) == len(held) == 1
