@@ -39,11 +39,10 @@ _UNKNOWN = re.compile(
     r"|(?:^|[,;:] ?|\b(?:but|however|so|that) )there (?:is|was|are) no (?:information|mention|answer)\b"
     r"|^\W*unknown\W*$|\bich weiss (?:es )?nicht\b|\bno lo sé\b|\bje ne sais pas\b|我不知道|لا أعرف|मुझे नहीं पता"
 )
-# These say it of the passages.
+# These say it of the passages, where those are spoken of; the first not of what the passages are said to report.
+_LACKING = re.compile(r"\b(?:not enough|insufficient|no) (?:information|context|evidence|mention|answer)\b")
 _MISSING = re.compile(
-    r"\b(?:not enough|insufficient|no) (?:information|context|evidence|mention|answer)\b"
-    rf"|\b{_IS_NOT} (?:mentioned|stated|specified|given|provided|found|included|available)\b"
-    rf"|\b(?:they|it|none of them) (?:(?:do|does|did) ?(?:not|n't) )?{_SAYS}s?\b.*\b(?:no|not|n't|none)\b"
+    rf"\b{_IS_NOT} (?:mentioned|stated|specified)\b"
     rf"|\b(?:they|it) (?:do|does|did) ?(?:not|n't) {_SAYS}\b"
     r"|\bwe (?:are|were) (?:unable|not able) to\b|\bwe (?:cannot|can't|could not|couldn't) (?:find|determine|provide)\b"
 )
@@ -55,6 +54,10 @@ _ALONE = re.compile(
     r"(?: (?:is|was) (?:given|provided|available|found))?(?: (?:to|about|on|regarding) [^,;:]{1,120})?\W*"
     r"|\W*(?:there (?:is|was) )?(?:not enough|insufficient|no) evidence to answer\b[^,;:]{0,120}"
     r"|\W*(?:i|we) have no (?:information|mention|answer)\b[^,;:]{0,120}"
+)
+_REPORTED = re.compile(
+    rf"\W*(?:(?:according to|based on|as stated in|from|in) (?:the |these |your )?{_GIVEN}{_NOUN}[^,]{{0,20}}, ?"
+    rf"|(?:the |these |your )?{_GIVEN}{_NOUN}(?: \d+)? (?:say|state|report|show|mention|indicate|suggest|note|find|conclude)s? (?:that )?)"
 )
 # Where a sentence may begin to say something else.
 _TURN = re.compile(
@@ -85,7 +88,11 @@ def says_unknown(sentence: str) -> bool:
 
 
 def _unknown(said: str, of_sources: bool) -> bool:
-    if _UNKNOWN.search(said) or _ALONE.fullmatch(said):
+    reported = _REPORTED.match(said)
+    bare = said[reported.end() :] if reported else said
+    if _UNKNOWN.search(said) or _ALONE.fullmatch(said) or _ALONE.fullmatch(bare):
+        return True
+    if _SOURCES.search(bare) and _LACKING.search(bare):
         return True
     return of_sources and _MISSING.search(said) is not None
 
