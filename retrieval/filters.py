@@ -9,8 +9,8 @@
     date.from date.to                     of the document itself: created, else dated, else modified
     created.from created.to modified.from modified.to added.from added.to
 
-Dates are ISO 8601, a bound may be a year or a month, and both ends are included: date.to = 2024 is until the end of
-2024 (UTC). A document without the date, or with one that cannot be read, passes no bound on it. Nothing here asks who reads: a search
+Any of no values is nothing: an empty list lets no document through, and a date is always one. Dates are ISO 8601, a bound may
+be a year, a month, a week or a day, and both ends are included: date.to = 2024 is until the end of 2024 (UTC). A document without the date, or with one that cannot be read, passes no bound on it. Nothing here asks who reads: a search
 takes its documents only from what its person may read.
 """
 
@@ -20,12 +20,12 @@ import calendar
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, String, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, String, and_, cast, false, func, or_, select
 
 from core.errors import InvalidRequest
 from retrieval.tables import document_tags, documents
@@ -42,6 +42,8 @@ FIELDS = (
 )
 _METADATA = "metadata."
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
+_WEEK = re.compile(r"\d{4}-?W\d\d")
+_LONGEST_DAY = len("2024-W26-7")
 _NAMES_IN = re.compile(r"[,;\n]")
 _MOST_FACETS = 200
 
@@ -140,14 +142,14 @@ def tagged(connection: Connection, tags: Sequence[str]) -> Callable[[str, Mappin
 
 
 def tags_of(metadata: Mapping[str, Any]) -> set[str]:
-    """A document's tags and keywords, in small letters; front matter's lists ("[a, b]") are taken apart."""
+    """A document's tags and keywords, in small letters and with single spaces; front matter's lists ("[a, b]") are taken apart."""
     front = metadata.get("front_matter")
     found: set[str] = set()
     for source in (metadata, front if isinstance(front, Mapping) else {}):
         for key in ("tags", "tag", "keywords"):
             value = source.get(key)
             listed = value if isinstance(value, list) else _NAMES_IN.split(str(value).strip("[]")) if value else []
-            found.update(name for v in listed if (name := str(v).strip(" \t\"'").casefold()))
+            found.update(name for v in listed if (name := " ".join(str(v).strip(" \t\"'").split()).casefold()))
     return found
 
 
@@ -166,15 +168,20 @@ def date_of(metadata: Mapping[str, Any], name: str, added: str) -> datetime | No
 
 
 def bound(text: str, end: Literal["from", "to"]) -> datetime:
-    """The first moment ("from") or the last ("to") of the year, month, day or moment that ``text`` names, in UTC.
+    """The first moment ("from") or the last ("to") of the year, month, week, day or moment that ``text`` names, in UTC.
 
     Raises:
         InvalidRequest: it names none.
     """
-    match = _PARTIAL.fullmatch(text.strip())
+    text = text.strip()
+    match = _PARTIAL.fullmatch(text)
     try:
+        if match is None and "T" not in text and len(text) <= _LONGEST_DAY:  # 20240630, 2024-W26-7, 2024-W26
+            first = datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC)
+            days = 7 if _WEEK.fullmatch(text) else 1
+            return first if end == "from" else first + timedelta(days=days, microseconds=-1)
         if match is None:
-            return _utc(datetime.fromisoformat(text.strip()))
+            return _utc(datetime.fromisoformat(text))
         year, month, day = (int(g) if g else None for g in match.groups())
         if end == "from":
             return datetime(year or 1, month or 1, day or 1, tzinfo=UTC)
@@ -196,9 +203,9 @@ def _condition(field: str, accepted: list[str]) -> ColumnElement[bool] | None:
         return cast(value, String).in_(accepted)
     if field == "path":
         # Not LIKE, which knows no case and has wildcards.
-        return or_(*(func.substr(documents.c.uri, 1, len(p)) == p for p in accepted))
+        return or_(false(), *(func.substr(documents.c.uri, 1, len(p)) == p for p in accepted))
     if field == "type":
-        return or_(*(_is_of_type(value.casefold().removeprefix(".")) for value in accepted))
+        return or_(false(), *(_is_of_type(value.casefold().removeprefix(".")) for value in accepted))
     return None
 
 

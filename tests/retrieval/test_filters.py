@@ -135,6 +135,12 @@ def test_a_filter_that_cannot_be_is_answered_with_what_can(lib, filters, says):
 def test_bounds_are_the_ends_of_what_they_name():
     assert bound("2024", "from").isoformat() == "2024-01-01T00:00:00+00:00"
     assert bound("2024-02", "to").isoformat() == "2024-02-29T23:59:59.999999+00:00"
+    for day in ("2024-06-30", "20240630", "2024-W26-7", "2024W267", " 20240630 "):
+        assert bound(day, "from").isoformat() == "2024-06-30T00:00:00+00:00"
+        assert bound(day, "to").isoformat() == "2024-06-30T23:59:59.999999+00:00", day
+    for week in ("2024-W26", "2024W26"):  # Monday to Sunday
+        assert (bound(week, "from").day, bound(week, "to").isoformat()) == (24, "2024-06-30T23:59:59.999999+00:00")
+    assert bound("20240630T120000", "to").isoformat() == "2024-06-30T12:00:00+00:00"
     assert bound("2024-06-30T12:00:00+02:00", "to").isoformat() == "2024-06-30T10:00:00+00:00"
 
 
@@ -143,6 +149,23 @@ def test_what_documents_say_of_themselves_is_read_as_far_as_it_can_be():
     assert tags_of({"front_matter": "none"}) == set()
     assert date_of({"created": "rubbish", "date": "2021"}, "date", "").year == 2021
     assert date_of({"created": 7}, "date", "") is None
+
+
+def test_a_tag_is_found_by_the_facet_that_counts_it_however_it_is_spaced(tmp_path):
+    with library(tmp_path) as lib:
+        lib.create("c")
+        lib.put("c", "m.md", "spaced tag", metadata={"keywords": "Machine  learning,\tdeep \n nets"})
+        tags = lib.store.facets(LOCAL)["tag"]
+        assert tags == {"machine learning": 1, "deep": 1, "nets": 1}
+        for tag in (*tags, "machine   LEARNING"):
+            assert len(lib.search("spaced tag", filters={"tag": (tag,)})) == 1
+
+
+@pytest.mark.parametrize("field", ["type", "path", "tag", "language", "doc_id", "uri", "metadata.keywords"])
+def test_any_of_no_values_lets_nothing_through(lib, field):
+    assert lib.search("common words", filters={field: ()}) == []
+    with pytest.raises(InvalidRequest, match="takes one date, not 0"):
+        lib.search("common words", filters={"date.from": ()})
 
 
 def test_facets_count_what_may_be_read_only(lib):
