@@ -38,6 +38,11 @@ class Asked:
     literal: tuple[str, ...] = ()
 
     @property
+    def phrases(self) -> bool:
+        """Whether any words are to stand next to each other: then there is something to find even without a term."""
+        return bool(self.required or self.preferred or self.whole)
+
+    @property
     def wishes(self) -> tuple[tuple[Phrase, float], ...]:
         """Phrases, each with what having it is worth, in units of the most that a query's terms can give."""
         # Paths and the like are no terms, so standing together says all there is to say of them.

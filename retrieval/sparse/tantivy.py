@@ -177,7 +177,7 @@ class TantivyIndex:
         asked = read_query(query)
         with _panic_is_damage(self._path):
             terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
-            if not terms and not asked.required:
+            if not terms and not asked.phrases:
                 return []
             return self._best(searcher, scored(searcher, self._schema, terms, asked), k, allowed)
 
@@ -199,11 +199,13 @@ class TantivyIndex:
 
     def finds(self, query: str, allowed: Allowed) -> bool | None:
         """Whether ``search`` would find anything; None where there is nothing to look for, as with stop words."""
-        searcher = self._searcher
+        searcher, phrases = self._searcher, read_query(query).phrases
         with _panic_is_damage(self._path):
             terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
             there = [term for term in terms if searcher.doc_freq(TERMS, term)]  # quick, and mostly that is all
-        return bool(there and self.search(query, 1, allowed)) if terms else None
+        if not terms and not phrases:
+            return None
+        return bool((there or phrases) and self.search(query, 1, allowed))
 
     def among_words(self, words: Iterable[str]) -> list[str]:
         """Those of ``words`` that are in the dictionary, which is everybody's: ask ``passages_with`` before showing one."""
@@ -273,7 +275,7 @@ class TantivyIndex:
         found: dict[int, list[TermWeight]] = {}
         with _panic_is_damage(self._path):
             terms = self._reader.analysers.query_terms(query, self._present(searcher)[0])
-            if not terms and not asked.required:
+            if not terms and not asked.phrases:
                 return {}
             whole = scored(searcher, self._schema, terms, asked)
             for row in rows:

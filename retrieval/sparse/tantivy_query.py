@@ -44,7 +44,8 @@ def scored(searcher: tantivy.Searcher, schema: tantivy.Schema, terms: Sequence[s
             found = tantivy.Query.const_score_query(phrase_query(schema, phrase), 0.0 if terms else 1.0)
             clauses.append((tantivy.Occur.Must, found))
     elif asked.wishes or asked.literal:
-        most = sum(count * _most(searcher, term) for term, count in counted.items())
+        # "R&D" and "to be" have no terms, and what has them whole is found all the same.
+        most = sum(count * _most(searcher, term) for term, count in counted.items()) or 1.0
         wishes = [(phrase_query(schema, phrase), weight) for phrase, weight in asked.wishes]
         wishes += [(_term(schema, term, 1), 1.0) for term in asked.literal]
         for wish, weight in wishes:

@@ -273,6 +273,28 @@ class SparseIndexSuite:
         fill(index, {1: decoy, 2: f"{long} {text} {long}", 3: decoy} | OTHERS)
         assert rows_of(index.search(identifier, 5, everything()))[0] == 2
 
+    @pytest.mark.parametrize(
+        ("query", "text"),
+        [
+            ("R&D", "the R&D budget"),
+            ("AT&T", "a bill of AT&T"),
+            ("I/O", "an I/O error on the disk"),
+            ("A/B", "an A/B test"),
+            ("Q&A", "the Q&A page"),
+            ("M&A", "M&A, as they say"),
+            ("1,5", "a value of 1,5 mm"),
+            ("M&A I/O", "the I/O of a branch"),
+            ('is "to be" it', "the wish to be there"),
+        ],
+    )
+    def test_letters_and_stop_words_that_stand_together_are_found_though_none_is_a_term(
+        self, index: CommittingIndex, query: str, text: str
+    ) -> None:
+        fill(index, {1: "a t d o i b q m 5 1 be, to r", 2: text, 3: "rd, io"} | OTHERS)
+        ((row, score),) = index.search(query, 5, everything())
+        assert row == 2 and score > 0
+        assert index.search(query, 5, allow([1, 3])) == []
+
     # -- languages
 
     def test_each_passage_is_found_in_its_own_language(self, index: CommittingIndex) -> None:
