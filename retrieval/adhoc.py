@@ -61,7 +61,9 @@ class AdhocRetriever:
             return []
         spaces = () if self.dense is None else (VectorSpace(encoder=self.encoder, index=self.dense),)
         tokens = None if self.late is None else TokenSpace(encoder=self.encoder, index=self.late)
-        found = self.ranking.rank(query, k, allowed, sparse=self.sparse, dense=spaces, late=tokens)
+        # As deep as is asked for: a thousand for MAP. Searching a collection fuses as the settings say (decision 0294).
+        ranking = replace(self.ranking, depth=max(k, self.ranking.depth))
+        found = ranking.rank(query, k, allowed, sparse=self.sparse, dense=spaces, late=tokens)
         return [
             Hit(
                 chunk=self.chunks[r.row],

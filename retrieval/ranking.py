@@ -24,6 +24,7 @@ MAX_K = 1000
 IDENTIFIER_ALPHA = 0.2
 # Of a query that no encoder here can read: its vectors only say what comes after that which shares a word with it.
 SPELT_ALPHA = 0.1
+_BELOW = 1e-6  # how far each row that was not fused stands below the one before it; the least that is fused is worth 0
 
 RankerName = Literal["bm25", "tfidf", "dense", "late", "hybrid"]
 RANKERS: tuple[RankerName, ...] = ("bm25", "tfidf", "dense", "late", "hybrid")
@@ -56,7 +57,8 @@ class TokenSpace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """How rows are ranked. ``depth`` is how many rows of each list are fused; ``alpha`` the weight of dense."""
+    """How rows are ranked. ``depth`` is how many rows of each list are fused, however many are asked for; ``alpha`` the
+    weight of dense."""
 
     name: RankerName = "hybrid"
     fusion: Literal["convex", "rrf"] = "convex"
@@ -99,7 +101,8 @@ class Ranking:
         late: TokenSpace | None = None,
         record: SearchRecord | None = None,
     ) -> list[RankedRow]:
-        """The best ``k`` allowed rows, best first. A query in quotes finds that alone wherever a term index takes part.
+        """The best ``k`` allowed rows, best first; the best ten are the same whether ten are asked for or a thousand. A query in
+        quotes finds that alone wherever a term index takes part.
 
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
@@ -111,7 +114,7 @@ class Ranking:
             NotReady: hybrid, without a term index that could tell who has a quoted phrase.
         """
         note = _Note(record)
-        depth = max(k, self.depth) if self.name == "hybrid" else k
+        fetched = max(k, self.depth) if self.name == "hybrid" else k
         if self.name == "hybrid" and read_query(query).required:
             if sparse is None:
                 raise NotReady(
@@ -122,9 +125,9 @@ class Ranking:
         found: dict[str, Ranked] = {}
         if sparse is not None and self.name not in ("dense", "late"):
             stage = "tfidf" if self.name == "tfidf" else "bm25"
-            found[stage] = note(stage, lambda: sparse.search(query, depth, allowed))
+            found[stage] = note(stage, lambda: sparse.search(query, fetched, allowed))
         if dense and self.name in ("dense", "hybrid"):
-            found["dense"] = note("dense", lambda: _nearest(query, depth, allowed, dense, self.passages))
+            found["dense"] = note("dense", lambda: _nearest(query, fetched, allowed, dense, self.passages))
         if late is not None and self.name == "late":
             found["late"] = note("late", lambda: late.index.search(read_tokens(late.encoder, query), k, allowed))
         if self.name != "hybrid":
@@ -133,24 +136,41 @@ class Ranking:
                 for rank, (row, score) in enumerate(found.get(self.name, ())[:k], start=1)
             ]
         how = self.fused_by(self.weights.within(trust_in_vectors(query, dense)))
-        fused = note("fused", lambda: how._fused(found, depth))
+        deeper: dict[int, dict[str, StagePart]] = {}
+        fused = note("fused", lambda: how._fused(found, deeper))
         if record is not None:
             weights = {"bm25": 1.0 - how.alpha, "dense": how.alpha}
-            record.fusion = Fusion(kind=how.fusion, weights=weights, rrf_k=how.rrf_k, depth=depth)
+            record.fusion = Fusion(kind=how.fusion, weights=weights, rrf_k=how.rrf_k, depth=how.depth)
         top = fused[:k]
-        parts: dict[int, dict[str, StagePart]] = {row: {} for row, _ in top}
-        for stage, ranked in (*found.items(), ("fused", top)):
+        parts: dict[int, dict[str, StagePart]] = {row: deeper.get(row, {}) for row, _ in top}
+        for stage, ranked in (*((stage, ranked[: how.depth]) for stage, ranked in found.items()), ("fused", top)):
             for rank, (row, score) in enumerate(ranked, start=1):
                 if row in parts:
                     parts[row][stage] = StagePart(rank=rank, score=score)
         return [RankedRow(row, score, parts[row]) for row, score in top]
 
-    def _fused(self, found: Mapping[str, Ranked], depth: int) -> list[tuple[int, float]]:
+    def _fused(self, found: Mapping[str, Ranked], deeper: dict[int, dict[str, StagePart]]) -> list[tuple[int, float]]:
+        """The first ``depth`` of each list fused; below them what lies deeper, by its better rank.
+
+        A list that is read deeper is scaled by another last score, so to fuse all that was asked for would give ten other
+        hits to whoever asks for more.
+
+        Args:
+            deeper: is given, of each row below, the rank and score by which it stands where it does.
+        """
         match self.fusion:
             case "convex":
-                return convex(found.get("bm25", ()), found.get("dense", ()), self.alpha, depth)
+                fused = convex(found.get("bm25", ()), found.get("dense", ()), self.alpha, self.depth)
             case "rrf":
-                return rrf(found, self.rrf_k, depth)
+                fused = rrf(found, self.rrf_k, self.depth)
+        known = {row for row, _ in fused} if any(len(ranked) > self.depth for ranked in found.values()) else set()
+        for at in range(self.depth, max(map(len, found.values()), default=0)):
+            for stage, ranked in found.items():
+                if at < len(ranked) and (row := ranked[at][0]) not in known:
+                    known.add(row)
+                    deeper[row] = {stage: StagePart(rank=at + 1, score=ranked[at][1])}
+                    fused.append((row, -_BELOW * len(deeper)))
+        return fused
 
 
 def trust_in_vectors(query: str, dense: Sequence[VectorSpace]) -> Trust:

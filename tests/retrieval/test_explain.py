@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from core.ids import chunk_id
 from core.types import Hit, Principal, StagePart, Where
 from retrieval.explain import explain
 from retrieval.search_record import SearchRecord, found_id
-from tests.support.library import LOCAL, library
+from tests.support.library import CHUNKER, LOCAL, library, make_document
 
 STRANGER = Principal(user_id="stranger")
 WORDS = ["alder", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel", "ivy", "juniper"]
@@ -39,6 +43,46 @@ def search(lib, query="alder river", k=3, principal=LOCAL, filters=None, retriev
 
 def test_noting_down_changes_no_hit(lib):
     assert search(lib)[0] == lib.search("alder river", 3)
+
+
+@pytest.fixture(scope="module", params=["no parents", "a parent"])
+def wide(request, tmp_path_factory):
+    """More passages than are fused; with a parent, one small document in it has children that are read as one."""
+    with library(tmp_path_factory.mktemp("wide"), fusion_depth=30) as lib:
+        lib.create("c")
+        draw = np.random.default_rng(0)
+        words = [f"w{i}" for i in range(40)]
+        lib.put_many("c", {f"d{i}": " ".join(draw.choice(words, 40)) for i in range(40)})
+        if request.param == "a parent":
+            put_parent_and_children(lib)
+        yield lib
+
+
+def put_parent_and_children(lib):
+    document, chunks = make_document("c", "p", "alpha beta gamma delta epsilon zeta eta theta iota kappa")
+    whole = chunk_id(document.doc_id, document.sha256, "parent", 0, len(document.text), CHUNKER)
+    parent = replace(chunks[0], chunk_id=whole, start=0, end=len(document.text), text=document.text)
+    children = [replace(c, parent_id=whole) for c in chunks]
+    vectors = lib.encoder.encode_documents([c.text for c in children])
+    with lib.database.write() as connection:
+        change = lib.store.put_document(
+            connection, document, children, vectors, lib.encoder.revision, CHUNKER, parents_=[parent]
+        )
+    lib.engine.publish(change)
+
+
+@pytest.mark.parametrize("fusion", ["convex", "rrf"])
+def test_the_first_hits_are_the_same_however_many_are_asked_for_and_whoever_looks_on(wide, fusion):
+    """A list that is read deeper ends with another score and is scaled by it, so what lies deeper is not fused."""
+    query = "w1 w2 w3 w4 w5 w6 w7"
+    found = {k: wide.search(query, k, fusion=fusion) for k in (1, 10, 29, 30, 31, 100, 300)}
+    for fewer, more in itertools.pairwise(found.values()):
+        assert more[: len(fewer)] == fewer
+    scores = [h.score for h in found[300]]
+    assert len(scores) > 100 and scores == sorted(scores, reverse=True)
+    for k in (10, 25, 100):  # noting down looks at some more than are asked for
+        assert search(wide, query, k, fusion=fusion)[0] == wide.search(query, k, fusion=fusion)
+    assert wide.search(query, 60, fusion=fusion, collapse=True) == found[100][:60]  # looks four times as deep
 
 
 @pytest.mark.parametrize("fusion", ["convex", "rrf"])
