@@ -33,6 +33,8 @@ ANALYSER = Analyser()
         ("Übergröße café", ["ubergross", "cafe"]),
         ("10² ﬁnal", ["10", "final"]),
         ("東京に行く", ["東京", "京に", "に行", "行く", "東", "京", "行"]),
+        ("에너지를 집", ["에너", "너지", "지를", "집"]),  # a particle stands on its word
+        ("AI를 韓國어", ["ai", "를", "韓國", "韓", "國", "어"]),  # no pair of two scripts
         ("字", ["字"]),
         ("GPT模型v2x", ["gpt", "模型", "模", "型", "v2x"]),
         ("हिन्दी", ["हिन्दी"]),
