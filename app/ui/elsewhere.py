@@ -12,7 +12,7 @@ from app.client import ApiError
 from app.ui import look
 from app.ui.approval_view import draw_approval
 from app.ui.boundary import explain, guarded
-from app.ui.state import client, notice, open_chat
+from app.ui.state import client, look_on, notice, open_chat
 
 POLL_S = 2.0
 # Of two answers for a vote the second begins a moment after the first has ended.
@@ -38,6 +38,7 @@ def _looked_in_vain(message_id: str) -> int:
 def wait_elsewhere(chat_id: str, message_id: str, question: str) -> None:
     # In this order: what a run has come to is kept before it is no longer among those in progress.
     runs = [run for run in client().runs() if run["question"] == question]
+    look_on([run["run_id"] for run in runs])
     chat = open_chat(chat_id)
     if chat is None or chat.get("messages", [])[-1]["message_id"] != message_id:
         st.rerun()

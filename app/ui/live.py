@@ -10,11 +10,9 @@ This knows nothing of Streamlit.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
@@ -23,6 +21,9 @@ from app.client import Client, EventStream
 from core.errors import OpenbookError
 
 log = logging.getLogger(__name__)
+
+LOOK_S = 5.0  # how often it is asked whether anybody is there
+PATIENCE_S = 120.0  # as long as Streamlit keeps the session of a page whose connection is lost
 
 LiveState = Literal["running", "done", "failed", "stopped"]
 
@@ -218,22 +219,49 @@ class LiveAnswer:
 
 
 class Audience:
-    """Those for whom answers are given: one person's session of the page. Once it is dropped, what still runs is stopped."""
+    """Those for whom answers are given: one person's session of the page. Where it is gone for good, what still runs is stopped.
 
-    def __init__(self) -> None:
-        self._lives: weakref.WeakSet[LiveAnswer] = weakref.WeakSet()
-        gone: queue.SimpleQueue[None] = queue.SimpleQueue()
-        # Not stopped where it is dropped: that is wherever memory is tidied up, and speaking to a server takes a while.
-        threading.Thread(target=_stop_when, args=(gone, self._lives), name="audience", daemon=True).start()
-        # The server notices by itself when the whole page ends.
-        weakref.finalize(self, gone.put, None).atexit = False
+    Whoever loads the page anew looks on from another session: that counts, too.
+    """
+
+    def __init__(self, is_there: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+        """Starts nothing yet.
+
+        Args:
+            is_there: whether the session's browser is connected; asked by a thread of its own while an answer is given.
+            patience_s: how long an answer goes on that nobody looks at.
+        """
+        self._is_there = is_there
+        self._patience_s = patience_s
+        self._changing = threading.Lock()
+        self._seen: dict[LiveAnswer, float] = {}  # those that run, and when somebody looked last
+        self._thread: threading.Thread | None = None
 
     def start(self, live: LiveAnswer) -> LiveAnswer:
-        self._lives.add(live)
+        with self._changing:
+            self._seen[live] = time.monotonic()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="audience", daemon=True)
+                self._thread.start()
         return live.start()
 
+    def look(self, run_ids: Collection[str]) -> None:
+        """Somebody waits for these runs in another session."""
+        with self._changing:
+            for live in self._seen:
+                if live.now.run_id in run_ids:
+                    self._seen[live] = time.monotonic()
 
-def _stop_when(gone: queue.SimpleQueue[None], lives: weakref.WeakSet[LiveAnswer]) -> None:
-    gone.get()
-    for live in list(lives):
-        live.stop()
+    def _watch(self) -> None:
+        while True:
+            time.sleep(min(LOOK_S, self._patience_s / 4))
+            is_there, now = self._is_there(), time.monotonic()
+            with self._changing:
+                running = {live: seen for live, seen in self._seen.items() if live.now.state == "running"}
+                self._seen = dict.fromkeys(running, now) if is_there else running
+                if not running:
+                    self._thread = None
+                    return
+            for live, seen in self._seen.copy().items():
+                if now - seen > self._patience_s:
+                    live.stop()

@@ -6,11 +6,15 @@ Everything else is asked of the API each time: a reload, or another browser, sho
 from __future__ import annotations
 
 import os
+import weakref
 from collections import OrderedDict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from typing import cast
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import replies
 from app.client import ApiError, Client
@@ -64,11 +68,30 @@ def lives() -> dict[str, LiveAnswer]:
 
 
 def begin(live: LiveAnswer) -> LiveAnswer:
-    """Starts an answer. It is stopped when this session is dropped, a while after its browser has gone (Streamlit's
-    ``server.disconnectedSessionTTL``), and not before."""
+    """Starts an answer. It is stopped where its browser has gone for good, and nobody waits for it elsewhere."""
     if "audience" not in st.session_state:
-        st.session_state["audience"] = Audience()
+        st.session_state["audience"] = audience = Audience(_is_connected())
+        _audiences().add(audience)
     return cast(Audience, st.session_state["audience"]).start(live)
+
+
+def look_on(run_ids: Collection[str]) -> None:
+    """This session waits for runs that another one began."""
+    for audience in list(_audiences()):
+        audience.look(run_ids)
+
+
+def _is_connected() -> Callable[[], bool]:
+    """What says whether the browser of this session is, for other threads to ask."""
+    context = get_script_run_ctx()
+    session_id = context.session_id if context is not None else ""
+    return lambda: runtime.exists() and runtime.get_instance().is_active_session(session_id)
+
+
+@st.cache_resource(show_spinner=False)
+def _audiences() -> weakref.WeakSet[Audience]:
+    """Of all sessions of this page's process."""
+    return weakref.WeakSet()
 
 
 def current_chat_id() -> str | None:

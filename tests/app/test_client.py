@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import threading
 import time
@@ -150,25 +149,31 @@ def test_a_live_answer_without_a_server_fails_at_once() -> None:
     assert live.wait(0, 5).error.startswith("no server at")
 
 
-def test_an_answer_outlives_its_page_s_line_to_the_server_and_ends_with_its_audience(
-    filled: Client, state: State
-) -> None:
+def test_an_answer_outlives_its_page_s_line_to_the_server(filled: Client, state: State) -> None:
     state.token_s, state.answer_words = 0.02, 20
     chat_id = filled.create_chat(["reports"])["chat_id"]
-    audience = Audience()
-    first = begun(filled, chat_id, "net sales?", audience)
-    until_words(first, 3)
+    live = begun(filled, chat_id, "net sales?")
+    until_words(live, 3)
     filled.close()  # as with a reload
-    assert (until_ended(first).state, first.now.answer is not None) == ("done", True)
-    first.stop()
-    first.say("too late", True)  # its own line is closed by now, and nobody minds
-    state.token_s = 1.0
-    second = begun(filled, chat_id, "net sales?", audience)
-    run_id = until_words(second, 1).run_id
-    del audience
-    gc.collect()
-    assert until_ended(second).state == "stopped"
+    assert (until_ended(live).state, live.now.answer is not None) == ("done", True)
+    live.stop()
+    live.say("too late", True)  # its own line is closed by now, and nobody minds
+
+
+def test_an_answer_is_stopped_when_nobody_looks_at_it_any_more_from_anywhere(filled: Client, state: State) -> None:
+    state.token_s, state.answer_words = 0.1, 100
+    chat_id = filled.create_chat(["reports"])["chat_id"]
+    connected = True
+    audience = Audience(lambda: connected, patience_s=1.0)
+    live = begun(filled, chat_id, "net sales?", audience)
+    run_id = until_words(live, 15).run_id  # for longer than its patience
+    connected = False
+    for _ in range(15):
+        audience.look([run_id])  # loaded anew, it waits there
+        time.sleep(0.1)
+    assert live.now.state == "running"
+    assert until_ended(live).state == "stopped"
     deadline = time.monotonic() + 3
-    while state.cancelled != [run_id] and time.monotonic() < deadline:
+    while run_id not in state.finished and time.monotonic() < deadline:
         time.sleep(0.02)
     assert state.cancelled == [run_id]
