@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -18,7 +19,10 @@ from core.wording import plural
 
 POLL_S = 1.0
 SHOWN = 12  # rows with buttons; more would make each draw slow
-LISTED = 1000
+LISTED = 1000  # the most the server lists at once
+LISTED_ENDED = 200
+RUNNING: tuple[replies.JobState, ...] = ("parsing", "encoding", "indexing")
+BROKEN: tuple[replies.JobState, ...] = ("failed", "cancelled")
 
 STATE_WORDS: dict[str, str] = {
     "queued": "waiting",
@@ -32,13 +36,59 @@ STATE_WORDS: dict[str, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    """Those of a collection, each group newest first and as many as are shown; ``counts`` are all of them, by state."""
+
+    counts: Mapping[str, int]
+    running: list[replies.Job]
+    waiting: list[replies.Job]
+    broken: list[replies.Job]
+    in_part: list[replies.Job]
+    ready: list[replies.Job]
+
+    @property
+    def everything(self) -> list[replies.Job]:
+        return [*self.running, *self.waiting, *self.broken, *self.in_part, *self.ready]
+
+    @property
+    def move(self) -> bool:
+        """Whether any changes by itself."""
+        return any(map(_moves, (*self.running, *self.waiting))) or self.counts["queued"] > len(self.waiting)
+
+    def files(self, *states: replies.JobState) -> int:
+        """How many there are, without the times that all was made anew (but for one that is older than all that are listed)."""
+        anew = sum(_is_reindex(job) and job["state"] in states for job in self.everything)
+        return max(0, sum(self.counts[state] for state in states) - anew)
+
+
+def _jobs(collection: str) -> Jobs:
+    # By their states: of the newest alone, a long upload would never show that its first file failed.
+    page = client().job_page(collection=collection, states=RUNNING, limit=LISTED)
+    counts = page["counts"]
+
+    def some(limit: int, *states: replies.JobState) -> list[replies.Job]:
+        if not any(counts[state] for state in states):
+            return []
+        return client().job_page(collection=collection, states=states, limit=limit)["jobs"]
+
+    return Jobs(
+        counts=counts,
+        running=page["jobs"],
+        waiting=some(LISTED, "queued"),
+        broken=some(LISTED_ENDED, *BROKEN),
+        in_part=some(LISTED_ENDED, "partial"),
+        ready=some(LISTED_ENDED, "ready"),
+    )
+
+
 def draw_jobs(collection: str) -> None:
     """The jobs of a collection. They are asked for every second while any is under way, and not after."""
-    jobs = client().jobs(collection=collection, limit=LISTED)
-    if not jobs:
+    jobs = _jobs(collection)
+    if not any(jobs.counts.values()):
         return
     st.subheader("Files", anchor=False)
-    if any(map(_moves, jobs)):
+    if jobs.move:
         _moving(collection)
     else:
         _rows(jobs)
@@ -47,8 +97,8 @@ def draw_jobs(collection: str) -> None:
 @st.fragment(run_every=POLL_S)
 @guarded
 def _moving(collection: str) -> None:
-    jobs = client().jobs(collection=collection, limit=LISTED)
-    if not any(map(_moves, jobs)):
+    jobs = _jobs(collection)
+    if not jobs.move:
         st.rerun()  # the whole page: its documents have changed, and this need not ask again
     _rows(jobs)
 
@@ -66,37 +116,36 @@ def _is_reindex(job: replies.Job) -> bool:
     return job.get("kind") == "reindex"
 
 
-def _rows(everything: Sequence[replies.Job]) -> None:
+def _rows(jobs: Jobs) -> None:
     # Of the times that all was made anew, the last one says how things are.
-    if remade := next(filter(_is_reindex, everything), None):
+    if remade := max(filter(_is_reindex, jobs.everything), key=lambda job: job["created_at"], default=None):
         _row(remade)
-    jobs = [job for job in everything if not _is_reindex(job)]
-    active = [j for j in jobs if j["state"] in ACTIVE_STATES]
-    in_part = [j for j in jobs if j["state"] == "partial"]
-    broken = [j for j in jobs if j["state"] in ("failed", "cancelled")]
-    ready = [j for j in jobs if j["state"] == "ready"]
-    counts = [
-        f"{len(found):,} {word}"
-        for found, word in ((active, "under way"), (ready, "ready"), (in_part, "ready in part"), (broken, "not ready"))
-        if found
-    ]
-    if len(jobs) > 1:
-        look.muted(" · ".join(counts))
-        if active:
-            share = (len(ready) + len(in_part) + len(broken) + sum(j["progress"] for j in active)) / len(jobs)
+    n_active, n_ready = jobs.files(*ACTIVE_STATES), jobs.files("ready")
+    n_in_part, n_broken = jobs.files("partial"), jobs.files(*BROKEN)
+    n_all = n_active + n_ready + n_in_part + n_broken
+    if n_all > 1:
+        counted = ((n_active, "under way"), (n_ready, "ready"), (n_in_part, "ready in part"), (n_broken, "not ready"))
+        look.muted(" · ".join(f"{n:,} {word}" for n, word in counted if n))
+        if n_active:
+            begun = sum(job["progress"] for job in _files([*jobs.running, *jobs.waiting]))
+            share = (n_all - n_active + begun) / n_all
             st.html(_bar(share, f"{share:.0%} of all files"))
     # What runs now first (a queue is long), then what waits, in its order, then what needs a person.
-    active.reverse()
-    active.sort(key=lambda j: (j["state"] == "queued", -j["progress"]))
-    for group in (active, broken, in_part):
+    running = sorted(_files(jobs.running), key=lambda job: -job["progress"])
+    active = [*running, *reversed(_files(jobs.waiting))]
+    groups = ((n_active, active), (n_broken, _files(jobs.broken)), (n_in_part, _files(jobs.in_part)))
+    for _, group in groups:
         for job in group[:SHOWN]:
             _row(job)
-    hidden = sum(max(0, len(group) - SHOWN) for group in (active, broken, in_part))
-    if hidden:
+    if hidden := sum(max(0, n - len(group[:SHOWN])) for n, group in groups):
         look.muted(f"and {plural(hidden, 'more file')}")
-    if ready:
-        with st.expander(f"{plural(len(ready), 'file')} ready"):
-            st.html("".join(job_html(job) for job in ready[:200]))
+    if n_ready:
+        with st.expander(f"{plural(n_ready, 'file')} ready"):
+            st.html("".join(map(job_html, _files(jobs.ready))))
+
+
+def _files(jobs: Sequence[replies.Job]) -> list[replies.Job]:
+    return [job for job in jobs if not _is_reindex(job)]
 
 
 def _row(job: replies.Job) -> None:

@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any, get_args
 
 import uvicorn
-from fastapi import FastAPI, File, Response, UploadFile
+from fastapi import FastAPI, File, Query, Response, UploadFile
 from PIL import Image, ImageDraw
 
+from app.replies import JobState
 from tests.support.stand_in_chats import add_chats
 from tests.support.stand_in_state import NOW, TEXT, State, hits, problem
+
+JOB_STATES = get_args(JobState)
 
 
 def make_app(state: State) -> FastAPI:
@@ -173,9 +176,15 @@ def make_app(state: State) -> FastAPI:
         return state.jobs[j]
 
     @app.get("/v1/jobs")
-    def jobs(collection: str | None = None) -> Any:
+    def jobs(
+        collection: str | None = None,
+        state_: Annotated[list[str] | None, Query(alias="state")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> Any:
         found = [seen(j) for j in state.jobs.values() if collection in (None, j["collection"])]
-        return {"jobs": found[::-1]}
+        some = [j for j in found[::-1] if j["state"] in (state_ or JOB_STATES)]
+        counts = {name: sum(j["state"] == name for j in found) for name in JOB_STATES}
+        return {"jobs": some[:limit], "next_cursor": None, "counts": counts}
 
     @app.post("/v1/jobs/{j}/retry")
     def retry(j: str) -> Any:

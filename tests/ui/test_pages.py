@@ -256,6 +256,30 @@ def test_what_was_found_is_marked_in_what_is_read() -> None:
     assert _text(cast(replies.Hit, hit)) == "one <mark>&lt;b&gt;</mark> two three"
 
 
+def test_of_a_long_upload_the_first_file_that_failed_is_shown_and_all_are_counted(
+    filled: httpx.Client, state: State
+) -> None:
+    (first,) = state.jobs.values()
+    for n in range(1199):
+        waits = {
+            "job_id": f"w{n}",
+            "file": f"{n}.pdf",
+            "state": "queued",
+            "progress": 0.0,
+            "paused": True,
+            "doc_id": None,
+        }
+        state.jobs[f"w{n}"] = first | (waits if n >= 500 else {"job_id": f"r{n}", "file": f"{n}.pdf"})
+    first |= {"state": "failed", "reason": "the file is encrypted", "doc_id": None}
+    at = AppTest.from_string("from app.ui.jobs_view import draw_jobs\ndraw_jobs('reports')", default_timeout=TIMEOUT_S)
+    said = shown(at.run())
+    assert "699 under way · 500 ready · 1 not ready" in said
+    assert "42% of all files" in said  # (500 + 1) / 1200
+    assert "the file is encrypted" in said and at.button(key=f"retry-{first['job_id']}")
+    assert "and 687 more files" in said  # 699 - 12
+    assert "500 files ready" in [e.label for e in at.expander]
+
+
 def test_a_running_job_can_be_cancelled(filled: httpx.Client, state: State) -> None:
     from app.ui.collections_page import collections_page
 
