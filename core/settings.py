@@ -364,14 +364,15 @@ def _table(key: str, value: str) -> Any:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The same settings as OPENBOOK_* variables, for a child process."""
+    """The same settings as OPENBOOK_* variables, for a child process, which reads ``openbook.toml`` again: what was emptied is said
+    to be empty. Only what is None is left out, since no variable says that, nor could it have been said in the file."""
     env = {}
     for name, value in settings.model_dump(mode="json").items():
         if isinstance(value, list):
             value = ",".join(value)
         if isinstance(value, dict):
-            value = json.dumps(value) if value else ""
-        if value is not None and value != "":
+            value = json.dumps(value)
+        if value is not None:
             env[ENV_PREFIX + name.upper()] = str(value)
     return env
 

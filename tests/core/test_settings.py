@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidRequest
-from core.settings import Settings, load_settings
+from core.settings import TABLES, Settings, as_environment, load_settings
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "settings.md"
 
@@ -78,3 +78,29 @@ def test_secrets_and_addresses_do_not_change_the_digest_but_what_changes_answers
     plain = Settings().digest()
     assert Settings(lm_api_key="secret", port=1, host="::1", data_dir=Path("/x")).digest() == plain
     assert Settings(k=9).digest() != plain
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name not in TABLES])
+def test_what_a_variable_empties_is_empty_for_a_child_process_too(name):
+    variable = f"OPENBOOK_{name.upper()}"
+    try:
+        emptied = load_settings(env={variable: ""})
+    except InvalidRequest:
+        return  # cannot be empty
+    child = as_environment(emptied)
+    assert variable in child and load_settings(env=child) == emptied
+
+
+def test_a_child_process_that_reads_the_file_again_has_the_settings_of_its_parent(tmp_path):
+    file = tmp_path / "openbook.toml"
+    file.write_text(
+        'otlp_endpoint = "http://collector.example:4318"\nallowed_hosts = ["books.example.org"]\nlm_api_key = "sk-old"\n'
+        '[mcp_servers.files]\ncommand = ["mcp-files"]\n[otlp_headers]\nkey = "old"\n[lm_choices.large]\nruntime = "scripted"\nscript = "s.json"\n'
+    )
+    plain = load_settings(env={}, config_file=file)
+    assert load_settings(env=as_environment(plain), config_file=file) == plain
+    variables = dict.fromkeys(("OPENBOOK_OTLP_ENDPOINT", "OPENBOOK_ALLOWED_HOSTS", "OPENBOOK_LM_API_KEY"), "")
+    variables |= {f"OPENBOOK_{name.upper()}": "{}" for name in TABLES}
+    emptied = load_settings(env=variables, config_file=file)
+    assert emptied == Settings()
+    assert load_settings(env=as_environment(emptied), config_file=file) == emptied
