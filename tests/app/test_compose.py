@@ -86,6 +86,35 @@ def test_what_each_image_installs_is_of_the_lock_and_as_it_would_be_written_now(
         assert "--hash=sha256:" in text and not re.search(r"^(torch|transformers)==", text, re.MULTILINE)
 
 
+def together(*files: str) -> dict[str, Any]:
+    """The services of several files, as Compose puts them together: what is in both is taken from the later one, mappings key by key."""
+    found: dict[str, Any] = {}
+    for file in files:
+        found = _merged(found, yaml.safe_load((REPO / file).read_text())["services"])
+    return found
+
+
+def _merged(one: Any, other: Any) -> Any:
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return other
+    return {**one, **{key: _merged(one[key], value) if key in one else value for key, value in other.items()}}
+
+
+def documented() -> set[tuple[str, ...]]:
+    """The files of each command that the guide, or one of the files, names."""
+    places = [*(REPO / "docs" / "guide").glob("*.md"), *(REPO / "docker").iterdir(), REPO / "docker-compose.yml"]
+    lines = [line for place in places for line in place.read_text().splitlines() if "docker compose" in line]
+    return {tuple(re.findall(r"(?<= -f )\S+", line)) or ("docker-compose.yml",) for line in lines}
+
+
+def test_every_image_of_ours_is_built_by_a_service_of_each_documented_combination() -> None:
+    assert ("docker-compose.yml", "docker/gpu.yml") in documented()
+    for files in documented():
+        services = together(*files)
+        built = {s["image"] for s in services.values() if "build" in s}
+        assert {s["image"] for s in services.values() if s["image"].startswith("openbook")} == built, files
+
+
 def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
