@@ -1,7 +1,7 @@
 """Makes .venv as the lock says: torch first and by itself, then everything else with --no-deps, then Openbook.
 
 Runs on the standard library of any Python 3, so that a wrong Python gets one clear line. Nothing is done where
-the stamp in .venv says that this lock is already installed.
+the stamp in .venv says that this lock is already installed, and its Python still runs.
 
     python3 tools/bootstrap.py [--dev]
 """
@@ -28,7 +28,10 @@ def main(argv: list[str]) -> int:
     torch = ROOT / "requirements" / "torch.txt"
     # The runtime set is a subset of the dev set, so a dev environment serves both.
     stamps = [_stamp("dev.txt")] if dev else [_stamp("dev.txt"), _stamp("lock.txt")]
-    if (VENV / "bin" / "openbook").exists() and any((VENV / s).exists() for s in stamps):
+    runs = _in_range(
+        str(VENV / "bin" / "python")
+    )  # a newer system may have taken away the Python that it was made with
+    if runs and (VENV / "bin" / "openbook").exists() and any((VENV / s).exists() for s in stamps):
         return 0
     python = _find_python()
     if python is None:
@@ -41,7 +44,7 @@ def main(argv: list[str]) -> int:
     if free < NEEDED_GIB:
         return _fail(f"{ROOT} has {free:.1f} GiB free and the environment needs {NEEDED_GIB}: free some space")
     begun = time.monotonic()
-    if not (VENV / "bin" / "python").exists() or not _in_range(str(VENV / "bin" / "python")):
+    if not runs:
         _say(f"making .venv with {python}")
         if subprocess.call([python, "-m", "venv", "--clear", str(VENV)]) != 0:
             return _fail(f"{python} could not make .venv (on Debian: apt install python3-venv)")
@@ -51,14 +54,15 @@ def main(argv: list[str]) -> int:
         ("the locked dependencies", ["--no-deps", "--require-hashes", "-r", str(lock)]),
         ("openbook", ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]),
     ]
+    # Before the first of them: what is installed by half is installed as no lock says.
+    for old in VENV.glob(".installed-*"):
+        old.unlink()
     for number, (name, arguments) in enumerate(steps, 1):
         _say(f"[{number}/{len(steps)}] installing {name}")
         done = subprocess.run(pip + arguments, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "Errno" in line]
             return _fail(f"installing {name} failed: {' '.join(lines[-2:]) or done.stderr.strip()[-300:]}")
-    for old in VENV.glob(".installed-*"):
-        old.unlink()
     (VENV / _stamp(lock.name)).touch()
     _say(f"environment ready in {time.monotonic() - begun:.0f} s")
     return 0
