@@ -38,7 +38,7 @@ RUN if [ -n "${APT_SNAPSHOT}" ]; then \
  && mkdir /data /cache && chown 10001:10001 /data /cache
 COPY --from=packages /opt/openbook /opt/openbook
 COPY --from=packages /app /app
-ENV PATH=/opt/openbook/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp XDG_CACHE_HOME=/cache
+ENV PATH=/opt/openbook/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp XDG_CACHE_HOME=/cache OPENBOOK_DATA_DIR=/data
 WORKDIR /app
 USER 10001
 VOLUME ["/data", "/cache"]

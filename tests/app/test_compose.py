@@ -11,7 +11,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from app.ui.__main__ import with_upload_size
 from core.settings import NOT_SETTINGS, Settings
+from tests.support.compose import environment_of, read_env
 from tools.image_requirements import images
 
 REPO = Path(__file__).resolve().parents[2]
@@ -67,13 +69,60 @@ def test_what_waits_for_another_service_waits_for_one_that_can_say_that_it_is_th
             )
 
 
-def test_the_lines_for_a_gpu_are_variables_that_the_file_asks_for() -> None:
-    lines = [
-        line for line in (REPO / "docker" / "gpu.env").read_text().splitlines() if line and not line.startswith("#")
-    ]
+def test_the_lines_for_a_gpu_reach_the_file_and_the_services(compose: dict[str, Any]) -> None:
     asked = set(re.findall(r"\$\{(\w+):-", (REPO / "docker-compose.yml").read_text()))
-    given = dict(line.split("=", 1) for line in lines)
-    assert given.keys() <= asked and given["OPENBOOK_LM_MODEL"] == given["VLLM_MODEL"]
+    given = read_env(REPO / "docker" / "gpu.env")
+    assert {name for name in given if not name.startswith("OPENBOOK_")} <= asked
+    api = environment_of(compose["services"]["api"], variables=given)
+    assert api["OPENBOOK_LM_RUNTIME"] == "openai" and api["OPENBOOK_LM_MODEL"] == given["VLLM_MODEL"]
+    assert api["OPENBOOK_ALLOWED_HOSTS"] == "api", "what is not about the GPU stays as it was"
+
+
+# What people put there, and the services in which it counts.
+THEIRS = {
+    "OPENBOOK_LM_RUNTIME": ("openai", ["api"]),
+    "OPENBOOK_LM_BASE_URL": ("http://model.example:8001/v1", ["api"]),
+    "OPENBOOK_LM_MODEL": ("large", ["api"]),
+    "OPENBOOK_ALLOWED_HOSTS": ("api,books.example.org", ["api"]),
+    "OPENBOOK_PAGE_URL": ("https://books.example.org", ["api"]),
+    "OPENBOOK_PAGE_TOKEN": ("0123", ["api", "ui"]),
+    "OPENBOOK_MAX_UPLOAD_BYTES": ("524288000", ["api", "ui"]),
+    "OPENBOOK_ENCODER_MODEL": ("BAAI/bge-m3", ["api", "worker"]),
+    "FORWARDED_ALLOW_IPS": ("10.0.0.2", ["api", "ui"]),
+}
+
+
+@pytest.mark.parametrize("variables", [{}, {"LM_ENV": "docker/gpu.env"}])
+@pytest.mark.parametrize("name", THEIRS)
+def test_what_stands_in_openbook_env_counts(compose: dict[str, Any], name: str, variables: dict[str, str]) -> None:
+    value, services = THEIRS[name]
+    for service in services:
+        seen = environment_of(compose["services"][service], own={name: value}, variables=variables)
+        assert seen[name] == value, service
+
+
+def test_without_a_file_the_defaults_count_and_people_sign_in_whatever_a_file_says(compose: dict[str, Any]) -> None:
+    api = compose["services"]["api"]
+    seen = environment_of(api)
+    assert seen["OPENBOOK_ALLOWED_HOSTS"] == "api" and seen["OPENBOOK_LM_RUNTIME"] == "openvino"
+    assert environment_of(api, own={"OPENBOOK_IDENTITY": "none"})["OPENBOOK_IDENTITY"] == "password"
+
+
+@pytest.mark.parametrize("service", ["api", "worker"])
+def test_a_command_in_a_container_finds_the_data(compose: dict[str, Any], service: str) -> None:
+    found = compose["services"][service]
+    assert environment_of(found)["OPENBOOK_DATA_DIR"] == found["command"][found["command"].index("--data-dir") + 1]
+
+
+def test_the_page_takes_uploads_as_large_as_the_api_does(compose: dict[str, Any]) -> None:
+    ui = compose["services"]["ui"]
+    own = {"OPENBOOK_MAX_UPLOAD_BYTES": str(500 * 2**20 + 1)}
+    assert with_upload_size(ui["command"][3:], environment_of(ui, own=own))[-1] == "--server.maxUploadSize=501"
+    default = Settings.model_fields["max_upload_bytes"].default
+    assert with_upload_size(ui["command"][3:], environment_of(ui))[-1] == f"--server.maxUploadSize={default // 2**20}"
+    assert with_upload_size(["--server.maxUploadSize=7"], own) == ["--server.maxUploadSize=7"]
+    with pytest.raises(SystemExit, match="give a whole number of bytes"):
+        with_upload_size([], {"OPENBOOK_MAX_UPLOAD_BYTES": "500 MB"})
 
 
 @pytest.mark.skipif(
@@ -121,8 +170,9 @@ def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
 
 
 def test_every_setting_it_names_exists(compose: dict[str, Any]) -> None:
-    for service in compose["services"].values():
-        for key in service.get("environment", {}):
+    files = [read_env(REPO / "docker" / name) for name in ("defaults.env", "cpu.env", "gpu.env")]
+    for keys in [*(service.get("environment", {}) for service in compose["services"].values()), *files]:
+        for key in keys:
             if key.startswith("OPENBOOK_"):
                 assert key.removeprefix("OPENBOOK_").lower() in {*Settings.model_fields, *NOT_SETTINGS}
 

@@ -4,6 +4,7 @@ installs and nothing else, and, where the tests run as root, as its user on a fi
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ import pytest
 import yaml
 
 from app.client import Client
+from tests.support.compose import environment_of, interpolated
 from tests.support.jobs import settled
 from tests.support.pdfs import pdf
 from tests.support.servers import REPO
@@ -57,7 +59,7 @@ class Services:
 
     def here(self, text: str) -> str:
         """What stands in the file, as it is on this machine; ``${NAME:-value}`` is its value."""
-        text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(text))
+        text = interpolated(str(text), {})
         # All at once: what one of them becomes may look like another one.
         known = "|".join(re.escape(there) for there in sorted(self.places, key=len, reverse=True))
         return re.sub(known, lambda found: self.places[found.group()], text)
@@ -95,8 +97,18 @@ class Services:
             "XDG_CACHE_HOME": self.places["/cache"], "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": f"{REPO / 'tests' / 'support' / 'only_these'}:{REPO}", "OPENBOOK_TEST_PYTHON": sys.executable,
             "TEST_ONLY_REQUIREMENTS": str(REPO / "requirements" / image),
-            **{key: self.here(value) for key, value in service.get("environment", {}).items()},
+            **{k: self.here(v) for k, v in environment_of(service).items() if k.startswith("OPENBOOK_")},
         }  # fmt: skip
+
+    def execute(self, name: str, *command: str) -> str:
+        """As ``docker compose exec`` does, in a container that runs; what it prints."""
+        service = self.services[name]
+        done = subprocess.run(
+            self.command([*command], []), env=self.environment(service, self.folder / f"tmp-{name}"), cwd=self.folder,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def healthy(self, name: str) -> bool:
         """What the engine would find."""
@@ -142,8 +154,9 @@ def test_a_document_is_taken_in_and_asked_about_by_services_that_are_apart(servi
             services.wait_for("ui", page_log)
             link = re.search(r"(http://\S+)/account/join#(\S{43})", api_log.read_text())
             assert link is not None and link.group(1) == page, api_log.read_text()
+            another = json.loads(services.execute("api", "openbook", "users", "first-token", "--json"))["token"]
             with Client(url) as nobody:
-                token = nobody.accept_invite(link.group(2), "admin", PASSWORD)["token"]
+                token = nobody.accept_invite(another, "admin", PASSWORD)["token"]
             with Client(url, token) as client:
                 client.create_collection("harbour")
                 path = services.folder / "lamp.pdf"
