@@ -9,7 +9,7 @@ from typing import Any, Literal
 from core.types import Chunk, Metadata, PageSpan, PiiMode
 
 Role = Literal["owner", "editor", "reader"]
-ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "weights", "none"]
+ChangeKind = Literal["put", "delete-document", "delete-collection", "switch", "weights", "tags", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,7 +215,7 @@ changes = Table(
     "changes",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("kind", String, nullable=False),  # put | delete-document | delete-collection | switch | weights
+    Column("kind", String, nullable=False),  # put | delete-document | delete-collection | switch | weights | tags
     Column("subject", String, nullable=False),
     Column("at", String, nullable=False),
     sqlite_autoincrement=True,

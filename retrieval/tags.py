@@ -13,7 +13,9 @@ from sqlalchemy import Connection, delete, insert, select
 from core.errors import InvalidRequest
 from core.types import Principal
 from retrieval.access import require_role
+from retrieval.projection import current_change, next_change
 from retrieval.reading import visible_document
+from retrieval.records import Change
 from retrieval.tables import document_tags
 
 MAX_TAGS = 50
@@ -37,8 +39,13 @@ def checked_tags(tags: Iterable[str]) -> list[str]:
     return found
 
 
-def set_tags(connection: Connection, principal: Principal, doc_id: str, tags: Iterable[str]) -> list[str]:
+def set_tags(
+    connection: Connection, principal: Principal, doc_id: str, tags: Iterable[str]
+) -> tuple[list[str], Change]:
     """Gives a document these tags in place of those that people gave it before; returns them as they are kept.
+
+    What a search narrowed by tags finds changes although no document does, so it is a change like others: which documents
+    a filter lets through is remembered until there is a newer one. The same tags again change nothing.
 
     Raises:
         NotFound: no such document for this principal.
@@ -48,11 +55,13 @@ def set_tags(connection: Connection, principal: Principal, doc_id: str, tags: It
     kept = checked_tags(tags)
     document = visible_document(connection, principal, doc_id)
     collection_id = require_role(connection, principal, document.collection, ("owner", "editor"), attached=True)
+    if kept == given_tags(connection, [doc_id]).get(doc_id, []):
+        return kept, Change(number=current_change(connection), kind="none")
     connection.execute(delete(document_tags).where(document_tags.c.doc_id == doc_id))
     if kept:
         rows = [{"collection_id": collection_id, "doc_id": doc_id, "tag": tag} for tag in kept]
         connection.execute(insert(document_tags), rows)
-    return kept
+    return kept, Change(number=next_change(connection, "tags", doc_id), kind="tags")
 
 
 def given_tags(connection: Connection, doc_ids: Sequence[str]) -> dict[str, list[str]]:

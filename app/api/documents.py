@@ -98,13 +98,14 @@ async def tag_document(doc_id: str, body: Tags, services: ServicesHere, principa
     """Gives a document these tags in place of those that people gave it before; what it brought along stays. They stay when the
     document is replaced or made anew, searches can be narrowed by them, and everybody who may read it sees them."""
 
-    def change() -> list[str]:
+    def tag() -> list[str]:
         with services.database.write() as connection:
-            return set_tags(connection, principal, doc_id, body.tags)
+            kept, change = set_tags(connection, principal, doc_id, body.tags)
+        if services.search_ready:  # else the first search that is narrowed looks by itself
+            services.engine.publish(change)
+        return kept
 
-    kept = await services.offload(change)
-    services.searching.forget()  # what was narrowed by a tag may be other documents now
-    return {"doc_id": doc_id, "given_tags": kept}
+    return {"doc_id": doc_id, "given_tags": await services.offload(tag)}
 
 
 @router.get("/documents/{doc_id}/near-duplicates")

@@ -104,6 +104,23 @@ def test_a_deleted_collection_takes_its_documents_along(client: Client, collecti
     assert caught.value.status == 404
 
 
+def test_searches_narrowed_by_a_tag_find_what_has_it_now(client: Client, collection: str) -> None:
+    rocket, bread = (str(j["doc_id"]) for j in put(client, collection, rocket_md=ROCKET, bread_md=BREAD))
+
+    def found() -> set[str]:
+        hits = client.search_whole("rockets and bread", [collection], filters={"tag": ["draft"]})["hits"]
+        return {hit["doc_id"] for hit in hits}
+
+    client.tag_document(rocket, ["draft"])
+    assert found() == {rocket}
+    client.tag_document(bread, ["draft"])
+    assert found() == {rocket, bread}
+    client.tag_document(rocket, [])
+    assert found() == {bread}
+    client.tag_document(bread, ["final"])
+    assert found() == set()
+
+
 @pytest.mark.parametrize("retriever", ["bm25", "tfidf", "dense", "hybrid"])
 def test_every_retriever_finds_the_passage_and_says_its_parts(client: Client, collection: str, retriever: str) -> None:
     put(client, collection, rocket_md=ROCKET, bread_md=BREAD)

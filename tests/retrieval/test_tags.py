@@ -32,7 +32,9 @@ def lib(tmp_path: Path) -> Iterator[Library]:
 
 def tag(lib: Library, *tags: str, doc_id: str = KEPT, who: Principal = LOCAL) -> list[str]:
     with lib.database.write() as connection:
-        return set_tags(connection, who, doc_id, tags)
+        kept, change = set_tags(connection, who, doc_id, tags)
+    lib.engine.publish(change)
+    return kept
 
 
 def listed(lib: Library, **how: object) -> list[str]:
@@ -51,6 +53,29 @@ def test_a_document_is_found_by_what_people_and_by_what_it_brought(lib: Library)
         assert given_tags(connection, [KEPT, document_id("c", "other.md")]) == {KEPT: ["2024", "to do"]}
     assert ids == {"2024": 1, "to do": 1, "brought": 1}
     assert tag(lib) == [] and listed(lib, tags=["to do"]) == []
+
+
+def test_a_search_narrowed_by_a_tag_follows_at_once_when_documents_are_tagged_and_untagged(lib: Library) -> None:
+    def found() -> set[str]:
+        return {h.title for h in lib.search("common words", filters={"tag": ("draft",)})}
+
+    other = document_id("c", "other.md")
+    assert found() == set()
+    tag(lib, "draft")
+    assert found() == {"kept.md"}
+    tag(lib, "draft", doc_id=other)
+    assert found() == {"kept.md", "other.md"}
+    tag(lib)
+    assert found() == {"other.md"}
+    tag(lib, "final", doc_id=other)
+    assert found() == set()
+
+
+def test_the_same_tags_again_are_no_change(lib: Library) -> None:
+    tag(lib, "a", "b")
+    before = lib.engine.status().change
+    assert tag(lib, " B ", "a") == ["a", "b"]
+    assert lib.engine.status().change == before
 
 
 def test_they_stay_when_other_bytes_come_and_go_with_the_document(lib: Library) -> None:
