@@ -170,7 +170,7 @@ class FileCalls(Line):
         return cast(replies.Job, self._json("POST", f"/v1/jobs/{seg(job_id)}/resume"))
 
     def pause_collection(self, collection: str, *, paused: bool = True) -> int:
-        """Pauses or resumes all jobs of a collection, and those to come; returns how many were."""
+        """Pauses or resumes everybody's jobs of a collection, and those to come; returns how many of one's own these were."""
         word = "pause" if paused else "resume"
         return int(self._json("POST", f"/v1/collections/{seg(collection)}/jobs/{word}")["jobs"])
 

@@ -6,7 +6,7 @@ ledger's (``Ledger.advance``, ``Ledger.stopped``). To let a job wait again is ``
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from core.clock import now_iso
 from core.errors import Conflict
@@ -71,15 +71,22 @@ def _set_paused(connection: Connection, principal: Principal, job_id: str, pause
 
 
 def pause_collection(connection: Connection, principal: Principal, collection: str, paused: bool) -> int:
-    """Pauses or resumes all of the principal's jobs of a collection, and what will be added; returns how many."""
+    """Pauses or resumes all jobs of a collection, whosesoever, and what will be added. The caller has seen to it that the
+    principal may change the collection.
+
+    Returns:
+        How many of the principal's own (an administrator's: of all) that changes; how many others have is their business.
+    """
     connection.execute(delete(paused_collections).where(paused_collections.c.collection == collection))
     if paused:
         connection.execute(insert(paused_collections).values(collection=collection))
-    mine = jobs.c.collection == collection, jobs.c.state.not_in(FINAL_STATES), jobs.c.paused != paused
-    statement = update(jobs).where(*mine).values(paused=paused, updated_at=now_iso())
+    which = and_(jobs.c.collection == collection, jobs.c.state.not_in(FINAL_STATES), jobs.c.paused != paused)
+    counted = select(func.count()).select_from(jobs).where(which)
     if not principal.is_admin:
-        statement = statement.where(jobs.c.owner_id == principal.user_id)
-    return int(connection.execute(statement).rowcount)
+        counted = counted.where(jobs.c.owner_id == principal.user_id)
+    n = int(connection.execute(counted).scalar_one())
+    connection.execute(update(jobs).where(which).values(paused=paused, updated_at=now_iso()))
+    return n
 
 
 def is_paused(connection: Connection, collection: str) -> bool:

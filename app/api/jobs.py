@@ -174,12 +174,14 @@ async def resume_job(job_id: str, services: ServicesHere, principal: PrincipalHe
 
 @router.post("/collections/{collection}/jobs/pause")
 async def pause_collection(collection: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """Pauses all jobs of a collection, and those that are added until it is resumed; survives a restart."""
+    """Pauses all jobs of a collection, whosesoever, and those that are added until it is resumed; survives a restart. `jobs` counts
+    one's own."""
     return await _pause_all(services, principal, collection, True)
 
 
 @router.post("/collections/{collection}/jobs/resume")
 async def resume_collection(collection: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
+    """Lets all jobs of a collection go on, whosesoever. `jobs` counts one's own."""
     return await _pause_all(services, principal, collection, False)
 
 

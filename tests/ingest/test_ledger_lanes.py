@@ -142,6 +142,18 @@ def test_a_paused_collection_pauses_what_is_added_until_it_is_resumed(bench):
     assert [bench.claim("w").job_id for _ in range(2)] == [first.job_id, second.job_id]
 
 
+def test_who_resumes_a_collection_resumes_what_others_added_to_it_and_is_not_told_how_much_that_was(bench):
+    before = bench.add(BOB, file="before")
+    assert bench.pause_collection(ANN, "c", True) == 0
+    during, elsewhere = bench.add(BOB, file="during"), bench.add(BOB, collection="d")
+    assert [bench.get(BOB, job.job_id).paused for job in (before, during, elsewhere)] == [True, True, False]
+    bench.pause(BOB, elsewhere.job_id)
+    assert bench.claim("w") is None
+    assert bench.pause_collection(ANN, "c", False) == 0
+    assert [bench.claim("w").job_id for _ in range(2)] == [before.job_id, during.job_id]
+    assert bench.claim("w") is None, "another collection's stay as they are"
+
+
 def test_a_page_waits_to_be_fetched_and_then_for_a_worker(bench):
     with bench.database.write() as connection:
         job = bench.ledger.add(
