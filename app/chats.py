@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
 from app.chat_rows import (
     as_chat,
@@ -24,7 +24,7 @@ from app.chat_rows import (
 )
 from app.chat_tables import Chat, ChatMessage, chat_searched, chats, messages
 from core.clock import now_iso
-from core.database import Database
+from core.database import Database, has_word
 from core.errors import Conflict, NotFound
 from core.ids import new_id
 from core.types import Message, Principal
@@ -379,9 +379,9 @@ class Chats:
 
 
 def _has(word: str) -> ColumnElement[bool]:
-    """That a chat's title, or one of its messages, has a word."""
-    said = select(messages.c.chat_id).where(messages.c.content.icontains(word, autoescape=True))
-    return or_(chats.c.title.icontains(word, autoescape=True), chats.c.chat_id.in_(said))
+    """That a chat's title, or one of its messages, has a word. Only messages of the chats that are asked for are read."""
+    said = exists().where(messages.c.chat_id == chats.c.chat_id, has_word(messages.c.content, word))
+    return or_(has_word(chats.c.title, word), said)
 
 
 def _runs(connection: Connection, chat_id: str) -> list[str]:

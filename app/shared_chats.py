@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_
 from app.chat_rows import leaf_of, read_messages, tree_of
 from app.chat_tables import ChatMessage, SharedChat, chat_searched, chats, messages
 from app.people import users
-from core.database import Database
+from core.database import Database, has_word
 from core.errors import NotFound
 from core.types import Principal
 from retrieval.access import readable_collections
@@ -115,7 +115,7 @@ def _have(words: Sequence[str]) -> list[ColumnElement[bool]]:
     shown = shown.union_all(select(*said).join(shown, shown.c.parent_id == messages.c.message_id))
 
     def has(word: str) -> ColumnElement[bool]:
-        in_it = select(shown.c.chat_id).where(shown.c.content.icontains(word, autoescape=True))
-        return or_(chats.c.title.icontains(word, autoescape=True), chats.c.chat_id.in_(in_it))
+        in_it = select(shown.c.chat_id).where(has_word(shown.c.content, word))
+        return or_(has_word(chats.c.title, word), chats.c.chat_id.in_(in_it))
 
     return list(map(has, words))

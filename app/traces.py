@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, String, Table, Text, and_, delete, or_, select
 
 from core.clock import now_iso
-from core.database import Database, metadata
+from core.database import Database, has_word, metadata
 from core.errors import NotFound
 from core.types import Principal
 
@@ -139,7 +139,7 @@ class Traces:
         if which.run_ids is not None:
             query = query.where(traces.c.run_id.in_(which.run_ids))
         for word in which.words.split():
-            query = query.where(traces.c.question.icontains(word, autoescape=True))
+            query = query.where(has_word(traces.c.question, word))
         if after is not None:
             last = self.created_at(principal, after)
             same = and_(traces.c.created_at == last, traces.c.run_id > after)

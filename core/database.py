@@ -17,10 +17,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import Column, ColumnElement, Connection, Engine, MetaData, create_engine, event, func
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from core.errors import StorageFailed
+from core.text import caseless
 
 metadata = MetaData()
 DATABASE_FILE = "openbook.db"
@@ -76,10 +77,16 @@ def open_database(data_dir: Path) -> Database:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
+        connection.create_function("caseless", 1, caseless, deterministic=True)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
             connection.execute(f"PRAGMA {pragma}")
 
     return Database(engine)
+
+
+def has_word(column: Column[str] | ColumnElement[str], word: str) -> ColumnElement[bool]:
+    """That a text has ``word`` in it, in any case: SQLite by itself knows the case of A to Z alone. The column has no nulls."""
+    return func.instr(func.caseless(column), caseless(word)) > 0
 
 
 def copy_database(connection: Connection, target: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 
+from core.database import has_word
 from core.errors import InvalidRequest, NotFound
 from core.types import Chunk, Document, Principal
 from retrieval.access import may_read, readable_collections, readable_to
@@ -98,9 +99,7 @@ def list_documents(
     if cursor is not None:
         query = query.where(documents.c.doc_number < int(cursor))
     for word in words.split():
-        query = query.where(
-            or_(documents.c.title.icontains(word, autoescape=True), documents.c.uri.icontains(word, autoescape=True))
-        )
+        query = query.where(or_(has_word(documents.c.title, word), has_word(documents.c.uri, word)))
     query = query.order_by(documents.c.doc_number.desc())
     # Row by row: metadata can be long, and infos leave the longest of it out.
     rows: Iterable[Row[Any]] = connection.execute(query if tags else query.limit(limit + 1))

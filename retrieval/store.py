@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, delete, func, select
+from sqlalchemy import Connection, Row, Select, delete, select
 
-from core.database import Database
+from core.database import Database, has_word
 from core.errors import NotFound
 from core.types import Chunk, Document, PiiMode, Principal, Vectors
 from retrieval.access import may_read, readable_collections, require_role
@@ -320,11 +320,11 @@ class Store:
             return vectors_of(connection, principal, chunk_ids, doc_ids)
 
     def says(self, word: str, *, but: str) -> bool:
-        """Whether any document but one has ``word`` in its text, in small letters or as it is; reads all of them."""
+        """Whether any document but one has ``word`` in its text, in any case; reads all of them."""
         query = (
             select(texts.c.doc_number)
             .join(documents, documents.c.doc_number == texts.c.doc_number)
-            .where(documents.c.doc_id != but, func.instr(func.lower(texts.c.text), word.lower()) > 0)
+            .where(documents.c.doc_id != but, has_word(texts.c.text, word))
         )
         with self.database.read() as connection:
             return connection.execute(query.limit(1)).first() is not None
