@@ -13,7 +13,7 @@ from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import attached_name
 from core.types import Principal
 from ingest.job import Job
-from ingest.ledger_listing import list_jobs, originals_of
+from ingest.ledger_listing import jobs_of_one, originals_of
 from retrieval.collection_rows import attached_collection
 from retrieval.reading import get_document_info
 from retrieval.records import Change
@@ -61,9 +61,8 @@ def attached_files(services: Services, principal: Principal, chat_id: str) -> li
     """
     services.chats.get(principal, chat_id)
     newest: dict[str, Job] = {}
-    for job in _jobs(services, principal, chat_id):
-        if job.parent_id is None:
-            newest.setdefault(job.file, job)
+    for job in _jobs(services, principal, chat_id, parts=False):
+        newest.setdefault(job.file, job)
     return [job for job in reversed(newest.values()) if _is_there(services, principal, job)]
 
 
@@ -73,7 +72,7 @@ def detach(services: Services, principal: Principal, chat_id: str, job_id: str) 
     Raises NotFound where it is none of this conversation's.
     """
     services.chats.get(principal, chat_id)
-    jobs = _jobs(services, principal, chat_id)
+    jobs = _jobs(services, principal, chat_id, parts=True)
     gone = next((job for job in jobs if job.job_id == job_id), None)
     if gone is None:
         raise NotFound(
@@ -153,11 +152,11 @@ def delete_chat(services: Services, principal: Principal, chat_id: str, *, purge
 # ------------------------------------------------------------ small parts
 
 
-def _jobs(services: Services, principal: Principal, chat_id: str) -> list[Job]:
-    """Of every file that was attached, and of what came out of it, the newest first."""
+def _jobs(services: Services, principal: Principal, chat_id: str, *, parts: bool) -> list[Job]:
+    """Of every file that was attached, with ``parts`` also of what came out of it, the newest first."""
     with services.database.read() as connection:
         name = attached_collection(connection, principal, chat_id)
-    return [] if name is None else list_jobs(services.database, principal, collection=name, limit=1000)
+    return [] if name is None else jobs_of_one(services.database, principal, name, parts=parts)
 
 
 def _is_there(services: Services, principal: Principal, job: Job) -> bool:

@@ -63,6 +63,19 @@ def list_jobs(
         return [as_job(row) for row in connection.execute(query)]
 
 
+def jobs_of_one(database: Database, principal: Principal, collection: str, *, parts: bool) -> list[Job]:
+    """Every one of the principal's jobs of one collection, newest first, however many there are.
+
+    Args:
+        parts: also what came out of archives and sitemaps, which may be a thousand for one that was sent.
+    """
+    query = _of(select(jobs), principal, collection, None).order_by(jobs.c.job_number.desc())
+    if not parts:
+        query = query.where(jobs.c.parent_id.is_(None))
+    with database.read() as connection:
+        return [as_job(row) for row in connection.execute(query)]
+
+
 def count_jobs(
     database: Database, principal: Principal, collection: str | None = None, parent: str | None = None
 ) -> Mapping[str, int]:

@@ -20,6 +20,7 @@ from tests.support.canaries import places_of
 from tests.support.jobs import settled
 from tests.support.servers import openbook_server
 from tests.support.team import Team
+from tests.support.zips import zip_of
 
 CANARY = "Quittenlaterne"
 TEXT = f"# The {CANARY} file\n\nThe {CANARY} lamp was built by Odo Harrow in 1871. It burns rapeseed oil.\n"
@@ -146,6 +147,32 @@ def test_a_file_is_taken_away_and_another_one_of_its_name_takes_its_place(ida: C
         ida.detach(chat, first["job_id"])
     with pytest.raises(ApiError, match="no document"):
         ida.document(first["doc_id"])
+
+
+def test_an_archive_of_a_thousand_files_stays_in_the_list_and_can_be_taken_away(house: Team, ida: Client) -> None:
+    chat = ida.create_chat(["lamps"])["chat_id"]
+    (sent,) = ida.attach(chat, [("papers.zip", io.BytesIO(zip_of({"own.md": TEXT})))])
+    assert settled(ida, sent["job_id"])["state"] == "ready"
+    # As if it had had a thousand more, which would take long to read.
+    mine = "collection = ?", (attached_name(chat),)
+    with sqlite3.connect(house.server.data_dir / "openbook.db", timeout=30) as rows:
+        same = [row[1] for row in rows.execute("PRAGMA table_info(jobs)")][1:]
+        of = [
+            {"job_id": "'j-many-' || i", "uri": "uri || i", "file": "file || i", "doc_id": "NULL"}.get(c, c)
+            for c in same
+        ]
+        rows.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+            f"INSERT INTO jobs ({', '.join(same)}) SELECT {', '.join(of)} FROM jobs, n WHERE parent_id = ?",
+            (sent["job_id"],),
+        )
+        assert rows.execute(f"SELECT count(*) FROM jobs WHERE {mine[0]}", mine[1]).fetchone() == (1002,)
+    assert [f["file"] for f in ida.chat(chat)["files"]] == ["papers.zip"]
+    ida.detach(chat, sent["job_id"])
+    assert ida.chat(chat)["files"] == []
+    with sqlite3.connect(house.server.data_dir / "openbook.db", timeout=30) as rows:
+        assert rows.execute(f"SELECT count(*) FROM jobs WHERE {mine[0]}", mine[1]).fetchone() == (0,)
+    assert cited(answered(ida, chat)) == {"lamps"}
 
 
 def test_a_file_that_cannot_be_read_says_why_and_can_be_taken_away(ida: Client) -> None:
