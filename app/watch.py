@@ -32,19 +32,31 @@ STILL_S = 1.0  # so long a file's size and time must not have moved
 MAX_PENDING = 200  # jobs that are waited for before more is uploaded
 FILES_PER_UPLOAD = 50
 FINAL = ("ready", "partial", "failed", "cancelled")
+UNENDED = ("queued", "parsing", "encoding", "indexing")
+UNSENT = -1
 
 Stat = tuple[int, int]  # size in bytes, time of the last change in ns
 
 
 @dataclass(slots=True)
 class Known:
-    """What is remembered of one file. ``ours``: this watch brought the document in, and may delete it."""
+    """What is remembered of one file.
+
+    Attributes:
+        mtime_ns: of the bytes that the server has accepted; UNSENT until it has.
+        ours: this watch brought the document in, and may delete it.
+        sha256: of the document, once its job has ended.
+        sent: SHA-256 of the bytes that were sent last, written before they were.
+        job_id: that was made of them, until it has ended.
+    """
 
     size: int
     mtime_ns: int
     ours: bool
     doc_id: str | None = None
     sha256: str | None = None
+    sent: str | None = None
+    job_id: str | None = None
 
     @property
     def stat(self) -> Stat:
@@ -134,7 +146,7 @@ class Watch:
         self._chunker = chunker
         self._clock = clock
         self._seen: dict[str, tuple[Stat | None, float]] = {}  # how a file looked, and since when; None: gone
-        self._jobs: dict[str, str] = {}  # file -> its newest job
+        self._jobs: dict[str, str] | None = None  # file -> its newest job; None: not looked up in the memory yet
         self._said = ""
         self.tally = Tally()
 
@@ -145,7 +157,9 @@ class Watch:
             ApiError: the server refused, for example since the collection is gone.
             ServerUnreachable: it does not answer; nothing is lost by trying again.
         """
-        self._finish_jobs(client)
+        if self._jobs is None:  # the jobs of what was taken before a stop have ended since, or will
+            self._jobs = {name: known.job_id for name, known in self._memory.files.items() if known.job_id}
+        self._finish_jobs(client, self._jobs)
         now, whole = self._look()
         if now is None:
             return False
@@ -153,9 +167,11 @@ class Watch:
         for start in range(0, len(due), FILES_PER_UPLOAD):
             if len(self._jobs) >= MAX_PENDING:
                 return False
-            self._take(client, due[start : start + FILES_PER_UPLOAD], now)
+            self._take(client, due[start : start + FILES_PER_UPLOAD], now, self._jobs)
+        unended = self._unended(client) if any(self._may_be_sent(name) for name in gone) else frozenset()
         for name in gone:
-            self._delete(client, name)
+            if clean_uri(sendable(name)) not in unended:
+                self._delete(client, name)
         return not (self._jobs or due or gone or waiting)
 
     # ------------------------------------------------------------ looking
@@ -213,7 +229,7 @@ class Watch:
             if name not in self._seen or before != looks:
                 self._seen[name] = looks, self._clock()
                 waiting = True
-            elif self._clock() - since < STILL_S or (looks is None and name in self._jobs):
+            elif self._clock() - since < STILL_S or (looks is None and self._jobs and name in self._jobs):
                 waiting = True
             elif looks is None:
                 gone.append(name)
@@ -223,65 +239,85 @@ class Watch:
 
     # ------------------------------------------------------------ doing
 
-    def _take(self, client: Client, names: list[str], now: dict[str, Stat]) -> None:
-        """Uploads files; that they are ours is remembered before, so that a kill does not make us forget it."""
+    def _take(self, client: Client, names: list[str], now: dict[str, Stat], jobs: dict[str, str]) -> None:
+        """Uploads files. That they are ours, and what is sent, is remembered before; how they looked only once the server
+        has accepted them: so a stop at any moment makes us forget neither, and what may not have arrived is sent again."""
         with contextlib.ExitStack() as stack:
             handles: list[tuple[str, IO[bytes]]] = []
             for name in names:
                 size, mtime_ns = now[name]
-                known = self._memory.files.get(name) or Known(size, mtime_ns, ours=self._is_new(client, name))
-                known.size, known.mtime_ns = size, mtime_ns
+                known = self._memory.files.get(name) or Known(size, UNSENT, ours=self._is_new(client, name))
+                known.size, known.mtime_ns, known.job_id = size, UNSENT, None
                 self._memory.files[name] = known
                 try:
-                    handles.append((name, stack.enter_context((self._folder / name).open("rb"))))
+                    handle = stack.enter_context((self._folder / name).open("rb"))
+                    known.sent = hashlib.file_digest(handle, "sha256").hexdigest()
+                    handle.seek(0)
                 except OSError as e:
+                    known.mtime_ns = mtime_ns  # until it changes
                     self._failed(name, f"it cannot be read: {e.strerror}")
+                else:
+                    handles.append((name, handle))
             self._memory.save()
             if not handles:
                 return
             try:
-                jobs = client.upload(self._collection, handles, chunker=self._chunker)
+                accepted = client.upload(self._collection, handles, chunker=self._chunker)
             except ApiError as e:
-                self._forget([name for name, _ in handles])
                 if e.status != 429:
                     raise
                 time.sleep(e.retry_after_s or 5)
                 return
-            except BaseException:
-                self._forget([name for name, _ in handles])
-                raise
-        self._jobs |= {name: job["job_id"] for (name, _), job in zip(handles, jobs, strict=True)}
+        for (name, _), job in zip(handles, accepted, strict=True):
+            known = self._memory.files[name]
+            known.mtime_ns, known.job_id = now[name][1], job["job_id"]
+            jobs[name] = job["job_id"]
+        self._memory.save()
 
-    def _forget(self, names: list[str]) -> None:
-        """They are to be taken again: nothing is remembered of how they looked."""
-        for name in names:
-            self._memory.files[name].mtime_ns = -1
+    def _may_be_sent(self, name: str) -> bool:
+        """Whether it was being sent when the watch was stopped: then it may have a job that we do not know."""
+        return self._memory.files[name].mtime_ns == UNSENT
+
+    def _unended(self, client: Client) -> frozenset[str]:
+        """The files of the collection that are being worked on, or wait for that."""
+        found: set[str] = set()
+        cursor: str | None = None
+        while True:
+            page = client.job_page(collection=self._collection, states=UNENDED, limit=1000, cursor=cursor)
+            found.update(job["file"] for job in page["jobs"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return frozenset(found)
 
     def _is_new(self, client: Client, name: str) -> bool:
         """Whether the collection has no document of this name: then what we upload is ours to delete."""
-        from core.ids import document_id
-
         try:
-            client.document(document_id(self._collection, clean_uri(sendable(name))))
+            client.document(self._document_id(name))
         except ApiError as e:
             if e.status != 404:
                 raise
             return True
         return False
 
-    def _finish_jobs(self, client: Client) -> None:
+    def _document_id(self, name: str) -> str:
+        from core.ids import document_id
+
+        return document_id(self._collection, clean_uri(sendable(name)))
+
+    def _finish_jobs(self, client: Client, jobs: dict[str, str]) -> None:
         ended = False
-        for name, job_id in list(self._jobs.items()):
+        for name, job_id in list(jobs.items()):
             try:
                 job = client.job(job_id)
             except ApiError as e:
                 if e.status != 404:
                     raise
-                del self._jobs[name]
-                continue
-            if job["state"] in FINAL:
-                del self._jobs[name]
-                self._ended(client, name, job)
+                job = None
+            if job is None or job["state"] in FINAL:
+                del jobs[name]
+                self._memory.files[name].job_id = None
+                if job is not None:
+                    self._ended(client, name, job)
                 ended = True
         if ended:
             self._memory.save()
@@ -318,10 +354,11 @@ class Watch:
     def _delete(self, client: Client, name: str) -> None:
         known = self._memory.files[name]
         self.tally.failed.pop(name, None)
-        if known.doc_id is not None and known.ours:
+        if known.ours:
+            doc_id = known.doc_id or self._document_id(name)  # without one its job has not been seen to end
             try:
-                if client.document(known.doc_id).get("sha256") == known.sha256:
-                    client.delete_document(known.doc_id)
+                if client.document(doc_id).get("sha256") in (known.sha256, known.sent):
+                    client.delete_document(doc_id)
                     self.tally.deleted += 1
                     self._say(f"deleted    {name}")
                 else:

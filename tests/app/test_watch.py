@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -31,12 +33,12 @@ class Followed:
         self.client, self.folder, self.collection = client, folder, collection
         self.lines: list[str] = []
         self.now = 0.0
-        self._data_dir = data_dir
+        self.state = data_dir
         self.begin()
 
     def begin(self) -> None:
         """As after a stop: nothing is known but what is in the file."""
-        memory = Memory(self._data_dir, self.collection, self.folder)
+        memory = Memory(self.state, self.collection, self.folder)
         with memory.held():
             self.watch = Watch(self.folder, self.collection, memory, self.lines.append, clock=lambda: self.now)
 
@@ -127,6 +129,90 @@ def test_what_was_taken_is_remembered_and_what_vanished_meanwhile_is_deleted(fol
     followed.settle()
     assert list(followed.documents()) == ["b.txt"]
     assert len(followed.client.jobs(collection=followed.collection)) == 2  # b.txt was not sent again
+
+
+class Stopped:
+    """A client at which Ctrl-C is pressed: before an upload is sent, or once it was accepted and before that is known."""
+
+    def __init__(self, client: Client, *, accepted: bool) -> None:
+        self._client, self._accepted = client, accepted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def upload(self, *args: Any, **kwargs: Any) -> NoReturn:
+        if self._accepted:
+            self._client.upload(*args, **kwargs)
+        raise KeyboardInterrupt
+
+
+def stop_while_it_sends(followed: Followed, *, accepted: bool) -> None:
+    """The watch ends within an upload, and another begins."""
+    client = followed.client
+    followed.client = cast(Client, Stopped(client, accepted=accepted))
+    with pytest.raises(KeyboardInterrupt):
+        followed.settle()
+    followed.client = client
+    followed.begin()
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_what_was_being_sent_when_it_was_stopped_is_sent_again(followed: Followed, accepted: bool) -> None:
+    (followed.folder / "a.txt").write_text("Apples are red.")
+    stop_while_it_sends(followed, accepted=accepted)
+    followed.settle()
+    assert followed.documents() == {"a.txt": "Apples are red."}
+    (followed.folder / "a.txt").write_text("Apples are green.")
+    stop_while_it_sends(followed, accepted=accepted)
+    followed.settle()
+    assert followed.documents() == {"a.txt": "Apples are green."}
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_vanished_after_a_stop_in_its_upload_is_deleted(followed: Followed, changed: bool) -> None:
+    (followed.folder / "a.txt").write_text("Apples are red.")
+    if changed:
+        followed.settle()
+        (followed.folder / "a.txt").write_text("Apples are green.")
+    stop_while_it_sends(followed, accepted=True)
+    (followed.folder / "a.txt").unlink()
+    followed.settle()
+    assert followed.documents() == {}
+    assert any(line.startswith("deleted") for line in followed.lines)
+
+
+def test_what_vanished_after_a_stop_before_its_job_ended_is_deleted(followed: Followed) -> None:
+    (followed.folder / "a.txt").write_text("Apples are red.")
+    while not followed.client.jobs(collection=followed.collection):
+        followed.step(0.6)
+    followed.begin()  # it had accepted the file, and has not seen what became of it
+    (followed.folder / "a.txt").unlink()
+    followed.settle()
+    assert followed.documents() == {}
+
+
+def test_what_somebody_else_sent_after_a_stop_is_kept(followed: Followed) -> None:
+    (followed.folder / "a.txt").write_text("Apples are red.")
+    stop_while_it_sends(followed, accepted=False)
+    (followed.folder / "a.txt").unlink()
+    client = followed.client
+    settle(client, client.upload(followed.collection, [("a.txt", io.BytesIO(b"Somebody's other text"))]))
+    followed.settle()
+    assert followed.documents() == {"a.txt": "Somebody's other text"}
+
+
+def test_a_memory_of_an_earlier_version_is_read(followed: Followed) -> None:
+    (followed.folder / "a.txt").write_text("Apples are red.")
+    followed.settle()
+    (path,) = followed.state.glob("watches/*.json")
+    body = json.loads(path.read_text())
+    for known in body["files"].values():
+        del known["sent"], known["job_id"]
+    path.write_text(json.dumps(body))
+    followed.begin()
+    (followed.folder / "a.txt").unlink()
+    followed.settle()
+    assert followed.documents() == {}
 
 
 def test_only_what_the_watch_brought_in_is_deleted(followed: Followed) -> None:
