@@ -45,7 +45,7 @@ from ingest.ledger_rows import (
     update_job,
 )
 from ingest.ledger_tables import jobs
-from ingest.ledger_turns import next_waiting
+from ingest.ledger_turns import next_waiting, overtaken_by
 from retrieval.tables import collections
 
 _RETRY_AFTER_S = 5
@@ -356,6 +356,12 @@ class Ledger:
     def peek(self, connection: Connection, job_id: str) -> Job | None:
         """The job, whoever asks."""
         return find_job(connection, job_id)
+
+    def is_outdated(self, connection: Connection, job: Job, stored_sha256: str) -> bool:
+        """Whether the document of its name, which has these bytes, came from a file that was added after this job's. A page is as
+        new as its fetching, which comes now."""
+        fetched = "url" in job.origin and "archive" not in job.origin
+        return stored_sha256 != job.sha256 and not fetched and overtaken_by(connection, job.job_id, stored_sha256)
 
     def held_originals(self, connection: Connection) -> set[str]:
         """The SHA-256 of all uploads that a job that waits, runs or may be retried still needs.

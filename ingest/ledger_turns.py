@@ -1,7 +1,10 @@
-"""Whose turn it is: which of the jobs that wait is given to a worker next. SQL on the ledger's own tables; reads only.
+"""Whose turn it is: which of the jobs that wait is given to a worker next, and which came too late. SQL on the ledger's own tables; reads only.
 
 The owner who has been served longest ago comes first, then the oldest of their jobs, so that ten thousand files of one person
 do not hold up the one file of another; of one owner the lanes go in their order.
+
+Files of one name are worked on one after the other, the oldest first: two at once would let the one that takes longer, perhaps the
+older, replace the other.
 
 A job that was broken off before is worked on alone: whichever of the files that are read at once brings the worker down, all
 of them are broken off, and only one of them is to blame.
@@ -11,16 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, exists, func, select
 
 from ingest.job import WORKING_STATES, Lane
 from ingest.ledger_tables import jobs
 
+_AT_WORK = jobs.alias("at_work")
+_NAME_IS_AT_WORK = (
+    exists()
+    .where(_AT_WORK.c.collection == jobs.c.collection, _AT_WORK.c.uri == jobs.c.uri)
+    .where(_AT_WORK.c.state.in_(WORKING_STATES), _AT_WORK.c.worker_id.is_not(None))
+)
 # The next owner in the order of ids, and the oldest of their jobs: one step in an index, where grouping reads the whole queue.
 _NEXT_WAITING = (
     select(jobs.c.owner_id, jobs.c.job_number)
     .where(jobs.c.state == "queued", jobs.c.paused.is_(False), jobs.c.lane == bindparam("lane"))
-    .where(jobs.c.owner_id > bindparam("after"))
+    .where(jobs.c.owner_id > bindparam("after"), ~_NAME_IS_AT_WORK)
     .order_by(jobs.c.owner_id, jobs.c.job_number)
     .limit(1)
 )
@@ -59,3 +68,16 @@ def _files_at_work(connection: Connection) -> tuple[int, int]:
     )
     count, most = connection.execute(query).one()
     return count, most
+
+
+def overtaken_by(connection: Connection, job_id: str, sha256: str) -> bool:
+    """Whether a file of the same name that was added after this job's has become a document already, with these bytes.
+
+    Then what the job makes must not replace it.
+    """
+    mine = select(jobs).where(jobs.c.job_id == job_id).subquery()
+    query = select(jobs.c.job_id).where(
+        jobs.c.sha256 == sha256, jobs.c.collection == mine.c.collection, jobs.c.uri == mine.c.uri,
+        jobs.c.job_number > mine.c.job_number, jobs.c.state.in_(("ready", "partial")),
+    )  # fmt: skip
+    return connection.execute(query.limit(1)).first() is not None

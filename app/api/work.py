@@ -29,6 +29,7 @@ from ingest.parse.ocr import missing_ocr
 from ingest.pipeline import version_of
 from retrieval.collection_rows import pii_of
 from retrieval.editions import pipeline_of
+from retrieval.reading import get_document_info
 from retrieval.records import Change, DocumentInfo
 from retrieval.token_rows import keeps_tokens
 
@@ -39,6 +40,8 @@ router = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[De
 CLAIM_WAIT_S = 10.0
 # How soon a worker that has gone is noticed; also heals a wake-up missed between looking and waiting.
 LOOK_S = 0.5
+
+NEWER_CAME = "a newer file of this name has come"
 
 # Which worker speaks: what one no longer owns (its lease ran out, the server began anew) it can neither move nor store.
 WorkerId = Annotated[str, Header(alias=WORKER_HEADER)]
@@ -108,8 +111,12 @@ def _claim(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> Job |
     while True:
         with services.database.write() as connection:
             job = services.ledger.claim(connection, worker_id, lanes)
-        if job is None or (stored := _stored_already(services, job)) is None:
-            return job
+        if job is None:
+            return None
+        if (stored := _stored_already(services, job)) is None:
+            if not _ended_as_outdated(services, job):
+                return job
+            continue
         with services.database.write() as connection:
             services.ledger.finish(
                 connection,
@@ -121,6 +128,23 @@ def _claim(services: Services, worker_id: str, lanes: tuple[Lane, ...]) -> Job |
                 seconds=0.0,
                 warnings=stored.metadata.get("warnings", ()),
             )
+
+
+def _ended_as_outdated(services: Services, job: Job) -> bool:
+    """Cancels a job whose file a newer one of its name has replaced already, as where an old one that failed is tried again."""
+    with services.database.write() as connection:
+        if not _is_outdated(services, connection, job):
+            return False
+        services.ledger.cancelled(connection, job.job_id, NEWER_CAME)
+        return True
+
+
+def _is_outdated(services: Services, connection: Connection, job: Job) -> bool:
+    try:
+        found = get_document_info(connection, Principal(user_id=job.owner_id), document_id(job.collection, job.uri))
+    except NotFound:
+        return False
+    return services.ledger.is_outdated(connection, job, found.sha256)
 
 
 def _stored_already(services: Services, job: Job) -> DocumentInfo | None:
@@ -206,6 +230,9 @@ async def result(job_id: str, request: Request, worker_id: WorkerId, services: S
             if not services.ledger.advance(connection, job_id, "indexing", 0.95, worker_id=worker_id):
                 return _not_wanted(services, connection, job_id), None
             job = services.ledger.peek(connection, job_id)
+            if job is not None and _is_outdated(services, connection, job):
+                services.ledger.cancelled(connection, job_id, NEWER_CAME)
+                return "cancelled", None
             now = pii_of(connection, made.document.collection)
             how = (made.encoder_revision, made.chunker_version)
             if job is not None and (made.pii != now or how != _wanted(services, job, connection)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import Busy, Conflict, InvalidRequest, NotFound
+from ingest.ledger_turns import _NEXT_WAITING
 from tests.support.ledger_bench import ADMIN, ANN, BOB, Bench
 
 
@@ -278,3 +279,56 @@ def test_claiming_is_quick_with_a_full_queue(tmp_path):
         bench.claim("w")
     assert time.process_time() - begun < 2.0, "100 ms a claim would be far too much; it takes about 3"
     bench.database.close()
+
+
+def test_files_of_one_name_are_worked_on_one_after_the_other_and_others_pass_them(bench):
+    first, second, other = bench.add(), bench.add(), bench.add(file="b.pdf")
+    elsewhere = bench.add(collection="d")
+    assert bench.claim("w1").job_id == first.job_id
+    assert [bench.claim("w2").job_id, bench.claim("w3").job_id] == [other.job_id, elsewhere.job_id]
+    assert bench.claim("w4") is None
+    bench.finish(first.job_id)
+    assert bench.claim("w4").job_id == second.job_id
+
+
+def test_a_retried_job_waits_for_the_newer_file_of_its_name(bench):
+    old = bench.add()
+    bench.claim("w1")
+    bench.fail(old.job_id, "damaged")
+    new = bench.add()
+    assert bench.claim("w1").job_id == new.job_id
+    bench.retry(ANN, old.job_id)
+    assert bench.claim("w2") is None
+    bench.finish(new.job_id)
+    assert bench.claim("w2").job_id == old.job_id
+
+
+def test_a_job_is_outdated_once_a_later_one_of_its_name_is_what_is_stored(bench):
+    def added(sha256, **others):
+        with bench.database.write() as connection:
+            return bench.ledger.add(
+                connection, principal=ANN, collection="c", file="a.pdf", uri="a.pdf", sha256=sha256, size=1, chunker="", **others
+            )  # fmt: skip
+
+    old, new = added("old"), added("new")
+    assert not bench.is_outdated(old, "new")  # it may have come from elsewhere: no later job is ready yet
+    bench.fail(old.job_id, "damaged")
+    assert bench.claim("w1").job_id == new.job_id
+    bench.finish(new.job_id)
+    assert bench.is_outdated(old, "new")
+    assert not bench.is_outdated(old, "older")  # what is stored is not of the later job any more
+    assert not bench.is_outdated(old, "old")
+    assert not bench.is_outdated(new, "old")
+    page = added("old page", origin={"url": "https://example.org/"})
+    assert not bench.is_outdated(page, "new")
+
+
+def test_the_next_job_is_found_by_indexes_alone(bench):
+    bench.add()
+    with bench.database.read() as connection:
+        query = _NEXT_WAITING.params(lane="files", after="").compile(
+            dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+        )
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
+    assert all("USING" in step and "INDEX" in step for step in plan if step.startswith(("SCAN", "SEARCH"))), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan

@@ -134,7 +134,7 @@ def test_a_paused_job_waits_and_what_is_at_work_begins_anew(bench):
 def test_a_paused_collection_pauses_what_is_added_until_it_is_resumed(bench):
     first = bench.add()
     assert bench.pause_collection(ANN, "c", True) == 1
-    second, elsewhere = bench.add(), bench.add(collection="d")
+    second, elsewhere = bench.add(file="b.pdf"), bench.add(collection="d")
     assert (second.paused, elsewhere.paused) == (True, False)
     assert bench.claim("w").job_id == elsewhere.job_id
     assert bench.claim("w") is None

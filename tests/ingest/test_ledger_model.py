@@ -24,6 +24,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.bench = Bench(Path(self.folder.name), max_queued=3, max_attempts=2)
         self.paused: set[str] = set()
+        self.names: dict[str, str] = {}
         self.model: dict[str, list] = {}  # job_id -> [state, attempts, cancel requested]
 
     def teardown(self):
@@ -37,18 +38,22 @@ class LedgerMachine(RuleBasedStateMachine):
     def pick(self, index):
         return list(self.model)[index % len(self.model)]
 
-    @rule()
-    def add(self):
+    @rule(name=st.sampled_from(["a.pdf", "b.pdf"]))
+    def add(self, name):
         if len(self.waiting()) >= 3:
             with pytest.raises(Busy):
-                self.bench.add()
+                self.bench.add(file=name)
         else:
-            self.model[self.bench.add().job_id] = ["queued", 0, False]
+            job_id = self.bench.add(file=name).job_id
+            self.model[job_id] = ["queued", 0, False]
+            self.names[job_id] = name
 
     @rule()
     def claim(self):
         job = self.bench.claim("w")
-        assert (job.job_id if job else None) == next((j for j in self.waiting() if j not in self.paused), None)
+        busy = {self.names[j] for j, m in self.model.items() if m[0] in WORKING_STATES}
+        free = [j for j in self.waiting() if j not in self.paused and self.names[j] not in busy]
+        assert (job.job_id if job else None) == next(iter(free), None)
         if job:
             self.model[job.job_id] = ["parsing", self.model[job.job_id][1] + 1, False]
 
