@@ -1,4 +1,5 @@
-"""Word documents: paragraphs, headings, lists, tables (as Markdown rows), the text in pictures, and foot- and endnotes.
+"""Word documents: paragraphs, headings, lists, tables (as Markdown rows), equations, the text in pictures, the numbers of
+charts, the labels of diagrams, and foot- and endnotes.
 
 Left out: deleted text of tracked changes, comments, running heads and feet (said in the metadata), and text that Word
 would not show (said in a warning). A .docx has no pages until it is printed.
@@ -9,18 +10,24 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import docx
 from docx.opc.exceptions import PackageNotFoundError
+from lxml import etree
 
 from core.errors import EmptyDocument, ParseFailed
+from core.wording import not_read
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, title_from_filename
-from ingest.parse.document import Heading, ParsedDocument, ParseLimits
+from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.docx_styles import heading_levels, hiding_styles, is_hidden, raising_styles
+from ingest.parse.drawing_text import chart_blocks, diagram_blocks
 from ingest.parse.embedded import EmbeddedPictures
+from ingest.parse.equation import equation_text
 from ingest.parse.hidden import hidden_warning
 from ingest.parse.raised import joined_runs
 from ingest.parse.source import File
@@ -31,12 +38,15 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _MC_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _A_BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
+_M_EQUATION = "{http://schemas.openxmlformats.org/officeDocument/2006/math}oMath"
+_A_DATA = "{http://schemas.openxmlformats.org/drawingml/2006/main}graphicData"
 _V_IMAGE = "{urn:schemas-microsoft-com:vml}imagedata"
 # del and moveFrom hold what tracked changes took away.
 _NOT_SHOWN = frozenset([_W + "del", _W + "moveFrom", _W + "instrText", _MC_FALLBACK, _W + "delText"])
 _TEXT = {_W + "tab": "\t", _W + "br": "\n", _W + "cr": "\n", _W + "noBreakHyphen": "-", _W + "ptab": "\t"}
-_HEADING_STYLE = re.compile(r"heading\s*([1-9])$", re.IGNORECASE)
-_NEARLY_WHITE = re.compile(r"(?:[Ff][0-9A-Fa-f]){3}")  # each of red, green and blue at least 240 of 255
+# Drawings whose text is read where it stands, or that have none but in pictures; "chartex" are the charts of Office 2016.
+_SHAPES = ("picture", "wordprocessingShape", "wordprocessingGroup", "wordprocessingCanvas", "lockedCanvas")
+_READ = {"chart": (chart_blocks, _R + "id"), "diagram": (diagram_blocks, _R + "dm")}
 _TITLE_WITHIN = 500  # a first heading further down is a chapter's, not the document's
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"))
 
@@ -52,11 +62,11 @@ def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: Embedde
     writer = _Writer(
         filename,
         limits,
-        _heading_levels(package),
+        heading_levels(package),
         pictures,
-        _images(package),
-        _hiding_styles(package),
-        _raising_styles(package),
+        _parts(package),
+        hiding_styles(package),
+        raising_styles(package),
     )
     writer.blocks(package.element.body)
     writer.notes(package)
@@ -72,6 +82,7 @@ def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: Embedde
     if running:
         metadata["running_heads"] = running
     warnings = [*hidden_warning(writer.hidden), *pictures.warnings()]
+    warnings += (ParseWarning("embedded", not_read(count, what)) for what, count in writer.unread.items())
     first = writer.headings[0].text if writer.headings and writer.headings[0].start < _TITLE_WITHIN else ""
     return ParsedDocument(
         text=text,
@@ -83,8 +94,8 @@ def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: Embedde
     )
 
 
-def _images(package: Any) -> Callable[[str], bytes | None]:
-    """Looks up the bytes of a picture by the id of its relationship; None if the file does not hold it."""
+def _parts(package: Any) -> Callable[[str], bytes | None]:
+    """Looks up the bytes of a part, as a picture, by the id of its relationship; None if the file does not hold it."""
 
     def look_up(relationship: str) -> bytes | None:
         part = package.part.related_parts.get(relationship)
@@ -124,41 +135,13 @@ def _running_texts(package: Any) -> str:
     return " · ".join(found[:10])
 
 
-def _heading_levels(package: Any) -> dict[str, int]:
-    """The heading level of each paragraph style that has one, by its own name, its outline level or its base's."""
-    levels: dict[str, int] = {}
-    bases: dict[str, str] = {}
-    for style in package.styles.element.iter(_W + "style"):
-        style_id = style.get(_W + "styleId") or ""
-        name = style.find(_W + "name")
-        match = _HEADING_STYLE.match(name.get(_W + "val", "") if name is not None else "")
-        outline = style.find(f"{_W}pPr/{_W}outlineLvl")
-        if match:
-            levels[style_id] = int(match.group(1))
-        elif name is not None and name.get(_W + "val", "").lower() == "title":
-            levels[style_id] = 1
-        elif outline is not None and outline.get(_W + "val", "9").isdigit() and int(outline.get(_W + "val")) < 9:
-            levels[style_id] = int(outline.get(_W + "val")) + 1
-        base = style.find(_W + "basedOn")
-        if base is not None:
-            bases[style_id] = base.get(_W + "val") or ""
-    for style_id in bases:
-        seen, current = {style_id}, style_id
-        while current not in levels and current in bases and bases[current] not in seen:
-            current = bases[current]
-            seen.add(current)
-        if current in levels:
-            levels.setdefault(style_id, levels[current])
-    return levels
-
-
 @dataclass(slots=True)
 class _Writer:
     filename: str
     limits: ParseLimits
     heading_levels: dict[str, int]
     pictures: EmbeddedPictures
-    image: Callable[[str], bytes | None]  # by the id of its relationship
+    part: Callable[[str], bytes | None]  # by the id of its relationship
     hiding_styles: frozenset[str]
     raising_styles: frozenset[str]
     own: int = 0  # characters that do not come from pictures
@@ -166,6 +149,7 @@ class _Writer:
     length: int = 0
     headings: list[Heading] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    unread: Counter[str] = field(default_factory=Counter)  # what is drawn and could not be read
 
     def blocks(self, container: Any) -> None:
         """Writes the paragraphs and tables of a body; content controls and insertions are looked into."""
@@ -178,7 +162,7 @@ class _Writer:
                 self._paragraph(element)
             elif element.tag == _W + "tbl":
                 self._write(markdown_table([*self._rows(element)]))
-                self._pictures(element)
+                self._drawn(element)
             elif element.tag in (_W + "sdt", _W + "sdtContent", _W + "ins", _W + "customXml", _W + "smartTag"):
                 stack.append(iter(element))
 
@@ -206,30 +190,55 @@ class _Writer:
             elif properties is not None and properties.find(_W + "numPr") is not None:
                 text = "- " + text
             self._write(text)
-        self._pictures(paragraph)
+        self._drawn(paragraph)
         for box in boxes:
             for inner in box:
                 if inner.tag == _W + "p":
                     self._paragraph(inner)
 
-    def _pictures(self, element: Any) -> None:
-        """Writes the text in the pictures of a paragraph or a table; of two versions of one picture the newer counts."""
-        for node in element.iter(_A_BLIP, _V_IMAGE):
-            relationship = node.get(_R + "embed") or node.get(_R + "id")
+    def _drawn(self, element: Any) -> None:
+        """Writes the text in the pictures, charts and diagrams of a paragraph or a table; of two versions the newer counts."""
+        for node in element.iter(_A_BLIP, _V_IMAGE, _A_DATA, _W + "object"):
             around = [a.tag for a in node.iterancestors()]
-            if (
-                not relationship
-                or _MC_FALLBACK in around
-                or any(_is_hidden(r, self.hiding_styles) for r in node.iterancestors(_W + "r"))
-            ):
+            if _MC_FALLBACK in around or any(is_hidden(r, self.hiding_styles) for r in node.iterancestors(_W + "r")):
                 continue
-            data = self.image(relationship)
-            if data is None:
-                self.pictures.missing()
-                continue
-            text = self.pictures.text(data)
-            self._write(text)
-            self.own -= len(text)
+            if node.tag == _A_DATA:
+                self._graphic(node)
+            elif node.tag == _W + "object":
+                self.unread["embedded object"] += 1
+            else:
+                self._picture(node)
+
+    def _picture(self, node: Any) -> None:
+        relationship = node.get(_R + "embed") or node.get(_R + "id")
+        if not relationship:
+            return
+        data = self.part(relationship)
+        if data is None:
+            self.pictures.missing()
+            return
+        text = self.pictures.text(data)
+        self._write(text)
+        self.own -= len(text)
+
+    def _graphic(self, data: Any) -> None:
+        """Writes a chart's numbers or a diagram's labels."""
+        kind = (data.get("uri") or "").rpartition("/")[2]
+        if kind in _SHAPES:
+            return
+        blocks: list[str] = []
+        if kind in _READ:
+            read, key = _READ[kind]
+            blob = self.part(next((e.get(key) for e in data if e.get(key)), ""))
+            try:
+                blocks = [clean(block) for block in read(_xml(blob))] if blob is not None else []
+            except etree.XMLSyntaxError:
+                blocks = []  # told of below
+        if any(blocks):
+            for block in blocks:
+                self._write(block)
+        else:
+            self.unread[kind if kind in _READ else "chart" if kind == "chartex" else "drawing"] += 1
 
     def _level(self, properties: Any) -> int:
         if properties is None:
@@ -253,12 +262,14 @@ class _Writer:
                 parts.append((expand_ligatures(node.text or ""), self._is_raised(node)))
             elif node.tag in _TEXT:
                 parts.append((_TEXT[node.tag], False))
+            elif node.tag == _M_EQUATION:
+                parts.append((equation_text(node), False))
             elif node.tag == _W + "txbxContent":
                 if boxes is not None:
                     boxes.append(node)
             elif node.tag == _W + "footnoteReference" or node.tag == _W + "endnoteReference":
                 parts.append((f"[^{node.get(_W + 'id')}]", False))
-            elif node.tag == _W + "r" and _is_hidden(node, self.hiding_styles):
+            elif node.tag == _W + "r" and is_hidden(node, self.hiding_styles):
                 hidden = "".join(t.text or "" for t in node.iter(_W + "t"))
                 if hidden.strip():
                     self.hidden.append(hidden.strip())
@@ -313,71 +324,6 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
             stack.append(iter(node))
 
 
-def _hiding_styles(package: Any) -> frozenset[str]:
-    """The ids of the styles that hide what has them, by themselves or by the style that they are based on."""
-    hiding: set[str] = set()
-    bases: dict[str, str] = {}
-    for style in package.styles.element.iter(_W + "style"):
-        style_id = style.get(_W + "styleId") or ""
-        if _vanishes(style.find(_W + "rPr")):
-            hiding.add(style_id)
-        base = style.find(_W + "basedOn")
-        if base is not None and style.find(f"{_W}rPr/{_W}vanish") is None:
-            bases[style_id] = base.get(_W + "val") or ""
-    for style_id in bases:
-        seen, current = {style_id}, style_id
-        while current not in hiding and current in bases and bases[current] not in seen:
-            current = bases[current]
-            seen.add(current)
-        if current in hiding:
-            hiding.add(style_id)
-    return frozenset(hiding)
-
-
-def _raising_styles(package: Any) -> frozenset[str]:
-    """The ids of the styles that raise what has them."""
-    styles = package.styles.element.iter(_W + "style")
-    raised = ((s, s.find(f"{_W}rPr/{_W}vertAlign")) for s in styles)
-    return frozenset(
-        s.get(_W + "styleId") or ""
-        for s, align in raised
-        if align is not None and align.get(_W + "val") == "superscript"
-    )
-
-
-def _vanishes(properties: Any) -> bool | None:
-    """What run properties say; None if they say nothing of it."""
-    vanish = properties.find(_W + "vanish") if properties is not None else None
-    return None if vanish is None else vanish.get(_W + "val", "true") not in ("0", "false", "off")
-
-
-def _is_hidden(run: Any, hiding_styles: frozenset[str]) -> bool:
-    properties = run.find(_W + "rPr")
-    vanishes = _vanishes(properties)
-    if vanishes is None and hiding_styles:
-        paragraph = next(run.iterancestors(_W + "p"), None)
-        own = properties.find(_W + "rStyle") if properties is not None else None
-        inherited = paragraph.find(f"{_W}pPr/{_W}pStyle") if paragraph is not None else None
-        vanishes = any(s is not None and s.get(_W + "val") in hiding_styles for s in (own, inherited))
-    if vanishes:
-        return True
-    if properties is None:
-        return False
-    size = properties.find(_W + "sz")
-    if size is not None and size.get(_W + "val") in ("0", "1", "2"):  # half points
-        return True
-    color = properties.find(_W + "color")
-    shaded = properties.find(_W + "shd") is not None or properties.find(_W + "highlight") is not None
-    if color is None or not _NEARLY_WHITE.fullmatch(color.get(_W + "val", "")) or shaded:
-        return False
-    # White letters on a shaded paragraph or table cell are meant to be seen.
-    return not any(
-        a.find(f"{_W}pPr/{_W}shd") is not None or a.find(f"{_W}tcPr/{_W}shd") is not None for a in run.iterancestors()
-    )
-
-
 def _xml(blob: bytes) -> Any:
-    from lxml import etree
-
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     return etree.parse(io.BytesIO(blob), parser).getroot()

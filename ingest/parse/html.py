@@ -19,6 +19,7 @@ from core.errors import EmptyDocument, ParseFailed
 from core.wording import plural
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plain_spaces, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.equation import mathml_text
 from ingest.parse.hidden import hidden_warning
 from ingest.parse.html_style import hiding_rules, is_hidden, is_raised
 from ingest.parse.html_table import MAX_CELLS, read_table
@@ -224,6 +225,9 @@ class _Writer:
 
     def _left_out(self, node: Any, tag: str) -> bool:
         """Whether the element writes nothing more: dropped, hidden, or a table that has just been written."""
+        if tag.rpartition(":")[2] == "math" and not is_hidden(node, self.hiding):
+            self._words(mathml_text(node), False)
+            return True
         if tag in _DROPPED or node.get("role") == "navigation" or self._is_around(node, tag):
             return True
         if is_hidden(node, self.hiding):
@@ -285,7 +289,12 @@ class _Writer:
         skip = 0
         for event, node in etree.iterwalk(cell, events=("start", "end")):
             if event == "start":
-                if skip or node.tag in _DROPPED:
+                if skip:
+                    skip += 1
+                elif str(node.tag).rpartition(":")[2] == "math" and not is_hidden(node, self.hiding):
+                    texts.append(mathml_text(node))
+                    skip += 1
+                elif node.tag in _DROPPED:
                     skip += 1
                 elif is_hidden(node, self.hiding):
                     self._remember_hidden(node)

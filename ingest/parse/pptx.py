@@ -18,12 +18,11 @@ from core.errors import EmptyDocument, ParseFailed, TooLarge
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.drawing_text import chart_blocks, diagram_blocks, paragraphs
 from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.hidden import hidden_warning, marked
 from ingest.parse.kinds import MIME_TYPES
-from ingest.parse.number_format import plain_number
 from ingest.parse.ooxml import attribute, core_properties, local, read_xml, relationships
-from ingest.parse.raised import joined_runs
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.writer import TextWriter
@@ -34,7 +33,6 @@ _MAX_NAMED = 10
 _HEADING = ("title", "ctrTitle")
 _RUNNING = ("ftr", "hdr", "dt", "sldNum")
 _SHAPES = ("sp", "grpSp", "graphicFrame", "pic", "cxnSp", "AlternateContent")
-_WHITE_SPACE = {"tab": "\t", "br": "\n"}
 
 
 def parse_pptx(path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
@@ -134,12 +132,12 @@ class _Deck:
         tree = root.find("{*}cSld/{*}spTree")
         for shape in tree if tree is not None else ():
             if _is_off(shape, self.size):
-                if passage := one_line(" ".join(_paragraphs(shape))):
+                if passage := one_line(" ".join(paragraphs(shape))):
                     self.off_slide.append((passage, number))
                 tree.remove(shape)
         shapes = self._ordered(tree, 0)
         titles = [s for s in shapes if _placeholder(s)[0] in _HEADING]
-        title = " ".join(_paragraphs(titles[0])) if titles else ""
+        title = " ".join(paragraphs(titles[0])) if titles else ""
         self.writer.heading(1, marked(title, "slide") if hidden else title)
         for shape in shapes:
             if shape not in titles[:1]:
@@ -208,7 +206,7 @@ class _Deck:
         if kind in _RUNNING:
             if next(shape.iter("{*}fld"), None) is not None:
                 return  # a number or date that the program fills in
-            text = one_line(" ".join(_paragraphs(shape)))
+            text = one_line(" ".join(paragraphs(shape)))
             if text:
                 self.running[text] = None
         elif name == "pic":
@@ -216,7 +214,7 @@ class _Deck:
         elif name == "graphicFrame":
             self._frame(shape)
         else:
-            self.writer.block("\n".join(_paragraphs(shape, bullets=kind in ("body", "obj", "subTitle"))))
+            self.writer.block("\n".join(paragraphs(shape, bullets=kind in ("body", "obj", "subTitle"))))
 
     def _picture(self, shape: Any) -> None:
         for blip in shape.iter("{*}blip"):
@@ -241,49 +239,26 @@ class _Deck:
     def _frame(self, frame: Any) -> None:
         table = next(frame.iter("{*}tbl"), None)
         if table is not None:
-            rows = [[" ".join(_paragraphs(cell)) for cell in row.iterfind("{*}tc")] for row in table.iterfind("{*}tr")]
+            rows = [[" ".join(paragraphs(cell)) for cell in row.iterfind("{*}tc")] for row in table.iterfind("{*}tr")]
             self.writer.block(markdown_table(rows, header=True))
             return
         for element in frame.iter("{*}chart", "{*}relIds"):
             kind, target = self.related.get(attribute(element, "id", namespaced=True), ("", ""))
             if kind == "chart":
-                self._chart(target)
+                for block in chart_blocks(read_xml(self.archive, target)):
+                    self.writer.block(block)
                 return
             kind, target = self.related.get(attribute(element, "dm", namespaced=True), ("", ""))
             if kind == "diagramData":
-                self._diagram(target)
+                for block in diagram_blocks(read_xml(self.archive, target)):
+                    self.writer.block(block)
                 return
         self.unread["embedded objects"] = self.unread.get("embedded objects", 0) + 1
-
-    def _diagram(self, part: str) -> None:
-        root = read_xml(self.archive, part)
-        for body in root.iter("{*}t") if root is not None else ():
-            if len(body):
-                self.writer.block("\n".join(f"- {text}" for text in _paragraphs(body)))
-
-    def _chart(self, part: str) -> None:
-        root = read_xml(self.archive, part)
-        if root is None:
-            return
-        title = root.find("{*}chart/{*}title")
-        if title is not None:
-            self.writer.block(" ".join(_paragraphs(title)))
-        table: dict[str, dict[int, str]] = {}
-        labels: dict[int, str] = {}
-        for number, series in enumerate(root.iter("{*}ser")):
-            name = " ".join(_points(series.find("{*}tx")).values()) or f"series {number + 1}"
-            for key in ("cat", "xVal"):
-                labels = labels or _points(series.find("{*}" + key))
-            for key in ("val", "yVal"):
-                table.setdefault(name, {}).update(_points(series.find("{*}" + key)))
-        points = sorted({i for values in table.values() for i in values})
-        rows = [["", *table], *([labels.get(i, ""), *(v.get(i, "") for v in table.values())] for i in points)]
-        self.writer.block(markdown_table(rows))
 
     def _notes(self, part: str) -> None:
         root = read_xml(self.archive, part)
         shapes = root.iter("{*}sp") if root is not None else ()
-        texts = [text for shape in shapes if _placeholder(shape)[0] == "body" for text in _paragraphs(shape)]
+        texts = [text for shape in shapes if _placeholder(shape)[0] == "body" for text in paragraphs(shape)]
         if texts:
             self.writer.block("Notes: " + "\n".join(texts))
 
@@ -338,56 +313,3 @@ def _position(shape: Any) -> tuple[int, int] | None:
             if re.fullmatch(r"-?\d{1,15}", x) and re.fullmatch(r"-?\d{1,15}", y):
                 return int(y), int(x)
     return None
-
-
-def _paragraphs(element: Any, *, bullets: bool = False) -> list[str]:
-    """The paragraphs with text anywhere below ``element``; those of a list with "- " and their depth."""
-    found: list[tuple[int, bool, str]] = []
-    for paragraph in element.iter("{*}p"):
-        parts: list[tuple[str, bool]] = []  # each with whether it is raised
-        for node in paragraph.iter():
-            name = local(node.tag)
-            if name == "t":
-                parts.append((node.text or "", _is_raised(node)))
-            else:
-                parts.append((_WHITE_SPACE.get(name, ""), False))
-        text = joined_runs(parts).strip()
-        if not text:
-            continue
-        properties = paragraph.find("{*}pPr")
-        level, plain, bullet = 0, False, False
-        if properties is not None:
-            depth = properties.get("lvl", "0")
-            level = int(depth) if depth in tuple("012345678") else 0
-            plain = properties.find("{*}buNone") is not None
-            bullet = properties.find("{*}buChar") is not None or properties.find("{*}buAutoNum") is not None
-        found.append((level, bullet or (bullets and not plain), text))
-    if len(found) == 1 and bullets:
-        return [found[0][2]]
-    return ["  " * level + "- " + text if bullet else text for level, bullet, text in found]
-
-
-def _is_raised(text: Any) -> bool:
-    """Whether the run of an ``a:t`` stands above its line: its baseline is in thousandths of a per cent of the type."""
-    run = text.getparent()
-    properties = run.find("{*}rPr") if run is not None else None
-    baseline = properties.get("baseline", "") if properties is not None else ""
-    return re.fullmatch(r"\d{1,6}%?", baseline) is not None and baseline.strip("0%") != ""
-
-
-def _points(element: Any) -> dict[int, str]:
-    """Index → value of a chart's cached data."""
-    found: dict[int, str] = {}
-    for point in element.iter("{*}pt") if element is not None else ():
-        value = point.find("{*}v")
-        index = point.get("idx", "")
-        if value is not None and value.text and index.isdecimal() and len(index) < 8:
-            found[int(index)] = _number(value.text)
-    return found
-
-
-def _number(text: str) -> str:
-    try:
-        return plain_number(float(text))
-    except ValueError:
-        return text
