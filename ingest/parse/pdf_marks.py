@@ -43,13 +43,14 @@ class PageMarks:
 
     def __init__(self, formenv: Any, page: Any, textpage: Any) -> None:
         self._formenv, self._page, self._textpage = formenv, page, textpage
-        self._fields: dict[str, str] = {}
+        # (label, value) by the field's full name, of which a page may show several widgets; by number of one without a name.
+        self._fields: dict[str | int, tuple[str, str]] = {}
         self._remarks: list[str] = []
         self.highlights: list[str] = []
 
     @property
     def notes(self) -> str:
-        fields = "\n".join(f"{name}: {value}" for name, value in self._fields.items())
+        fields = "\n".join(f"{label}: {value}" for label, value in self._fields.values())
         return "\n\n".join(part for part in (fields, *self._remarks) if part)
 
     def read(self, number: int) -> ParseWarning | None:
@@ -61,7 +62,7 @@ class PageMarks:
                 continue
             try:
                 if not pdfium_c.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
-                    self._read(annotation, pdfium_c.FPDFAnnot_GetSubtype(annotation))
+                    self._read(annotation, pdfium_c.FPDFAnnot_GetSubtype(annotation), index)
             finally:
                 pdfium_c.FPDFPage_CloseAnnot(annotation)
         if count <= _MAX_MARKS:
@@ -69,10 +70,10 @@ class PageMarks:
         message = f"of the {count:,} annotations on page {number} the first {_MAX_MARKS:,} were read"
         return ParseWarning("annotations", message, number, True)
 
-    def _read(self, annotation: Any, subtype: int) -> None:
+    def _read(self, annotation: Any, subtype: int, index: int) -> None:
         if subtype == pdfium_c.FPDF_ANNOT_WIDGET:
             if self._formenv is not None:
-                self._read_field(annotation)
+                self._read_field(annotation, index)
         elif subtype == pdfium_c.FPDF_ANNOT_FREETEXT:
             text = _key(annotation, b"Contents")
             if text:
@@ -87,17 +88,23 @@ class PageMarks:
             elif quote:
                 self.highlights.append(quote)
 
-    def _read_field(self, annotation: Any) -> None:
+    def _read_field(self, annotation: Any, index: int) -> None:
         environment = self._formenv
         kind = pdfium_c.FPDFAnnot_GetFormFieldType(environment, annotation)
 
         def ask(function: Callable[..., int]) -> str:
             return _string(lambda buffer, size: function(environment, annotation, buffer, size))
 
-        name = ask(pdfium_c.FPDFAnnot_GetFormFieldAlternateName) or ask(pdfium_c.FPDFAnnot_GetFormFieldName)
-        name = one_line(name, 300) or "Field"
+        name = ask(pdfium_c.FPDFAnnot_GetFormFieldName)
+        # What a person is told of the field; several may be told the same.
+        label = one_line(ask(pdfium_c.FPDFAnnot_GetFormFieldAlternateName) or name, 300) or "Field"
         value = ask(pdfium_c.FPDFAnnot_GetFormFieldValue)
         match kind:
+            case _ if kind < 0:  # pdfium takes a field without a name for none: what it holds stands with its widget
+                flags = ctypes.c_float()
+                pdfium_c.FPDFAnnot_GetNumberValue(annotation, b"Ff", flags)
+                label = one_line(_key(annotation, b"TU"), 300) or label
+                value = "" if int(flags.value) & _PASSWORD else _key(annotation, b"V")
             case pdfium_c.FPDF_FORMFIELD_TEXTFIELD:
                 if pdfium_c.FPDFAnnot_GetFormFieldFlags(environment, annotation) & _PASSWORD:
                     return
@@ -110,7 +117,7 @@ class PageMarks:
             case _:  # a button to press, a signature
                 return
         if value:
-            self._fields.setdefault(name, value)
+            self._fields.setdefault(name or index, (label, value))
 
     def _selected(self, annotation: Any) -> list[str]:
         environment = self._formenv

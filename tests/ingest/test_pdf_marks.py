@@ -65,6 +65,35 @@ def test_values_of_a_form_follow_the_text_of_their_page(parse):
     ]  # fmt: skip
 
 
+def test_fields_that_are_told_of_in_the_same_words_are_all_read(parse):
+    def applicants(canvas: Canvas) -> None:
+        for n, who in enumerate(("Ann Alpha", "Bob Beta", "Cid Gamma")):
+            canvas.acroForm.textfield(
+                name=f"applicant.{n}", tooltip="Surname, first name", value=who, x=72, y=700 - 40 * n
+            )
+
+    assert parse(pdf(applicants)).text.split("\n") == [
+        "Surname, first name: Ann Alpha", "Surname, first name: Bob Beta", "Surname, first name: Cid Gamma",
+    ]  # fmt: skip
+
+
+def test_fields_without_a_name_are_all_read_and_the_widgets_of_one_field_are_one(parse):
+    def fields(canvas: Canvas) -> None:
+        for n, value in enumerate(("one", "two")):
+            canvas.acroForm.textfield(name=f"f{n}", tooltip="Number", value=value, x=72, y=700 - 40 * n)
+
+    def nameless(writer: PdfWriter) -> None:
+        for annotation in writer.pages[0]["/Annots"]:
+            del annotation.get_object()["/T"]
+
+    def twice(writer: PdfWriter) -> None:
+        for annotation in writer.pages[0]["/Annots"]:
+            annotation.get_object()[NameObject("/T")] = TextStringObject("same")
+
+    assert parse(written(pdf(fields), nameless)).text == "Number: one\nNumber: two"
+    assert parse(written(pdf(fields), twice)).text == "Number: one"
+
+
 def test_a_password_in_a_form_is_left_out(parse):
     assert "4711" not in parse(pdf(form)).text
 
