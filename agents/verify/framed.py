@@ -24,24 +24,29 @@ _NOT = r"(?:no|not|never|cannot|hardly|neither|nor|little|without|\w+n't|nicht|k
 # What is denied of a clause; "did not know that" and "is not surprised that" take it for granted instead.
 _SURE = (
     r"(?:assurances?|assur\w+|guarantee\w*|certain\w*|sure|evidence|proof|prov\w+|indications?|indicat\w+|signs?|reasons?|true|"
-    r"correct|right|case|clear|likely|probable|expect\w*|believ\w+|think\w*|thought|anticipat\w+|mean\w*|imply|implies|"
+    r"correct|right|case|clear|likely|probable|expect\w*|believ\w+|think\w*|thought|anticipat\w+|means?|meant|imply|implies|"
     r"show\w*|shown|f[io]nd|found|conclud\w+|follow\w*|suggest\w*|establish\w*|demonstrat\w+|claim\w*|beweis\w*|glaub\w*|wahr)"
 )
 _DOUBT = (
-    r"(?:den(?:y|ies|ied|ying)|doubt\w*|unlikely|false|falsely|untrue|wrong|wrongly|incorrect|incorrectly|mistaken\w*|myth|"
-    r"misconception|rumou?r\w*|alleg\w+|unclear|uncertain|unknown|unproven|refut\w+|hypothesi\w+|pretend\w*|bestr[ie]\w+|"
-    r"bezweifel\w+|angeblich)"
+    r"(?:den(?:y|ies|ied|ying)|doubt\w*|myth|misconception|rumou?rs?|rumou?red|alleg\w+|refut\w+|hypothesi\w+|pretend\w*|"
+    r"wrongly|falsely|incorrectly|mistakenly|bestr[ie]\w+|bezweifel\w+|angeblich)"
 )
-# From there to the clause, which "that" opens, or nothing.
-_TO_CLAUSE = r"(?:[^.;:]{0,60}?(?<!\bso )\b(?:that|dass)\b,?|\s+(?:the|a|an|any)\s+\w+)?[\s\"'(]*$"
-_DENIED = re.compile(rf"\b{_NOT}\b(?:\W+\w+){{0,3}}?\W+{_SURE}\b{_TO_CLAUSE}")
-_DOUBTED = re.compile(rf"(?<!\bno )(?<!\bnot )(?<!\bnever )(?<!n't )(?<!\bcannot )\b{_DOUBT}\b{_TO_CLAUSE}")
+# Stand beside "that", or say something of a noun instead ("unknown values mean that …").
+_NOT_SO = r"(?:unlikely|doubtful|false|untrue|wrong|incorrect|unclear|uncertain|unknown|unproven)"
+# From there to the clause, which "that" opens, or nothing: some words, or an aside between commas.
+_THAT = r"\s+(?:that|dass)\b,?"
+_UP_TO = rf"(?:(?:\s+(?!(?:so|means?|is|are|was|were)\b)[\w-]+){{0,4}}?{_THAT}|,[^,.;:]{{1,40}},{_THAT}|\s+(?:the|a|an|any)\s+\w+)?"
+_END = r"[\s\"'(]*$"
+_DENIED = re.compile(rf"\b{_NOT}\b(?:[\s,]+[\w-]+){{0,3}}?[\s,]+{_SURE}\b{_UP_TO}{_END}")
+_DOUBTED = re.compile(
+    rf"(?<!\bno )(?<!\bnot )(?<!\bnever )(?<!n't )(?<!\bcannot )\b(?:{_DOUBT}\b{_UP_TO}|{_NOT_SO}{_THAT}){_END}"
+)
 _OPEN = re.compile(r"\b(?:whether|ob)\W*$")
 _BEFORE = re.compile(
-    r"\b(?:nor|neither|not|never|except(?: for)?|excluding|unlike|nicht|au(?:ß|ss)er)\s+(?:(?:the|a|an|any|all|our|its)\s+)?$"
+    r"\b(?:nor|neither|not|never|except(?: for)?|excluding|unlike|nicht|ausser)\s+(?:(?:the|a|an|any|all|our|its)\s+)?$"
 )
-_BEHIND = re.compile(r"^\W*(?:only|unless|except|au(?:ß|ss)er)\b")
-_WITHIN = re.compile(r"^\W*(?:except|excluding|unless|au(?:ß|ss)er)\b")
+_BEHIND = re.compile(r"^\W*(?:only|unless|except|ausser)\b")
+_WITHIN = re.compile(r"^\W*(?:except|excluding|unless|ausser)\b")
 
 
 def taken_back(before: str, behind: str) -> str:
