@@ -1,7 +1,7 @@
 """A claim that is a sentence of the evidence but for a word or two in it: what was exchanged, made stronger, denied or turned.
 
 Only claims that run along the sentence for most of their words are looked at. What is told for sure is a conflict: a name in
-the place of another, "not" put in or left out, who does what to whom turned round. "Must" for "may", or "may" left out, says
+the place of another, a word in the place of one that it excludes, "not" put in or left out, who does what to whom turned round. "Must" for "may", or "may" left out, says
 more than the passage and is missing there. Another word in the place of a word may be a synonym: it is only noted here, and
 ``agents.verify.unlike`` asks the encoder. Numbers and dates have rules of their own.
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from agents.lexical import stem
+from agents.verify.exclusive import exclude
 from agents.verify.findings import Finding
 from agents.verify.negation import NEGATIONS
 from core.lexical import STOP_WORDS
@@ -68,7 +69,7 @@ class _Said:
 
 
 def check_substituted(claim: str, likely: str) -> Iterator[Finding]:
-    """Findings of the rules "name", "negation" and "role" (conflict), "qualifier" and "word" (missing)."""
+    """Findings of the rules "name", "direction", "negation" and "role" (conflict), "qualifier" and "word" (missing)."""
     mine, theirs = _said(claim), _said(likely)
     if not mine.words or not theirs.words or max(len(mine.words), len(theirs.words)) > _MOST_WORDS:
         return
@@ -83,6 +84,7 @@ def check_substituted(claim: str, likely: str) -> Iterator[Finding]:
             item=one.new,
             detail=f"the claim has “{one.new}” where the passage has “{one.old}”",
         )
+    yield from _excluded(mine, theirs, codes)
     if along >= _CLOSELY:
         yield from _stronger(mine, theirs, codes)
         yield from _denied(mine, theirs, codes)
@@ -118,6 +120,19 @@ def _substitutions(claim: str, mine: _Said, theirs: _Said, codes: _Codes) -> Ite
         names = _is_name(old, first=i == 0) and _is_name(new, first=k == 0) and not said & set(theirs.stems)
         start, end = mine.spans[k][0], mine.spans[n - 1][1]
         yield Substitution(old=" ".join(old), new=claim[start:end], start=start, end=end, names=names)
+
+
+def _excluded(mine: _Said, theirs: _Said, codes: _Codes) -> Iterator[Finding]:
+    """A word in the place of one that it excludes, unless the sentence has it elsewhere, too."""
+    for op, i, j, k, n in codes:
+        # "not open" is no denial of "now closed".
+        before, now = _negations(theirs.words[max(0, i - 2) : j]), _negations(mine.words[max(0, k - 2) : n])
+        if op != "replace" or j - i != n - k or before != now:
+            continue
+        for old, new, said in zip(theirs.words[i:j], mine.words[k:n], mine.stems[k:n], strict=True):
+            if said not in theirs.stems and exclude(fold(old), fold(new)):
+                detail = f"the claim has “{new}” where the passage has “{old}”"
+                yield Finding(rule="direction", outcome="conflict", item=new, detail=detail)
 
 
 def _stronger(mine: _Said, theirs: _Said, codes: _Codes) -> Iterator[Finding]:

@@ -40,6 +40,8 @@ _SYMBOLS: dict[str, dict[str, float]] = {
     "speed": {"km/h": 1, "m/s": 3.6, "mph": 1.609344},
     "celsius": {"°C": 1},
     "fahrenheit": {"°F": 1},
+    "morning": {"am": 1, "a.m.": 1},
+    "afternoon": {"pm": 1, "p.m.": 1},
 }  # fmt: skip
 _NAMES: dict[str, dict[str, float]] = {
     "length": {"metre": 1, "meter": 1, "millimetre": 1e-3, "millimeter": 1e-3, "centimetre": 1e-2, "centimeter": 1e-2, "kilometre": 1e3, "kilometer": 1e3,
@@ -64,7 +66,7 @@ _BY_NAME = {
     for spelt in (name, f"{name}s")
 }
 _UNIT = re.compile(
-    r"[\s\u00a0\u202f-]?(?P<unit>(?:degrees?|grad)\s+(?:celsius|fahrenheit)|°\s?[CF]\b|km/h|m/s|[A-Za-zµμ]+)(?![\w/²³^])", re.IGNORECASE
+    r"[\s\u00a0\u202f-]?(?P<unit>(?:degrees?|grad)\s+(?:celsius|fahrenheit)|°\s?[CF]\b|[ap]\.\s?m\.|km/h|m/s|[A-Za-zµμ]+)(?![\w/²³^])", re.IGNORECASE
 )  # fmt: skip
 
 
