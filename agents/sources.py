@@ -1,7 +1,7 @@
 """What each found passage says to one claim: it supports it, says otherwise, or neither; and where sources disagree.
 
-A passage says otherwise only if it speaks of the same: another number beside another date is another occasion, and a
-passage that lacks a name of the claim speaks of someone else. Knows claims and passages, not where either comes from.
+A passage says otherwise only if it speaks of the same: another number beside another date or in another quarter is another
+occasion, and a passage that lacks a name of the claim speaks of someone else. Knows claims and passages, not where either comes from.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def stands(claim: str, hits: Sequence[Hit], verifier: Verifier) -> list[Stand]:
 def speaks_of_the_same(claim: str, hit: Hit) -> bool:
     """Whether what differs is one thing, said of the same names at the same time."""
     findings = examine(claim, evidence_text(hit)).findings
-    if any(f.outcome == "missing" and f.rule in ("name", "date") for f in findings):
+    if any(f.outcome == "missing" and f.rule in ("name", "date", "ordinal") for f in findings):
         return False
     differing = {f.rule for f in findings if f.outcome == "conflict"}
     return not {"date", "number"} <= differing

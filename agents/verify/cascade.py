@@ -37,7 +37,7 @@ _LEAD_IN = re.compile(
 _BY_ORDER = 0.5  # share of the claim's terms that an order must have for it to be told as the claim's only source
 _SHOWN = 100  # characters of an order that are told
 HARD = frozenset(
-    ["number", "date", "quote", "qualifier", "unlike"]
+    ["number", "date", "quote", "qualifier", "unlike", "ordinal"]
 )  # missing, they cannot be supported however well the rest is covered
 
 

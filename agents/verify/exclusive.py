@@ -1,17 +1,22 @@
-"""Words of which one excludes the other in the same place: "second" for "first", "closed" for "open", "twice" for "once".
+"""Words of which one excludes the other in the same place: "closed" for "open", "twice" for "once", "second" for "first".
 
 The encoder cannot tell them apart, because they stand in the same company; so they are listed. English and German.
 """
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from agents.lexical import stem
 from core.text import fold
 
-# Each line a set of alternatives, each alternative all that says the same.
-_ALTERNATIVES = """
+# Say which one is spoken of: what is said of the first is no word about the second.
+_WHICH = """
 first | second | third | fourth | fifth | sixth | seventh | eighth | ninth | tenth
 erste ersten erster erstes | zweite zweiten zweiter zweites | dritte dritten dritter drittes | vierte vierten vierter viertes
+"""
+# Each line a set of alternatives, each alternative all that says the same.
+_ALTERNATIVES = """
 one | two | three | four | five | six | seven | eight | nine | ten
 once | twice | thrice
 einmal | zweimal | dreimal
@@ -63,18 +68,34 @@ mehr höher größer | weniger niedriger kleiner
 vor | nach
 mit | ohne
 """
-_LINES = tuple(
-    tuple(frozenset(stem(fold(w)) for w in alternative.split()) for alternative in line.split("|"))
-    for line in _ALTERNATIVES.strip().splitlines()
-)
+_Line: TypeAlias = tuple[frozenset[str], ...]
+
+
+def _lines(listed: str) -> tuple[_Line, ...]:
+    return tuple(
+        tuple(frozenset(stem(fold(w)) for w in alternative.split()) for alternative in line.split("|"))
+        for line in listed.strip().splitlines()
+    )
+
+
+_ORDINALS, _OTHERS = _lines(_WHICH), _lines(_ALTERNATIVES)
 
 
 def exclude(one: str, other: str) -> bool:
-    """Whether two folded words are different alternatives of the same."""
+    """Whether two folded words are different alternatives of the same; ordinals are not among them."""
+    return _differ(one, other, _OTHERS)
+
+
+def other_ordinal(one: str, other: str) -> bool:
+    """Whether two folded words are different ordinals."""
+    return _differ(one, other, _ORDINALS)
+
+
+def _differ(one: str, other: str, lines: tuple[_Line, ...]) -> bool:
     a, b = stem(one), stem(other)
     return a != b and any(
         any(a in alternative for alternative in line)
         and any(b in alternative for alternative in line)
         and not any(a in alternative and b in alternative for alternative in line)
-        for line in _LINES
+        for line in lines
     )

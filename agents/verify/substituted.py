@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from agents.lexical import stem
-from agents.verify.exclusive import exclude
+from agents.verify.exclusive import exclude, other_ordinal
 from agents.verify.findings import Finding
 from agents.verify.negation import NEGATIONS
 from core.lexical import STOP_WORDS
@@ -69,7 +69,7 @@ class _Said:
 
 
 def check_substituted(claim: str, likely: str) -> Iterator[Finding]:
-    """Findings of the rules "name", "direction", "negation" and "role" (conflict), "qualifier" and "word" (missing)."""
+    """Findings of the rules "name", "direction", "negation" and "role" (conflict), "ordinal", "qualifier" and "word" (missing)."""
     mine, theirs = _said(claim), _said(likely)
     if not mine.words or not theirs.words or max(len(mine.words), len(theirs.words)) > _MOST_WORDS:
         return
@@ -130,9 +130,13 @@ def _excluded(mine: _Said, theirs: _Said, codes: _Codes) -> Iterator[Finding]:
         if op != "replace" or j - i != n - k or before != now:
             continue
         for old, new, said in zip(theirs.words[i:j], mine.words[k:n], mine.stems[k:n], strict=True):
-            if said not in theirs.stems and exclude(fold(old), fold(new)):
-                detail = f"the claim has “{new}” where the passage has “{old}”"
+            if said in theirs.stems:
+                continue
+            detail = f"the claim has “{new}” where the passage has “{old}”"
+            if exclude(fold(old), fold(new)):
                 yield Finding(rule="direction", outcome="conflict", item=new, detail=detail)
+            elif other_ordinal(fold(old), fold(new)):
+                yield Finding(rule="ordinal", outcome="missing", item=new, detail=detail)
 
 
 def _stronger(mine: _Said, theirs: _Said, codes: _Codes) -> Iterator[Finding]:

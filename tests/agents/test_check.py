@@ -87,3 +87,17 @@ def test_what_claims_nothing_is_said_to_claim_nothing() -> None:
 def test_a_claim_that_cannot_be_checked_is_refused(claim: str) -> None:
     with pytest.raises(InvalidRequest):
         check(claim)
+
+
+@pytest.mark.parametrize(("one", "other"), [("first", "second"), ("third", "fourth")])
+def test_another_quarter_is_another_occasion(one: str, other: str) -> None:
+    earlier = StoredText(
+        doc_id="d-q1", title="Report", text=f"Net sales in the {one} quarter of 2022 were $4.1 million. It rained."
+    )
+    later = StoredText(
+        doc_id="d-q2", title="Report", text=f"Net sales in the {other} quarter of 2022 were $5.2 million. It snowed."
+    )
+    found = check(f"Net sales in the {other} quarter of 2022 were $5.2 million.", earlier, later)
+    assert (found.verdict, found.conflicts) == ("supported", ())
+    alone = check(f"Net sales in the {other} quarter of 2022 were $5.2 million.", earlier)
+    assert alone.verdict == "not enough"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from agents.verify import RuleVerifier, TrainedVerifier
-from agents.verify.exclusive import exclude
+from agents.verify.exclusive import exclude, other_ordinal
 from core.protocols import Encoder
 
 EXCHANGED = [
-    ("Net sales in the first quarter were $5 million.", "Net sales in the second quarter were $5 million."),
     ("The Board meets once a month.", "The Board meets twice a month."),
     ("Sales doubled in 2022.", "Sales tripled in 2022."),
     ("About two thirds of the members voted yes.", "About one third of the members voted yes."),
@@ -53,9 +52,18 @@ def test_what_excludes_nothing_is_not_contradicted(passage: str, claim: str) -> 
     assert RuleVerifier().check(claim, ["Manual\n\n" + passage]).label != "contradicted"
 
 
+@pytest.mark.parametrize("evidence", ["first", "third"])
+def test_what_is_said_of_another_quarter_is_neither_support_nor_contradiction(evidence: str) -> None:
+    passage = f"Report\n\nNet sales in the {evidence} quarter were $5 million."
+    verdict = RuleVerifier().check("Net sales in the second quarter were $5 million.", [passage])
+    assert verdict.label == "partial", verdict
+    assert verdict.reason == f"the claim has “second” where the passage has “{evidence}”"
+
+
 def test_alternatives_exclude_one_another_and_synonyms_do_not() -> None:
-    assert exclude("first", "third")
+    assert other_ordinal("first", "third")
     assert exclude("third", "quarter")
     assert not exclude("forbidden", "prohibited")
-    assert not exclude("first", "once")
+    assert not exclude("first", "third")
+    assert not exclude("half", "once")
     assert not exclude("valve", "open")
