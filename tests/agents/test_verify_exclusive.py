@@ -19,6 +19,7 @@ EXCHANGED = [
     ("The shop is open from 9 a.m. to 5 p.m.", "The shop is open from 9 p.m. to 5 a.m."),
     ("Schalten Sie das Gerät vor der Reinigung aus.", "Schalten Sie das Gerät vor der Reinigung ein."),
     ("Die Temperatur darf höchstens 40 Grad betragen.", "Die Temperatur darf mindestens 40 Grad betragen."),
+    ("Das Gerät darf in keinem Fall in Wasser getaucht werden.", "Das Gerät darf in Wasser getaucht werden."),
     ("Der Umsatz stieg im Jahr 2022 um 5 Prozent.", "Der Umsatz sank im Jahr 2022 um 5 Prozent."),
 ]
 
