@@ -40,7 +40,7 @@ STATE_WORDS: dict[str, str] = {
 class Jobs:
     """Those of a collection, each group newest first and as many as are shown; ``counts`` are all of them, by state."""
 
-    counts: Mapping[str, int]
+    counts: Mapping[replies.JobState, int]
     running: list[replies.Job]
     waiting: list[replies.Job]
     broken: list[replies.Job]
