@@ -70,12 +70,10 @@ class Services:
         service: Mapping[str, Any] = self.services[name]
         temporary = self._folder(f"tmp-{name}")
         self.places["/tmp/"] = f"{temporary}/"
-        volumes = [v.split(":") for v in service.get("volumes", [])]
-        writable = [self.places[f"/{v[0]}"] for v in volumes if v[2:] != ["ro"]] + [str(temporary)]
         log = self.folder / f"{name}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                self.command(service["command"], writable), env=self.environment(service, temporary), cwd=REPO,
+                self.command(name, service["command"]), env=self.environment(service, temporary), cwd=REPO,
                 stdout=out, stderr=out,
             )  # fmt: skip
             try:
@@ -84,8 +82,10 @@ class Services:
                 process.terminate()
                 assert process.wait(30) in (0, 143, -15), log.read_text()
 
-    def command(self, parts: list[str], writable: list[str]) -> list[str]:
-        """As on this machine: the programs of the image are modules of this Python."""
+    def command(self, name: str, parts: list[str]) -> list[str]:
+        """As on this machine, in the place of a service: the programs of the image are modules of this Python."""
+        volumes = [v.split(":") for v in self.services[name].get("volumes", [])]
+        writable = [self.places[f"/{v[0]}"] for v in volumes if v[2:] != ["ro"]] + [str(self.folder / f"tmp-{name}")]
         program = {"openbook": [sys.executable, "-m", "app.cli"], "python": [sys.executable]}[parts[0]]
         found = [*program, *map(self.here, parts[1:])]
         return [str(CAGE), ":".join(writable), *found] if caged() else found
@@ -104,7 +104,7 @@ class Services:
         """As ``docker compose exec`` does, in a container that runs; what it prints."""
         service = self.services[name]
         done = subprocess.run(
-            self.command([*command], []), env=self.environment(service, self.folder / f"tmp-{name}"), cwd=self.folder,
+            self.command(name, [*command]), env=self.environment(service, self.folder / f"tmp-{name}"), cwd=self.folder,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
