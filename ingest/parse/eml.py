@@ -7,6 +7,7 @@ import email.errors
 import email.header
 import email.policy
 import email.utils
+import re
 from collections.abc import Iterator
 from email.message import Message as Part
 
@@ -22,6 +23,7 @@ from ingest.parse.text import decode
 _MAX_DEPTH = 30
 _MAX_HEADER = 10_000  # characters: decoding takes longer than the square of them
 _MAX_REPEATED = 5
+_ENCODED_WORDS = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?]*\?=(?:\s*=\?[^?\s]+\?[bBqQ]\?[^?]*\?=)*")
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _CRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _CHARSETS = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "us-ascii": "windows-1252"}
@@ -39,7 +41,7 @@ def parse_eml(
     root = email.message_from_bytes(path.read_bytes(), policy=email.policy.compat32)
     message = Message()
     for key in ("subject", "from", "to", "cc", "date"):
-        message.fields[key] = ", ".join(_header(value) for value in root.get_all(key, [])[:_MAX_REPEATED])
+        message.fields[key] = ", ".join(_header(value) for value in _raw(root, key)[:_MAX_REPEATED])
     try:
         message.sent = email.utils.parsedate_to_datetime(message.fields["date"])
     except (ValueError, TypeError, IndexError):
@@ -48,19 +50,32 @@ def parse_eml(
     return message_document(message, filename, limits, MIME_TYPES["eml"], pictures, inner)
 
 
-def _header(value: object) -> str:
+def _raw(part: Part, key: str) -> list[str]:
+    """The values of a header as they were sent. Bytes beyond ASCII are UTF-8 (RFC 6532), or what they say they are: the library
+    would hand out a mark for each."""
+    return [_unescaped(str(value)[:_MAX_HEADER]) for name, value in part.raw_items() if name.lower() == key]
+
+
+def _unescaped(value: str) -> str:
+    if value.isascii():
+        return value
+    return _decoded(value.encode("utf-8", "surrogateescape"), "utf-8")
+
+
+def _header(text: str) -> str:
     """A header's text with its encoded words decoded, as well as it goes."""
+    return one_line(_ENCODED_WORDS.sub(lambda match: _words(match.group()), text[:_MAX_HEADER]), 2000)
+
+
+def _words(encoded: str) -> str:
+    """Encoded words that follow one another (RFC 2047): what stands between them is none of the text."""
     parts = []
-    text = str(value)[:_MAX_HEADER]
     try:
-        for data, charset in email.header.decode_header(text):
-            if isinstance(data, str):
-                parts.append(data)
-            else:
-                parts.append(_decoded(data, charset or "utf-8"))
+        for data, charset in email.header.decode_header(encoded):
+            parts.append(data if isinstance(data, str) else _decoded(data, charset or "utf-8"))
     except (email.errors.HeaderParseError, ValueError):
-        return one_line(text, 2000)
-    return one_line("".join(parts), 2000)
+        return encoded
+    return "".join(parts)
 
 
 def _decoded(data: bytes, charset: str) -> str:
@@ -111,7 +126,7 @@ def _children(part: Part) -> list[Part]:
 def _attached_message(part: Part) -> Attachment:
     children = _children(part)
     inner = children[0] if children else part
-    name = _header(inner.get("subject", "")) or "attached message"
+    name = _header(next(iter(_raw(inner, "subject")), "")) or "attached message"
     try:
         return Attachment(f"{name}.eml", inner.as_bytes(), "message/rfc822")
     except (KeyError, LookupError, UnicodeError, ValueError, TypeError):  # it cannot be written as it was read
@@ -119,8 +134,12 @@ def _attached_message(part: Part) -> Attachment:
 
 
 def _name(part: Part, kind: str) -> str:
+    readable = Part()
+    for key in ("content-disposition", "content-type"):
+        for value in _raw(part, key)[:1]:
+            readable[key] = value
     try:
-        name = part.get_filename()
+        name = readable.get_filename()
     except (UnicodeError, LookupError, ValueError):
         name = None
     return _header(name) if name else f"unnamed ({kind})"

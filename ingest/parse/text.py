@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from core.errors import EmptyDocument, ParseFailed, TooLarge
 from ingest.parse.clean import clean, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
@@ -16,13 +18,17 @@ _BOMS = (
     (b"\xfe\xff", "utf-16"),
 )
 _DETECT_BYTES = 256 * 2**10
+_DETECT_BEFORE = 1000
+_SPARSE = 50  # bytes for each one beyond ASCII
+_BEYOND_ASCII = bytes(range(0x80, 0x100))
+_THREE_BEYOND_ASCII = re.compile(rb"[\x80-\xff]{3}")
 
 
 def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
     """``data`` as text, the encoding used, and what was lost.
 
     A byte order mark decides; then the pattern of NULs (UTF-16/32 without a mark); then UTF-8 if it fits exactly;
-    then charset-normalizer's guess on the first 256 KiB.
+    then windows-1252 if other letters are as few as in English; then charset-normalizer's guess on 256 KiB.
 
     Raises:
         ParseFailed: no encoding fits.
@@ -36,13 +42,16 @@ def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ..
     try:
         return data.decode("utf-8"), "utf-8", ()
     except UnicodeDecodeError as e:
-        # One bad byte in a megabyte of UTF-8 is damage, not another encoding.
-        bad = data.decode("utf-8", "replace").count("\ufffd") if e.start > 1000 or _mostly_utf8(data) else 0
-        if bad and bad * 200 <= len(data):
-            return _replacing(data, "utf-8")
+        first = e.start
+    if _is_damaged_utf8(data):
+        return _replacing(data, "utf-8")
+    if _is_sparse_western(data):
+        return data.decode("windows-1252"), "windows-1252", ()
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data[:_DETECT_BYTES]).best()
+    # What comes before the first such byte says nothing.
+    start = max(0, first - _DETECT_BEFORE)
+    best = from_bytes(data[start : start + _DETECT_BYTES]).best()
     if best is None:
         raise ParseFailed(
             f"{filename} looks like text, but in no known encoding: save it as UTF-8 and try again", code="bad-encoding"
@@ -50,10 +59,24 @@ def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ..
     return _replacing(data, best.encoding)
 
 
-def _mostly_utf8(data: bytes) -> bool:
-    sample = data[:65536]
-    wide = sum(b >= 0x80 for b in sample)
-    return wide > 0 and sample.decode("utf-8", "replace").count("\ufffd") * 10 < wide
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Whether more characters of several bytes fit than bytes do not: hardly any other text looks like that."""
+    text = data.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    return len(text) - len(text.encode("ascii", "ignore")) > 2 * bad
+
+
+def _is_sparse_western(data: bytes) -> bool:
+    """Whether bytes beyond ASCII are few and stand alone, and windows-1252 has all of them: too little to guess from, and of all
+    texts that are nearly ASCII most are in this one."""
+    wide = len(data) - len(data.translate(None, _BEYOND_ASCII))
+    if wide * _SPARSE > len(data) or _THREE_BEYOND_ASCII.search(data):
+        return False
+    try:
+        data.decode("windows-1252")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _replacing(data: bytes, encoding: str) -> tuple[str, str, tuple[ParseWarning, ...]]:

@@ -53,6 +53,29 @@ def test_encoded_words_are_decoded(parse_bytes):
     assert parse_bytes(data, "a.eml").title == "Grüßeäh"
 
 
+def test_headers_that_are_sent_as_they_are_written_are_read(parse_bytes):
+    data = (
+        message()
+        .as_bytes()
+        .replace(b"Subject: News", "Subject: Grüße aus Łódź =?utf-8?Q?und_K=C3=B6ln?= C:\\users".encode())
+        .replace(b"From: Ann", "From: Jürgen Müller".encode())
+        .replace(b"To: bob", "To: Zoë".encode("latin-1"))
+    )
+    document = parse_bytes(data, "a.eml")
+    assert document.title == "Grüße aus Łódź und Köln C:\\users"
+    assert document.metadata["from"] == "Jürgen Müller <ann@example.org>"
+    assert document.metadata["to"].startswith("Zoë")
+
+
+def test_the_name_of_an_attachment_is_read_however_it_is_sent(parse_bytes):
+    mail = message()
+    attach(mail, b"The plan", "plan.txt", "text/plain")
+    raw = mail.as_bytes().replace(b'filename="plan.txt"', 'filename="Übersicht Łódź.txt"'.encode())
+    coded = mail.as_bytes().replace(b'filename="plan.txt"', b"filename*=utf-8''%C3%9Cbersicht.txt")
+    assert parse_bytes(raw, "a.eml").metadata["attachments"] == ["Übersicht Łódź.txt"]
+    assert parse_bytes(coded, "a.eml").metadata["attachments"] == ["Übersicht.txt"]
+
+
 def test_of_two_versions_the_plain_text_is_read(parse_bytes):
     mail = message("Hello plain")
     mail.add_alternative("<p>Hello <b>HTML</b></p>", subtype="html")

@@ -144,6 +144,22 @@ def test_one_bad_byte_does_not_make_it_another_encoding(parse):
     assert document.warnings[0].code == "undecodable"
 
 
+@pytest.mark.parametrize("tail", ["Prices: £5, 10€, “naïve résumé” — Jürgen Müller.", "£5"])
+@pytest.mark.parametrize("before", [20, 10_000])
+def test_a_few_letters_of_windows_after_much_ascii_are_no_damage(parse, tail, before):
+    text = "The quick brown fox jumps over the lazy dog. " * before + tail
+    document = parse(text.encode("windows-1252"))
+    assert document.text == text
+    assert document.metadata["encoding"] == "windows-1252"
+    assert not document.partial
+
+
+def test_another_script_after_much_ascii_is_found(parse):
+    text = "# The quick brown fox jumps over the lazy dog.\n" * 10_000
+    text += "# 吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n" * 50
+    assert parse(text.strip().encode("shift_jis")).text == text.strip()
+
+
 def test_text_is_clean(parse):
     words = "and some more words " * 20
     document = parse(words + "a\r\nb\rc\x00d\x07e\x1b[0m\ufeffe\u0301\u2028f\tg\u0085h")
