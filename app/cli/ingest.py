@@ -8,6 +8,7 @@ import functools
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any, TypeVar
@@ -59,6 +60,9 @@ def ingest(
 
     Example: openbook ingest reports/ notes.md --collection work
 
+    A document has the name of its file, or its path below the folder that was given. A name that files of two sources share
+    stands behind that of each source's folder.
+
     A URL is fetched by the server's worker; the same URL again replaces its document. A sitemap brings all its pages.
 
     Example: openbook ingest https://example.org/sitemap.xml --collection site
@@ -80,7 +84,7 @@ def ingest(
         return
     if urls_from is not None:
         urls += _listed(urls_from)
-    files = list(_files(paths))
+    files = named_files(paths)
     if not files and not urls:
         if not paths:
             raise InvalidRequest("name files, folders or URLs to take in", code="usage")
@@ -157,17 +161,48 @@ def _add_urls(client: Client, collection: str, urls: list[str], chunker: str | N
     return _patiently(lambda key: client.ingest_urls(collection, urls, chunker=chunker, key=key))
 
 
-def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """(name, path) of each file; below a folder the name is the path from that folder's parent."""
-    for path in paths:
-        if path.is_dir():
-            yield from _below(path)
-        elif path.is_file():
-            yield path.name, path
-        elif path.exists():
-            raise fail(f"{path} is neither a file nor a folder: copy what it gives to a file first")
-        else:
-            raise fail(f"no such file: {path}")
+def named_files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
+    """(name, path) of each file; below a folder the name is the path from there.
+
+    A file that two sources have is taken once. A name that files of two sources would share stands behind that of each source's folder
+    (of a file: the folder it lies in), so that none replaces the other.
+
+    Raises:
+        typer.Exit: a source is not there, or two names are still alike.
+    """
+    seen: set[Path] = set()
+    found = [(folder, name, path) for source in paths for folder, name, path in _of_source(source) if _once(path, seen)]
+    counts = Counter(name for _, name, _ in found)
+    named: dict[str, Path] = {}
+    for folder, name, path in found:
+        whole = f"{folder}/{name}" if counts[name] > 1 and folder else name
+        if whole in named:
+            raise fail(
+                f"{named[whole]} and {path} would both be named {whole}, and one replace the other: name a folder that holds both"
+            )
+        named[whole] = path
+    return list(named.items())
+
+
+def _once(path: Path, seen: set[Path]) -> bool:
+    """Whether this file was not named before."""
+    whole = path.absolute()
+    new = whole not in seen
+    seen.add(whole)
+    return new
+
+
+def _of_source(source: Path) -> Iterator[tuple[str, str, Path]]:
+    """(the name of its folder, its own name, its path) of each file."""
+    if source.is_dir():
+        folder = source.resolve().name
+        yield from ((folder, name, path) for name, path in _below(source))
+    elif source.is_file():
+        yield source.absolute().parent.name, source.name, source
+    elif source.exists():
+        raise fail(f"{source} is neither a file nor a folder: copy what it gives to a file first")
+    else:
+        raise fail(f"no such file: {source}")
 
 
 def _below(folder: Path) -> Iterator[tuple[str, Path]]:
