@@ -307,12 +307,12 @@ class Watch:
     def _finish_jobs(self, client: Client, jobs: dict[str, str]) -> None:
         ended = False
         for name, job_id in list(jobs.items()):
+            job: Job | None = None  # of which nobody knows any more
             try:
                 job = client.job(job_id)
             except ApiError as e:
                 if e.status != 404:
                     raise
-                job = None
             if job is None or job["state"] in FINAL:
                 del jobs[name]
                 self._memory.files[name].job_id = None
