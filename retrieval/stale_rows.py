@@ -29,7 +29,11 @@ class StaleRows:
 
     def among(self, allowed: Allowed) -> int:
         """Of these."""
-        return len(np.setdiff1d(np.flatnonzero(allowed.rows), self._spaces.rows())) if self.count() else 0
+        if not self.count():
+            return 0
+        lacking, held = allowed.rows.copy(), self._spaces.rows()
+        lacking[held[held < len(lacking)]] = False
+        return int(np.count_nonzero(lacking))
 
     def problems(self) -> tuple[str, ...]:
         """For ``IndexStatus``: one line, or none."""
