@@ -31,7 +31,7 @@ _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9}
 _AMOUNT = r"\d[\d,]*(?:\.\d+)?"
 _KINDS = {
     "amount": re.compile(
-        rf"(?<![\w.,])(?P<coin>[$€£])\s?(?P<value>{_AMOUNT})(?: (?P<scale>thousand|million|billion))?(?![\w%]|[.,]\d)"
+        rf"(?<![\w.,])(?P<coin>[$€£])\s?(?P<value>{_AMOUNT})(?: (?P<scale>thousand|million|billion))?(?![\w%^]|[.,]\d)"
     ),
     "percentage": re.compile(rf"(?<![\w.,$€£–-])(?P<value>{_AMOUNT})(?:\s?%|\spercent\b)(?! points?)"),
     "year": re.compile(r"(?<=\b[Ii]n )(?P<value>1[0-9]\d\d|20[0-2]\d)(?![\w%-]|[.,]\d)"),

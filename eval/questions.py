@@ -45,7 +45,7 @@ _SHOWN_WORDS = 14  # of it that the question repeats, around the blank
 _HEADING_WORDS = (2, 12)
 _UNITS = r"(?:\s?%|\s(?:percent|million|billion|thousand|metres|meters|miles|km|kg|years|days|hours|people|employees))"
 # Not the number of a footnote, [7].
-NUMBER = re.compile(rf"(?<![\w.,$€£\[-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w\]-])")
+NUMBER = re.compile(rf"(?<![\w.,$€£^\[-])[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?{_UNITS}?(?![\w.,]*\d)(?![\w\]^-])")
 NAME_REST = r"[\w'’&-]+(?: (?:of |and |the )?[A-Z][\w'’&-]+){0,4}"  # of a name, behind its first capital
 _NAME = re.compile(rf"(?<=[\w,;] )[A-Z]{NAME_REST}")
 _NUMERAL = re.compile(r"[IVX]+\b")
