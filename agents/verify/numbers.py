@@ -74,11 +74,14 @@ _WEAK_WORDS = frozenset(["zero", "one"])
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w.)])[-−+])?(?P<currency>US\$|[$€£¥₹])?\s?"
     r"(?P<digits>\d{1,3}(?:[,\u00a0\u202f' ]\d{3})+(?:\.\d+)?(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?|\d+(?:[.,]\d+)?)"
+    # What was raised at the number: the mark of a footnote, or an exponent ("10^6"). Of itself it is no number.
+    r"(?P<raised>\s?\^[-−–+]?\w{1,4})?"
     r"(?P<percent>\s?(?:%|percent\b|per cent\b|percentage points?\b|Prozent\b))?"
     # "Form 10-K" is no ten thousand: a letter behind a hyphen is no scale.
     r"(?:(?:[\s-]?(?P<word>hundred|thousands?|millions?|billions?|trillions?|bn|mn|tn)|\s?(?P<letter>[kKMB](?![\w-])))\b)?"
     r"(?:\s?(?P<unit>US\$|[€£¥₹]|[A-Za-zµ°²³]+))?"
 )
+_POWER_OF_TEN = re.compile(r"10\^([-−]?\d{1,2})")
 _NUMBER_WORD = re.compile(
     rf"\b(?P<word>{'|'.join(_WORDS)})(?:-(?P<ones>one|two|three|four|five|six|seven|eight|nine))?\b"
     r"(?:[\s-](?P<scale>hundred|thousand|million|billion|trillion)\b)?(?P<percent>\s(?:percent|per cent)\b)?",
@@ -141,18 +144,25 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
         scale = _SCALES.get(named.lower(), 1.0)
         unit = (m["unit"] or "").lower()
         kind = "%" if m["percent"] else _CURRENCIES.get((m["currency"] or unit).lower(), "")
-        readings = _readings(m["digits"], kind)
+        power = _POWER_OF_TEN.fullmatch(f"{m['digits']}{m['raised'] or ''}") if not kind else None
+        exponent = int(power[1].replace("−", "-")) if power else 0
+        readings = [(10.0**exponent, max(0, -exponent))] if power else _readings(m["digits"], kind)
         sign = -1.0 if m["sign"] in ("-", "−") else 1.0
         value, decimals = readings[0]
         end = (
-            m.end("word" if m["word"] else "letter") if named else m.end("percent") if m["percent"] else m.end("digits")
+            m.end("word" if m["word"] else "letter")
+            if named
+            else m.end("percent")
+            if m["percent"]
+            else m.end("raised" if m["raised"] else "digits")
         )
+        written = text[m.start() : end].strip()
         found.append(
             Quantity(
                 values=tuple(sign * v * scale for v, _ in readings),
                 step=scale * 10.0**-decimals,
                 kind=kind,
-                text=text[m.start() : end].strip(),
+                text=written if power or not m["raised"] else written.replace(m["raised"], "", 1),
                 start=m.start("digits"),
                 plain=not (named or m["percent"] or kind or m["sign"]) and value == int(value),
                 unit=unit_at(text, end) if not (m["currency"] or m["percent"]) else None,

@@ -81,6 +81,13 @@ def test_the_reason_names_what_is_wrong() -> None:
         ("5 hundred", "500", True),
         ("412.4", "412", False),  # more exact than what is known
         ("412", "412.4", True),
+        ("$15 million", "$15^1 million", True),  # the mark of a footnote
+        ("1 million", "$15^1 million", False),
+        ("151", "15^1", False),
+        ("12 percent", "12^a %", True),
+        ("1 million", "10^6", True),
+        ("106", "10^6", False),
+        ("0.3", "10^-6", False),
     ],
 )
 def test_numbers(claimed: str, given_: str, expected: bool) -> None:
