@@ -77,7 +77,13 @@ class WorkerService:
             return
         url = f"{self._url(server)}/internal/workers/{process_name(child.process.pid, socket.gethostname())}/gone"
         try:
-            httpx.post(url, headers={"Authorization": f"Bearer {server.token}"}, timeout=5, trust_env=False)
+            httpx.post(
+                url,
+                params={"stopped": self._stopping},
+                headers={"Authorization": f"Bearer {server.token}"},
+                timeout=5,
+                trust_env=False,
+            )
         except httpx.HTTPError as e:
             self._say(f"the server does not answer ({e}): what was at work waits until its lease has run out")
 

@@ -328,9 +328,13 @@ class Ledger:
             self._requeue(connection, job.job_id, "the worker died")
         return len(found)
 
-    def put_back(self, connection: Connection) -> int:
-        """At an orderly end: whatever is being worked on waits again, as if nobody had begun; returns how many jobs."""
-        found = self._at_work(connection)
+    def put_back(self, connection: Connection, worker_id: str = "") -> int:
+        """At an orderly end: what is being worked on waits again, as if nobody had begun; returns how many jobs.
+
+        Args:
+            worker_id: how the ids of the workers begin that end; all of them by default.
+        """
+        found = self._at_work(connection, worker_id)
         for job in found:
             self.stopped(connection, job.job_id)
         return len(found)

@@ -82,13 +82,15 @@ async def claim(
 
 
 @router.post("/workers/{process}/gone")
-async def gone(process: str, services: ServicesHere) -> dict[str, Any]:
-    """A worker process has died, as its successor says: what it had in hand waits again."""
+async def gone(process: str, services: ServicesHere, stopped: bool = False) -> dict[str, Any]:
+    """A worker process has died, as its successor says, or was stopped in good order, as who stopped it says: what it had in hand
+    waits again. Of a death a file may be the cause, so it counts as an attempt."""
 
     def requeue() -> int:
         services.reindexing.copies.forget_worker(f"{process}.")
         with services.database.write() as connection:
-            return services.ledger.requeue_of(connection, f"{process}.")
+            let_go = services.ledger.put_back if stopped else services.ledger.requeue_of
+            return let_go(connection, f"{process}.")
 
     found = await services.offload(requeue)
     services.work_added.set()

@@ -78,7 +78,9 @@ def test_what_a_stopped_worker_had_in_hand_goes_to_the_next_at_once(tmp_path: Pa
             settled(client, job["job_id"], 120.0, states=("parsing", "encoding"))
             service.send_signal(signal.SIGTERM)
             assert service.wait(30) == 0
-        assert client.job(job["job_id"])["state"] == "queued", "a lease lasts five minutes"
+        waiting = client.job(job["job_id"])
+        assert waiting["state"] == "queued", "a lease lasts five minutes"
+        assert waiting["attempts"] == 0, "it was stopped, which no file is to blame for"
 
 
 def test_without_a_worker_a_file_waits(tmp_path: Path, model_cache: Path) -> None:

@@ -121,6 +121,17 @@ def test_a_stop_in_good_order_is_no_failed_attempt_however_often_it_happens(benc
     assert bench.get(ANN, job.job_id).state == "queued"
 
 
+def test_one_of_two_workers_that_stops_in_good_order_costs_its_file_no_attempt(bench):
+    job, other = bench.add(file="long.pdf"), bench.add(file="other.pdf")
+    assert bench.claim("w1.0").attempts == 1
+    assert bench.claim("w2.0").job_id == other.job_id
+    for _ in range(10):
+        assert bench.put_back("w1.") == 1
+        assert bench.claim("w1.0").attempts == 1
+    assert bench.get(ANN, other.job_id).state == "parsing"
+    assert bench.get(ANN, job.job_id).state == "parsing"
+
+
 def test_a_neighbour_of_a_poison_file_does_not_end_with_it(bench):
     """Two files are read at once and the worker dies of one of them, whenever that one is read."""
     poison, neighbour = bench.add(file="poison"), bench.add(file="neighbour")
