@@ -16,7 +16,7 @@ from ingest.chunk.pack import boundaries, check_budget, pack
 from ingest.parse.document import Heading
 
 KIND = "fixed"
-CHUNKER_VERSION = "4"
+CHUNKER_VERSION = "5"
 
 
 def chunk(

@@ -21,7 +21,7 @@ from ingest.parse.document import Heading
 
 KIND = "child"
 PARENT_KIND = "parent"
-CHUNKER_VERSION = "2"
+CHUNKER_VERSION = "3"
 CHILDREN_PER_PARENT = 4  # in tokens: how many full children fill a parent
 
 

@@ -35,7 +35,7 @@ from ingest.chunk.sentence import sentence_units
 from ingest.parse.document import Heading
 
 KIND = "semantic"
-CHUNKER_VERSION = "2"
+CHUNKER_VERSION = "3"
 PERCENTILE = 20.0
 WINDOW_SENTENCES = 2
 MIN_SHARE = 0.25  # of the budget; a chunk with less looks for a neighbour

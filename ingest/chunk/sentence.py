@@ -17,7 +17,7 @@ from ingest.chunk.pack import boundaries, check_budget, pack
 from ingest.parse.document import Heading
 
 KIND = "sentence"
-CHUNKER_VERSION = "4"
+CHUNKER_VERSION = "5"
 
 
 def chunk(

@@ -59,6 +59,10 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
     [
         ("Dr. Smith left. He ran.", ["Dr. Smith left.", "He ran."]),
         ("J. R. R. Tolkien wrote. The end.", ["J. R. R. Tolkien wrote.", "The end."]),
+        ("Er stieg auf 1,5 Mio. Euro. Das ist viel.", ["Er stieg auf 1,5 Mio. Euro.", "Das ist viel."]),
+        ("Es waren 3 Mrd. Die Kosten sanken.", ["Es waren 3 Mrd.", "Die Kosten sanken."]),
+        ("Der Preis inkl. Versand gilt gem. § 5 Abs. 2 so.", ["Der Preis inkl. Versand gilt gem. § 5 Abs. 2 so."]),
+        ("Sie wohnt in der Hauptstr. 5 im Hof. Er nicht.", ["Sie wohnt in der Hauptstr. 5 im Hof.", "Er nicht."]),
         ("See Fig. 2 for it. Next.", ["See Fig. 2 for it.", "Next."]),
         ("It rose 5.5%. Then fell to 1.25.", ["It rose 5.5%.", "Then fell to 1.25."]),
         (
