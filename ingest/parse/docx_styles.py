@@ -6,6 +6,7 @@ A style has what it says itself, or what the style that it is based on does.
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Mapping
 from typing import Any
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -31,13 +32,10 @@ def heading_levels(package: Any) -> dict[str, int]:
         base = style.find(_W + "basedOn")
         if base is not None:
             bases[style_id] = base.get(_W + "val") or ""
+    own = frozenset(levels)
     for style_id in bases:
-        seen, current = {style_id}, style_id
-        while current not in levels and current in bases and bases[current] not in seen:
-            current = bases[current]
-            seen.add(current)
-        if current in levels:
-            levels.setdefault(style_id, levels[current])
+        if (found := _nearest(style_id, bases, own)) is not None:
+            levels.setdefault(style_id, levels[found])
     return levels
 
 
@@ -52,25 +50,32 @@ def hiding_styles(package: Any) -> frozenset[str]:
         base = style.find(_W + "basedOn")
         if base is not None and style.find(f"{_W}rPr/{_W}vanish") is None:
             bases[style_id] = base.get(_W + "val") or ""
-    for style_id in bases:
-        seen, current = {style_id}, style_id
-        while current not in hiding and current in bases and bases[current] not in seen:
-            current = bases[current]
-            seen.add(current)
-        if current in hiding:
-            hiding.add(style_id)
-    return frozenset(hiding)
+    return frozenset(hiding | {style_id for style_id in bases if _nearest(style_id, bases, hiding) is not None})
 
 
 def raising_styles(package: Any) -> frozenset[str]:
-    """The ids of the styles that raise what has them."""
-    styles = package.styles.element.iter(_W + "style")
-    raised = ((s, s.find(f"{_W}rPr/{_W}vertAlign")) for s in styles)
-    return frozenset(
-        s.get(_W + "styleId") or ""
-        for s, align in raised
-        if align is not None and align.get(_W + "val") == "superscript"
-    )
+    """The ids of the styles that raise what has them, by themselves or by the style that they are based on."""
+    raising: set[str] = set()
+    bases: dict[str, str] = {}
+    for style in package.styles.element.iter(_W + "style"):
+        style_id = style.get(_W + "styleId") or ""
+        align, base = style.find(f"{_W}rPr/{_W}vertAlign"), style.find(_W + "basedOn")
+        if align is not None:
+            raising |= {style_id} if align.get(_W + "val") == "superscript" else set()
+        elif base is not None:
+            bases[style_id] = base.get(_W + "val") or ""
+    return frozenset(raising | {style_id for style_id in bases if _nearest(style_id, bases, raising) is not None})
+
+
+def _nearest(style_id: str, bases: Mapping[str, str], having: Container[str]) -> str | None:
+    """The first of a style and those that it is based on, one upon the other, that is among ``having``."""
+    seen = {style_id}
+    while style_id not in having:
+        style_id = bases.get(style_id, "")
+        if not style_id or style_id in seen:
+            return None
+        seen.add(style_id)
+    return style_id
 
 
 def _vanishes(properties: Any) -> bool | None:

@@ -59,7 +59,8 @@ def _docx(words: list[tuple[str, bool]]) -> bytes:
 
 def _docx_by_style(words: list[tuple[str, bool]]) -> bytes:
     document = docx.Document()
-    document.styles.add_style("Mark", WD_STYLE_TYPE.CHARACTER).font.superscript = True
+    document.styles.add_style("Raised", WD_STYLE_TYPE.CHARACTER).font.superscript = True
+    document.styles.add_style("Mark", WD_STYLE_TYPE.CHARACTER).base_style = document.styles["Raised"]
     paragraph = document.add_paragraph()
     for text, raised in words:
         for letter in text:  # Word parts runs wherever it likes
