@@ -107,6 +107,7 @@ class _Running:
         self._run = run
         self._principal = Principal(user_id=run.user_id)
         self._closing = closing
+        self._began = time.monotonic()  # passages that are chosen for the questions are read long before some are asked
         self._done = self._reused = 0
         self._told_at = 0.0
         self._model = ModelInTurn(services)
@@ -251,7 +252,9 @@ class _Running:
         async def keep() -> None:
             nonlocal rows, kept_at
             # An answer may quote what was purged while it was made.
-            clean = await services.offload(services.purges.clean, rows, self._principal.user_id)
+            clean = await services.offload(
+                lambda: services.purges.clean(rows, self._principal.user_id, asked_at=self._began)
+            )
             await services.offload(self._runs.keep, key, of.collection_id, clean, facts)
             self._done += len(rows)
             rows, kept_at = {}, time.monotonic()

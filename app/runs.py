@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from core.errors import Busy, NotFound, OpenbookError
@@ -53,6 +54,7 @@ class Run:
         self.strategy_name = strategy.name
         self.question = question
         self.principal = principal
+        self.asked_at = time.monotonic()
         self.text = ""  # what has been said of the answer so far
         self.steps: list[Step] = []
         self.outcome: RunDone | RunFailed | None = None

@@ -112,7 +112,7 @@ def keeper(services: Services, principal: Principal) -> Hook:
 
 
 async def keep_trace(services: Services, principal: Principal, run: Run) -> None:
-    trace = services.purges.clean(trace_json(run.trace()), principal.user_id)
+    trace = services.purges.clean(trace_json(run.trace()), principal.user_id, asked_at=run.asked_at)
     await services.offload(services.traces.save, principal, trace)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -43,6 +44,7 @@ class Said:
 
     question_id: str
     run_id: str
+    asked_at: float  # of time.monotonic
     content: str
     answer: dict[str, Any] | None
     problem: str
@@ -69,6 +71,7 @@ async def begin_in_chat(
         keep: what becomes of the answer, called before the run ends; not where it was stopped before the question was kept.
             None: it is kept in the conversation at once, as far as it has come.
     """
+    asked_at = time.monotonic()
     chat = await services.offload(services.chats.get, principal, chat_id)
     question_id = ask if isinstance(ask, str) else ""
 
@@ -80,16 +83,18 @@ async def begin_in_chat(
     async def ended(run: Run) -> None:
         if not question_id:  # it was stopped before the question was kept
             return
+        run.asked_at = asked_at  # the conversation was read by then, and a model may have been loaded since
         await keep_trace(services, principal, run)
         answer: dict[str, Any] | None = None
         content = ""
         if isinstance(run.outcome, RunDone):
             answer = answer_json(run.outcome.answer, run.outcome.trace) | ({"model": how.model} if how.model else {})
         else:
-            content = services.purges.clean(run.text, principal.user_id, trace_json(run.trace()))
+            content = services.purges.clean(run.text, principal.user_id, trace_json(run.trace()), asked_at=asked_at)
         said = Said(
             question_id=question_id,
             run_id=run.run_id,
+            asked_at=asked_at,
             content=content,
             answer=answer,
             problem=run.outcome.message if isinstance(run.outcome, RunFailed) else "",
@@ -140,7 +145,9 @@ async def keep_said(services: Services, principal: Principal, chat_id: str, said
     """
 
     # Once more, since a document may have been purged while the answer waited for another one.
-    answer = services.purges.clean(said.answer, principal.user_id) if said.answer is not None else None
+    answer = said.answer
+    if answer is not None:
+        answer = services.purges.clean(answer, principal.user_id, asked_at=said.asked_at)
 
     def append() -> str:
         return services.chats.answer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ PENDING_FILE = "purge.pending"
 _UNSHOWN = "what people wrote of it that no kept run was shown: its text is gone, and was not there to be compared with"
 # A run that was answering while the document was purged ends within this time.
 _REMEMBERED_S = 3600.0
+# What a run is given, as the conversation so far, is read at most this long before it is noted that it was asked for.
+_READ_BEFORE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,37 +56,58 @@ class Purged:
     remains: tuple[str, ...]
 
 
-class RecentPurges:
-    """Keeps what was purged out of answers that were being made meanwhile and are stored only now."""
+@dataclass(slots=True)
+class _Recent:
+    scrub: Scrub
+    user_id: str  # who has purged it
+    until: float
+    ended: float | None = None  # from when on nothing that is read has it
 
-    def __init__(self) -> None:
+
+class RecentPurges:
+    """Keeps what was purged out of answers that were being made meanwhile and are stored only now.
+
+    An answer that was asked for afterwards is left as it is: a file that came since may have the name and most of the words.
+    Times are of ``time.monotonic``.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
-        self._scrubs: list[tuple[float, Scrub, str]] = []
+        self._clock = clock
+        self._recent: list[_Recent] = []
 
     def add(self, scrub: Scrub, user_id: str) -> None:
-        """``user_id``: who has purged it."""
+        """``user_id``: who purges it. It may be read until ``ended``."""
         with self._lock:
             self._forget()
-            self._scrubs.append((time.monotonic() + _REMEMBERED_S, scrub, user_id))
+            self._recent.append(_Recent(scrub, user_id, self._clock() + _REMEMBERED_S))
 
-    def clean(self, value: Any, user_id: str, shown: Any = None) -> Any:
-        """``value``, JSON of a person, without what was purged in the last hour, as far as it was shown to them or is
+    def ended(self, scrub: Scrub) -> None:
+        """From now on nobody finds it."""
+        with self._lock:
+            for recent in self._recent:
+                if recent.scrub is scrub:
+                    recent.ended = self._clock()
+
+    def clean(self, value: Any, user_id: str, shown: Any = None, *, asked_at: float) -> Any:
+        """``value``, JSON of a person, without what was purged since it was asked for, as far as it was shown to them or is
         purged by them.
 
         Args:
             shown: what says which documents were shown, where ``value`` does not.
+            asked_at: when what made ``value`` began to read.
         """
         with self._lock:
             self._forget()
-            scrubs = [(scrub, by) for _, scrub, by in self._scrubs]
-        for scrub, by in scrubs:
-            if by == user_id or scrub.touches(value) or scrub.touches(shown):
-                value = scrub.clean(value)
+            recent = [r for r in self._recent if r.ended is None or asked_at - _READ_BEFORE_S <= r.ended]
+        for r in recent:
+            if r.user_id == user_id or r.scrub.touches(value) or r.scrub.touches(shown):
+                value = r.scrub.clean(value)
         return value
 
     def _forget(self) -> None:
-        now = time.monotonic()
-        self._scrubs = [kept for kept in self._scrubs if kept[0] > now]
+        now = self._clock()
+        self._recent = [r for r in self._recent if r.until > now]
 
 
 def purge(
@@ -150,6 +173,7 @@ def purge(
         n_jobs = ledger.forget_document(connection, subject.collection, subject.uri)
     if change is not None:
         engine.publish(change)
+    recent.ended(scrub)
     store.remove_originals(sorted(files))
     wipe(database, engine, data_dir)
     return Purged(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from pathlib import Path
 
 import pytest
 
 from app.client import ApiError, Client
-from app.upkeep.purge import PENDING_FILE
+from app.upkeep.purge import PENDING_FILE, RecentPurges
 from app.upkeep.scrub import MARKER, Scrub
 from tests.app.test_api import settle
 from tests.support.canaries import places_of
@@ -25,6 +26,27 @@ OTHER = "# Bread\n\nSourdough rises slowly because wild yeast is scarce. A loaf 
 def asked(client: Client, chat_id: str, question: str) -> None:
     with client.chat_stream(chat_id, question) as events:
         assert [name for name, _ in events][-1] == "done"
+
+
+def test_a_corrected_file_of_the_same_name_may_be_quoted_by_what_was_asked_after_the_purge() -> None:
+    now = 1000.0
+    recent = RecentPurges(clock=lambda: now)
+    gone = scrub()
+    recent.add(gone, "ann")
+    said = {
+        "answer": "It says X.",
+        "sentences": [],
+        "citations": [{"n": 1, "doc_id": "d1", "quote": "It says X."}],
+        "hits": [],
+    }
+    clean = functools.partial(recent.clean, said, "bob")
+    assert clean(asked_at=now) != said, "it may still be found"
+    now += 30
+    recent.ended(gone)
+    assert clean(asked_at=now - 1) != said, "it was found before it was gone"
+    assert clean(asked_at=now + 59) != said, "what it was given may have been read before"
+    assert clean(asked_at=now + 61) == said
+    assert recent.clean(said, "ann", asked_at=now + 61) == said
 
 
 @pytest.mark.slow
