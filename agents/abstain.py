@@ -36,7 +36,7 @@ _UNKNOWN = re.compile(
     rf"{_GIVEN}{_NOUN}\b"
     rf"|\b{_NOUN}(?: \d+(?:(?:,| and|, and) \d+)*| (?:given|provided|above))? (?:do|does|did) ?(?:not|n't) {_SAYS}\b"
     rf"|\b(?:none of (?:the|these|those|your)|no) {_GIVEN}{_NOUN} (?:{_SAYS}s?|specifies|has)\b"
-    r"|(?:^|[,;:] ?|\b(?:but|however|so|that) )there (?:is|was|are) no (?:information|mention|answer)\b"
+    r"|(?:^|[,;:] ?|\b(?:but|however|so|that) )there(?: is|'s| was| are) no (?:information|mention|answer)\b"
     r"|^\W*unknown\W*$|\bich weiss (?:es )?nicht\b|\bno lo sé\b|\bje ne sais pas\b|我不知道|لا أعرف|मुझे नहीं पता"
 )
 # These say it of the passages, where those are spoken of; the first not of what the passages are said to report.
@@ -50,8 +50,10 @@ _MISSING = re.compile(
 _ALONE = re.compile(
     rf"\W*[^,;:]{{1,80}} {_IS_NOT} (?:mentioned|stated|specified)(?: here| anywhere| at all)?\W*"
     rf"|\W*{_ASKED} {_IS_NOT} (?:given|provided|found|included|available)(?: here| anywhere| at all)?\W*"
-    r"|\W*(?:there (?:is|was) )?(?:not enough|insufficient|no) (?:information|context)"
-    r"(?: (?:is|was) (?:given|provided|available|found))?(?: (?:to|about|on|regarding) [^,;:]{1,120})?\W*"
+    rf"|\W*it {_IS_NOT} (?:mentioned|stated|specified) (?:who|what|when|where|how|why|whether|which|in)\b[^,;:]{{0,120}}"
+    r"|\W*we (?:cannot|can't|could not|couldn't) find (?:any|enough) information\b[^,;:]{0,120}"
+    r"|\W*(?:there(?: is|'s| was) )?(?:not enough|insufficient|no) (?:information|context)"
+    r"(?: (?:(?:is|was) )?(?:given|provided|available|found))?(?: (?:to|about|on|regarding) [^,;:]{1,120})?\W*"
     r"|\W*(?:there (?:is|was) )?(?:not enough|insufficient|no) evidence to answer\b[^,;:]{0,120}"
     r"|\W*(?:i|we) have no (?:information|mention|answer)\b[^,;:]{0,120}"
 )
@@ -59,6 +61,8 @@ _REPORTED = re.compile(
     rf"\W*(?:(?:according to|based on|as stated in|from|in) (?:the |these |your )?{_GIVEN}{_NOUN}[^,]{{0,20}}, ?"
     rf"|(?:the |these |your )?{_GIVEN}{_NOUN}(?: \d+)? (?:say|state|report|show|mention|indicate|suggest|note|find|conclude)s? (?:that )?)"
 )
+_ASIDE = re.compile(r",? (?:however|unfortunately|though),")
+_IN_THEM = re.compile(r"\W*(?:it|they) only \w")  # what they do hold, behind what they do not
 # Where a sentence may begin to say something else.
 _TURN = re.compile(
     r";|,? \b(?:but|although|though|however|whereas|while|yet|nevertheless|except)\b,?"
@@ -77,12 +81,16 @@ _MOST_SENTENCES = 3  # of an answer that is none
 def says_unknown(sentence: str) -> bool:
     """Whether one sentence, without its markers, says that the answer is not known or not in the passages, and states nothing
     beside that. What it says of what the passages do hold is nothing beside it."""
-    said = fold(sentence)
+    said = _ASIDE.sub("", fold(sentence))
     of_sources = _SOURCES.search(said) is not None
     if not _unknown(said, of_sources):
         return False
     return all(
-        len(part.split()) < _FEWEST or _FILLER.fullmatch(part) or _SOURCES.search(part) or _unknown(part, of_sources)
+        len(part.split()) < _FEWEST
+        or _FILLER.fullmatch(part)
+        or _SOURCES.search(part)
+        or _unknown(part, of_sources)
+        or (of_sources and _IN_THEM.match(part))
         for part in _TURN.split(said)
     )
 

@@ -45,7 +45,7 @@ def _set(listed: str) -> frozenset[str]:
 _ALWAYS_JOINED = _set(
     """mr mrs ms mx messrs dr prof rev hon gen col lt sgt capt cmdr adm maj cpl pvt pres gov sen rep mt eg e.g i.e ie
     viz cf vs resp incl excl esp c.f z.b d.h u.a bzw sog vgl inkl exkl
-    zzgl abzgl einschl ausschl ggf evtl gem bspw p.ej ej sra srta uds"""
+    zzgl abzgl einschl ausschl ggf evtl bspw p.ej ej sra srta uds"""
 )
 # Joined to a number or a single letter ("Fig. 2", "No. 5", "Sec. B"), otherwise an ordinary end.
 _BEFORE_NUMBER = _set(
@@ -57,8 +57,10 @@ _MAY_END = _set(
     """inc ltd co corp llc plc cos bros jr sr esq etc al st ft fr hr ca approx dept univ assn est inst natl intl govt
     jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri ph.d m.d b.a m.a b.sc m.sc
     ll.b d.c a.m p.m a.d b.c b.c.e c.e u.s u.k u.n e.u u.s.a u.s.s.r n.y l.a ave blvd rd hwy bldg apt min max avg oz
-    lb lbs kg km cm mm hrs sec mins secs mio mrd tsd std jh mwst okt dez"""
+    lb lbs kg km cm mm hrs sec mins secs mwst okt dez"""
 )
+# Behind a number: "5 Mio. Euro", "2 Std. Fahrt"; "un amico mio." and "a hidden gem." end what they end.
+_AFTER_NUMBER = _set("mio mrd tsd std")
 _STREET = ("str", "pl")  # "Hauptstr. 5", "Marienpl. 1"
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.)+[^\W\d_]{1,3}")
 # Words before which a German number with a full stop is an ordinal ("am 3. Oktober").
@@ -277,6 +279,10 @@ def _closes(text: str, block_start: int, mark: re.Match[str], block_end: int) ->
     numbered = following[0].isdigit() or (len(following) == 1 and following.isupper() and not opens)
     if (bare in _BEFORE_NUMBER or bare.endswith(_STREET)) and numbered:
         return False
+    if bare == "gem" and following[0] == "§":
+        return False
+    if bare in _AFTER_NUMBER and _previous_token(text, block_start, mark.start() - len(before) - 1)[-1:].isdigit():
+        return opens
     if bare in _MAY_END or _DOTTED.fullmatch(bare):
         return opens
     if len(bare) == 1 and bare.isalpha():

@@ -20,7 +20,10 @@ _ALONG = 0.8  # share of the claim's words that stand in the sentence, in its or
 _MOST_WORDS = 120  # of either; longer ones are not sentences
 _SHOWN = 60  # characters of what takes the claim back
 
-_NOT = r"(?:no|not|never|cannot|hardly|neither|nor|little|without|\w+n't|nicht|kein\w*)"
+_NOT = (
+    r"(?:no|not(?!\s+(?:only|just|merely)\b)|never|cannot|hardly|neither|nor|little|without|\w+n't|"
+    r"nicht(?!\s+nur\b)|kein\w*)"
+)
 # What is denied of a clause; "did not know that" and "is not surprised that" take it for granted instead.
 _SURE = (
     r"(?:assurances?|assur\w+|guarantee\w*|certain\w*|sure|evidence|proof|prov\w+|indications?|indicat\w+|signs?|reasons?|true|"
@@ -41,11 +44,19 @@ _DENIED = re.compile(rf"\b{_NOT}\b(?:[\s,]+[\w-]+){{0,3}}?[\s,]+{_SURE}\b{_UP_TO
 _DOUBTED = re.compile(
     rf"(?<!\bno )(?<!\bnot )(?<!\bnever )(?<!n't )(?<!\bcannot )\b(?:{_DOUBT}\b{_UP_TO}|{_NOT_SO}{_THAT}){_END}"
 )
+# A doubt that is denied affirms, and so does what bears a hypothesis out.
+_AFFIRMED = re.compile(
+    rf"(?:\b(?:no|not|little|hardly|cannot|without|nobody|never|beyond|nicht|kein\w*|niemand|\w+n't)\b(?:\s+[\w']+){{0,4}}?\s+"
+    r"(?:doubt\w*|den(?:y|ies|ied|ying)|unclear|questions?|disput\w+|zweifel\w*|bezweifel\w+|bestr[ie]\w+)"
+    r"|\b(?:confirm|support|prove|verif|corroborat|bestätig)\w*(?:\s+\w+){0,2}?\s+hypothes[ie]\w*)"
+    rf"\b{_UP_TO}{_END}"
+)
 _OPEN = re.compile(r"\b(?:whether|ob)\W*$")
 _BEFORE = re.compile(
     r"\b(?:nor|neither|not|never|except(?: for)?|excluding|unlike|nicht|ausser)\s+(?:(?:the|a|an|any|all|our|its)\s+)?$"
 )
-_BEHIND = re.compile(r"^\W*(?:only|unless|except|ausser)\b")
+# "In millions, except per share data" is the heading of a table, and takes nothing back.
+_BEHIND = re.compile(r"^\W*(?:only|unless|except(?!(?: for)? (?:per[- ]share|share|where|as)\b)|ausser)\b")
 _WITHIN = re.compile(r"^\W*(?:except|excluding|unless|ausser)\b")
 
 
@@ -57,7 +68,7 @@ def taken_back(before: str, behind: str) -> str:
         behind: the sentence from the clause's end on.
     """
     said = fold(before) + " " if before.strip() else ""
-    for pattern in (_DENIED, _DOUBTED, _OPEN, _BEFORE):
+    for pattern in () if _AFFIRMED.search(said) else (_DENIED, _DOUBTED, _OPEN, _BEFORE):
         if m := pattern.search(said):
             return m.group().strip(" ,")[-_SHOWN:]
     m = _BEHIND.search(fold(behind))

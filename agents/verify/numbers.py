@@ -90,19 +90,22 @@ _NUMBER_WORD = re.compile(
 # What stands directly before a number and makes it a bound; the longer wording first, for "not exceeding" holds "exceeding".
 _TO_NUMBER = r"(?:\s+(?:a|an|the|of|about|total))*\s*(?:US\$|[$€£¥₹])?\s?[-−]?$"
 _MOST = re.compile(
-    r"(?:\b(?:at most|up to|maximum|max\.?|less than|fewer than|lower than|smaller than|under|below|"
-    r"(?:no|not)(?: be)? (?:more|greater|higher|larger|longer) than|(?:not|never|cannot|without)(?: to)? exceed(?:ing)?|"
-    r"höchstens|maximal|weniger als|bis zu)|[<≤])" + _TO_NUMBER,
+    r"(?:\b(?:at most|up to|maximum|max\.?|less than|fewer than|lower than|smaller than|shorter than|under|below|"
+    r"höchstens|maximal|weniger als|bis zu|unter)|[<≤])" + _TO_NUMBER,
     re.IGNORECASE,
 )
 _LEAST = re.compile(
-    r"(?:\b(?:at least|minimum|min\.?|(?:no|not)(?: be)? (?:less|fewer|lower|smaller|shorter) than|more than|greater than|"
-    r"higher than|larger than|longer than|over|above|exceed(?:s|ed|ing)?|mindestens|mehr als|über)|[>≥])" + _TO_NUMBER,
+    r"(?:\b(?:at least|minimum|min\.?|more than|greater than|higher than|larger than|longer than|over|above|"
+    r"exceed(?:s|ed|ing)?|mindestens|mehr als|über)|[>≥])" + _TO_NUMBER,
     re.IGNORECASE,
 )
-_NEGATED_LESS = re.compile(
-    r"\b(?:no|not)(?: be)? (?:less|fewer|lower|smaller|shorter) than" + _TO_NUMBER, re.IGNORECASE
+# What turns a bound into its opposite where it stands before it, with one word between at most ("must not fall below").
+_DENIAL = re.compile(
+    r"(?:\b(?:no|not|never|cannot|without|neither|nor|nicht|keine?[mnrs]?|niemals|nie)|n['’]t)\b(?P<between>[^.;:!?]*)$",
+    re.IGNORECASE,
 )
+# "Over 4 years" may say for how long, and "under 2 hours" is a bound.
+_DURING = re.compile(r"(?:over|über)\s+(?:a|an|the|of|about|total|\s)*$", re.IGNORECASE)
 _BOUND_CHARACTERS = 48  # looked at before a number
 _DECLARED = re.compile(r"\b(?:in|amounts in|\$ in|figures in)\s+(thousands|millions|billions)\b", re.IGNORECASE)
 
@@ -166,7 +169,7 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
                 start=m.start("digits"),
                 plain=not (named or m["percent"] or kind or m["sign"]) and value == int(value),
                 unit=unit_at(text, end) if not (m["currency"] or m["percent"]) else None,
-                bound=_bound(text, m.start("digits")),
+                bound=_bound(text, m.start("digits"), end),
             )
         )
         taken.append((m.start(), end))
@@ -187,17 +190,28 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
                 start=m.start(),
                 plain=False,
                 unit=unit_at(text, m.end()) if not kind else None,
-                bound=_bound(text, m.start()),
+                bound=_bound(text, m.start(), m.end()),
             )
         )
     return tuple(sorted(found, key=lambda q: q.start))
 
 
-def _bound(text: str, start: int) -> str:
+def _bound(text: str, start: int, end: int) -> str:
+    """ "most" or "least" of the number in ``text[start:end]``; empty where none is said, or where it is not plain which."""
     before = text[max(0, start - _BOUND_CHARACTERS) : start]
-    if _MOST.search(before) and not _NEGATED_LESS.search(before):
-        return "most"
-    return "least" if _LEAST.search(before) else ""
+    found = [("most", m) for m in [_MOST.search(before)] if m] + [("least", m) for m in [_LEAST.search(before)] if m]
+    if not found:
+        return ""
+    which, m = found[0]
+    if _DURING.search(before) and (unit := unit_at(text, end)) is not None and unit.dimension in ("time", "months"):
+        return ""
+    denied = _DENIAL.search(before[: m.start()])
+    if denied is None:
+        return which
+    between = denied["between"].split()
+    if len(between) > 1 or "," in denied["between"]:
+        return ""  # what is denied may be something else
+    return "least" if which == "most" else "most"
 
 
 def _readings(digits: str, kind: str) -> list[tuple[float, int]]:

@@ -55,6 +55,13 @@ _NAMES: dict[str, dict[str, float]] = {
     "months": {"month": 1, "year": 12, "monat": 1, "monate": 1, "monaten": 1, "jahr": 12, "jahre": 12, "jahren": 12},
     "power": {"watt": 1, "kilowatt": 1e3, "megawatt": 1e6},
     "voltage": {"volt": 1},
+    "energy": {f"{of}watt{between}hour": factor for of, factor in (("", 1), ("kilo", 1e3), ("mega", 1e6), ("giga", 1e9)) for between in ("-", " ", "")}
+              | {"wattstunden": 1, "kilowattstunde": 1e3, "kilowattstunden": 1e3, "megawattstunden": 1e6},
+    "speed": {"mile per hour": 1.609344, "miles per hour": 1.609344, "kilometre per hour": 1, "kilometer per hour": 1, "kilometres per hour": 1,
+              "kilometers per hour": 1, "km per hour": 1, "km pro stunde": 1, "kilometer pro stunde": 1, "stundenkilometer": 1, "stundenkilometern": 1,
+              "metres per second": 3.6, "meters per second": 3.6},
+    "torque": {"newton metre": 1, "newton meter": 1, "newtonmeter": 1, "newton-metre": 1},
+    "pressure": {"pounds per square inch": 6894.757},
     "celsius": {"degrees celsius": 1, "degree celsius": 1, "grad celsius": 1},
     "fahrenheit": {"degrees fahrenheit": 1, "degree fahrenheit": 1, "grad fahrenheit": 1},
 }  # fmt: skip
@@ -66,8 +73,15 @@ _BY_NAME = {
     for spelt in (name, f"{name}s")
 }
 _UNIT = re.compile(
-    r"[\s\u00a0\u202f-]?(?P<unit>(?:degrees?|grad)\s+(?:celsius|fahrenheit)|°\s?[CF]\b|[ap]\.\s?m\.|km/h|m/s|[A-Za-zµμ]+)(?![\w/²³^])", re.IGNORECASE
+    r"[\s\u00a0\u202f-]?(?P<unit>(?:degrees?|grad)\s+(?:celsius|fahrenheit)|°\s?[CF]\b|[ap]\.\s?m\.|km/h|m/s|(?:kilo|mega|giga)?watt[\s-]?hours?"
+    r"|(?:km|miles?|kilomet(?:re|er)s?)\s(?:per|pro)\s(?:hour|stunde)|met(?:re|er)s\sper\ssecond|pounds\sper\ssquare\sinch|newton[\s-]?met(?:re|er)s?"
+    r"|[A-Za-zµμ]+)(?![\w/²³^])", re.IGNORECASE
 )  # fmt: skip
+# What makes another unit of the one before it: kilograms per day, foot-pounds, N·m. A unit alone would be the wrong one.
+_COMPOUND = re.compile(
+    r"[\s\u00a0]*(?:per|pro|je|/)\b|[\s\u00a0]*/|[·⋅*]|[\s-](?:hours?|stunden?)\b|-?\s?(?:lbs?|pounds?|foot|feet|ft)\b|(?<=[NWA])\s[mh]\b|[·⋅*]",
+    re.IGNORECASE,
+)
 
 
 def unit_at(text: str, end: int) -> Unit | None:
@@ -76,5 +90,7 @@ def unit_at(text: str, end: int) -> Unit | None:
     if m is None:
         return None
     written = m["unit"]
+    if _COMPOUND.match(text, m.end()):
+        return None
     known = _BY_SYMBOL.get(written.replace(" ", "")) or _BY_NAME.get(" ".join(written.lower().split()))
     return Unit(known[0], known[1], written) if known else None

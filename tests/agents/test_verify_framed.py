@@ -40,6 +40,21 @@ def test_a_clause_that_is_denied_doubted_or_limited_is_not_supported(passage: st
     [
         ("The tests show that the pump is waterproof.", "The pump is waterproof."),
         ("There is no doubt that the pump is waterproof.", "The pump is waterproof."),
+        ("There is little doubt that human activity has warmed the climate.", "Human activity has warmed the climate."),
+        ("There is no reason to doubt that the pump is waterproof.", "The pump is waterproof."),
+        ("It cannot be denied that human activity has warmed the climate.", "Human activity has warmed the climate."),
+        ("Nobody doubts that human activity has warmed the climate.", "Human activity has warmed the climate."),
+        ("No one denies that human activity has warmed the climate.", "Human activity has warmed the climate."),
+        (
+            "The study not only found that coffee reduces the risk of diabetes but also why.",
+            "Coffee reduces the risk of diabetes.",
+        ),
+        ("We not only show that the new method is faster but explain why.", "The new method is faster."),
+        ("Our data confirm the hypothesis that sleep improves memory in adults.", "Sleep improves memory in adults."),
+        (
+            "All amounts are stated in millions of dollars, except per share data.",
+            "All amounts are stated in millions of dollars.",
+        ),
         ("The board was not aware that the pump is waterproof.", "The pump is waterproof."),
         ("The roof was not repaired, and the library holds 84,000 volumes.", "The library holds 84,000 volumes."),
         ("We did not sell it, and we believe that our sites are adequate.", "Our sites are adequate."),

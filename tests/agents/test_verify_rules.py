@@ -155,6 +155,13 @@ def test_names_are_runs_of_capitals_without_the_first_word_of_a_sentence() -> No
         "The documents provide no evidence that it was sold.",
         "I'm sorry, but I don't know.",
         "Ich weiß es nicht.",
+        "No information available.",
+        "There's no information about that.",
+        "It is not stated who wrote the report.",
+        "The founding date, however, is not stated.",
+        "The year, unfortunately, is not mentioned.",
+        "We could not find any information about this.",
+        "The passage does not state this; it only gives the revenue for 2021.",
     ],
 )
 def test_ways_to_say_that_one_does_not_know(said: str) -> None:
@@ -173,6 +180,8 @@ def test_ways_to_say_that_one_does_not_know(said: str) -> None:
         "No evidence of fraud was found by the auditors.",
         "Ten patients had no information on smoking.",
         "The price was not specified and 12 people died.",
+        "We could not find any difference between the groups.",
+        "It is not stated policy to do so.",
         "The annex is not contained in the final document.",
         "According to the passages, the trial found no evidence of an effect.",
         "According to the documents, the drug is not available in Canada.",

@@ -117,6 +117,38 @@ def test_the_same_written_otherwise_is_not_missing(passage: str, claim: str) -> 
     assert verdict.label in ("supported", "partial"), verdict
 
 
+@pytest.mark.parametrize(
+    ("passage", "claim"),
+    [
+        ("The oil pressure must not fall below 2 bar.", "The oil pressure must be at least 2 bar."),
+        ("The room temperature should not fall below 5 °C.", "The room temperature should be at least 5 °C."),
+        ("Revenue must not be under $5 million.", "Revenue must be at least $5 million."),
+        ("Applicants must not be under 18 years old.", "Applicants must be at least 18 years old."),
+        ("The pressure must not be above 5 bar.", "The pressure is at most 5 bar."),
+        ("The total fee doesn't exceed 500 dollars.", "The total fee is at most 500 dollars."),
+        ("The total fee never can exceed 500 dollars.", "The total fee is at most 500 dollars."),
+        ("Der Druck darf nicht weniger als 5 bar betragen.", "Der Druck muss mindestens 5 bar betragen."),
+        ("Der Druck darf nicht über 5 bar liegen.", "Der Druck darf höchstens 5 bar betragen."),
+        ("The options vest over 4 years.", "The options vest over at most 4 years."),
+        ("The speed limit is 55 mph on this road.", "The speed limit is 55 miles per hour on this road."),
+        ("The speed limit is 55 miles per hour on this road.", "The speed limit is 55 mph on this road."),
+        ("The car reaches a speed of 180 km per hour.", "The car reaches a speed of 180 km/h."),
+        ("Das Auto fährt 100 km pro Stunde.", "Das Auto fährt 100 km/h."),
+        ("The fridge needs 200 kWh a year.", "The fridge needs 200 kilowatt-hours a year."),
+        ("The plant made 20 megawatt hours in May.", "The plant made 20 MWh in May."),
+        ("Tighten the bolts to 25 lb-ft.", "Tighten the bolts to 25 ft-lb."),
+    ],
+)
+def test_a_denied_bound_and_a_unit_spelt_out_are_read_as_what_they_say(passage: str, claim: str) -> None:
+    verdict = RuleVerifier().check(claim, ["Manual\n\n" + passage])
+    assert verdict.label == "supported", verdict
+
+
+def test_what_a_denial_far_off_denies_is_not_guessed() -> None:
+    (found,) = quantities("not all of the guests who stayed more than 5 nights")
+    assert found.bound == ""
+
+
 def test_a_year_is_no_number_of_things() -> None:
     verdict = RuleVerifier().check("The hall was built in 1200.", ["Guide\n\nThe hall was built for 1,200 guests."])
     assert verdict.label != "supported", verdict

@@ -63,6 +63,9 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
         ("Es waren 3 Mrd. Die Kosten sanken.", ["Es waren 3 Mrd.", "Die Kosten sanken."]),
         ("Der Preis inkl. Versand gilt gem. § 5 Abs. 2 so.", ["Der Preis inkl. Versand gilt gem. § 5 Abs. 2 so."]),
         ("Sie wohnt in der Hauptstr. 5 im Hof. Er nicht.", ["Sie wohnt in der Hauptstr. 5 im Hof.", "Er nicht."]),
+        ("The museum is a hidden gem. Visitors love it.", ["The museum is a hidden gem.", "Visitors love it."]),
+        ("È un amico mio. Domani arriva qui.", ["È un amico mio.", "Domani arriva qui."]),
+        ("Treatment of the STD. Patients recover.", ["Treatment of the STD.", "Patients recover."]),
         ("See Fig. 2 for it. Next.", ["See Fig. 2 for it.", "Next."]),
         ("It rose 5.5%. Then fell to 1.25.", ["It rose 5.5%.", "Then fell to 1.25."]),
         (
