@@ -56,16 +56,20 @@ _OPENING = re.compile(
 # "How many trees are there in Alby?" points at nothing.
 _EXISTS = re.compile(r"\b(?:is|are|was|were)\s+there\b|\bthere\s+(?:is|are|was|were)\b", re.IGNORECASE)
 # German ones, that are no English words. "Sie" may be the person who is asked.
-_LEANING_GERMAN = re.compile(
-    r"\b(?:er|ihn|ihm|dessen|deren|davon|dafür|damit|dazu|darüber|dabei|dieser|diese|dieses|diesem|diesen)\b",
-    re.IGNORECASE,
-)
+_LEANING_GERMAN = re.compile(r"\b(?:ihn|ihm|dieser|diese|dieses|diesem|diesen)\b", re.IGNORECASE)
+# After a comma these point at what stands before it: "Kunden, deren Vertrag …", "ausbauen, damit ich …".
+_LEANING_BEFORE_COMMA = re.compile(r"\b(?:dessen|deren|davon|dafür|damit|dazu|darüber|dabei)\b", re.IGNORECASE)
+_COMMA = re.compile(r",(?!\d)")  # "3,5" has none
+# "Er wurde 1990 gebaut", but neither "the Er YAG laser" nor, in English, "the er".
+_HE = re.compile(r"\ber\b|^\W*Er (?=[a-zäöü])")
 _LEANING_LAST = re.compile(r"\b(?:es|sie)\s*\?\s*$")  # "Was kostet es?"
 # Function words of German that are no English words ("die", "war", "hat").
 _GERMAN = frozenset(
     """der das den dem des ein eine einen einem einer eines und oder aber auch wie wer wen wem wann wo warum welche welcher
-    welches ist sind waren wird wurde wurden haben hatte gibt im um zu zum zur von vom mit für auf bei aus nach es sie er""".split()  # noqa: SIM905
+    welches ist sind waren wird wurde wurden haben hatte kann muss soll darf gibt im um zu zum
+    zur von vom mit für auf bei aus nach es sie er""".split()  # noqa: SIM905
 )
+_GERMAN_OR_ENGLISH = frozenset(["was", "war", "hat", "will", "die", "an", "in", "so"])
 _SAYING_LITTLE = STOP_WORDS | _LEANING | _GERMAN
 _YEAR = re.compile(r"\b(?:1\d{3}|20\d{2})\b")
 _MIN_TERMS = 2
@@ -78,8 +82,18 @@ def leans_on_history(question: str) -> bool:
         return True
     if _LEANING_GERMAN.search(question) or _LEANING_LAST.search(question):
         return True
+    if _LEANING_BEFORE_COMMA.search(_COMMA.split(question, maxsplit=1)[0]):
+        return True
+    if _HE.search(question) and _is_german(question):
+        return True
     said = words(_EXISTS.sub(" ", question))
     return any(w in _LEANING for w in said) or len(terms(question)) < _MIN_TERMS
+
+
+def _is_german(question: str) -> bool:
+    """Whether a word besides "er" says so, or one that is a word of both languages where none is English alone."""
+    said = set(words(question)) - {"er"}
+    return bool(said & _GERMAN) or (bool(said & _GERMAN_OR_ENGLISH) and not said & (STOP_WORDS - _GERMAN_OR_ENGLISH))
 
 
 def standalone_by_rule(question: str, history: Sequence[Message]) -> str:

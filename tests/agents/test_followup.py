@@ -51,6 +51,22 @@ def test_a_follow_up_takes_the_words_of_what_it_leans_on(question: str, before: 
         ("Was ist mit Bosch?", True),
         ("Können Sie mir den Umsatz von Bosch nennen?", False),
         ("Wann wurde Bosch in Stuttgart gegründet?", False),
+        # What follows a comma points at what stands before it.
+        ("Welche Teile muss ich ausbauen, damit ich den Filter wechseln kann?", False),
+        ("Was gilt für Kunden, deren Vertrag gekündigt wurde?", False),
+        ("Welche Pumpen haben Dichtungen, deren Lebensdauer begrenzt ist?", False),
+        ("Wie entkalkt man die Maschine, ohne dass dabei Wasser austritt?", False),
+        ("Welche Kunden sind davon betroffen, und seit wann?", True),
+        ("Sind die 3,5 Tonnen Nutzlast darüber gerechnet?", True),
+        ("Welche Firmen liefern dafür Dichtungen?", True),
+        # "Er" is a word of German alone, and only as it is written there.
+        ("What is the Er YAG laser?", False),
+        ("How long do patients wait in an er today?", False),
+        ("Was the er visit covered by insurance?", False),
+        ("Was kostet er?", True),
+        ("Was hält er davon?", True),
+        ("Kann er fliegen?", True),
+        ("Er wurde 1990 in Stuttgart gebaut.", True),
     ],
 )
 def test_what_leans_on_the_conversation(question: str, leans: bool) -> None:
