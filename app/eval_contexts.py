@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agents.prompts import Prompts
-from app.eval_asking import asked_to_the_end
+from app.eval_asking import Asking
 from app.eval_configs import Contexts
 from app.eval_runs import question_key
 from app.eval_sets import KeptQuestion
@@ -128,10 +128,10 @@ class Reader:
         )
         self._limits = run_limits(settings, strategy, query_side(settings, writes=STRATEGIES[strategy].needs_lm).tokens)
 
-    async def ask(self, sample: Sample) -> Outcome:
-        """A failure is an outcome, but for those of the moment, which raise as ``asked_to_the_end``."""
+    async def ask(self, sample: Sample, asking: Asking) -> Outcome:
+        """A failure is an outcome, but for those of the moment, which raise as ``Asking`` says."""
         where = Where(principal=self._principal, filters={"doc_id": tuple(self._ids[c] for c in sample.contexts)})
-        return await asked_to_the_end(
+        return await asking.to_the_end(
             lambda: self._made.run(sample.question, history=(), limits=self._limits, where=where, run_id=new_id("r")),
             self._queue,
         )

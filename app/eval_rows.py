@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agents.prompts import Prompts
-from app.eval_asking import asked_to_the_end
+from app.eval_asking import Asking
 from app.eval_configs import Configuration, Searcher
 from app.eval_runs import question_key
 from app.eval_sets import KeptQuestion
@@ -70,15 +70,21 @@ def _shown(span: FoundSpan, title: str, question: KeptQuestion) -> dict[str, Any
 
 
 async def answer_of(
-    services: Services, principal: Principal, collection: str, strategy: str, question: str, prompts: Prompts
+    services: Services,
+    principal: Principal,
+    collection: str,
+    strategy: str,
+    question: str,
+    prompts: Prompts,
+    asking: Asking,
 ) -> Outcome:
-    """What became of a question; a failure is an outcome, but for those of the moment, which raise as ``asked_to_the_end``."""
+    """What became of a question; a failure is an outcome, but for those of the moment, which raise as ``Asking`` says."""
     made = build_strategy(strategy, services, principal, collections=[collection], prompts=prompts)
     where = Where(principal=principal, collections=(collection,))
     limits = run_limits(
         services.settings, strategy, query_side(services.settings, writes=STRATEGIES[strategy].needs_lm).tokens
     )
-    return await asked_to_the_end(
+    return await asking.to_the_end(
         lambda: made.run(question, history=(), limits=limits, where=where, run_id=new_id("r")),
         None if strategy in without_lm(services.settings) else services.models.lm,
     )

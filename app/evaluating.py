@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from app.eval_asking import PATIENCE_S, Asking
 from app.eval_configs import Configuration, Contexts, searcher
 from app.eval_contexts import Reader, samples_of
 from app.eval_judging import run_judging
@@ -42,9 +43,14 @@ class _Stopped(Exception):
 
 
 class Evaluating:
-    """One per server; ``run`` is its one task. It lives on the event loop."""
+    """One per server; ``run`` is its one task. It lives on the event loop.
 
-    def __init__(self) -> None:
+    Args:
+        patience_s: how long one question waits for a model server that is busy, before its evaluation fails.
+    """
+
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._wake = asyncio.Event()
         self._closing = threading.Event()  # what works in a thread is not cancelled with the task
 
@@ -81,7 +87,7 @@ class Evaluating:
             if run.judging is not None:
                 await run_judging(services, run, self._closing)
             else:
-                await _Running(services, run, self._closing).go()
+                await _Running(services, run, self._closing, self._patience_s).go()
         except (_Stopped, RunCancelled):
             return
         except OpenbookError as e:
@@ -101,7 +107,8 @@ async def _end(services: Services, run: EvalRun, state: Any, error: str) -> None
 
 
 class _Running:
-    def __init__(self, services: Services, run: EvalRun, closing: threading.Event) -> None:
+    def __init__(self, services: Services, run: EvalRun, closing: threading.Event, patience_s: float) -> None:
+        self._patience_s = patience_s
         self._services = services
         self._runs = services.eval_runs
         self._run = run
@@ -194,10 +201,11 @@ class _Running:
         services, name = self._services, str(configuration.strategy)
         asked_of = await self._asked_of(configuration)
         prompts = await services.offload(prompts_for, services, of.collection, configuration)
+        asking = Asking(patience_s=self._patience_s)
 
         async def row_of(question: KeptQuestion) -> dict[str, Any]:
             asked = configuration.asked(question.question)
-            outcome = await answer_of(asked_of, self._principal, of.collection, name, asked, prompts)
+            outcome = await answer_of(asked_of, self._principal, of.collection, name, asked, prompts, asking)
             return await services.offload(answered_row, services, name, question, outcome)
 
         await self._keep_rows(of, key, configuration, missing, row_of, {})
@@ -227,10 +235,11 @@ class _Running:
         prompts = await services.offload(prompts_for, services, of.collection, configuration)
         report = self._indexing(configuration)
         reader = await services.offload(Reader, asked_of, self._principal, name, prompts, samples, report)
+        asking = Asking(patience_s=self._patience_s)
 
         async def row_of(question: KeptQuestion) -> dict[str, Any]:
             sample = samples[question_key(question)]
-            outcome = await reader.ask(replace(sample, question=configuration.asked(sample.question)))
+            outcome = await reader.ask(replace(sample, question=configuration.asked(sample.question)), asking)
             return await services.offload(answered_row, services, name, question, outcome, sample)
 
         await self._keep_rows(of, key, configuration, asked, row_of, facts)

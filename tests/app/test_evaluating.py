@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agents.closed_book import ClosedBookStrategy
-from app.eval_asking import asked_to_the_end
+from app.eval_asking import Asking
 from app.eval_configs import Configuration, Contexts
 from app.eval_contexts import samples_of
 from app.eval_leaderboard import board_of, board_of_set
@@ -33,14 +33,44 @@ BY_HEART = Configuration(strategy="closed-book")
 
 
 def test_a_model_that_goes_away_ends_the_evaluation_which_goes_on_where_it_was(tmp_path: Path) -> None:
-    lm = ScriptedLM(["Ann", Reply(error=ModelUnavailable("the server went away")), "Bob", "Cid"])
+    gone = Reply(error=ModelUnavailable("the server went away"), times=2 * 2)  # two questions, each asked twice
+    lm = ScriptedLM(["Ann", gone, "Bob", "Cid"])
     with laboratory(tmp_path, lm=lm) as lab:
         run = lab.ended(lab.start(lab.asked(ASKED), BY_HEART))
-        assert (run.state, run.error, run.done) == ("failed", "the server went away", 1)
+        assert (run.state, run.error, run.done) == ("failed", "the server went away", 2)
         run = lab.resumed(run)
-        assert (run.state, run.done, run.reused) == ("done", 3, 1) and len(lm.asked) == 4
+        assert (run.state, run.done, run.reused) == ("done", 3, 1) and len(lm.asked) == 1 + 2 * 2 + 2
         (summary,) = lab.result(run).to_json()["configurations"]
         assert (summary["n"], summary["n_failed"], summary["metrics"]["em"]["mean"]) == (3, 0, 1.0)
+
+
+def test_a_model_that_fails_once_is_asked_once_more(tmp_path: Path) -> None:
+    lm = ScriptedLM(["Ann", Reply(error=ModelUnavailable("the answer was cut off")), "Bob", "Cid"])
+    with laboratory(tmp_path, lm=lm) as lab:
+        run = lab.ended(lab.start(lab.asked(ASKED), BY_HEART))
+        (summary,) = lab.result(run).to_json()["configurations"]
+        assert (run.state, summary["n_failed"], summary["metrics"]["em"]["mean"]) == ("done", 0, 1.0)
+
+
+def test_a_model_that_always_fails_at_one_question_is_asked_the_others(tmp_path: Path) -> None:
+    too_long = Reply(error=ModelUnavailable("out of memory"), when="mill", times=0)
+    lm = ScriptedLM([too_long, Reply(text="Ann", when="gate"), Reply(text="Cid", when="inn")])
+    with laboratory(tmp_path, lm=lm) as lab:
+        run = lab.ended(lab.start(lab.asked(ASKED), BY_HEART))
+        assert (run.state, run.done) == ("done", 3)
+        (summary,) = lab.result(run).to_json()["configurations"]
+        assert (summary["n_failed"], summary["failed"]) == (1, {"out of memory": 1})
+
+
+def test_a_model_server_that_stays_busy_ends_the_evaluation_which_goes_on_where_it_was(tmp_path: Path) -> None:
+    # Asked when its turn comes, and once more when patience is at its end.
+    lm = ScriptedLM(["Ann", Reply(error=Busy("the quota is used up"), times=2), "Bob", "Cid"])
+    with laboratory(tmp_path, lm=lm) as lab:
+        lab.patience_s = 0.05
+        run = lab.ended(lab.start(lab.asked(ASKED), BY_HEART))
+        assert (run.state, run.error, run.done) == ("failed", "the quota is used up", 1)
+        run = lab.resumed(run)
+        assert (run.state, run.done, run.reused) == ("done", 3, 1)
 
 
 def test_what_failed_is_told_and_asked_again_and_nobody_votes_on_it(tmp_path: Path) -> None:
@@ -217,10 +247,8 @@ def asked_of(queue: LMQueue) -> asyncio.Future[Outcome]:
     where = Where(principal=Principal(user_id=LOCAL_USER_ID))
 
     return asyncio.ensure_future(
-        asked_to_the_end(
-            lambda: strategy.run("Who keeps the gate?", history=(), limits=Limits(), where=where, run_id="r"),
-            queue,
-            0.01,
+        Asking(busy_s=0.01).to_the_end(
+            lambda: strategy.run("Who keeps the gate?", history=(), limits=Limits(), where=where, run_id="r"), queue
         )
     )
 

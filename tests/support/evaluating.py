@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.eval_asking import PATIENCE_S
 from app.eval_configs import Configuration
 from app.eval_results import EvalResult, read_result
 from app.eval_runs import FINAL, EvalRun
@@ -36,6 +37,7 @@ from tests.support.word_overlap import OverlapVerifier
 class Laboratory:
     services: Services
     collection: str = "c"
+    patience_s: float = PATIENCE_S  # with a model server that is busy
 
     def put(self, uri: str, text: str) -> str:
         """Puts a document, or another text in its place; its id."""
@@ -94,7 +96,7 @@ class Laboratory:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """As from the start of a server to its end."""
-        self.services.evaluating = Evaluating()
+        self.services.evaluating = Evaluating(patience_s=self.patience_s)
         task = asyncio.create_task(self.services.evaluating.run(self.services))
         try:
             yield
