@@ -74,6 +74,85 @@ def test_an_equation_of_a_page_is_a_line(source: str, line: str) -> None:
     assert mathml_text(etree.fromstring(source)) == line
 
 
+def _fraction(above: str, below: str) -> str:
+    return f"<m:f><m:num>{run(above)}</m:num><m:den>{run(below)}</m:den></m:f>"
+
+
+def _page_fraction(above: str, below: str) -> str:
+    return f"<mfrac><mi>{above}</mi><mi>{below}</mi></mfrac>"
+
+
+# In Word, in a page, and the line.
+BESIDE = [
+    (run("2") + _fraction("1", "3"), "<mn>2</mn>" + _page_fraction("1", "3"), "2 1/3"),
+    (run("2") + _fraction("a", "b"), "<mn>2</mn>" + _page_fraction("a", "b"), "2(a/b)"),
+    (run("x=2") + _fraction("1", "3") + run("y"), f"<mi>x=2</mi>{_page_fraction('1', '3')}<mi>y</mi>", "x=(2 1/3)y"),
+    (_fraction("1", "2") + run("5"), _page_fraction("1", "2") + "<mn>5</mn>", "(1/2)5"),
+    (_fraction("a", "b") + run("c"), _page_fraction("a", "b") + "<mrow><mi>c</mi></mrow>", "(a/b)c"),
+    (_fraction("1", "2") * 2, f"<mrow>{_page_fraction('1', '2')}</mrow>" + _page_fraction("1", "2"), "(1/2)(1/2)"),
+    (_fraction("1", "2") + run("+5"), _page_fraction("1", "2") + "<mo>+</mo><mn>5</mn>", "1/2+5"),
+    (
+        _fraction("1", "2") + f"<m:rad><m:deg/><m:e>{run('x')}</m:e></m:rad>",
+        _page_fraction("1", "2") + "<msqrt><mi>x</mi></msqrt>",
+        "(1/2)√x",
+    ),
+    (
+        f"<m:d><m:e>{run('a')}</m:e></m:d>" + _fraction("1", "2"),
+        f"<mo>(</mo><mi>a</mi><mo>)</mo>{_page_fraction('1', '2')}",
+        "(a)(1/2)",
+    ),
+    (
+        f"<m:rad><m:deg>{run('3')}</m:deg><m:e>{run('27')}</m:e></m:rad>",
+        "<mroot><mn>27</mn><mn>3</mn></mroot>",
+        "27^(1/3)",
+    ),
+    (
+        run("2") + f"<m:rad><m:deg>{run('3')}</m:deg><m:e>{run('-8')}</m:e></m:rad>",
+        "<mn>2</mn><mroot><mn>-8</mn><mn>3</mn></mroot>",
+        "2((-8)^(1/3))",
+    ),
+    (
+        f'<m:f><m:fPr><m:type m:val="noBar"/></m:fPr><m:num>{run("n")}</m:num><m:den>{run("k")}</m:den></m:f>',
+        '<mfrac linethickness="0pt"><mi>n</mi><mi>k</mi></mfrac>',
+        "(n over k)",
+    ),
+    (
+        f'<m:d><m:e><m:f><m:fPr><m:type m:val="noBar"/></m:fPr><m:num>{run("n")}</m:num><m:den>{run("k")}</m:den></m:f></m:e></m:d>',
+        '<mo>(</mo><mfrac linethickness="0"><mi>n</mi><mi>k</mi></mfrac><mo>)</mo>',
+        "(n over k)",
+    ),
+    (
+        f"<m:sSup><m:e>{run('x')}</m:e><m:sup>{run('2')}</m:sup></m:sSup>" + run("3"),
+        "<msup><mi>x</mi><mn>2</mn></msup><mn>3</mn>",
+        "x^2 3",
+    ),
+    (
+        f"<m:f><!-- a --><m:num>{run('a')}</m:num><!-- b --><m:den>{run('b')}</m:den></m:f>",
+        "<mfrac><!-- a --><mi>a</mi><!-- b --><mi>b</mi></mfrac>",
+        "a/b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("word", "page", "line"), BESIDE)
+def test_what_stands_beside_a_fraction_or_a_root_is_no_part_of_it(word: str, page: str, line: str) -> None:
+    assert equation_text(etree.fromstring(f'<m:oMath xmlns:m="{M}">{word}</m:oMath>')) == line
+    assert mathml_text(etree.fromstring(f"<math>{page}</math>")) == line
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("<math><mn>2</mn><mo>&#x2064;</mo><mfrac><mn>1</mn><mn>3</mn></mfrac></math>", "2 1/3"),
+        ("<math><mn>2</mn><mo>&#x2062;</mo><mfrac><mn>1</mn><mn>3</mn></mfrac></math>", "2(1/3)"),
+        ("<math><mfrac><mn>1</mn><mn>3</mn></mfrac><mo>&#x2062;</mo><mi>x</mi></math>", "(1/3)x"),
+        ("<math><msub><mi>x</mi><mn>2</mn></msub><mfrac><mn>1</mn><mn>3</mn></mfrac></math>", "x_2(1/3)"),
+    ],
+)
+def test_a_sign_that_is_not_seen_still_says_what_a_fraction_is(source: str, line: str) -> None:
+    assert mathml_text(etree.fromstring(source)) == line
+
+
 def test_an_equation_in_deep_brackets_takes_no_time() -> None:
     source = "<math>" + "<msup><mrow>" * 120 + "<mi>x</mi>" + "</mrow><mn>2</mn></msup>" * 120 + "</math>"
     start = time.process_time()
