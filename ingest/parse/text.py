@@ -22,13 +22,15 @@ _DETECT_BEFORE = 1000
 _SPARSE = 50  # bytes for each one beyond ASCII
 _BEYOND_ASCII = bytes(range(0x80, 0x100))
 _THREE_BEYOND_ASCII = re.compile(rb"[\x80-\xff]{3}")
+# A capital or a figure within a word is another letter in another encoding: "company’s" of a Macintosh is "companyÕs".
+_NOT_WESTERN = re.compile(r"[a-z][À-ÖØ-Þ][a-z]|[^\W\d_][²³¹¼½¾¤][^\W\d_]")
 
 
 def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
     """``data`` as text, the encoding used, and what was lost.
 
     A byte order mark decides; then the pattern of NULs (UTF-16/32 without a mark); then UTF-8 if it fits exactly;
-    then windows-1252 if other letters are as few as in English; then charset-normalizer's guess on 256 KiB.
+    then windows-1252 if other letters are as few as in English and can be its own; then charset-normalizer's guess on 256 KiB.
 
     Raises:
         ParseFailed: no encoding fits.
@@ -46,7 +48,7 @@ def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ..
     if _is_damaged_utf8(data):
         return _replacing(data, "utf-8")
     if _is_sparse_western(data):
-        return data.decode("windows-1252"), "windows-1252", ()
+        return _replacing(data, "windows-1252")
     from charset_normalizer import from_bytes
 
     # What comes before the first such byte says nothing.
@@ -67,16 +69,12 @@ def _is_damaged_utf8(data: bytes) -> bool:
 
 
 def _is_sparse_western(data: bytes) -> bool:
-    """Whether bytes beyond ASCII are few and stand alone, and windows-1252 has all of them: too little to guess from, and of all
-    texts that are nearly ASCII most are in this one."""
+    """Whether bytes beyond ASCII are few, stand alone and could be letters of windows-1252, or are not all in it: too little to
+    guess from, and of all texts that are nearly ASCII most are in this one. A guess at another encoding may take the next letter."""
     wide = len(data) - len(data.translate(None, _BEYOND_ASCII))
     if wide * _SPARSE > len(data) or _THREE_BEYOND_ASCII.search(data):
         return False
-    try:
-        data.decode("windows-1252")
-    except UnicodeDecodeError:
-        return False
-    return True
+    return not _NOT_WESTERN.search(data.decode("windows-1252", "replace"))
 
 
 def _replacing(data: bytes, encoding: str) -> tuple[str, str, tuple[ParseWarning, ...]]:

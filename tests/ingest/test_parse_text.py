@@ -154,6 +154,18 @@ def test_a_few_letters_of_windows_after_much_ascii_are_no_damage(parse, tail, be
     assert not document.partial
 
 
+def test_english_of_an_old_macintosh_is_not_taken_for_that_of_windows(parse):
+    text = "The company’s revenue grew as it had said in “The Outlook”. " * 20
+    assert parse(text.encode("mac-roman")).text == text
+
+
+def test_one_letter_that_windows_lacks_takes_no_letter_with_it_and_is_said(parse):
+    text = "The quick brown fox jumps over the lazy dog. " * 45 + "Signed by Müller."
+    document = parse(text.encode("cp850"))
+    assert document.text.endswith("Signed by M\ufffdller.")
+    assert [w.code for w in document.warnings] == ["undecodable"]
+
+
 def test_another_script_after_much_ascii_is_found(parse):
     text = "# The quick brown fox jumps over the lazy dog.\n" * 10_000
     text += "# 吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n" * 50
