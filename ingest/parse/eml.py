@@ -23,7 +23,7 @@ from ingest.parse.text import decode
 _MAX_DEPTH = 30
 _MAX_HEADER = 10_000  # characters: decoding takes longer than the square of them
 _MAX_REPEATED = 5
-_ENCODED_WORDS = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?]*\?=(?:\s*=\?[^?\s]+\?[bBqQ]\?[^?]*\?=)*")
+_ENCODED_WORDS = re.compile(r"=\?[^?\s]+\?[bBqQ]\?.*?\?=(?:\s*=\?[^?\s]+\?[bBqQ]\?.*?\?=)*")
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _CRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _CHARSETS = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "us-ascii": "windows-1252"}

@@ -53,6 +53,15 @@ def test_encoded_words_are_decoded(parse_bytes):
     assert parse_bytes(data, "a.eml").title == "Grüßeäh"
 
 
+@pytest.mark.parametrize(
+    ("sent", "title"),
+    [("=?utf-8?Q?Are_you_there??=", "Are you there?"), ("=?utf-8?Q?What?_Really?=", "What? Really")],
+)
+def test_encoded_words_may_hold_question_marks(parse_bytes, sent, title):
+    data = message().as_bytes().replace(b"Subject: News", f"Subject: {sent}".encode())
+    assert parse_bytes(data, "a.eml").title == title
+
+
 def test_headers_that_are_sent_as_they_are_written_are_read(parse_bytes):
     data = (
         message()
