@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import re
 
-# What is raised after a number as part of its word: "2nd", "19e siècle", "1er", and the signs of trade marks.
-_ENDINGS = frozenset(["st", "nd", "rd", "th", "e", "er", "re", "ère", "ème", "eme", "ers", "res", "º", "ª", "tm", "sm"])
+# What is raised after a number as part of its word: "2nd", "19e siècle", "1er", "1ro", "12h", "25oC", and the signs of trade marks.
+# Not "a", "b" and "c" by themselves, which are marks of footnotes.
+_ENDINGS = frozenset(
+    [
+        *("st", "nd", "rd", "th", "d"),  # English
+        *("e", "er", "re", "ère", "ème", "eme", "ers", "res", "de", "nde", "des", "ndes", "es", "h"),  # French
+        *("o", "os", "as", "ro", "ra", "do", "da", "to", "ta", "vo", "va", "mo", "ma", "no", "na", "º", "ª"),  # Spanish
+        *("tm", "sm"),
+    ]
+)
+_TIME = re.compile(r"h\d\d")  # 12h30
 _BEGINS_A_NUMBER = re.compile(r"[-−–+]?[^\W_]")
 _BAR = ("/", "\N{FRACTION SLASH}")
 
@@ -28,7 +37,7 @@ def before_raised(text: str, mark: str, after: str = "") -> str:
     if not text[-1:].isdecimal() or not _BEGINS_A_NUMBER.match(mark):
         return ""
     word = mark.strip().lower()
-    if word in _ENDINGS:
+    if word in _ENDINGS or _TIME.fullmatch(word):
         return ""
     if word.removesuffix("/").removesuffix(_BAR[1]).isdecimal() and (mark.endswith(_BAR) or after.startswith(_BAR)):
         return " "

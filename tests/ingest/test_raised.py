@@ -184,6 +184,19 @@ def test_figures_of_one_size_on_a_rising_line_are_not_raised(parse_bytes: Any) -
 
 
 @pytest.mark.parametrize(
+    "word", ["2 nde", "2 de", "2 ndes", "1 ro", "5 ta", "3 o", "3 os", "12 h", "12 h30", "2 d", "25 o", "7 mo", "9 NO"]
+)
+def test_the_raised_end_of_a_word_that_begins_with_a_figure_is_not_parted_from_it(word: str) -> None:
+    figure, ending = word.split()
+    assert before_raised(figure, ending) == ""
+
+
+@pytest.mark.parametrize("mark", ["a", "b", "c", "12", "h1"])
+def test_the_letters_of_footnotes_are_no_ends_of_words(mark: str) -> None:
+    assert before_raised("1,234", mark) == "^"
+
+
+@pytest.mark.parametrize(
     ("text", "mark", "after", "between"),
     [
         ("10", "6", "", "^"),
