@@ -23,7 +23,7 @@ from ingest.parse.equation import mathml_text
 from ingest.parse.hidden import hidden_warning
 from ingest.parse.html_style import hiding_rules, is_hidden, is_raised
 from ingest.parse.html_table import MAX_CELLS, read_table
-from ingest.parse.raised import before_raised
+from ingest.parse.raised import before_raised, raised_sign
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters, decode
@@ -207,7 +207,9 @@ class _Writer:
 
     def _raised(self, node: Any) -> None:
         """Writes what parts raised type from a number that it follows at once."""
-        between = before_raised(self.parts[-1] if self.parts and not self.pending else "", _mark(node), node.tail or "")
+        before = self.parts[-1] if self.parts and not self.pending else ""
+        _write_degree(node, before)
+        between = before_raised(before, _mark(node), node.tail or "")
         if between == " ":
             self._space()
         else:
@@ -303,6 +305,7 @@ class _Writer:
                     if node.tag == "br" or node.tag in _BLOCKS:
                         texts.append(" ")
                     if is_raised(node) and texts:
+                        _write_degree(node, texts[-1])
                         texts.append(before_raised(texts[-1], _mark(node), node.tail or ""))
                     if node.text:
                         texts.append(node.text)
@@ -345,6 +348,17 @@ class _Writer:
         self.parts.append(text)
         self.length += len(text)
         check_characters(self.length, self.filename, self.limits)
+
+
+def _write_degree(node: Any, before: str) -> None:
+    """Makes a raised "o" that stands for a degree one."""
+    after = node.tail or ""
+    for _ in range(_MARK_DEPTH):  # it may be that of a link in it
+        if node.text or len(node) != 1 or node[0].tail:
+            break
+        node = node[0]
+    if node.text and not len(node):
+        node.text = raised_sign(before, node.text, after)
 
 
 def _mark(node: Any) -> str:

@@ -27,7 +27,7 @@ from ingest.parse.hidden import marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number
 from ingest.parse.ooxml import attribute, local, read_xml
-from ingest.parse.raised import before_raised
+from ingest.parse.raised import before_raised, raised_sign
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters
@@ -265,6 +265,7 @@ class _Reader:
             elif name not in ("frame", "custom-shape", "annotation", "annotation-end", "ruby-text", ""):
                 text = self._text(node)
                 if attribute(node, "style-name") in self.raising_styles:
+                    text = raised_sign(parts[-1], text, node.tail or "")
                     parts.append(before_raised(parts[-1], text, node.tail or ""))
                 parts.append(text)
             parts.append(node.tail or "")

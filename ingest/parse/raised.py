@@ -20,6 +20,9 @@ _ENDINGS = frozenset(
 )
 _TIME = re.compile(r"h\d\d")  # 12h30
 _BEGINS_A_NUMBER = re.compile(r"[-−–+]?[^\W_]")
+_ROUND = ("o", "O", "0", "º")
+_AFTER_FIGURE = re.compile(r"\d\s?\Z")
+_SCALE = re.compile(r"\s?[CF]\b")
 _BAR = ("/", "\N{FRACTION SLASH}")
 
 
@@ -44,6 +47,12 @@ def before_raised(text: str, mark: str, after: str = "") -> str:
     return "^"
 
 
+def raised_sign(text: str, mark: str, after: str) -> str:
+    """``mark``, raised after ``text``, or "°" if it is an "o" or a nought that stands for it: 25°C, not 250C."""
+    is_degree = mark.strip() in _ROUND and _AFTER_FIGURE.search(text[-3:]) and _SCALE.match(after)
+    return "°" if is_degree else mark
+
+
 def joined_runs(runs: list[tuple[str, bool]]) -> str:
     """A line of runs, each with whether it is raised, as plain text."""
     parts: list[str] = []
@@ -54,7 +63,8 @@ def joined_runs(runs: list[tuple[str, bool]]) -> str:
             continue
         if raised and not after_raised:
             mark, after = _mark_from(runs, n)
-            parts.append(before_raised(last, mark, after))
+            run = raised_sign(last, run, after) if run == mark else run
+            parts.append(before_raised(last, run if run == "°" else mark, after))
         parts.append(run)
         last, after_raised = run, raised
     return "".join(parts)

@@ -133,6 +133,13 @@ def test_raised_type_after_a_figure_is_parted_from_it(parse_bytes: Any, name: st
         assert parse_bytes(MAKERS[name](words), name).text.removeprefix("Sheet\n\n") == text
 
 
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "a.pdf"])
+@pytest.mark.parametrize("sign", ["o", "0"])
+def test_a_raised_letter_or_nought_before_a_scale_is_a_degree(parse_bytes: Any, name: str, sign: str) -> None:
+    words = [("Kept at 25", False), (sign, True), ("C here.", False)]
+    assert parse_bytes(MAKERS[name](words), name).text.removeprefix("Sheet\n\n") == "Kept at 25°C here."
+
+
 def test_raised_type_in_the_cell_of_a_web_page_is_parted_from_its_figure(parse_bytes: Any) -> None:
     page = "<html><body><table><tr><th>Year<sup>1</sup></th><th>2023<sup>2</sup></th></tr><tr><td>Sales</td><td>1,234<sup>a</sup></td></tr></table></body></html>"
     assert parse_bytes(page, "a.html").text == "| Year1 | 2023^2 |\n|-|-|\n| Sales | 1,234^a |"
