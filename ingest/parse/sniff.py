@@ -149,6 +149,8 @@ def _text_kind(filename: str, head: bytes) -> Kind:
     if _HTML_SURE.match(text):
         return "html"
     promised = EXTENSIONS.get(PurePath(filename).suffix.lower())
+    if promised == "html" and _HTML_TAG.search(text):  # a part of a page, as exports and mail programs save it
+        return "html"
     start = text.lstrip()
     if promised not in ("markdown", "rst", "code", "json", "csv") and start.startswith("<"):
         if _HTML_TAG.match(start) and len(_HTML_TAG.findall(text)) >= 4:

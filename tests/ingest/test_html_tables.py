@@ -101,3 +101,13 @@ def test_a_table_that_its_spans_would_blow_up_is_refused(parse_bytes: Any) -> No
     rows = ["<td>" + "x" * 150 + "</td><td rowspan=0>" + "y" * 190 + "</td>", *["<td>c</td>"] * 2000]
     with pytest.raises(TooLarge):
         parse_bytes(page("<th>A</th><th>B</th>", *rows), "a.html", ParseLimits(max_characters=100_000))
+
+
+@pytest.mark.parametrize("source", ["<table><tr><th>Births<tr><td>7</table>", "Born:<p>7 in all", "<div>7</div>"])
+def test_a_part_of_a_page_that_is_called_html_is_read_as_such(parse_bytes: Any, source: str) -> None:
+    text = parse_bytes(source, "part.html").text
+    assert "7" in text and "<" not in text
+
+
+def test_text_without_a_tag_is_text_whatever_it_is_called(parse_bytes: Any) -> None:
+    assert parse_bytes("a < b, and b > c\n", "notes.html").text.strip() == "a < b, and b > c"
