@@ -1,7 +1,9 @@
 """Personal data: e-mail addresses, phone numbers and IBANs by their form, and people's names where there is a model
 that knows them (``core.protocols.NameFinder``; none is part of this product). It finds, counts and replaces.
 
-Not found is an address that was written to mislead ("jo at example dot com"), or one that a line break cuts in two.
+A line break cuts no IBAN in two, and no phone number that begins with "+": of others nobody knows whether the line below
+goes on with them. Not found is an e-mail address that a line break cuts, or that was written to mislead ("jo at
+example dot com").
 Names are looked for once, in the text as it was: what a model would take for a name after that is not looked at.
 
 Offsets are code points. Everything is linear in the text: candidates are found by bounded expressions, and only they
@@ -24,15 +26,21 @@ from ingest.parse.document import OCR_WORDS, Heading, Page, ParsedDocument
 PiiKind = Literal["email", "phone", "iban", "name"]
 
 # Changes whenever other things are found: part of the pipeline's version.
-PII_VERSION = "1"
+PII_VERSION = "2"
 KINDS: tuple[PiiKind, ...] = ("email", "phone", "iban")  # those that are told by their form
 MARKERS: dict[PiiKind, str] = {"email": "[e-mail]", "phone": "[phone]", "iban": "[IBAN]", "name": "[name]"}
 
 _AT = re.compile("[@＠﹫]")
 _LOCAL = re.compile(r"[\w.%+&'’!#$*/=?^`{|}~-]{1,64}\Z")
 _DOMAIN = re.compile(r"(?:\w(?:[\w-]{0,61}\w)?[.。]){1,8}[^\W\d_]{2,24}|(?:xn--[\w-]{1,59})")
-_IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}\d{2}(?:[\s\-.]?[A-Za-z0-9]){11,30}))")
+# Between two of its characters may stand the end of a line, and the spaces that the next one begins with.
+_IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}\d{2}(?:[\s.\-\u2010-\u2015]{0,8}[A-Za-z0-9]){11,30}))")
 _PHONE_RUN = re.compile(r"[+＋(（\[]{0,3}\d[\d \t\u00a0\u2000-\u200a\u202f()（）\[\].\-\u2010-\u2015\u2212/~·]*\d")
+_PHONE_OVER_LINES = re.compile(
+    r"[+＋]\d[\d \u00a0()\[\].\-\u2010-\u2015/]{0,20}\r?\n[ \t]{0,8}[\d(][\d \u00a0()\[\].\-\u2010-\u2015/]{0,20}"
+)
+_JOINERS = "-.(/\u2010\u2011\u2012\u2013"  # a line that ends in one of these goes on without a space
+_SPACES = re.compile(r"[\u2000-\u200a\u202f]")  # that the library does not know
 _BRACKETS = {"(": ")", "（": "）", "[": "]", "［": "］"}
 _MIN_PHONE_DIGITS = 7
 _AROUND = 16  # characters beside a run of digits that decide whether it is a phone number ("ext. 12", "$", letters)
@@ -90,6 +98,7 @@ def _of_a_form(text: str, regions: Sequence[str], tick: Callable[[], None]) -> l
         if n % _TICK_EVERY == 0:
             tick()
         spans += [f for f in _phones(text, *run, regions) if not _overlaps(f, taken)]
+    spans += [f for f in _phones_over_lines(text) if not _overlaps(f, taken)]
     spans.sort()
     apart: list[Found] = []
     for f in spans:
@@ -127,17 +136,17 @@ def _ibans(text: str) -> Iterator[Found]:
         if start < done:
             continue
         while end - start >= 15:
-            whole = end >= len(text) or not text[end].isalnum()
-            if whole and _checks(text[start:end]) and iban.is_valid(text[start:end], check_country=False):
+            whole = text[end - 1].isalnum() and (end >= len(text) or not text[end].isalnum())
+            plain = "".join(c for c in text[start:end] if c.isalnum()) if whole else ""
+            if whole and _checks(plain) and iban.is_valid(plain, check_country=False):
                 yield Found(start, end, "iban")
                 done = end
                 break
             end -= 1
 
 
-def _checks(number: str) -> bool:
+def _checks(plain: str) -> bool:
     """The check digits of ISO 7064 alone, which is quick: one in 97 goes on to be looked up."""
-    plain = "".join(c for c in number if c.isalnum())
     if not plain.isascii():
         return False
     return int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
@@ -158,10 +167,25 @@ def _phone_windows(text: str) -> Iterator[tuple[int, int]]:
                 break
 
 
+def _phones_over_lines(text: str) -> Iterator[Found]:
+    """Numbers with a country code that go on below the end of a line, where what stands above it is none yet."""
+    import phonenumbers
+
+    for run in _PHONE_OVER_LINES.finditer(text):
+        above, _, below = run.group().partition("\n")
+        above, below = above.rstrip(), below.lstrip()
+        if any(True for _ in phonenumbers.PhoneNumberMatcher(above, "ZZ")):
+            continue
+        joined = above + ("" if above[-1] in _JOINERS else " ") + below
+        for match in phonenumbers.PhoneNumberMatcher(joined, "ZZ"):
+            if match.start == 0 and match.end > len(above):
+                yield Found(run.start(), run.end() - len(joined) + match.end, "phone")
+
+
 def _phones(text: str, start: int, end: int, regions: Sequence[str]) -> Iterator[Found]:
     import phonenumbers
 
-    window = text[start:end]
+    window = _SPACES.sub(" ", text[start:end])
     for region in regions or ("ZZ",):  # "ZZ": no country
         for match in phonenumbers.PhoneNumberMatcher(window, region):
             first, raw = start + match.start, match.raw_string

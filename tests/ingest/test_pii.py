@@ -62,6 +62,21 @@ def test_a_number_without_a_country_code_is_of_the_regions_that_are_named() -> N
     assert found(text, "US", "DE") == [("030 901820", "phone")]
 
 
+@pytest.mark.parametrize("between", [" ", "\u00a0", "-", "\u2010", ".", "\n", "\t", "\r\n", " \n    "])
+def test_an_iban_is_found_whatever_parts_its_groups(between: str) -> None:
+    everywhere = between.join(["DE89", "3704", "0044", "0532", "0130", "00"])
+    once = f"DE89 3704 0044 0532{between}0130 00"
+    for iban in (everywhere, once):
+        assert found(f"Pay to {iban}, please.") == [(iban, "iban")]
+        assert redact_text(f"Pay to {iban}{between}Thank you.") == f"Pay to [IBAN]{between}Thank you."
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n", " \n   ", "-\n", "\u202f", "\u2009"])
+def test_a_phone_number_with_its_country_goes_on_below_the_end_of_a_line(between: str) -> None:
+    assert found(f"Call +1 212{between}736-5000 today.") == [(f"+1 212{between}736-5000", "phone")]
+    assert found(f"Call +49 30 90{between}1820") == [(f"+49 30 90{between}1820", "phone")]
+
+
 def test_a_number_ends_with_its_line() -> None:
     assert found("+49 30 901820\n12345 items") == [("+49 30 901820", "phone")]
 
