@@ -25,6 +25,7 @@ from ingest.parse.archive import check_archive
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.docx_styles import heading_levels, hiding_styles, is_hidden, raising_styles
+from ingest.parse.docx_table import WordRow, joined_rows
 from ingest.parse.drawing_text import chart_blocks, diagram_blocks
 from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.equation import equation_text
@@ -161,7 +162,7 @@ class _Writer:
             elif element.tag == _W + "p":
                 self._paragraph(element)
             elif element.tag == _W + "tbl":
-                self._write(markdown_table([*self._rows(element)]))
+                self._write(markdown_table(joined_rows([*self._rows(element)])))
                 self._drawn(element)
             elif element.tag in (_W + "sdt", _W + "sdtContent", _W + "ins", _W + "customXml", _W + "smartTag"):
                 stack.append(iter(element))
@@ -289,18 +290,18 @@ class _Writer:
         style = properties.find(_W + "rStyle")
         return style is not None and style.get(_W + "val") in self.raising_styles
 
-    def _rows(self, table: Any) -> Iterator[list[str]]:
+    def _rows(self, table: Any) -> Iterator[WordRow]:
         for row in _children(table, _W + "tr"):
-            cells: list[str] = []
+            cells: list[tuple[str, int]] = []
             for cell in _children(row, _W + "tc"):
                 merged = cell.find(f"{_W}tcPr/{_W}vMerge")
                 continued = merged is not None and merged.get(_W + "val") != "restart"
                 texts = "" if continued else " ".join(self._text(p) for p in cell.iter(_W + "p"))
-                cells.append(clean(texts))
                 span = cell.find(f"{_W}tcPr/{_W}gridSpan")
                 width = span.get(_W + "val", "1") if span is not None else "1"
-                cells.extend([""] * (min(int(width), 100) - 1 if width.isdigit() else 0))
-            yield cells
+                cells.append((clean(texts), max(min(int(width), 100), 1) if width.isdigit() else 1))
+            head = row.find(f"{_W}trPr/{_W}tblHeader")
+            yield WordRow(cells, head is not None and head.get(_W + "val") not in ("0", "false", "off"))
 
     def _write(self, text: str) -> None:
         if not text:

@@ -125,25 +125,42 @@ def _heads(above: _Block, below: _Block) -> bool:
     return len(shared) >= 2 and len(above.columns) >= 2
 
 
-def _header_rows(rows: list[Row], width: int) -> int:
+def _header_rows(rows: list[Row], columns: list[int]) -> int:
     """How many of the first rows are header: texts (or years) over a body with numbers, or simply a full first row."""
+    width, first = len(columns), columns[0]
     if len(rows) < 2 or _holds_number(rows[0]) or len(rows[0]) * 2 < min(width, 4):
         return 0
     if not _numbers(rows[1:]):
-        return 1
+        # Of texts alone a second row is header only where it says what a cell merged over several columns is made of.
+        return (
+            2
+            if len(rows) > 2 and _divides(rows[1], rows[0]) and rows[1].get(first) in (None, rows[0].get(first))
+            else 1
+        )
     filled = set(rows[0])
     count = 1
-    while (
-        count < min(_MAX_HEADER_ROWS, len(rows) - 1)
-        and len(filled) < width  # above a full header there is nothing to add
-        and len(rows[count]) >= 2  # a lone text is the label of a section
-        and not any(isinstance(text, Number) for text in rows[count].values())
-        and not _labels(rows[count], rows[count - 1], min(filled))
-        and _numbers(rows[count + 1 :])
-    ):
-        filled |= set(rows[count])
+    while count < min(_MAX_HEADER_ROWS, len(rows) - 1):
+        row, above = rows[count], rows[count - 1]
+        divides = _divides(row, above)
+        if (
+            (len(filled) == width and not divides)  # above a full header there is nothing to add
+            or len(row) < 2  # a lone text is the label of a section
+            or (_holds_number(row) if divides else any(isinstance(text, Number) for text in row.values()))
+            or (first in filled and _labels(row, above, first))
+            or not _numbers(rows[count + 1 :])
+        ):
+            break
+        filled |= set(row)
         count += 1
     return count
+
+
+def _divides(row: Row, above: Row) -> bool:
+    """Whether ``row`` has several texts below one of ``above``: what a cell that is merged over columns is made of."""
+    return any(
+        c + 1 in above and text == above[c + 1] and c in row and c + 1 in row and row[c] != row[c + 1]
+        for c, text in above.items()
+    )
 
 
 def _labels(row: Row, above: Row, first: int) -> bool:
@@ -187,7 +204,7 @@ def _named_cells(block: _Block) -> Iterator[str]:
     """A line for each row, with the filled cells alone and the name of each one's column."""
     rows = block.rows
     names = {c: f"column {n}" for n, c in enumerate(block.columns, 1)}
-    if _header_rows(rows, len(names)):
+    if _header_rows(rows, block.columns):
         names |= {c: " ".join(text.split()) for c, text in rows[0].items()}
         rows = rows[1:]
     for row in rows:
@@ -209,7 +226,7 @@ def _write(writer: TextWriter, block: _Block, header: list[Row]) -> list[Row]:
     else:
         # Filled up with empty cells a sparse block may be far larger than what it holds.
         check_characters(3 * len(columns) * len(block.rows), writer.filename, writer.limits)
-        count = _header_rows(block.rows, len(columns))
+        count = _header_rows(block.rows, columns)
         rows = block.rows
         if count:
             header, rows = block.rows[:count], block.rows[count:]

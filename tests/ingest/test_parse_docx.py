@@ -64,6 +64,45 @@ def test_paragraphs_headings_lists_and_tables_in_order(parse):
     assert (document.title, document.metadata["author"]) == ("The Annual Plan", "Ann Author")
 
 
+def _two_level_table(source, mark):
+    table = source.add_table(2, 5)
+    table.cell(0, 0).text = "Region"
+    for first, year in ((1, "2023"), (3, "2024")):
+        table.cell(0, first).merge(table.cell(0, first + 1)).text = year
+    for column, name in enumerate(["", "Plan", "Actual", "Plan", "Actual"]):
+        table.cell(1, column).text = name
+    for row in table.rows if mark else ():
+        row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+    return table
+
+
+@pytest.mark.parametrize("mark", [True, False])
+def test_each_part_of_a_long_table_has_both_rows_of_its_header(parse, mark):
+    source = docx.Document()
+    table = _two_level_table(source, mark)
+    for r in range(30):
+        for cell, text in zip(table.add_row().cells, [f"Region {r}", 100 + r, 200 + r, 300 + r, 400 + r], strict=True):
+            cell.text = str(text)
+    parts = parse(source).text.split("\n\n")
+    assert len(parts) > 2
+    for part in parts:
+        assert part.startswith("| Region | 2023 Plan | 2023 Actual | 2024 Plan | 2024 Actual |\n|-|-|-|-|-|\n| Region ")
+
+
+def test_a_row_that_nothing_tells_to_be_header_stays_a_row(parse):
+    source = docx.Document()
+    _two_level_table(source, False)  # texts alone: the second may as well be the first row
+    table = source.add_table(2, 3)
+    for cell, text in zip(table._cells, ["Item", "Total", "Total", "Apples", "3", "4"], strict=True):
+        cell.text = text
+    for row in table.rows:
+        row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+    assert parse(source).text.split("\n\n") == [
+        "| Region | 2023 |  | 2024 |  |\n|-|-|-|-|-|\n|  | Plan | Actual | Plan | Actual |",
+        "| Item | Total | Total |\n|-|-|-|\n| Apples | 3 | 4 |",
+    ]
+
+
 def test_tracked_deletions_and_comments_are_left_out_insertions_kept(parse):
     source = docx.Document()
     paragraph = source.add_paragraph("Prices ")

@@ -90,6 +90,52 @@ def test_a_header_of_two_rows_becomes_one(parse_bytes):
     assert "| Region | 2022 Q1 | 2022 Q2 | 2023 Q1 |" in parse_bytes(saved(book), "a.xlsx").text
 
 
+TWO_LEVELS = ["Region", "2023", None, "2024", None], [None, "Plan", "Actual", "Plan", "Actual"]
+
+
+@pytest.mark.parametrize(
+    ("corner", "below", "merged", "name"),
+    [
+        ("Region", None, ["A1:A2"], "Region"),
+        ("Region", None, [], "Region"),
+        (None, "Region", [], "Region"),
+        (None, None, [], ""),
+    ],
+)
+def test_each_part_of_a_long_table_has_both_rows_of_its_header(parse_bytes, corner, below, merged, name):
+    book = book_of([corner, *TWO_LEVELS[0][1:]], [below, *TWO_LEVELS[1][1:]])
+    for r in range(60):
+        book.active.append([f"Region number {r}", 100 + r, 200 + r, 300 + r, 400 + r])
+    for cells in ("B1:C1", "D1:E1", *merged):
+        book.active.merge_cells(cells)
+    _, *parts = parse_bytes(saved(book), "a.xlsx").text.split("\n\n")
+    assert len(parts) > 3
+    for part in parts:
+        assert part.startswith(
+            f"| {name} | 2023 Plan | 2023 Actual | 2024 Plan | 2024 Actual |\n|-|-|-|-|-|\n| Region number"
+        )
+
+
+def test_years_and_texts_below_merged_cells_are_header(parse_bytes):
+    book = book_of(["Item", "Plan", None, "Actual", None], [None, 2022, 2023, 2022, 2023], ["Sales", 1, 2, 3, 4])
+    book.active.merge_cells("B1:C1")
+    book.active.merge_cells("D1:E1")
+    assert "| Item | Plan 2022 | Plan 2023 | Actual 2022 | Actual 2023 |\n|-" in parse_bytes(saved(book), "a.xlsx").text
+    book = book_of(
+        ["Team", "Contact", None], [None, "Name", "Mail"], ["North", "Ann", "a@b.org"], ["South", "Bo", "b@b.org"]
+    )
+    book.active.merge_cells("A1:A2")
+    book.active.merge_cells("B1:C1")
+    assert "| Team | Contact Name | Contact Mail |\n|-|-|-|\n| North |" in parse_bytes(saved(book), "a.xlsx").text
+
+
+def test_a_row_of_texts_below_columns_of_one_name_is_no_header(parse_bytes):
+    book = book_of(["Item", "Total", "Total"], ["Apples", "none", "n/a"], ["Pears", 3, 4])
+    assert "| Item | Total | Total |\n|-|-|-|\n| Apples | none | n/a |" in parse_bytes(saved(book), "a.xlsx").text
+    book = book_of(["Name", "Note", "Note"], ["Ann", "tall", "quick"], ["Bo", "small", "slow"])
+    assert "| Name | Note | Note |\n|-|-|-|\n| Ann |" in parse_bytes(saved(book), "a.xlsx").text
+
+
 def test_a_label_merged_over_rows_stays_with_each(parse_bytes):
     book = book_of(["Region", "Year", "Sales"], ["North", 2022, 1.5], [None, 2023, 2.5])
     book.active.merge_cells("A2:A3")
