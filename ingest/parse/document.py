@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 # Changes whenever the same bytes would give another text: part of the pipeline's version.
-PARSER_VERSION = "7"
+PARSER_VERSION = "8"
 # Metadata: by page, where the words that OCR read lie on it (``ocr_page.pack_words``). For page images, not for people:
 # a key with "_" before it stays out of what is told of a document.
 OCR_WORDS = "_ocr_words"

@@ -6,6 +6,7 @@ import re
 
 from core.errors import EmptyDocument, ParseFailed, TooLarge
 from ingest.parse.clean import clean, title_from_filename
+from ingest.parse.code_page import latin_page
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.sniff import HEAD_BYTES, looks_wide
 from ingest.parse.source import File
@@ -19,7 +20,11 @@ _BOMS = (
 )
 _DETECT_BYTES = 256 * 2**10
 _DETECT_BEFORE = 1000
+_EVIDENCE = 3  # of another page in a text that is nearly ASCII: one byte may be damage
+_LETTERS_BYTES = 32 * 2**10
 _SPARSE = 50  # bytes for each one beyond ASCII
+_JAPANESE_ESCAPE = re.compile(rb"\x1b\$[@B]")
+_ESCAPED = re.compile(rb"\x1b(\$[@B]|\([BJI])")
 _BEYOND_ASCII = bytes(range(0x80, 0x100))
 _THREE_BEYOND_ASCII = re.compile(rb"[\x80-\xff]{3}")
 # A capital or a figure within a word is another letter in another encoding: "company’s" of a Macintosh is "companyÕs".
@@ -29,8 +34,9 @@ _NOT_WESTERN = re.compile(r"[a-z][À-ÖØ-Þ][a-z]|[^\W\d_][²³¹¼½¾¤][^\W\
 def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
     """``data`` as text, the encoding used, and what was lost.
 
-    A byte order mark decides; then the pattern of NULs (UTF-16/32 without a mark); then UTF-8 if it fits exactly;
-    then windows-1252 if other letters are as few as in English and can be its own; then charset-normalizer's guess on 256 KiB.
+    A byte order mark decides; then the pattern of NULs (UTF-16/32 without a mark);
+    ISO-2022-JP by its escapes; then UTF-8 if it fits exactly; then the code page whose letters fit a language of Latin letters; then
+    windows-1252 if other letters are as few as in English and can be its own; then charset-normalizer's guess on 256 KiB.
 
     Raises:
         ParseFailed: no encoding fits.
@@ -41,24 +47,64 @@ def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ..
     wide = looks_wide(data[:HEAD_BYTES])
     if wide:
         return _replacing(data, wide)
+    if _JAPANESE_ESCAPE.search(data) and (japanese := _iso_2022_jp(data)) is not None:
+        return japanese, "iso-2022-jp", ()
     try:
         return data.decode("utf-8"), "utf-8", ()
     except UnicodeDecodeError as e:
         first = e.start
     if _is_damaged_utf8(data):
         return _replacing(data, "utf-8")
-    if _is_sparse_western(data):
+    # What comes before the first such byte says nothing.
+    start = max(0, first - _DETECT_BEFORE)
+    fit = latin_page(data[start : start + _LETTERS_BYTES])
+    sparse = _is_sparse_western(data)
+    if fit is not None and (not sparse or (fit.known and fit.beyond_ascii >= _EVIDENCE)):
+        return _replacing(data, fit.page)
+    if sparse:
         return _replacing(data, "windows-1252")
     from charset_normalizer import from_bytes
 
-    # What comes before the first such byte says nothing.
-    start = max(0, first - _DETECT_BEFORE)
     best = from_bytes(data[start : start + _DETECT_BYTES]).best()
     if best is None:
         raise ParseFailed(
             f"{filename} looks like text, but in no known encoding: save it as UTF-8 and try again", code="bad-encoding"
         )
     return _replacing(data, best.encoding)
+
+
+def _iso_2022_jp(data: bytes) -> str | None:
+    """``data`` with its escapes resolved, signs of Windows (①, 髙) included, which Python's own codec refuses; None if it is
+    something else, as the output of a terminal."""
+    if not data.isascii():
+        return None
+    pieces = _ESCAPED.split(data)
+    texts = [pieces[0].decode("ascii")]
+    for escape, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        try:
+            if escape.startswith(b"$"):
+                plain = piece.translate(None, b"\r\n")
+                if len(plain) % 2 or not all(0x21 <= b <= 0x7E for b in plain):
+                    return None
+                # The same table, with 0x80 added, is EUC; in windows-932 it has the signs of Windows as well.
+                texts.append(_shifted(plain).decode("cp932") + "\n" * piece.count(b"\n"))
+            elif escape == b"(I":  # half-width katakana
+                texts.append(bytes(b + 0x80 if b > 0x20 else b for b in piece).decode("cp932"))
+            else:
+                texts.append(piece.decode("ascii"))
+        except UnicodeDecodeError:
+            return None
+    return "".join(texts)
+
+
+def _shifted(pairs: bytes) -> bytes:
+    """Pairs of JIS X 0208 as Shift JIS has them: 94 × 94 places become 188 in each of 47 rows."""
+    out = bytearray()
+    for first, second in zip(pairs[::2], pairs[1::2], strict=True):
+        row = (first - 0x21) // 2
+        out.append(row + (0x81 if row < 31 else 0xC1))
+        out.append(second + 0x7E if first % 2 == 0 else second + 0x1F + (second >= 0x60))
+    return bytes(out)
 
 
 def _is_damaged_utf8(data: bytes) -> bool:

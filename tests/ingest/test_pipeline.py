@@ -82,7 +82,7 @@ def test_a_file_becomes_a_document_with_chunks_and_vectors(run):
 def test_the_version_says_what_was_used(run):
     made, _ = run(b"some words", chunk_overlap_tokens=4)
     other, _ = run(b"some words", chunk_overlap_tokens=5)
-    assert made.chunker_version == "fixed5-24-4-parse7"
+    assert made.chunker_version == "fixed5-24-4-parse8"
     assert other.chunker_version != made.chunker_version
 
 
