@@ -17,6 +17,7 @@ from app.telling import Telling, check_wanted, deliver, fail, work_off
 from core.errors import FetchFailed, OpenbookError, RunCancelled
 from core.settings import Settings
 from ingest.fetch.address import parse_allowed
+from ingest.fetch.charset import write_as_served
 from ingest.fetch.page import Fetching, Page
 from ingest.fetch.permission import Permission
 
@@ -55,6 +56,7 @@ class Fetcher:
         try:
             with tempfile.TemporaryFile(prefix="openbook-page-") as file:
                 page = self._fetch(str(task.origin["url"]), file, told, crawled="sitemap" in task.origin)
+                write_as_served(file, page)
                 self._send(task, page, file)
         except RunCancelled:
             fail(self._http, task, "cancelled", cancelled=True)

@@ -37,6 +37,7 @@ _BLOCK_BYTES = 64 * 2**10
 _MAX_RATIO = 100  # unpacked : received, once more than 1 MiB is unpacked
 _RATIO_FROM = 2**20
 _REDIRECTS = (301, 302, 303, 307, 308)
+_CHARSET = re.compile(r"\bcharset\s*=\s*[\"']?([\w.:+-]{1,40})", re.IGNORECASE)
 _HTML = ("text/html", "application/xhtml+xml")
 _SUFFIXES = {
     "text/plain": ".txt", "text/markdown": ".md", "text/csv": ".csv", "text/tab-separated-values": ".tsv",
@@ -53,6 +54,7 @@ class Page:
     name: str
     content_type: str
     size: int
+    charset: str = ""  # what the server calls the encoding, if it says
     etag: str = ""
     last_modified: str = ""
 
@@ -148,12 +150,15 @@ class Fetching:
         into.flush()
         if size == 0:
             raise FetchFailed(f"{target.url} is empty", code="empty-page")
-        content_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()[:100]
+        kind, _, parameters = response.getheader("Content-Type", "")[:1000].partition(";")
+        content_type = kind.strip().lower()[:100]
+        charset = _CHARSET.search(parameters)
         return Page(
             url=target.url,
             name=file_name(target, content_type),
             content_type=content_type,
             size=size,
+            charset=charset.group(1).lower() if charset else "",
             etag=response.getheader("ETag", "")[:200],
             last_modified=response.getheader("Last-Modified", "")[:100],
         )

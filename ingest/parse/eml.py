@@ -19,6 +19,7 @@ from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.message import UTF8_MARK, Attachment, Body, Inner, Message, message_document
 from ingest.parse.source import File
 from ingest.parse.text import decode
+from ingest.parse.web_encoding import codec_of
 
 _MAX_DEPTH = 30
 _MAX_HEADER = 10_000  # characters: decoding takes longer than the square of them
@@ -26,7 +27,6 @@ _MAX_REPEATED = 5
 _ENCODED_WORDS = re.compile(r"=\?[^?\s]+\?[bBqQ]\?.*?\?=(?:\s*=\?[^?\s]+\?[bBqQ]\?.*?\?=)*")
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _CRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
-_CHARSETS = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "us-ascii": "windows-1252"}
 
 
 def parse_eml(
@@ -79,9 +79,8 @@ def _words(encoded: str) -> str:
 
 
 def _decoded(data: bytes, charset: str) -> str:
-    name = charset.lower().strip("'\" ")
     try:
-        return data.decode(_CHARSETS.get(name, name))
+        return data.decode(codec_of(charset) or "utf-8")
     except (LookupError, ValueError):  # unknown or wrong: what the bytes say counts
         try:
             return decode(data, "the text")[0]

@@ -27,6 +27,7 @@ from ingest.parse.raised import before_raised, raised_sign
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
 from ingest.parse.text import check_characters, decode
+from ingest.parse.web_encoding import declared
 
 
 def _names(text: str) -> frozenset[str]:
@@ -47,7 +48,6 @@ _ROLES_AROUND = _names("banner contentinfo complementary search")
 _LEAST_MAIN = 200  # characters: a main part with fewer is filled by a script, or is not what it says
 _PARAGRAPHS = _BLOCKS - {"li", "dd", "dt", "tr", "td", "th", "tbody", "thead", "tfoot", "div", "summary"}
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
-_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 _MAX_HIDDEN = 1000
 _WORDS_OF_A_SENTENCE = 5
 _MARK_DEPTH = 5
@@ -101,15 +101,11 @@ def _described(texts: list[str]) -> Iterable[ParseWarning]:
 
 
 def _decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
-    match = _CHARSET.search(data[:4096])
-    if match and not data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
-        name = match.group(1).decode("ascii", "replace").lower()
+    name = declared(data)
+    if name is not None:
         try:
-            # What calls itself Latin-1 on the web is windows-1252; what claims UTF-16 in ASCII letters is not.
-            name = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "us-ascii": "windows-1252"}.get(name, name)
-            if not name.startswith(("utf-16", "utf-32")):
-                return data.decode(name), name, ()
-        except (LookupError, UnicodeDecodeError):
+            return data.decode(name), name, ()
+        except UnicodeDecodeError:
             pass  # a wrong label: what the bytes themselves say counts more
     return decode(data, filename)
 

@@ -13,6 +13,7 @@ import pytest
 
 from core.errors import FetchFailed, RunCancelled, TooLarge
 from ingest.fetch.address import parse_allowed, parse_url
+from ingest.fetch.charset import write_as_served
 from ingest.fetch.page import Fetching, Page, file_name
 from ingest.fetch.permission import Permission
 from tests.support.web import Reply, Web, web_server
@@ -234,3 +235,47 @@ def test_no_robots_txt_allows_everything_and_a_broken_server_nothing(web: Web, s
     else:
         with pytest.raises(FetchFailed, match="cannot be told"):
             permission.check(parse_url(web.url("/x")), lambda: False)
+
+
+NAME = "髙橋さん、①の料金"
+
+
+@pytest.mark.parametrize(
+    ("served", "page"),
+    [
+        ("text/html; charset=shift_jis", f"<p>{NAME}</p>".encode("cp932")),
+        ('text/html; Charset="Shift_JIS"', f'<meta charset="utf-8"><p>{NAME}</p>'.encode("cp932")),
+        ("text/html; charset=utf-8", f'<meta charset="iso-8859-1"><p>{NAME}</p>'.encode()),
+        ("text/html; charset=iso-8859-1", f"<p>{NAME}</p>".encode("utf-8-sig")),
+        ("text/html; charset=iso-8859-1", f'<meta charset="euc-jp"><p>{NAME}</p>'.encode("utf-16")),
+        ("text/html; charset=no-such-thing", f'<meta charset="shift_jis"><p>{NAME}</p>'.encode("cp932")),
+        ("text/html", f'<meta charset="shift_jis"><p>{NAME}</p>'.encode("cp932")),
+        ("text/plain; charset=utf-16be", NAME.encode("utf-16-be")),
+    ],
+)
+def test_a_mark_counts_for_more_than_the_server_and_the_server_for_more_than_the_page(
+    web: Web, parse_bytes, served: str, page: bytes
+) -> None:
+    web.pages["/a"] = Reply(page, content_type=served)
+    into = io.BytesIO()
+    found = Fetching(max_bytes=100_000, timeout_s=5.0, allowed=LOOPBACK).fetch(web.url("/a"), into, lambda: False)
+    write_as_served(into, found)
+    assert parse_bytes(into.getvalue(), found.name).text == NAME
+
+
+@pytest.mark.parametrize(
+    ("served", "page"),
+    [
+        ("text/html; charset=utf-8", "<p>größer</p>".encode()),
+        ("text/html; charset=utf-8", '<meta charset="utf-8"><p>größer</p>'.encode()),
+        ("text/html; charset=utf-8", "<p>größer</p>".encode("windows-1252")),
+        ("text/html; charset=iso-8859-1", b"<p>taller</p>"),
+        ("text/html; charset=gb2312", '<meta charset="gbk"><p>契约</p>'.encode("gbk")),
+        ("application/pdf; charset=utf-16", b"%PDF-1.7 \xe9\xe9"),
+    ],
+)
+def test_a_page_that_would_be_read_so_in_any_case_stays_as_it_came(served: str, page: bytes) -> None:
+    kind, _, charset = served.partition("; charset=")
+    into = io.BytesIO(page)
+    write_as_served(into, Page(url="http://a.example/", name="a", content_type=kind, size=len(page), charset=charset))
+    assert into.getvalue() == page

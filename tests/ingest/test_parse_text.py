@@ -396,3 +396,26 @@ def test_a_long_page_takes_linear_time(parse):
     document = parse(page, "a.html")
     assert len(document.headings) == 20_000
     assert document.text[document.headings[-1].start :] == "Head\n\nsome words"
+
+
+@pytest.mark.parametrize(
+    ("label", "codec", "text"),
+    [
+        ("shift_jis", "cp932", "①料金は九十九ユーロ～です。髙橋さん"),
+        ("x-sjis", "cp932", "髙橋さん、Ⅲ号"),
+        ("gb2312", "gb18030", "朱镕基、契約"),
+        ("euc-kr", "cp949", "똠방각하, 펲시콜라"),
+        ("iso-8859-1", "windows-1252", "“10 €” – naïve"),
+        ("iso-8859-9", "windows-1254", "“Iğdır” – İzmir"),
+        ("big5", "big5hkscs", "啫喱、臺南"),
+    ],
+)
+def test_html_is_read_in_what_browsers_understand_by_its_label(parse, label, codec, text):
+    page = f'<html><head><meta charset="{label}"></head><body><p>{text}</p></body></html>'
+    assert parse(page.encode(codec), "a.html").text == text
+
+
+@pytest.mark.parametrize("label", ["unicode-escape", "utf-7", "hex", "no-such-thing", "utf-16"])
+def test_a_label_that_no_browser_knows_counts_for_nothing(parse, label):
+    page = f'<html><head><meta charset="{label}"></head><body><p>Größe \\u0041 +AEE-</p></body></html>'
+    assert parse(page.encode(), "a.html").text == "Größe \\u0041 +AEE-"
