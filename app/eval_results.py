@@ -15,7 +15,7 @@ from app.eval_runs import EvalRun, EvalRuns, question_key
 from app.eval_sets import EvalSet, EvalSets, KeptQuestion
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.types import Principal
-from core.wording import plural
+from core.wording import plural, whole_document_note
 from eval.compare import LOWER_IS_BETTER, Comparison, compare_runs
 from eval.saved import SavedRun
 from eval.slices import Question, slices
@@ -77,6 +77,7 @@ class EvalResult:
             "set": self.of.to_json(),
             "configurations": [_summary(m) for m in self.measured],
             "slices": _slices(self),
+            "notes": _whole_documents(self.questions),
             "lower_is_better": sorted(LOWER_IS_BETTER),
             "questions": [
                 {
@@ -185,6 +186,12 @@ def _slices(result: EvalResult) -> list[dict[str, Any]]:
         for q in result.questions
     }
     return [{**s, "metric": metric} for s in slices(questions, values)]
+
+
+def _whole_documents(questions: Sequence[KeptQuestion]) -> list[str]:
+    """How many of the questions name a document alone, of which any passage counts; none where all name passages."""
+    n = sum(any(gold.whole for gold in q.gold) for q in questions)
+    return [whole_document_note(n, len(questions))] if n else []
 
 
 def _summary(measured: Measured) -> dict[str, Any]:

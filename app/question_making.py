@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any
 from app.eval_configs import all_documents
 from app.question_writing import Written
 from core.errors import InvalidRequest
-from core.text import fold
 from core.types import Principal, Where
 from eval.comparisons import comparison_questions
-from eval.mapped import TableOfQuestions, mapped_questions
 from eval.multi_hop import two_hop_questions
 from eval.questions import Gold, MadeQuestion, Section, SourceDocument, Split, Worth, make_questions, split_of
 from eval.spans import FoundSpan, grades
-from retrieval.records import DocumentInfo
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 FOUND_WITHIN = 20  # passages, by words or by meaning, among which a question's span must be
 EASY_SHARE = 0.5  # of the questions, at most, that both find at once: they tell no two configurations apart
 ONE_LOOK = 4  # passages that a strategy reads at once
-_TELLING = 4  # characters that an answer must have to say where it stands
 MAX_DOCUMENTS = 200  # that questions are made of; of a larger collection so many, evenly spread
 
 
@@ -166,49 +162,3 @@ def questions_of(
 def _in_turn(*kinds: Iterator[MadeQuestion]) -> Iterator[MadeQuestion]:
     """One of each kind as long as there are any, so that neither takes the place of the other."""
     return (question for row in zip_longest(*kinds) for question in row if question is not None)
-
-
-def imported_questions(
-    services: Services,
-    principal: Principal,
-    collection: str,
-    table: TableOfQuestions,
-    mapping: Mapping[str, str | None],
-) -> tuple[list[MadeQuestion], list[str]]:
-    """Questions of a table, tied to the collection's documents, and what was wrong with the rows left out.
-
-    A document is named by its id, its uri, its file's name or its title, or, where that names none, by a part of those that
-    only one has. Where an answer stands in its text word for word, once, that is its span; else the whole document is.
-    """
-    infos = all_documents(services, principal, collection)
-    texts: dict[str, str] = {}
-
-    def named(name: str) -> list[DocumentInfo]:
-        wanted = fold(name).strip("*").strip()
-        exact = [i for i in infos if wanted in _names(i)]
-        return exact or [i for i in infos if any(wanted in known for known in _names(i))]
-
-    def gold_of(name: str, answers: Sequence[str]) -> list[Gold]:
-        found = named(name)
-        if len(found) != 1:
-            return []
-        (info,) = found
-        if info.doc_id not in texts:
-            texts[info.doc_id] = services.store.get_document(principal, info.doc_id).text
-        text = texts[info.doc_id]
-        for answer in answers:
-            if len(answer) >= _TELLING and text.count(answer) == 1:
-                at = text.index(answer)
-                return [_gold(info, at, at + len(answer))]
-        return [_gold(info, 0, 0)]
-
-    return mapped_questions(table, mapping, gold_of)
-
-
-def _names(info: DocumentInfo) -> set[str]:
-    file = info.uri.rsplit("/", 1)[-1]
-    return {fold(n) for n in (info.doc_id, info.uri, file, file.rsplit(".", 1)[0], info.title) if n}
-
-
-def _gold(info: DocumentInfo, start: int, end: int) -> Gold:
-    return Gold(doc_id=info.doc_id, title=info.title, start=start, end=end, sha256=info.sha256)

@@ -31,3 +31,11 @@ def shortened(text: str, most: int) -> str:
 def not_read(n: int, what: str) -> str:
     """``1 picture was not read``, ``3 pictures were not read``."""
     return f"{plural(n, what)} {'was' if n == 1 else 'were'} not read"
+
+
+def whole_document_note(n: int, of: int) -> str:
+    """Of ``of`` questions of an evaluation ``n`` name no passage."""
+    return (
+        f"{n:,} of {plural(of, 'question')} {'names' if n == 1 else 'name'} a document and no passage, since no answer stands in it word "
+        "for word, once: any passage of that document counts as found"
+    )

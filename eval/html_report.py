@@ -43,7 +43,7 @@ def html_report(
         f"{escape(result['created_at'])}; {escape(result['state'])}.</p>",
         _heading(plots.means),
         _means(configurations),
-        *(f'<p class="mute">{escape(line)}</p>' for line in noted_lines(configurations)),
+        *(f'<p class="mute">{escape(line)}</p>' for line in (*noted_lines(configurations), *result["notes"])),
         _unscored(configurations),
         _drawn(plots.means),
     ]
@@ -231,5 +231,6 @@ def _origin(result: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]])
     return (
         f'<div class="scroll"><table>{cells}</table></div>'
         '<p class="mute">A configuration’s hash follows from the documents, how they were made, the settings and the choice: '
-        "equal hashes are equal measurements. A passage counts as found if it holds half of the span that answers.</p>"
+        "equal hashes are equal measurements. A passage counts as found if it holds half of the span that answers; of a question that "
+        "names a document alone, any passage of that document counts.</p>"
     )

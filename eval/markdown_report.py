@@ -34,7 +34,7 @@ def markdown_report(
         f"{_inert(result['state'])}.",
         "## Means, with 95 % intervals",
         _means(configurations),
-        *(f"- {_inert(line)}" for line in noted_lines(configurations)),
+        *(f"- {_inert(line)}" for line in (*noted_lines(configurations), *result["notes"])),
         *(f"- without a value: {_inert(line)}" for line in unscored_lines(configurations)),
     ]
     if board is not None and len(board["places"]) > 1:

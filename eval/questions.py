@@ -87,6 +87,10 @@ class Gold:
     end: int = 0
     sha256: str = ""
 
+    @property
+    def whole(self) -> bool:
+        return self.end == 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeQuestion:

@@ -38,7 +38,7 @@ def holds(found: FoundSpan, gold: Gold, share: float = HELD) -> bool:
     """
     if found.doc_id != gold.doc_id:
         return False
-    if gold.end == 0:
+    if gold.whole:
         return True
     common = min(found.end, gold.end) - max(found.start, gold.start)
     shorter = min(gold.end - gold.start, found.end - found.start)

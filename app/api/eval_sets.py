@@ -13,7 +13,8 @@ from app.eval_configs import all_documents
 from app.eval_contamination import contamination_of_set
 from app.eval_leaderboard import board_of_set
 from app.eval_sets import MAX_QUESTIONS
-from app.question_making import imported_questions, questions_of, sources_of
+from app.question_import import imported_questions
+from app.question_making import questions_of, sources_of
 from app.question_writing import write_questions, writer
 from app.services import Services
 from core.errors import InvalidRequest
@@ -110,7 +111,13 @@ async def import_(body: ImportSet, services: ServicesHere, principal: PrincipalH
         questions, problems = imported_questions(services, principal, body.collection, table, body.mapping)
         if not questions and problems:
             raise InvalidRequest(f"no row could be taken in; the first: {problems[0]}", code="no-questions")
-        origin = {"made": "from a table", "mapping": body.mapping, "left_out": len(problems), "problems": problems[:20]}
+        origin = {
+            "made": "from a table",
+            "mapping": body.mapping,
+            "left_out": len(problems),
+            "problems": problems[:20],
+            "whole_document": sum(any(gold.whole for gold in q.gold) for q in questions),
+        }
         made = services.eval_sets.add(principal, body.collection, body.name, questions, origin)
         return _whole(services, principal, made.set_id)
 

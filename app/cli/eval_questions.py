@@ -9,6 +9,7 @@ import typer
 
 from app.cli.common import READY_TIMEOUT_S, AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
 from app.waiting import wait_for_lm
+from core.wording import whole_document_note
 
 
 def questions(
@@ -56,6 +57,8 @@ def questions(
     for problem in found["origin"].get("problems", []):
         say(problem)
     print(f"{found['set_id']}: {found['n']:,} questions, {found['n_unanswerable']:,} that cannot be answered")
+    if whole := found["origin"].get("whole_document"):
+        print(whole_document_note(whole, found["n"]))
     for question in found["questions"][:10]:
         print(f"  [{question['kind']}] {question['question']}")
     if found["n"] > 10:
@@ -202,7 +205,7 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['n_questions']:,} questions of {result['set']['name']}, {result['reused']:,} answers known before\n"
     )
     print(table(("", *names), rows))
-    for line in noted_lines(configurations):
+    for line in (*noted_lines(configurations), *result["notes"]):
         print(line)
     if len(configurations) > 2:
         print()

@@ -10,6 +10,7 @@ from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html
 from app.ui.state import client, document_text, notice
+from core.wording import whole_document_note
 
 PAGE = 8
 KIND_WORDS = {
@@ -74,7 +75,11 @@ def _upload(collection: str) -> None:
         kept = client().import_questions(collection, data, form, mapping, name=file.name)
         left = kept["origin"]["left_out"]
         why = f"; {left:,} rows were left out, the first for: {kept['origin']['problems'][0]}" if left else ""
-        notice(f"{kept['n']:,} questions were taken in{why}.")
+        whole = kept["origin"]["whole_document"]
+        notice(
+            f"{kept['n']:,} questions were taken in{why}."
+            + (f" {whole_document_note(whole, kept['n'])}." if whole else "")
+        )
         st.session_state.pop("eval-set", None)
         st.rerun()
 

@@ -70,6 +70,8 @@ def _result(eval_id: str) -> None:
         draw_board(client().leaderboard(eval_id))
     a, b = _pair(result, measured)
     _table([result["configurations"][i] for i in dict.fromkeys((a, b))])
+    for note in result["notes"]:
+        look.muted(note)
     if a != b:
         _comparison(client().compare_eval(eval_id, a, b))
         draw_slices(result.get("slices") or [], (a, b))

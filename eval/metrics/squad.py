@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 # Scripts written without spaces: a word's edge can't be seen, so every character is taken as one.
-_UNSPACED = re.compile(
+UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 
@@ -78,7 +78,7 @@ def best_over_golds(score: Callable[[str, str], float], prediction: str, golds: 
 
 def _words(text: str) -> str:
     """Each character of an unspaced script becomes a word, so that "308" is found in "丢了308分"."""
-    return " ".join(_UNSPACED.sub(r" \g<0> ", text).split())
+    return " ".join(UNSPACED.sub(r" \g<0> ", text).split())
 
 
 def _spaced(text: str) -> str:

@@ -1,0 +1,79 @@
+"""Questions of a table, tied to the passages and documents of a collection, over real services in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.eval_configs import Configuration
+from app.question_import import imported_questions
+from eval.html_report import html_report
+from eval.mapped import read_table
+from eval.markdown_report import markdown_report
+from eval.questions import MadeQuestion
+from tests.support.evaluating import Laboratory, laboratory
+from tests.support.library import LOCAL
+
+MAPPING = {"question": "q", "answers": "a", "document": "d"}
+TEXT = (
+    "The toll of the northern\nbridge is three silver\n  coins. In winter the keeper asks for 1,308 coins; scarecrows guard\n"
+    "the field, and crows sit by it. The north wind is old. The north wind is cold. 石桥在冬天关闭。"
+)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    with laboratory(tmp_path_factory.mktemp("lab")) as opened:
+        opened.put("toll.md", TEXT)
+        opened.put("2022 Q3 Acme.pdf", "Acme sold 5 mills.")
+        opened.put("2022 Q4 Acme.pdf", "Acme sold 6 mills.")
+        yield opened
+
+
+def taken(lab: Laboratory, *rows: dict[str, Any]) -> tuple[list[MadeQuestion], list[str]]:
+    table = read_table("\n".join(map(json.dumps, rows)), "jsonl")
+    return imported_questions(lab.services, LOCAL, "c", table, MAPPING)
+
+
+def span(lab: Laboratory, answer: str) -> str:
+    """What the gold of a question with this answer holds; "" for the whole document."""
+    (question,), problems = taken(lab, {"q": "What?", "a": [answer], "d": "toll.md"})
+    assert not problems
+    return TEXT[question.gold[0].start : question.gold[0].end]
+
+
+@pytest.mark.parametrize(
+    "answer", ["the northern bridge is three silver coins", "northern\nbridge", " three  silver coins "]
+)
+def test_an_answer_is_found_wherever_the_stored_text_breaks_its_lines(lab: Laboratory, answer: str) -> None:
+    assert span(lab, answer).split() == answer.split()
+
+
+def test_an_answer_is_found_as_whole_words_only(lab: Laboratory) -> None:
+    assert TEXT.count("crows") == 2 and span(lab, "crows") == "crows", "those of the scarecrows are none"
+    assert span(lab, "keep") == "", "only a part of another word"
+    assert span(lab, "308 coins") == "", "only a part of another number"
+    assert span(lab, "1,308 coins;") == "1,308 coins;"
+    assert span(lab, "冬天关闭") == "冬天关闭", "a script without spaces has no edges"
+
+
+def test_what_stands_there_twice_is_no_passage_of_its_own(lab: Laboratory) -> None:
+    assert span(lab, "The north wind") == ""
+    assert span(lab, "(*not[ there") == ""
+
+
+def test_questions_that_any_passage_of_a_document_answers_are_counted_and_told(lab: Laboratory) -> None:
+    questions, _ = taken(
+        lab,
+        {"q": "What is the toll?", "a": "three silver coins", "d": "toll.md"},
+        {"q": "What is the wind?", "a": "The north wind", "d": "toll.md"},
+        {"q": "Who knows?", "a": "nobody"},
+    )
+    of = lab.services.eval_sets.add(LOCAL, "c", "n", questions, {})
+    result = lab.result(lab.ended(lab.start(of, Configuration(retriever="bm25")))).to_json()
+    (note,) = result["notes"]
+    assert note.startswith("1 of 3 questions names a document and no passage")
+    assert note in html_report(result, []) and note in markdown_report(result, [])
