@@ -18,6 +18,7 @@ from eval.jsonl import Line, bad_data, read_jsonl
 from eval.public_sets import is_published_form, published_rows
 from eval.trec import read_qrels
 
+_NEAR_ANSWERS = ("answer", "gold_answers", "gold_answer", "gold", "reference", "expected")
 BEIR_SHAPE = "a BEIR folder has corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv"
 
 
@@ -152,20 +153,25 @@ def load_beir(folder: Path, split: str) -> RetrievalDataset:
     )
 
 
-def load_qa(path: Path) -> QaDataset:
+def load_qa(path: Path, *, judged: bool = True) -> QaDataset:
     """Reads lines {id, question, answers, answerable, contexts?: [{title, text}], gold_ids?}; of a file named .json, what SQuAD or
     HotpotQA is published as (``eval.public_sets``).
 
     ``answerable`` defaults to whether there are answers. An answerable question without answers is kept: what needs a
     gold answer is then None for it, and counted.
 
+    Args:
+        judged: whether answers are to be judged by these lines, so that each must have ``answers`` or ``answerable``.
+
     Raises:
         NotFound: no such file.
-        InvalidRequest: a line that does not fit, or an id that stands twice.
+        InvalidRequest: a line that does not fit, an id that stands twice, or no question at all.
     """
     digest = _Digest()
     samples: dict[str, Sample] = {}
     for line in _qa_lines(path):
+        if judged:
+            _check_says_what_is_right(line)
         answers = line.texts("answers")
         sample = Sample(
             id=line.identifier("id"),
@@ -181,6 +187,8 @@ def load_qa(path: Path) -> QaDataset:
         digest.add(
             sample.id, sample.question, str(sample.answerable), *answers, *(t for c in sample.contexts for t in c)
         )
+    if not samples:
+        raise bad_data(path, None, "holds no question, so there is nothing to measure")
     return QaDataset(name=_name(path), samples=tuple(samples.values()), sha256=digest.hex())
 
 
@@ -227,6 +235,21 @@ def _qa_lines(path: Path) -> Iterator[Line]:
         rows = enumerate(published_rows(path), start=1)
         return (Line(path, number, row, "question") for number, row in rows)
     return _jsonl_file(path, "{id, question, answers, answerable, contexts?, gold_ids?}")
+
+
+def _check_says_what_is_right(line: Line) -> None:
+    """A right answer under another name would make every question one that cannot be answered, and abstaining right."""
+    if line.values.get("answers") is not None:
+        return
+    near = next((name for name in _NEAR_ANSWERS if line.values.get(name) is not None), None)
+    said = line.values.get("answerable") is not None
+    missing = '"answers" is missing' if said else 'neither "answers" nor "answerable" is there'
+    if near is not None:
+        raise line.error(
+            f'{missing}, but "{near}" is{" there" if said else ""}: call it "answers" and make it a list, ["…"]'
+        )
+    if not said:
+        raise line.error(f'{missing}: write "answers": ["…"], or "answers": [] if nothing answers it')
 
 
 def _jsonl_file(path: Path, shape: str) -> Iterator[Line]:

@@ -54,7 +54,7 @@ def _squad(path: Path, articles: Any) -> Iterator[Row]:
             for q, asked in enumerate(_list(path, f"{inner}.qas", paragraph.get("qas"))):
                 here = f"{inner}.qas[{q}]"
                 answers = _list(path, f"{here}.answers", _object(path, here, asked).get("answers", []))
-                texts = [_object(path, f"{here}.answers", one).get("text") for one in answers]
+                texts = [_answer_text(path, f"{here}.answers[{n}]", one) for n, one in enumerate(answers)]
                 yield {
                     "id": asked.get("id"),
                     "question": asked.get("question"),
@@ -62,6 +62,13 @@ def _squad(path: Path, articles: Any) -> Iterator[Row]:
                     "answerable": not asked.get("is_impossible", False),
                     "contexts": [{"title": title, "text": context}],
                 }
+
+
+def _answer_text(path: Path, place: str, answer: Any) -> str:
+    text = _object(path, place, answer).get("text")
+    if not isinstance(text, str):
+        raise _misshapen(path, f"{place}.text", "a text")
+    return text
 
 
 def _hotpot(path: Path, rows: list[Any]) -> Iterator[Row]:

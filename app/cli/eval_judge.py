@@ -43,7 +43,7 @@ def judge(
     said = [_answers(path) for path in (run_a, run_b)]
     pairs = [
         Pair(id=s.id, question=s.question, a=said[0][s.id], b=said[1][s.id])
-        for s in load_qa(dataset).samples
+        for s in load_qa(dataset, judged=False).samples
         if s.id in said[0] and s.id in said[1] and said[0][s.id] != said[1][s.id]
     ][:n]
     if not pairs:

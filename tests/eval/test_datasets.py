@@ -141,15 +141,39 @@ def test_questions_are_read_with_their_contexts(tmp_path: Path) -> None:
         tmp_path,
         row | {"contexts": [{"title": "T", "text": "Ada did."}, {"text": "no title"}]},
         {"id": "2", "question": "Why?", "answers": [], "answerable": False, "extra": "is ignored"},
-        {"id": "3", "question": "When?"},
+        {"id": "3", "question": "When?", "answers": []},
+        {"id": "4", "question": "Where?", "answerable": True},
     )
     dataset = load_qa(path)
     assert dataset.name == f"{tmp_path.name}/qa"
-    first, second, third = dataset.samples
+    first, second, third, fourth = dataset.samples
     assert (first.answers, first.gold_ids) == (("Ada",), ("p1",))
     assert first.contexts == (("T", "Ada did."), ("", "no title"))
     assert not second.answerable
     assert not third.answerable  # no answers, and not said otherwise
+    assert (fourth.answerable, fourth.answers) == (True, ())
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"answer": "Ada"}, r'line 1: neither "answers" nor "answerable" is there, but "answer" is: call it "answers"'),
+        ({"answer": "Ada", "answerable": True}, r'"answers" is missing, but "answer" is there: call it "answers"'),
+        ({}, r'neither "answers" nor "answerable" is there: .* "answers": \[\] if nothing answers it'),
+        ({"answers": None}, r'neither "answers" nor "answerable" is there'),
+    ],
+)
+def test_a_question_is_unanswerable_only_where_its_line_says_so(tmp_path: Path, row: object, message: str) -> None:
+    path = qa_file(tmp_path, {"id": "1", "question": "Who?"} | row)  # type: ignore[operator]
+    with pytest.raises(InvalidRequest, match=message):
+        load_qa(path)
+    assert [s.question for s in load_qa(path, judged=False).samples] == ["Who?"]
+
+
+@pytest.mark.parametrize("content", [[], {"data": []}, {"data": [{"paragraphs": [{"context": "c", "qas": []}]}]}])
+def test_a_published_file_without_questions_is_refused(tmp_path: Path, content: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"dev.json: holds no question"):
+        load_qa(published(tmp_path, content))
 
 
 SQUAD_QUESTIONS = [
@@ -215,6 +239,10 @@ def test_hotpot_is_read_as_it_is_published(tmp_path: Path) -> None:
             [{"_id": "1", "question": "q", "context": [["t", "text"]]}],
             r"\[0\]\.context\[0\] must be \[title, \[sentence",
         ),
+        (
+            {"data": [{"paragraphs": [{"context": "c", "qas": [{"id": "1", "answers": [{"text": ["x"]}]}]}]}]},
+            r"qas\[0\]\.answers\[0\]\.text must be a text",
+        ),
         ([HOTPOT[0] | {"supporting_facts": ["Don Juan"]}], r"\[0\]\.supporting_facts\[0\] must be \[title, number"),
         ([*HOTPOT, *HOTPOT], "question 2: .* stands a second time"),
     ],
@@ -230,11 +258,11 @@ def test_a_published_file_that_does_not_fit_says_where(tmp_path: Path, content: 
         ({"id": "1", "question": "q", "answers": "Ada"}, r'"answers" is "Ada": it must be a list of non-empty strings'),
         ({"id": "1", "question": "q", "answers": [""]}, r'"answers" is \[""\]'),
         ({"id": "1", "question": "q", "answerable": "yes"}, r'"answerable" is "yes": it must be true or false'),
-        ({"id": "1", "question": ""}, r'"question" is empty'),
-        ({"question": "q"}, r'"id" is missing'),
-        ({"id": "1", "question": "q", "contexts": ["text"]}, r'"contexts" must be a list of objects'),
+        ({"id": "1", "question": "", "answers": []}, r'"question" is empty'),
+        ({"question": "q", "answers": []}, r'"id" is missing'),
+        ({"id": "1", "question": "q", "answers": [], "contexts": ["text"]}, r'"contexts" must be a list of objects'),
         (
-            {"id": "1", "question": "q", "contexts": [{"title": "t"}]},
+            {"id": "1", "question": "q", "answers": [], "contexts": [{"title": "t"}]},
             r'line 1: "text" is missing: the line has "title"',
         ),
     ],
