@@ -16,6 +16,8 @@ from retrieval.records import DocumentInfo
 if TYPE_CHECKING:
     from app.services import Services
 
+_SHOWN = 3  # of the documents that a name fits
+
 
 def imported_questions(
     services: Services,
@@ -35,19 +37,24 @@ def imported_questions(
 
     def named(name: str) -> list[DocumentInfo]:
         wanted = fold(name).strip("*").strip()
+        if not wanted:
+            return []
         exact = [i for i in infos if wanted in _names(i)]
         return exact or [i for i in infos if any(wanted in known for known in _names(i))]
 
-    def gold_of(name: str, answers: Sequence[str]) -> list[Gold]:
+    def gold_of(name: str, answers: Sequence[str]) -> Gold | str:
         found = named(name)
-        if len(found) != 1:
-            return []
+        if not found:
+            return f"no document of the collection is called {name!r}"
+        if len(found) > 1:
+            some = ", ".join(i.title for i in found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
+            return f"{len(found):,} documents match {name!r} ({some}): name one of them"
         (info,) = found
         if info.doc_id not in texts:
             texts[info.doc_id] = services.store.get_document(principal, info.doc_id).text
         places = (only_place(texts[info.doc_id], answer) for answer in answers)
         start, end = next((place for place in places if place is not None), (0, 0))
-        return [Gold(doc_id=info.doc_id, title=info.title, start=start, end=end, sha256=info.sha256)]
+        return Gold(doc_id=info.doc_id, title=info.title, start=start, end=end, sha256=info.sha256)
 
     return mapped_questions(table, mapping, gold_of)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+from pathlib import PurePath
+from typing import Literal
 
 from core.errors import InvalidRequest
 
@@ -23,3 +25,19 @@ def text_of_table(data: bytes) -> str:
             code="bad-dataset",
         ) from e
     return text
+
+
+def form_of_table(name: str) -> Literal["csv", "jsonl"]:
+    """What a file of questions is by the end of its name, in any case; whatever is not JSON is a table of columns.
+
+    Raises:
+        InvalidRequest: one JSON document, which has no rows to map.
+    """
+    ending = PurePath(name).suffix.lower()
+    if ending == ".json":
+        raise InvalidRequest(
+            f"{name}: a .json file is one document, and questions are taken from a table: save it as JSON lines, one question a line, "
+            "named .jsonl (SQuAD and HotpotQA as they are published are read by `openbook eval qa --dataset`)",
+            code="bad-dataset",
+        )
+    return "jsonl" if ending in (".jsonl", ".ndjson") else "csv"

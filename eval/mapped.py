@@ -10,13 +10,16 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from core.errors import InvalidRequest
 from core.text import fold
+from core.wording import shortened
 from eval.questions import Gold, MadeQuestion, split_of
 
+_Row: TypeAlias = tuple[str, tuple[str, ...], tuple[Gold, ...]]  # question, answers, where they stand
 _MARKS = {",": "comma", ";": "semicolon", "\t": "tab"}
 FIELDS = ("question", "answers", "document")
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -129,18 +132,18 @@ def _no_number(constant: str) -> Any:
 def mapped_questions(
     table: TableOfQuestions,
     mapping: Mapping[str, str | None],
-    gold_of: Callable[[str, Sequence[str]], Sequence[Gold]],
+    gold_of: Callable[[str, Sequence[str]], Gold | str],
     *,
     seed: int = 0,
 ) -> tuple[list[MadeQuestion], list[str]]:
     """The questions of a table, and what was wrong with the rows that were left out.
 
-    A row without answer and document is one that cannot be answered.
+    A row without answer and document is one that cannot be answered, and so is one whose answers are an object of no texts, as
+    SQuAD 2.0 has it at Hugging Face ({"text": [], "answer_start": []}), whatever document it names.
 
     Args:
         mapping: field (of ``FIELDS``) → column; "question" is needed.
-        gold_of: the document of a name, and within it where one of the answers stands; empty if there is no such
-            document.
+        gold_of: the document of a name, and within it where one of the answers stands; or why there is none.
 
     Raises:
         InvalidRequest: a field or column that there is not, or no column of questions.
@@ -155,25 +158,19 @@ def mapped_questions(
         raise InvalidRequest(
             f"say which column holds the question: the file has {', '.join(table.columns)}", code="bad-mapping"
         )
-    read: list[tuple[str, tuple[str, ...], tuple[Gold, ...]]] = []
+    read: list[_Row] = []
     problems: list[str] = []
-    seen: dict[tuple[str, tuple[str, ...], tuple[Gold, ...]], int] = {}
+    seen: dict[_Row, int] = {}
     for number, row in enumerate(table.rows, start=1):
-        question = str(row.get(column_of_question) or "").strip()
-        if not question:
-            problems.append(f"row {number}: it has no question")
+        try:
+            found = _read_row(row, column_of_question, mapping, gold_of)
+            if found in seen:
+                raise _RowProblem(f"it says the same as row {seen[found]}")
+        except _RowProblem as e:
+            problems.append(f"row {number}: {e}")
             continue
-        answers = _texts(row.get(mapping.get("answers") or ""))
-        names = _texts(row.get(mapping.get("document") or ""))
-        golds = tuple(dict.fromkeys(gold for name in names for gold in gold_of(name, answers)))
-        if names and not golds:
-            problems.append(f"row {number}: no document of the collection is called {names[0]!r}")
-            continue
-        if (question, answers, golds) in seen:
-            problems.append(f"row {number}: it says the same as row {seen[question, answers, golds]}")
-            continue
-        seen[question, answers, golds] = number
-        read.append((question, answers, golds))
+        seen[found] = number
+        read.append(found)
     splits = split_of(list({golds[0].doc_id for _, _, golds in read if golds}), seed)
     made = [
         MadeQuestion(
@@ -189,13 +186,58 @@ def mapped_questions(
     return made, problems
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    """A list, a list written as JSON, or one text."""
-    if isinstance(value, str) and value.strip().startswith("["):
-        try:
-            value = _json(value, "it")
-        except InvalidRequest:
-            return (value.strip(),)  # a text that begins so
-    if isinstance(value, list):
-        return tuple(str(v).strip() for v in value if str(v).strip())
-    return (str(value).strip(),) if value not in (None, "") and str(value).strip() else ()
+class _RowProblem(Exception):
+    """Why a row is left out; the others are taken in."""
+
+
+def _read_row(
+    row: Mapping[str, Any],
+    column_of_question: str,
+    mapping: Mapping[str, str | None],
+    gold_of: Callable[[str, Sequence[str]], Gold | str],
+) -> _Row:
+    value = row.get(column_of_question)
+    if isinstance(value, dict | list):
+        raise _RowProblem(f"its question is {_shown(value)}: give a text")
+    question = "" if value is None else str(value).strip()
+    if not question:
+        raise _RowProblem("it has no question")
+    value = _unpacked(row.get(mapping.get("answers") or ""))
+    answers = _texts(value, "answer")
+    if isinstance(value, dict) and not answers:
+        return question, (), ()
+    golds = []
+    for name in _texts(_unpacked(row.get(mapping.get("document") or "")), "document"):
+        gold = gold_of(name, answers)
+        if isinstance(gold, str):
+            raise _RowProblem(gold)
+        golds.append(gold)
+    return question, answers, tuple(dict.fromkeys(golds))
+
+
+def _unpacked(value: Any) -> Any:
+    """A list or an object that is written as JSON within a cell."""
+    if isinstance(value, str) and value.strip().startswith(("[", "{")):
+        with suppress(InvalidRequest):  # a text that begins so
+            return _json(value, "it")
+    return value
+
+
+def _texts(value: Any, called: str) -> tuple[str, ...]:
+    """One text, a list of them, or what has them under "text", as SQuAD writes answers; each once, and no empty ones."""
+    if isinstance(value, dict) and "text" in value and not isinstance(value["text"], dict):
+        value = value["text"]
+    found: dict[str, None] = {}
+    for one in value if isinstance(value, list) else [value]:
+        text = one.get("text", one) if isinstance(one, dict) else one
+        if isinstance(text, dict | list) or (
+            isinstance(text, str) and text.startswith("{'text'")
+        ):  # Python's own writing
+            raise _RowProblem(f'its {called} is {_shown(one)}: give a text, or a list of texts, ["…"]')
+        if text is not None and str(text).strip():
+            found[str(text).strip()] = None
+    return tuple(found)
+
+
+def _shown(value: Any) -> str:
+    return shortened(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 60)

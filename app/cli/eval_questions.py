@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.cli.common import READY_TIMEOUT_S, AsJson, Collection, DataDir, connected, fail, print_json, progress_bar, say
+from app.table_text import form_of_table
 from app.waiting import wait_for_lm
 from core.wording import whole_document_note
 
@@ -44,8 +45,8 @@ def questions(
         if file is None:
             found = client.make_questions(collection, n, name=name, seed=seed, multi_hop=multi_hop, written=written)
         else:
+            form = form_of_table(file.name)
             data = file.read_bytes()
-            form = "jsonl" if file.suffix == ".jsonl" else "csv"
             mapping = _mapping(column) or client.import_questions(collection, data, form, None)["mapping"]
             found = client.import_questions(collection, data, form, mapping, name=name or file.name)
         if approve:

@@ -51,10 +51,12 @@ def add_questions(collection: str, *, first: bool) -> None:
 
 @guarded  # a file that cannot be read hides nothing of the rest
 def _upload(collection: str) -> None:
-    file = st.file_uploader("Or a table of your own (CSV or JSON lines)", type=["csv", "jsonl"], key="eval-file")
+    file = st.file_uploader(
+        "Or a table of your own (CSV or JSON lines)", type=["csv", "jsonl", "ndjson"], key="eval-file"
+    )
     if file is None:
         return
-    form = "jsonl" if file.name.endswith(".jsonl") else "csv"
+    form = "jsonl" if file.name.lower().endswith((".jsonl", ".ndjson")) else "csv"
     data = file.getvalue()
     seen = client().import_questions(collection, data, form, None)
     columns = [None, *seen["columns"]]

@@ -10,6 +10,8 @@ import pytest
 
 from app.eval_configs import Configuration
 from app.question_import import imported_questions
+from app.table_text import form_of_table
+from core.errors import InvalidRequest
 from eval.html_report import html_report
 from eval.mapped import read_table
 from eval.markdown_report import markdown_report
@@ -77,3 +79,39 @@ def test_questions_that_any_passage_of_a_document_answers_are_counted_and_told(l
     (note,) = result["notes"]
     assert note.startswith("1 of 3 questions names a document and no passage")
     assert note in html_report(result, []) and note in markdown_report(result, [])
+
+
+def test_a_document_is_named_by_a_part_that_only_one_has_and_else_it_is_told_how_many_have_it(lab: Laboratory) -> None:
+    (question,), _ = taken(lab, {"q": "Sold?", "a": "5 mills", "d": "*Q3*"})
+    assert question.gold[0].end > 0
+    _, problems = taken(
+        lab,
+        {"q": "Sold?", "a": "5 mills", "d": "*Acme*"},
+        {"q": "Sold?", "a": "5 mills", "d": ["toll.md", "nope.md"]},
+        {"q": "Sold?", "a": "5 mills", "d": "**"},
+    )
+    assert problems == [
+        "row 1: 2 documents match '*Acme*' (2022 Q3 Acme.pdf, 2022 Q4 Acme.pdf): name one of them",
+        "row 2: no document of the collection is called 'nope.md'",
+        "row 3: no document of the collection is called '**'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("a.jsonl", "jsonl"),
+        ("A.JSONL", "jsonl"),
+        ("a.ndjson", "jsonl"),
+        ("a.csv", "csv"),
+        ("a.TSV", "csv"),
+        ("a", "csv"),
+    ],
+)
+def test_the_form_of_a_table_is_told_by_its_name_in_any_case(name: str, form: str) -> None:
+    assert form_of_table(name) == form
+
+
+def test_a_json_document_is_no_table_and_what_would_do_is_said() -> None:
+    with pytest.raises(InvalidRequest, match=r"dev\.JSON: .* one question a line, named \.jsonl"):
+        form_of_table("dev.JSON")

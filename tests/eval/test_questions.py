@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -76,9 +77,9 @@ def test_documents_are_halved_between_development_and_test() -> None:
     assert split_of(["only"], seed=1) == {"only": "test"}
 
 
-def gold_of(name: str, answers: object) -> list[Gold]:
+def gold_of(name: str, answers: object) -> Gold | str:
     del answers
-    return [Gold(doc_id=name, title=name)] if name.startswith("d") else []
+    return Gold(doc_id=name, title=name) if name.startswith("d") else f"nothing is called {name}"
 
 
 def test_rows_are_mapped_and_what_is_wrong_is_said() -> None:
@@ -87,7 +88,57 @@ def test_rows_are_mapped_and_what_is_wrong_is_said() -> None:
     )
     made, problems = mapped_questions(table, {"question": "q", "answers": "a", "document": "d"}, gold_of)
     assert [(q.question, q.answers, q.gold[0].doc_id) for q in made] == [("Who?", ("Ada",), "d1")]
-    assert problems == ["row 2: it has no question", "row 3: no document of the collection is called 'x'"]
+    assert problems == ["row 2: it has no question", "row 3: nothing is called x"]
+
+
+def read(answers: object, question: object = "Who?", document: object = None) -> tuple[list[MadeQuestion], list[str]]:
+    table = read_table(json.dumps({"q": question, "a": answers, "d": document}), "jsonl")
+    return mapped_questions(table, {"question": "q", "answers": "a", "document": "d"}, gold_of)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"text": ["Ada", "Ada L.", "Ada"], "answer_start": [10, 10, 31]}, ("Ada", "Ada L.")),
+        ([{"text": "Ada", "answer_start": 3}, {"text": "Ada L."}], ("Ada", "Ada L.")),
+        ({"text": "Ada"}, ("Ada",)),
+        (["Ada", None, ""], ("Ada",)),
+        ([1843, 0.5], ("1843", "0.5")),
+        (0, ("0",)),
+        ('{"text": ["Ada"], "answer_start": [3]}', ("Ada",)),
+        ("{Ada}", ("{Ada}",)),
+    ],
+)
+def test_right_answers_are_read_as_published_sets_write_them(answers: object, expected: tuple[str, ...]) -> None:
+    (question,), problems = read(answers)
+    assert (question.answers, problems) == (expected, [])
+
+
+@pytest.mark.parametrize("answers", [{"x": 1}, [["Ada"]], {"text": {"x": 1}}, [{"answer_start": 3}]])
+def test_an_answer_that_is_no_text_is_a_problem_of_its_row(answers: object) -> None:
+    made, (problem,) = read(answers)
+    assert not made and problem.startswith("row 1: its answer is ") and '["…"]' in problem
+
+
+def test_a_question_or_a_document_that_is_no_text_is_a_problem_of_its_row() -> None:
+    assert read("Ada", {"x": 1}) == ([], ['row 1: its question is {"x": 1}: give a text'])
+    assert read("Ada", ["Who?"])[1] == ['row 1: its question is ["Who?"]: give a text']
+    assert read("Ada", document=[{"x": 1}])[1] == [
+        'row 1: its document is {"x": 1}: give a text, or a list of texts, ["…"]'
+    ]
+
+
+def test_a_row_is_left_out_for_any_document_that_there_is_not() -> None:
+    assert read("Ada", document=["d1", "x"]) == ([], ["row 1: nothing is called x"])
+    (question,), _ = read("Ada", document=["d1", "d2", "d1"])
+    assert [g.doc_id for g in question.gold] == ["d1", "d2"]
+
+
+def test_an_empty_list_of_places_says_that_the_document_does_not_answer() -> None:
+    (question,), _ = read({"text": [], "answer_start": []}, document="d1")
+    assert (question.answerable, question.answers, question.gold) == (False, (), ())
+    (whole,), _ = read("", document="d1")
+    assert whole.answerable and whole.gold, "an answer that is not given may still stand there"
 
 
 @pytest.mark.parametrize(
