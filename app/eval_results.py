@@ -17,8 +17,10 @@ from core.errors import Conflict, InvalidRequest, NotFound
 from core.types import Principal
 from core.wording import plural, whole_document_note
 from eval.compare import LOWER_IS_BETTER, Comparison, compare_runs
+from eval.questions import Gold
 from eval.saved import SavedRun
 from eval.slices import Question, slices
+from eval.spans import FoundSpan, recall_curve
 from eval.statistics import bootstrap_means, percentile_interval
 
 Rows = Mapping[str, Mapping[str, Any]]  # question_id → row
@@ -75,7 +77,7 @@ class EvalResult:
             "kind": "eval",
             **self.run.to_json(),
             "set": self.of.to_json(),
-            "configurations": [_summary(m) for m in self.measured],
+            "configurations": [_summary(m, {q.question_id: q.gold for q in self.questions}) for m in self.measured],
             "slices": _slices(self),
             "notes": _whole_documents(self.questions),
             "lower_is_better": sorted(LOWER_IS_BETTER),
@@ -194,7 +196,7 @@ def _whole_documents(questions: Sequence[KeptQuestion]) -> list[str]:
     return [whole_document_note(n, len(questions))] if n else []
 
 
-def _summary(measured: Measured) -> dict[str, Any]:
+def _summary(measured: Measured, golds: Mapping[str, Sequence[Gold]]) -> dict[str, Any]:
     rows = list(measured.rows.values())
     read = [sum(f["end"] - f["start"] for f in row["found"]) for row in rows]
     failed = Counter(row["error"] for row in rows if row.get("error"))
@@ -209,7 +211,7 @@ def _summary(measured: Measured) -> dict[str, Any]:
         "notes": _notes(failed, left_out),
         "metrics": {name: _mean([] if measured.all_failed else rows, name) for name in measured.metrics},
         "unscored": {name: found for name in measured.metrics if (found := _unscored(rows, name))},
-        "recall_curve": _recall_curve(rows) if measured.configuration.kind == "retrieval" else None,
+        "recall_curve": _recall_curve(measured.rows, golds) if measured.configuration.kind == "retrieval" else None,
         "seconds_per_question": fmean(row["seconds"] for row in rows) if rows else None,
         "seconds_per_question_p95": float(np.percentile([row["seconds"] for row in rows], 95)) if rows else None,
         "tokens_per_question": fmean(sum(row.get("tokens", (0, 0))) for row in rows) if rows else None,
@@ -250,7 +252,11 @@ def _unscored(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, int]:
     return dict(Counter(row["unscored"][metric] for row in rows if metric in row.get("unscored", {})))
 
 
-def _recall_curve(rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Share of the questions of which some span was found among the first k, for k = 1 … 10."""
-    firsts = [next((i for i, f in enumerate(row["found"], start=1) if f["holds"]), 99) for row in rows]
-    return [sum(first <= k for first in firsts) / len(firsts) for k in range(1, 11)] if firsts else []
+def _recall_curve(rows: Rows, golds: Mapping[str, Sequence[Gold]]) -> list[float]:
+    """Recall at k = 1 … 10, its mean over the questions: the share of what answers that the first k passages hold."""
+    curves = [recall_curve([_span(f) for f in row["found"]], golds[question_id]) for question_id, row in rows.items()]
+    return [fmean(at) for at in zip(*curves, strict=True)]
+
+
+def _span(found: Mapping[str, Any]) -> FoundSpan:
+    return FoundSpan(doc_id=found["doc_id"], start=found["start"], end=found["end"])

@@ -67,7 +67,7 @@ def _found_among(configurations: Sequence[Mapping[str, Any]], labels: tuple[str,
     shown = [c.get("recall_curve") for c in configurations]
     if not any(shown):
         return None
-    said = "share of the questions answered among the first k"
+    said = "share of the right passages among the first k"
     return Plot(heading="Found among the first k passages", svg=curves(shown, said), labels=labels)
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from eval.metrics.hits import hits
 from eval.metrics.mrr import reciprocal_rank
 from eval.metrics.ndcg import ndcg
-from eval.metrics.recall import recall
 from eval.questions import Gold
 
 HELD = 0.5  # share of a gold span that a passage must hold
@@ -56,14 +55,23 @@ def grades(found: Sequence[FoundSpan], golds: Sequence[Gold]) -> list[int]:
     return result
 
 
+def held_share(found: Sequence[FoundSpan], golds: Sequence[Gold]) -> float:
+    """How much of ``golds`` the passages hold; 0 where there are none."""
+    return sum(any(holds(one, gold) for one in found) for gold in golds) / len(golds) if golds else 0.0
+
+
+def recall_curve(found: Sequence[FoundSpan], golds: Sequence[Gold]) -> list[float]:
+    """Recall of one question at k = 1 … ``DEPTH``; the last is ``span_metrics``' recall."""
+    return [held_share(found[:k], golds) for k in range(1, DEPTH + 1)]
+
+
 def span_metrics(found: Sequence[FoundSpan], golds: Sequence[Gold]) -> dict[str, float]:
     """``METRICS`` of one question; recall counts gold spans."""
     by_rank = grades(found[:DEPTH], golds)
-    held = sum(any(holds(one, gold) for one in found[:DEPTH]) for gold in golds)
     return {
         "ndcg@10": ndcg(by_rank, [1] * len(golds), 10),
         "mrr@10": reciprocal_rank(by_rank, 10),
-        "recall@10": recall([1] * held, len(golds), None),
+        "recall@10": held_share(found[:DEPTH], golds),
         "hits@1": hits(by_rank, 1),
         "hits@4": hits(by_rank, 4),
     }

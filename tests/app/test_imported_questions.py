@@ -115,3 +115,14 @@ def test_the_form_of_a_table_is_told_by_its_name_in_any_case(name: str, form: st
 def test_a_json_document_is_no_table_and_what_would_do_is_said() -> None:
     with pytest.raises(InvalidRequest, match=r"dev\.JSON: .* one question a line, named \.jsonl"):
         form_of_table("dev.JSON")
+
+
+def test_the_curve_of_what_was_found_ends_at_the_recall_of_the_table(lab: Laboratory) -> None:
+    """Two documents answer, of which one is found first and the other never: 1/2 from the first passage on."""
+    questions, _ = taken(lab, {"q": "northern bridge toll", "a": "nobody", "d": ["toll.md", "2022 Q3 Acme.pdf"]})
+    of = lab.services.eval_sets.add(LOCAL, "c", "n", questions, {})
+    result = lab.result(lab.ended(lab.start(of, Configuration(retriever="bm25")))).to_json()
+    (summary,) = result["configurations"]
+    assert summary["recall_curve"] == [0.5] * 10
+    assert summary["metrics"]["recall@10"]["mean"] == summary["recall_curve"][-1]
+    assert "share of the right passages among the first k" in html_report(result, [])
