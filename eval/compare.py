@@ -6,7 +6,7 @@ the metrics compared, and how many questions would be needed. Knows nothing of w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,7 +44,8 @@ class MetricComparison:
     ``ci_low`` and ``ci_high`` bound the difference of the means with 95 % confidence, None below two questions.
     ``p`` is of this metric alone; ``p_holm`` is corrected for all metrics compared, and decides ``significant``.
     ``questions_needed`` would find a difference of the observed size, ``questions_for_stated`` one of the stated size,
-    and ``detectable_difference`` is what this many questions find, each in 80 % of repetitions (at α, uncorrected).
+    and ``detectable_difference`` is what this many questions find, each in 80 % of repetitions or more: at α / m for m metrics
+    compared, which is as much as Holm may ask of any of them.
     """
 
     metric: str
@@ -75,10 +76,18 @@ class MetricComparison:
         if self.significant:
             better = "B" if (self.difference > 0) != self.lower_is_better else "A"
             return f"{measured}: {better} is better"
-        if self.difference == 0:
-            return f"no evidence of a difference ({measured})"
         needed = f"; one of this size would take {_about(self.questions_needed)}" if self.questions_needed else ""
-        return f"no evidence of a difference ({measured}{needed})"
+        return f"no evidence of a difference ({measured}{needed}{self._power()})"
+
+    def _power(self) -> str:
+        """What "no evidence" is worth."""
+        if self.detectable_difference is not None:
+            return f"; in 80 % of cases these {self.n:,} find one of {size(self.detectable_difference)} or more"
+        if self.ties == self.n > 1:
+            return (
+                f"; all {self.n:,} questions are alike, which tells nothing of how large a difference they would find"
+            )
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +165,7 @@ def compare_runs(
         if not both:
             notes.append(f"{name}: no question has a value in both runs, so it is not compared")
             continue
-        found.append(_measured(name, both, len(pairs), alpha, stated_difference, n_flips, n_bootstrap, seed))
+        found.append(_measured(name, both, len(pairs), n_flips, n_bootstrap, seed))
     progress("comparing", len(names), len(names))
     if found and max(m["n"] for m in found) < FEW_QUESTIONS:
         notes.append(f"with fewer than {FEW_QUESTIONS} questions the intervals are too narrow")
@@ -173,7 +182,8 @@ def compare_runs(
         n_bootstrap=n_bootstrap,
         seed=seed,
         metrics=tuple(
-            MetricComparison(**m, p_holm=p, significant=p < alpha) for m, p in zip(found, corrected, strict=True)
+            MetricComparison(**m, **_powers(m, alpha / len(found), stated_difference), p_holm=p, significant=p < alpha)
+            for m, p in zip(found, corrected, strict=True)
         ),
         notes=tuple(notes),
     )
@@ -183,8 +193,6 @@ def _measured(
     name: str,
     both: Sequence[tuple[float, float]],
     n_pairs: int,
-    alpha: float,
-    stated: float,
     n_flips: int,
     n_bootstrap: int,
     seed: int,
@@ -214,9 +222,15 @@ def _measured(
         "losses": int((d > 0).sum() if lower else (d < 0).sum()),
         "ties": int((d == 0).sum()),
         "sd": sd,
-        "questions_needed": questions_needed(sd, difference, alpha=alpha) if sd else None,
+    }
+
+
+def _powers(m: Mapping[str, Any], alpha: float, stated: float) -> dict[str, Any]:
+    sd = m["sd"]
+    return {
+        "questions_needed": questions_needed(sd, m["difference"], alpha=alpha) if sd else None,
         "questions_for_stated": questions_needed(sd, stated, alpha=alpha) if sd else None,
-        "detectable_difference": detectable_difference(sd, n, alpha=alpha) if sd else None,
+        "detectable_difference": detectable_difference(sd, m["n"], alpha=alpha) if sd else None,
     }
 
 
@@ -259,8 +273,13 @@ def _count(ids: Sequence[str]) -> str:
 
 def signed(value: float) -> str:
     """+0.040 or −0.040, with as many digits as a small value needs."""
+    return f"{'−' if value < 0 else '+'}{size(value)}"
+
+
+def size(value: float) -> str:
+    """The same without its sign."""
     digits = 3 if abs(value) >= 0.01 or value == 0 else 4
-    return f"{'−' if value < 0 else '+'}{abs(value):.{digits}f}"
+    return f"{abs(value):.{digits}f}"
 
 
 def _interval(m: MetricComparison) -> str:

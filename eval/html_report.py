@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from eval.compare import size
 from eval.plots import legend, mean_text
 from eval.report_plots import Plot, metric_names, plots_of
 
@@ -132,10 +133,20 @@ def told_apart(place: Mapping[str, Any]) -> str:
     return "not told apart" if place["tied"] else f"worse, p {place['p_holm']:.3g} (Holm)"
 
 
+FOUND = "found in 80 %"  # of a column
+
+
+def found_text(m: Mapping[str, Any]) -> str:
+    """Which differences of a metric these questions find in 80 % of cases, after Holm's correction."""
+    found = m["detectable_difference"]
+    return "–" if found is None else f"{size(found)} or more"
+
+
 def _comparison(comparison: Mapping[str, Any]) -> str:
     a, b = escape(comparison["a"]["label"]), escape(comparison["b"]["label"])
     said = "".join(
         f"<tr><td>{escape(m['metric'])}</td><td>{m['wins']}</td><td>{m['losses']}</td><td>{m['ties']}</td>"
+        f"<td>{found_text(m)}</td>"
         f'<td style="text-align:left">{escape(m["text"])}</td></tr>'
         for m in comparison["metrics"]
     )
@@ -144,6 +155,7 @@ def _comparison(comparison: Mapping[str, Any]) -> str:
         f"<h2>B = {b} against A = {a}</h2>"
         f'<p class="said">{escape(comparison["metrics"][0]["metric"])}: {escape(comparison["metrics"][0]["text"])}</p>'
         '<div class="scroll"><table><tr><th>metric</th><th>wins</th><th>losses</th><th>ties</th>'
+        f"<th>{FOUND}</th>"
         f'<th style="text-align:left">result</th></tr>{said}</table></div>{notes}'
     )
 

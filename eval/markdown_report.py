@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from eval.html_report import noted_lines, origin_rows, told_apart, unscored_lines
+from eval.html_report import FOUND, found_text, noted_lines, origin_rows, told_apart, unscored_lines
 from eval.plots import COLOUR_WORDS, as_picture, mean_text
 from eval.report import table
 from eval.report_plots import Plot, metric_names, plots_of
@@ -93,12 +93,12 @@ def _slices(found: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
 
 def _comparison(comparison: Mapping[str, Any]) -> list[str]:
     rows = [
-        (_inert(m["metric"]), str(m["wins"]), str(m["losses"]), str(m["ties"]), _inert(m["text"]))
+        (_inert(m["metric"]), str(m["wins"]), str(m["losses"]), str(m["ties"]), found_text(m), _inert(m["text"]))
         for m in comparison["metrics"]
     ]
     return [
         f"## B = {_inert(comparison['b']['label'])} against A = {_inert(comparison['a']['label'])}",
-        table(("metric", "wins", "losses", "ties", "result"), rows, style="markdown", left=(0, 4)),
+        table(("metric", "wins", "losses", "ties", FOUND, "result"), rows, style="markdown", left=(0, 5)),
         *(f"- {_inert(note)}" for note in comparison["notes"]),
     ]
 

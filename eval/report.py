@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
-from eval.compare import Comparison, signed
+from eval.compare import Comparison, signed, size
 from eval.faithfulness import FaithfulnessResult
 from eval.qa_scores import QaResult
 from eval.retrieval import RetrievalResult
@@ -133,7 +133,7 @@ def comparison_report(comparison: Comparison, *, style: Style = "plain") -> str:
     rows = []
     for m in comparison.metrics:
         ci = "" if m.ci_low is None or m.ci_high is None else f"[{signed(m.ci_low)}, {signed(m.ci_high)}]"
-        detectable = "" if m.detectable_difference is None else f"{m.detectable_difference:.3f}"
+        detectable = "" if m.detectable_difference is None else size(m.detectable_difference)
         rows.append(
             (
                 m.metric + (" (lower is better)" if m.lower_is_better else ""),

@@ -194,10 +194,18 @@ def _comparison(comparison: dict[str, Any]) -> None:
     with st.expander("All metrics"):
         lines = "".join(
             f"<dt>{inert_html(m['metric'])}</dt><dd>{inert_html(m['text'])}; {m['wins']} wins, {m['losses']} losses, "
-            f"{m['ties']} ties</dd>"
+            f"{m['ties']} ties{_finds(m)}</dd>"
             for m in comparison["metrics"]
         )
         st.html(f'<dl class="ob-facts">{lines}</dl>')
+
+
+def _finds(metric: dict[str, Any]) -> str:
+    """What these questions could have found, where the sentence does not say so."""
+    found = metric["detectable_difference"]
+    if found is None or not metric["significant"]:
+        return ""
+    return f"; in 80 % of cases these {metric['n']:,} questions find a difference of {found:.3f} or more"
 
 
 @st.fragment

@@ -12,6 +12,7 @@ from core.errors import InvalidRequest, NotFound
 from eval.compare import Comparison, compare_runs
 from eval.report import comparison_report, table
 from eval.saved import SavedRun, load_run
+from eval.statistics import holm, questions_needed, randomization_test
 
 
 def saved(path: str, values: dict[str, dict[str, float | None]], sha256: str = "") -> SavedRun:
@@ -47,13 +48,53 @@ def test_where_there_is_no_evidence_it_says_so_and_how_many_questions_would_do()
     assert not m.significant
     assert m.text(1).startswith("no evidence of a difference (B − A = ")
     assert m.questions_needed == 551  # said with the two digits that it is worth
-    assert "one of this size would take about 560 questions)" in m.text(1)
+    assert "one of this size would take about 560 questions; in 80 % of cases these 50 find one of " in m.text(1)
+    assert m.detectable_difference is not None and f"find one of {m.detectable_difference:.3f} or more)" in m.text(1)
 
 
 def test_equal_runs_show_no_evidence() -> None:
     (m,) = compared([0.1, 0.9, 0.5], [0.1, 0.9, 0.5]).metrics
-    assert m.text(1) == "no evidence of a difference (B − A = +0.000 [0.000, 0.000], p = 1.00)"
+    assert m.text(1) == (
+        "no evidence of a difference (B − A = +0.000 [0.000, 0.000], p = 1.00; all 3 questions are alike, which tells nothing of how "
+        "large a difference they would find)"
+    )
     assert (m.p, m.ties, m.questions_needed, m.detectable_difference) == (1, 3, None, None)
+
+
+def test_where_the_difference_is_0_it_says_which_one_would_have_been_found() -> None:
+    (m,) = compared([0.5] * 40, [0.4] * 20 + [0.6] * 20).metrics
+    # d = ±0.1, sd = 0.1 √(40/39) = 0.10127; (1.95996 + 0.84162) × 0.10127 / √40 = 0.0449
+    assert m.difference == 0 and m.detectable_difference == pytest.approx(0.0449, abs=1e-4)
+    assert m.text(1).endswith("p = 1.00; in 80 % of cases these 40 find one of 0.045 or more)")
+
+
+def test_the_more_metrics_are_corrected_for_the_more_questions_are_needed() -> None:
+    rng = np.random.default_rng(1)
+    d = rng.normal(0.06, 0.2, 50)
+    alone = compared([0.0] * 50, d.tolist()).metrics[0]
+    names = [f"ndcg@{k}" for k in range(1, 6)]
+    a = saved("a", {f"q{i}": dict.fromkeys(names, 0.0) for i in range(50)})
+    b = saved("b", {f"q{i}": dict.fromkeys(names, float(x)) for i, x in enumerate(d)})
+    first = compare_runs(a, b, n_flips=10_000).metrics[0]
+    # α/5 = 0.01: (2.57583 + 0.84162)² / (1.95996 + 0.84162)² = 11.679 / 7.849
+    assert alone.questions_needed is not None and first.questions_needed is not None
+    assert first.questions_needed == pytest.approx(alone.questions_needed * 11.679 / 7.849, abs=2)
+    assert alone.detectable_difference is not None and first.detectable_difference == pytest.approx(
+        alone.detectable_difference * (11.679 / 7.849) ** 0.5, rel=1e-4
+    )
+
+
+def test_that_many_questions_show_the_difference_as_it_is_decided_four_times_in_five() -> None:
+    """Two metrics that tell nothing beside one that does: after Holm it is found as often as was said."""
+    names, rng = ("map", "mrr@10", "hits@4"), np.random.default_rng(5)
+    n = questions_needed(0.3, 0.1, alpha=0.05 / len(names))
+    assert n is not None
+    found = 0
+    for _ in range(200):
+        values = np.column_stack([rng.normal(mean, 0.3, n) for mean in (0.1, 0.0, 0.0)])
+        p = holm([randomization_test(column.tolist(), n_flips=1_000).p for column in values.T])
+        found += p[0] < 0.05
+    assert found / 200 >= 0.8 - 2 * (0.8 * 0.2 / 200) ** 0.5
 
 
 def test_for_wrong_answers_less_is_better() -> None:
