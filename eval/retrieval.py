@@ -86,6 +86,21 @@ def metric_names(k: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*STANDARD_METRICS, *extra)))
 
 
+def check_metrics(names: Sequence[str]) -> tuple[str, ...]:
+    """``names`` as results spell them, before anything is computed.
+
+    Raises:
+        InvalidRequest: an unknown metric, or a cutoff beyond what is looked for.
+    """
+    found = [parse_metric(name) for name in names]
+    for name, metric in zip(names, found, strict=True):
+        if metric.k is not None and metric.k > DEPTH:
+            raise InvalidRequest(
+                f"metric {name!r}: {DEPTH:,} documents are looked for, so no cutoff is beyond that", code="usage"
+            )
+    return tuple(metric.name for metric in found)
+
+
 def run_retrieval(
     dataset: RetrievalDataset,
     build: Build,

@@ -72,13 +72,17 @@ def retrieval(
     fusion: Annotated[FusionChoice | None, typer.Option("--fusion", help="How hybrid joins its lists.")] = None,
     rerank: RerankOption = None,
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="The main cutoff.")] = 10,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", "-m", help="Also this one, as precision@5 or r_precision; may be repeated."),
+    ] = None,
     run_out: Annotated[
         Path | None, typer.Option("--run-out", dir_okay=False, help="Also write the run in TREC format.")
     ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Search a benchmark and score what is found: nDCG, MRR, recall, MAP, hits.
+    """Search a benchmark and score what is found: nDCG, MRR, recall, MAP, hits; precision and R-precision with --metric.
 
     Example: openbook eval retrieval --dataset scifact --split dev --retriever hybrid --json > hybrid.json
     """
@@ -95,9 +99,10 @@ def retrieval(
     from app.lab import adhoc_retriever_factory
     from eval.datasets import load_beir
     from eval.report import retrieval_report
-    from eval.retrieval import run_retrieval
+    from eval.retrieval import check_metrics, run_retrieval
     from eval.trec import check_ids, write_run
 
+    extra = check_metrics(metric or ())
     data = load_beir(dataset, split)
     if run_out is not None:
         check_ids(data.queries, "query")
@@ -110,6 +115,7 @@ def retrieval(
             retriever_name=settings.retriever,
             k=k,
             options=_retrieval_options(settings, reranker),
+            extra_metrics=extra,
             progress=progress,
         )
     if run_out is not None:

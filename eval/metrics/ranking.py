@@ -55,13 +55,17 @@ def parse_metric(name: str) -> RankingMetric:
     """
     kind, at, cutoff = name.partition("@")
     if kind not in get_args(MetricKind):
-        raise InvalidRequest(f"unknown metric {name!r}: choose {', '.join(get_args(MetricKind))}, as in 'ndcg@10'")
+        raise InvalidRequest(
+            f"unknown metric {name!r}: choose {', '.join(get_args(MetricKind))}, as in 'ndcg@10'", code="usage"
+        )
     if at and not (cutoff.isascii() and cutoff.isdigit() and int(cutoff) > 0):
-        raise InvalidRequest(f"metric {name!r}: the cutoff after '@' must be a whole number of 1 or more")
+        raise InvalidRequest(f"metric {name!r}: the cutoff after '@' must be a whole number of 1 or more", code="usage")
     if not at and kind in _NEEDS_CUTOFF:
-        raise InvalidRequest(f"metric {name!r} needs a cutoff, as in '{kind}@10'")
+        raise InvalidRequest(f"metric {name!r} needs a cutoff, as in '{kind}@10'", code="usage")
     if at and kind == "r_precision":
-        raise InvalidRequest(f"metric {name!r}: r_precision has no cutoff, it is precision at the number of relevant")
+        raise InvalidRequest(
+            f"metric {name!r}: r_precision has no cutoff, it is precision at the number of relevant", code="usage"
+        )
     return RankingMetric(kind=cast(MetricKind, kind), k=int(cutoff) if at else None)
 
 

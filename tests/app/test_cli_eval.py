@@ -88,7 +88,23 @@ def test_retrieval_is_measured_saved_and_compared(command: Command, beir: Path, 
     assert {m["metric"]: m["difference"] for m in compared["metrics"]} == dict.fromkeys(result["metrics"], 0.0)
     shown = command("compare", saved, saved, "--metric", "map")
     assert shown.returncode == 0
-    assert "map: no evidence of a difference (B − A = +0.000 [0.000, 0.000], p = 1.00)" in shown.stdout
+    assert (
+        "map: no evidence of a difference (B − A = +0.000 [0.000, 0.000], p = 1.00; all 3 questions are alike"
+        in shown.stdout
+    )
+
+
+def test_further_metrics_at_any_cutoff_are_measured_beside_the_standard_ones(command: Command, beir: Path) -> None:
+    arguments = ("retrieval", "--dataset", beir, "--split", "dev", "--retriever", "bm25")
+    asked = ("--metric", "precision@5", "-m", "r_precision", "-m", "hits@1", "-m", "map")
+    metrics = json_of(command(*arguments, *asked, "--json"))["metrics"]
+    standard = ["ndcg@10", "mrr@10", "recall@10", "recall@100", "map", "hits@4"]
+    assert list(metrics) == [*standard, "precision@5", "r_precision", "hits@1"]
+    # q1 and q2 find their one document among five, q3 none.
+    assert metrics["precision@5"] == pytest.approx((1 / 5 + 1 / 5 + 0) / 3)
+    assert metrics["r_precision"] == pytest.approx(2 / 3)
+    assert "precision@5" in command(*arguments, *asked).stdout
+    assert "precision" not in command(*arguments).stdout
 
 
 def test_reranking_is_measured_beside_the_same_without(command: Command, beir: Path) -> None:
@@ -120,6 +136,9 @@ def test_a_cross_encoder_that_there_is_not_is_said_before_anything_is_computed(
         (["retrieval", "--dataset", "NOWHERE"], 1, "a BEIR folder has corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv"),
         (["retrieval", "--dataset", "BEIR", "--retriever", "bm52"], 2, "'bm52' is not one of 'bm25'"),
         (["retrieval", "--dataset", "BEIR", "--run-out", "NOWHERE/run"], 2, "--run-out: there is no folder"),
+        (["retrieval", "--dataset", "NOWHERE", "--metric", "hit@1"], 2, "unknown metric 'hit@1': choose ndcg, mrr"),
+        (["retrieval", "--dataset", "NOWHERE", "-m", "precision"], 2, "needs a cutoff, as in 'precision@10'"),
+        (["retrieval", "--dataset", "NOWHERE", "-m", "hits@1001"], 2, "'hits@1001': 1,000 documents are looked for"),
         (["retrieval"], 2, "--dataset"),
         (["qa", "--dataset", "NOWHERE"], 1, "give a JSON-lines file with lines {id, question, answers"),
         (["qa", "--dataset", "NOWHERE", "--pool", "--collection", "c"], 2, "exclude each other"),
