@@ -1,4 +1,8 @@
-"""Tables as ingestion writes them into a document's text: GitHub's pipe tables. Read back into columns with types."""
+"""Tables as ingestion writes them into a document's text: GitHub's pipe tables. Read back into columns with types.
+
+Ingestion parts a long table into several, each with the header again and with the label of the group it goes on with. Here
+they are one again: tables with the same header and nothing but white space between them are one table.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ Cell: TypeAlias = str | float | None
 MAX_ROWS = 20_000
 MAX_COLUMNS = 200
 WHOLE_DIGITS = 15  # of a whole number that a float holds exactly
-_RULE = re.compile(r"\|?(\s*:?-{3,}:?\s*\|)+\s*(:?-{3,}:?\s*)?\|?\s*")
+_RULE = re.compile(r"\|?(\s*:?-+:?\s*\|)+\s*(:?-+:?\s*)?\|?\s*")  # GitHub's own, of one hyphen or more
 _SPLIT = re.compile(r"(?<!\\)\|")
 # What figures in reports look like: 1,234.5  $ 12  (3.4)  −5  12 %; thousands in groups of three.
 _NUMBER = re.compile(r"\(?\s*[-−+]?\s*[$€£¥]?\s*[-−]?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\s*%?\s*\)?\s*%?")
@@ -53,20 +57,76 @@ def _gap(width: int) -> str:
 
 def tables_in(text: str) -> list[Table]:
     """The pipe tables of a text, in order; those without a row, or with more than MAX_COLUMNS, are left out."""
-    found: list[Table] = []
-    lines = text.split("\n")
-    i = 1
+    found = [w for w in _written_in(text.split("\n")) if w.body and 0 < len(w.header) <= MAX_COLUMNS]
+    return [replace(_typed(w.header, w.body[:MAX_ROWS]), left_out=max(0, len(w.body) - MAX_ROWS)) for w in found]
+
+
+class _Written:
+    """A table's cells as they are written."""
+
+    def __init__(self, header: list[str]) -> None:
+        self.header = header
+        self.body: list[list[str]] = []
+        self._numeric: list[bool] | None = None  # of the columns; None until it is asked for
+
+    def go_on(self, rows: list[list[str]]) -> None:
+        """Takes the rows of a part that repeats the header; a label that is repeated, too, is no row."""
+        if self.body and rows and _is_label(rows[0]) and not _is_label(self.body[-1]):
+            label = next((row for row in reversed(self.body) if _is_label(row)), None)
+            rows = rows[1:] if label == rows[0] else rows
+        self.body += rows
+        self._numeric = None
+
+    def goes_on_with(self, rows: list[list[str]]) -> bool:
+        """Whether rows without a header are this table's: as many cells, and figures where all so far are figures."""
+        width = len(self.header)
+        if not self.body or any(len(row) != width for row in rows):
+            return False
+        if self._numeric is None:  # and no rows that are let in change it
+            columns = ([row[j] for row in self.body if j < len(row)] for j in range(width))
+            self._numeric = [_is_numeric(column) for column in columns]
+        figures = [j for j, numeric in enumerate(self._numeric) if numeric]
+        return all(row[j] in _NOTHING or number(row[j]) is not None for row in rows for j in figures)
+
+
+def _written_in(lines: Sequence[str]) -> list[_Written]:
+    found: list[_Written] = []
+    last: _Written | None = None  # the table after which nothing but white space has come
+    i = 0
     while i < len(lines):
-        if "|" in lines[i - 1] and _RULE.fullmatch(lines[i].strip()):
-            header, body = _cells(lines[i - 1]), []
+        if _is_header(lines, i):
+            header, (rows, end) = _cells(lines[i]), _rows(lines, i + 2)
+            if last is None or last.header != header:
+                found.append(last := _Written(header))
+            last.go_on(rows)
+            i = end
+        elif lines[i].strip().startswith("|"):
+            rows, i = _rows(lines, i)
+            if last is not None and last.goes_on_with(rows):
+                last.body += rows
+            else:
+                last = None
+        else:
+            last = None if lines[i].strip() else last
             i += 1
-            while i < len(lines) and lines[i].strip().startswith("|"):
-                body.append(_cells(lines[i]))
-                i += 1
-            if body and 0 < len(header) <= MAX_COLUMNS:
-                found.append(replace(_typed(header, body[:MAX_ROWS]), left_out=max(0, len(body) - MAX_ROWS)))
-        i += 1
     return found
+
+
+def _is_header(lines: Sequence[str], i: int) -> bool:
+    return "|" in lines[i] and i + 1 < len(lines) and _RULE.fullmatch(lines[i + 1].strip()) is not None
+
+
+def _rows(lines: Sequence[str], start: int) -> tuple[list[list[str]], int]:
+    """The rows from line ``start`` on, and the line after them."""
+    end = start
+    while end < len(lines) and lines[end].strip().startswith("|"):
+        end += 1
+    return [_cells(line) for line in lines[start:end]], end
+
+
+def _is_label(row: Sequence[str]) -> bool:
+    """Whether it is the label of a group: "Net sales:" with every other cell empty."""
+    return len(row) > 1 and bool(row[0]) and not any(row[1:])
 
 
 def number(cell: str) -> float | None:
