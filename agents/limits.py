@@ -46,6 +46,7 @@ class Budget:
         self.thought_tokens = 0  # in the room that thoughts have of their own
         self.tool_calls = 0
         self.cost = 0.0
+        self.paused_s = 0.0  # while which the clock stood
         if isinstance(limits, LimitsWithin):
             limits.budgets.append(self)
 
@@ -169,7 +170,11 @@ class Budget:
         try:
             yield
         finally:
-            self._began += self._clock() - began
+            self._stood(self._clock() - began)
+
+    def _stood(self, seconds: float) -> None:
+        self._began += seconds
+        self.paused_s += seconds
 
     def left(self) -> LimitsWithin:
         """What a run within this one may still use; ``charge`` takes what it used from this one."""
@@ -199,6 +204,7 @@ class Budget:
             self.thought_tokens += used.thought_tokens
             self.tool_calls += used.tool_calls
             self.cost += used.cost
+            self._stood(used.paused_s)
         within.budgets.clear()
 
     def check(self) -> None:

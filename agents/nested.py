@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING, cast
 from agents.desk import AtDesk, Desk, Kit
 from agents.limits import Budget
 from agents.run import Recorder, check_question
-from core.errors import OpenbookError
-from core.events import CitationMade, Event, RunDone, RunFailed, SentenceChecked, StepTaken, TokenSaid, UsageCounted
+from core.errors import OpenbookError, error_of
+from core.events import (
+    ApprovalWanted,
+    CitationMade,
+    Event,
+    RunDone,
+    RunFailed,
+    RunStarted,
+    SentenceChecked,
+    StepTaken,
+    TokenSaid,
+    UsageCounted,
+)
 from core.protocols import Strategy
 from core.types import Answer, Limits, Message, Usage, Where
 
@@ -35,7 +46,7 @@ class Nested:
         """Runs it with what is left of the outer run's budget, which is charged with what it used.
 
         Raises:
-            OpenbookError: it failed.
+            OpenbookError: it failed; of the class that it failed with.
         """
         limits = self._budget.left()
         try:
@@ -58,10 +69,12 @@ class Nested:
                         self._held.append(event)
                     case RunDone(answer=answer, trace=trace):
                         self.answer, self.stop_reason = answer, trace.stop_reason
-                    case RunFailed(code=code, message=message):
-                        raise OpenbookError(message, code=code)
-                    case _:
-                        pass
+                    case RunFailed(code=code, message=message, kind=kind):
+                        raise error_of(code, message, kind)
+                    case ApprovalWanted():  # now, not when the answer is decided about: a person is waited for
+                        self._emit(event)
+                    case RunStarted():
+                        pass  # the outer run has said that it began
 
     def _count(self, before: Usage, now: Usage) -> Usage:
         new = Usage(

@@ -121,7 +121,7 @@ class TapedLM(AroundLM):
                             response |= {"thought": thought} if thought else {}
                     yield event
         except OpenbookError as e:
-            response |= {"end": "error", "error": {"code": e.code, "message": e.message}}
+            response |= {"end": "error", "error": _error_json(e)}
             raise
         finally:
             self._tape.add("model", request_json(messages, tools, params), response, began)
@@ -190,7 +190,7 @@ class ReplayedLM:
             yield ToolCallMade(call=call_from(call))
         match response["end"]:
             case "error":
-                raise error_of(response["error"]["code"], response["error"]["message"])
+                raise _error_from(response["error"])
             case "closed":  # whoever listened stopped; if it was not for what was said, the time was up
                 raise LimitReached(
                     f"stopped after {self._max_seconds:g} seconds, the limit of a run", code="limit-seconds"
@@ -209,6 +209,14 @@ def _usage_json(usage: Usage) -> Json:
         "completion_tokens": usage.completion_tokens,
         "duration_s": usage.duration_s,
     }
+
+
+def _error_json(e: OpenbookError) -> Json:
+    return {"code": e.code, "message": e.message, "kind": type(e).code}
+
+
+def _error_from(recorded: Json) -> OpenbookError:
+    return error_of(recorded["code"], recorded["message"], recorded.get("kind", ""))  # recordings of before have none
 
 
 # ------------------------------------------------------------ retriever, library, verifier
@@ -282,7 +290,7 @@ class TapedVerifier:
 def _hits(tape: Tape, kind: Kind, request: Json, work: Callable[[], list[Hit]] | None, replaying: bool) -> list[Hit]:
     if replaying and (found := tape.take(kind, request)) is not None:
         if "error" in found:
-            raise error_of(found["error"]["code"], found["error"]["message"])
+            raise _error_from(found["error"])
         return [hit_from(h) for h in found["hits"]]
     if work is None:
         raise tape.missing(kind, request)
@@ -290,7 +298,7 @@ def _hits(tape: Tape, kind: Kind, request: Json, work: Callable[[], list[Hit]] |
     try:
         hits = work()
     except OpenbookError as e:
-        tape.add(kind, request, {"error": {"code": e.code, "message": e.message}}, began)
+        tape.add(kind, request, {"error": _error_json(e)}, began)
         raise
     if replaying:
         tape.anew += 1

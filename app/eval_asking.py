@@ -93,5 +93,4 @@ def _done(ended: RunDone | RunFailed) -> RunDone:
         case RunDone():
             return ended
         case RunFailed(code=code, message=message, kind=kind):
-            # Of a run within a run the class is lost, and the code is all there is.
-            raise error_of(code if kind in ("", OpenbookError.code) else kind, message)
+            raise error_of(code, message, kind)

@@ -107,7 +107,7 @@ class TwoAnswers(Generic[S]):
             case RunDone():
                 return True
             case RunFailed(code=code, message=message, kind=kind):
-                self.error = error_of(kind or code, message)
+                self.error = error_of(code, message, kind)
             case None:
                 pass  # it was stopped
         return False

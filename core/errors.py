@@ -137,9 +137,10 @@ class RunCancelled(RunAborted):
     code = "cancelled"
 
 
-def error_of(code: str, message: str) -> OpenbookError:
-    """An error as it was recorded: of the class that has this code as its own, else of the root, with the code."""
-    kinds = [k for k in globals().values() if isinstance(k, type) and issubclass(k, OpenbookError) and k.code == code]
-    if code.startswith("limit-"):
-        return LimitReached(message, code=code)
-    return kinds[0](message) if kinds else OpenbookError(message, code=code)
+def error_of(code: str, message: str, kind: str = "") -> OpenbookError:
+    """An error as it was recorded: of the class that has ``kind`` (or else ``code``) as its own code, with ``code``."""
+    own = LimitReached.code if code.startswith("limit-") else kind or code
+    kinds = [k for k in globals().values() if isinstance(k, type) and issubclass(k, OpenbookError) and k.code == own]
+    error = (kinds[0] if kinds else OpenbookError)(message)
+    error.code = code
+    return error

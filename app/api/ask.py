@@ -161,7 +161,7 @@ def failure(outcome: RunFailed | None, *, openai: bool = False) -> Response:
     """Of a run that broke, or was stopped (None); ``openai`` as in ``problem``."""
     if outcome is None:
         return problem(409, "cancelled", "the run was stopped", openai=openai)
-    status = status_of(error_of(outcome.kind or outcome.code, outcome.message))
+    status = status_of(error_of(outcome.code, outcome.message, outcome.kind))
     return problem(status, outcome.code, outcome.message, openai=openai)
 
 

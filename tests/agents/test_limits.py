@@ -31,6 +31,18 @@ def test_steps_and_tokens_and_seconds_each_end_a_run() -> None:
         budget.check()
 
 
+def test_while_a_run_within_a_run_waits_for_a_person_both_clocks_stand() -> None:
+    now = [0.0]
+    outer = Budget(Limits(max_seconds=10.0), clock=lambda: now[0])
+    within = outer.left()
+    inner = Budget(within, clock=lambda: now[0])
+    now[0] = 1.0
+    with inner.paused():
+        now[0] = 300.0
+    outer.charge(within)
+    assert outer.seconds_left == inner.seconds_left == 9.0
+
+
 def test_a_stream_that_hangs_is_closed_when_time_is_up() -> None:
     closed: list[bool] = []
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from agents.auto import auto, route_of
-from agents.desk import Kit
+from agents.desk import AtDesk, Desk, Kit
 from agents.multihop import multihop
 from agents.nested import with_fallback
 from agents.rag import RagStrategy
@@ -18,7 +18,8 @@ from agents.research import research
 from agents.self_rag import self_rag
 from agents.tot import tot
 from agents.verify import RuleVerifier
-from core.events import Event, StepTaken
+from core.errors import Busy, OpenbookError, TooLarge
+from core.events import Event, RunFailed, StepTaken
 from core.offload import Offload
 from core.protocols import Strategy
 from core.types import Limits, Message, Step, ToolCall
@@ -269,6 +270,26 @@ def test_the_fallback_quotes_where_the_models_answer_fails_its_check(
     answer = answer_of(asyncio.run(collect(with_fallback(kit, react(kit), lambda: spare), QUESTION)))
     assert answer.text == ANSWER
     assert "failed its check" in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "kind"),
+    [
+        (Busy("slow down"), "busy", "busy"),
+        (TooLarge("the prompt does not fit", code="prompt-too-long"), "prompt-too-long", "too-large"),
+        (OpenbookError("not on the tape", code="not-recorded"), "not-recorded", "error"),
+    ],
+)
+def test_a_run_within_a_run_breaks_with_the_error_that_it_broke_with(
+    error: OpenbookError, code: str, kind: str, library: PassageRetriever, offload: Offload
+) -> None:
+    async def breaks(desk: Desk, question: str, history: Sequence[Message]) -> None:
+        raise error
+
+    kit = kit_of(library, ScriptedLM([ANSWER]), offload)
+    outer = with_fallback(kit, AtDesk("test", breaks, kit, ()), lambda: kit.reader)
+    failed = asyncio.run(collect(outer, QUESTION))[-1]
+    assert isinstance(failed, RunFailed) and (failed.code, failed.kind, failed.message) == (code, kind, error.message)
 
 
 def test_nothing_found_is_said(kit: Kit) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from agents.auto import auto
+from agents.nested import with_fallback
 from agents.react import react
 from agents.taping import Tape, TapedLibrary, TapedLM, TapedRetriever
 from agents.taping_tools import TapedOutside, TapedPerson
@@ -17,6 +19,7 @@ from agents.tools.outside import Outside, OutsideSession, chosen
 from agents.tools.toolbox import wrong_arguments
 from core.events import ApprovalWanted, Event, StepTaken
 from core.offload import Offload
+from core.protocols import Strategy
 from core.types import Limits, Message, Proposal, ToolCall, ToolResult, ToolSpec
 from lm.scripted import Reply, ScriptedLM
 from tests.contract.strategy_suite import ORCHARD, QUESTION, answer_of, collect
@@ -114,6 +117,17 @@ def test_a_call_with_outside_effect_is_done_once_after_a_yes_to_the_best_of_thos
     assert proposal.others == (({"text": "hello"}, "A note would stand there.", 0.3),)
     wanted = [e for e in events if isinstance(e, ApprovalWanted)]
     assert [w.proposal for w in wanted] == [proposal]
+    assert answer_of(events).text.startswith("Maria Keller")
+
+
+@pytest.mark.parametrize("under", ["auto", "fallback"])
+def test_a_run_within_a_run_says_that_it_waits_for_a_person(under: str, offload: Offload) -> None:
+    kit = kit_of(PassageRetriever([ORCHARD]), sends(), offload, outside=Notes(), person=Somebody(yes=True))
+    inner = react(kit, native=True)
+    routes: Mapping[str, Callable[[], Strategy]] = {"react": lambda: inner}
+    outer = auto(kit, routes, {"single": ("react",)}) if under == "auto" else with_fallback(kit, inner, lambda: inner)
+    events = asyncio.run(collect(outer, QUESTION))
+    assert [e.proposal.call.name for e in events if isinstance(e, ApprovalWanted)] == ["notes_send"]
     assert answer_of(events).text.startswith("Maria Keller")
 
 
