@@ -27,6 +27,7 @@ from lm.openai_wire import (
     finish_reason,
     first_choice,
     parse_chunk,
+    text_of,
     thought_of,
     token_logprobs,
 )
@@ -244,7 +245,7 @@ class OpenAICompatibleLM:
             async for chunk in chunks:
                 delta, said_finish = first_choice(chunk)
                 finish = said_finish or finish
-                piece, logprobs = delta.get("content") or "", token_logprobs(chunk)
+                piece, logprobs = text_of(delta), token_logprobs(chunk)
                 thoughts.append(thought_of(delta))
                 pieces += bool(piece or thoughts[-1])
                 if logprobs:
@@ -322,7 +323,7 @@ class OpenAICompatibleLM:
                         self._abilities.tools = False
                     doubtful = self._abilities.doubtful(body) and not isinstance(refused, TooLarge)
                     raise _Refused if doubtful and response.status_code in _REFUSALS else refused
-                async for data in data_of(response):
+                async for data in data_of(response, self._base):
                     if data == "[DONE]":
                         return
                     chunk = parse_chunk(data, self._base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 import ssl
@@ -32,15 +33,41 @@ def tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def data_of(response: httpx.Response) -> AsyncIterator[str]:
-    """The data of server-sent events; or the whole body, from a server that ignored that it should stream."""
+async def data_of(response: httpx.Response, base: str) -> AsyncIterator[str]:
+    """The data of server-sent events; or the whole body, from a server that ignored that it should stream.
+
+    Raises:
+        Failed: a whole body that is no JSON: something on the way has cut it off.
+    """
     if response.headers.get("content-type", "").startswith("application/json"):
         await response.aread()
-        yield json.dumps(json.loads(response.text)) if response.text else ""
+        try:
+            yield json.dumps(json.loads(response.text)) if response.text else ""
+        except ValueError as e:
+            shown = f"{response.text[:120]!r}"
+            raise Failed(ModelUnavailable(f"the answer of {base} is not JSON, or was cut off: {shown}")) from e
         return
-    async for line in response.aiter_lines():
+    async for line in _lines(response):
         if line.startswith("data:"):
             yield line.removeprefix("data:").strip()
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[str]:
+    """Lines as streams of events have them: they end at CR, LF or CRLF alone (WHATWG HTML, "Parsing an event stream"). A token may
+    hold any other mark that ends a line elsewhere, such as U+2028, and JSON lets it stand."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    rest, after_cr = "", False
+    async for piece in response.aiter_bytes():
+        text = decoder.decode(piece)
+        if after_cr and text:
+            text, after_cr = text.removeprefix("\n"), False  # the LF of a CRLF that two pieces shared
+        after_cr = after_cr or text.endswith("\r")
+        lines = (rest + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        rest = lines.pop()
+        for line in lines:
+            yield line
+    if rest := rest + decoder.decode(b"", final=True):
+        yield rest
 
 
 def meaning_of(response: httpx.Response, base: str, model: str | None, *, tools: bool = False) -> Exception:

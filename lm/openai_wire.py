@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ModelUnavailable, RetryModel
@@ -112,9 +113,28 @@ def first_choice(chunk: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | Non
     return (delta if isinstance(delta, dict) else {}), (finish if isinstance(finish, str) else None)
 
 
+def text_of(delta: Mapping[str, Any]) -> str:
+    """The text of a delta, which may come as a string or in parts."""
+    return _joined(delta.get("content"))
+
+
 def thought_of(delta: Mapping[str, Any]) -> str:
-    """What a delta says of the model's thoughts, from servers that keep them apart."""
-    return next((said for key in _THOUGHTS if isinstance(said := delta.get(key), str)), "")
+    """What a delta says of the model's thoughts, from servers that keep them apart, under a key of their own or as parts of the content."""
+    said = next((said for key in _THOUGHTS if isinstance(said := delta.get(key), str)), "")
+    parts = delta.get("content")
+    if said or not isinstance(parts, list):
+        return said
+    return "".join(_joined(p.get("thinking")) for p in parts if isinstance(p, dict) and p.get("type") == "thinking")
+
+
+def _joined(content: Any) -> str:
+    """A string, or the text of a list of parts; parts of other kinds have none."""
+    if isinstance(content, list):
+        texts = [
+            part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, str | dict)
+        ]
+        return "".join(text for text in texts if isinstance(text, str))
+    return content if isinstance(content, str) else ""
 
 
 def token_logprobs(chunk: Mapping[str, Any]) -> list[float]:
@@ -122,7 +142,7 @@ def token_logprobs(chunk: Mapping[str, Any]) -> list[float]:
     choices = chunk.get("choices") or [{}]
     choice = choices[0] if isinstance(choices, list) and isinstance(choices[0], dict) else {}
     delta = first_choice(chunk)[0]
-    if not delta.get("content") and any(delta.get(key) for key in _THOUGHTS):
+    if not text_of(delta) and thought_of(delta):
         return []
     said = choice.get("logprobs")
     tokens = said.get("content") if isinstance(said, dict) else None
@@ -148,31 +168,55 @@ def error_text(body: Mapping[str, Any]) -> str:
     return str(error)[:300]
 
 
+@dataclass(slots=True)
+class _Part:
+    """A call as far as it has come. ``index``: the server's number, which several calls may share."""
+
+    index: int
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
 class ToolCallAssembler:
-    """Joins the fragments of tool calls, which come by index: the name once, the arguments in pieces."""
+    """Joins the fragments of tool calls, which come by index: the name once, the arguments in pieces.
+
+    Not every server numbers them (Ollama numbers all 0): a fragment that names a function under an id of its own begins another call.
+    """
 
     def __init__(self) -> None:
-        self._parts: dict[int, dict[str, str]] = {}
+        self._parts: list[_Part] = []
 
     def feed(self, fragments: Sequence[Mapping[str, Any]]) -> None:
         for position, fragment in enumerate(fragments):
-            part = self._parts.setdefault(fragment.get("index", position), {"id": "", "name": "", "arguments": ""})
+            number = fragment.get("index")
             function = fragment.get("function") or {}
-            part["id"] = part["id"] or fragment.get("id") or ""
-            part["name"] = part["name"] or function.get("name") or ""
-            part["arguments"] += function.get("arguments") or ""
+            name, call_id = function.get("name") or "", fragment.get("id") or ""
+            part = self._part(number if isinstance(number, int) else position, call_id if name else "")
+            part.call_id = part.call_id or call_id
+            part.name = part.name or name
+            arguments = function.get("arguments") or ""
+            part.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+    def _part(self, index: int, call_id: str) -> _Part:
+        """The call that a fragment belongs to: of those with its index the last, or the one that has ``call_id``, if it has one."""
+        own = [p for p in self._parts if p.index == index and (not call_id or p.call_id in ("", call_id))]
+        if not own:
+            own.append(_Part(index))
+            self._parts.append(own[0])
+        return own[-1]
 
     def calls(self) -> list[ToolCall]:
         """All calls, in order; raises RetryModel if the model wrote arguments that are not a JSON object."""
         out = []
-        for index, part in sorted(self._parts.items()):
+        for n, part in enumerate(sorted(self._parts, key=lambda p: p.index)):
             try:
-                arguments = json.loads(part["arguments"] or "{}")
+                arguments = json.loads(part.arguments or "{}")
             except ValueError:
                 arguments = None
             if not isinstance(arguments, dict):
                 raise RetryModel(
-                    f"the arguments of the call of {part['name']!r} are not a JSON object: {part['arguments'][:200]!r}"
+                    f"the arguments of the call of {part.name!r} are not a JSON object: {part.arguments[:200]!r}"
                 )
-            out.append(ToolCall(call_id=part["id"] or f"call-{index}", name=part["name"], arguments=arguments))
+            out.append(ToolCall(call_id=part.call_id or f"call-{n}", name=part.name, arguments=arguments))
         return out

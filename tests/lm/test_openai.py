@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from core.errors import Busy, InvalidRequest, ModelUnavailable, RetryModel, TooLarge
@@ -14,6 +15,7 @@ from core.events import TextDelta
 from core.types import Message, SamplingParams, ToolCall, ToolSpec
 from lm.complete import complete
 from lm.openai import OpenAICompatibleLM
+from lm.openai_http import data_of
 from tests.contract.language_model_suite import LanguageModelSuite, run, until_idle, user
 from tests.support.model_server import ModelServer, serving
 
@@ -183,6 +185,56 @@ def test_an_answer_that_was_not_streamed_is_read_all_the_same(server: ModelServe
     assert run(complete(client(server), user("?"), (), SHORT)).text == "not streamed"
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85"])
+def test_a_mark_that_ends_a_line_elsewhere_ends_none_in_a_stream(mark: str, server: ModelServer) -> None:
+    server.words, server.raw = [f"planted{mark}the ", "ø"], True
+    assert run(complete(client(server), user("?"), (), SHORT)).text == f"planted{mark}the ø"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_the_standard_has_it_wherever_the_network_cuts(end: str) -> None:
+    text = f'data: {{"a": "ø"}}{end}{end}: ping{end}data:[DONE]{end}data: last'
+    body = text.encode()
+
+    async def heard(size: int) -> list[str]:
+        pieces = [body[i : i + size] for i in range(0, len(body), size)]
+        response = httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Pieces(pieces))
+        return [data async for data in data_of(response, "here")]
+
+    for size in (1, 2, 3, 7, len(body)):
+        assert run(heard(size)) == ['{"a": "ø"}', "[DONE]", "last"]
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body as it comes in."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+
+
+def test_a_whole_answer_that_was_cut_off_is_asked_for_again(server: ModelServer) -> None:
+    server.misbehave = ["half"]
+    assert run(complete(client(server), user("?"), (), SHORT)).text == TEN_WORDS
+    server.misbehave = ["half"] * 9
+    with pytest.raises(ModelUnavailable, match="not JSON"):
+        run(complete(client(server), user("?"), (), SHORT))
+    assert len(server.requests) == 2 + 3
+
+
+def test_text_that_comes_in_parts_is_joined_and_a_thought_among_them_kept_apart(server: ModelServer) -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]}
+    server.extra_deltas = [
+        {"content": [thought]},
+        {"content": [{"type": "text", "text": "yes, "}, "so ", {"type": "image_url"}]},
+    ]
+    answer = run(complete(client(server), user("?"), (), SHORT))
+    assert (answer.text, answer.thought) == (f"yes, so {TEN_WORDS}", "hmm")
+
+
 def test_usage_is_the_servers_and_else_counted_here(server: ModelServer) -> None:
     counted = run(complete(client(server), user("a b c"), (), SHORT)).usage
     assert (counted.prompt_tokens, counted.completion_tokens) == (3 + 4, 10)
@@ -231,6 +283,39 @@ def test_tool_calls_are_joined_from_their_fragments(server: ModelServer) -> None
     )
     assert answer.finish_reason == "tool_calls"
     assert server.requests[0]["tools"][0]["function"]["name"] == "search"
+
+
+def _call(**at: Any) -> dict[str, Any]:
+    """A fragment that is a whole call, numbered and named as ``at`` has it."""
+    query = at.get("id") or "nothing"
+    return {"function": {"name": "search", "arguments": f'{{"query": "{query}"}}'}, **at}
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [[_call(index=0, id="a")], [_call(index=0, id="b")]],  # Ollama
+        [[_call(id="a")], [_call(id="b")]],
+        [[_call(index=None, id="a")], [_call(index=None, id="b")]],
+        [[_call(id="a"), _call(id="b")]],
+        [[_call(index=0, id="a"), _call(index=0, id="b")]],
+        [
+            [{"index": 0, "id": "a", "function": {"name": "search", "arguments": '{"query":'}}],
+            [{"index": 0, "function": {"arguments": ' "a"'}}],
+            [{"index": 0, "id": "a", "function": {"name": "search", "arguments": "}"}}],
+            [{"index": 0, "id": "b", "function": {"name": "search", "arguments": '{"query": '}}],
+            [{"index": 0, "id": "fresh", "function": {"arguments": '"b"}'}}],  # names nothing: goes on with the last
+        ],
+        [[_call(index=0, id="a", function={"name": "search", "arguments": {"query": "a"}})], [_call(index=1, id="b")]],
+    ],
+)
+def test_calls_with_ids_of_their_own_are_several_however_they_are_numbered(
+    deltas: list[list[dict[str, Any]]], server: ModelServer
+) -> None:
+    server.words, server.finish = [], "tool_calls"
+    server.extra_deltas = [{"tool_calls": fragments} for fragments in deltas]
+    answer = run(complete(client(server), user("?"), (SEARCH,), SHORT))
+    assert answer.tool_calls == tuple(ToolCall(call_id=i, name="search", arguments={"query": i}) for i in ("a", "b"))
 
 
 def test_arguments_that_are_not_json_are_for_the_model_to_mend(server: ModelServer) -> None:

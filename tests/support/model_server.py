@@ -34,6 +34,7 @@ class ModelServer:
         default_factory=list
     )  # before the words, kept apart from them; stops count in it, as with vLLM
     extra_deltas: list[dict[str, Any]] = field(default_factory=list)  # said before the words
+    raw: bool = False  # whether text is sent unescaped, as JSON may
     finish: str | None = None
     logprobs: Literal["give", "ignore", "refuse"] = "give"  # of word i −i/10, and of the end −9
     forms: Literal["heed", "ignore", "refuse"] = "ignore"  # heeded by saying ``formed``
@@ -86,6 +87,8 @@ class ModelServer:
                 case ["whole"]:
                     message = {"role": "assistant", "content": "not streamed"}
                     return JSONResponse({"choices": [{"message": message, "finish_reason": "stop"}]})
+                case ["half"]:
+                    return Response('{"choices": [{"mess', media_type="application/json")
             if "logprobs" in body and self.logprobs == "refuse":
                 return JSONResponse({"error": {"message": "logprobs are not supported"}}, status_code=400)
             if "structured_outputs" in body and self.forms == "refuse":
@@ -145,7 +148,8 @@ class ModelServer:
                 if i == 3 and fault == "error":
                     yield _event({"error": {"message": "CUDA out of memory", "code": 500}})
                 choice = {"index": 0, "delta": {"content": word}}
-                yield _event({"choices": [{**choice, "logprobs": _weighed(word, -i / 10) if weighed else None}]})
+                weight = _weighed(word, -i / 10) if weighed else None
+                yield _event({"choices": [{**choice, "logprobs": weight}]}, raw=self.raw)
                 await asyncio.sleep(self.delay_s)
             last = {"index": 0, "delta": {}, "finish_reason": finish}
             yield _event({"choices": [{**last, "logprobs": _weighed("<|end|>", -9.0) if weighed else None}]})
@@ -162,8 +166,8 @@ def _weighed(token: str, logprob: float) -> dict[str, Any]:
     return {"content": [{"token": token, "logprob": logprob, "bytes": None, "top_logprobs": []}]}
 
 
-def _event(chunk: dict[str, Any]) -> str:
-    return f"data: {json.dumps(chunk)}\n\n"
+def _event(chunk: dict[str, Any], *, raw: bool = False) -> str:
+    return f"data: {json.dumps(chunk, ensure_ascii=not raw)}\n\n"
 
 
 @contextmanager
