@@ -11,6 +11,7 @@ from core.errors import InvalidRequest
 from core.json_replies import fits_schema
 from core.types import SamplingParams
 from lm.forms import compiled
+from lm.thinking import closes_thought
 
 Wish = Literal["logprobs", "form", "schema"]
 # What a body has for each; vLLM reads structured_outputs, SGLang reads regex, and both ignore the other.
@@ -33,6 +34,9 @@ class Abilities:
         self.tools: bool | None = None  # whether a request with tools is answered
         self.seed: bool | None = None  # whether the same seed says the same
         self.thinks: bool | None = None  # whether the model thinks before it answers
+        self.opens_thought: bool | None = (
+            None  # whether its template opens the thought, so that answers begin within it
+        )
 
     @property
     def logprobs(self) -> bool | None:
@@ -74,8 +78,12 @@ class Abilities:
             if wanted[wish] and not tools and (known or (known is None and first))
         ]
 
-    def thought(self, thought: str, text: str) -> None:
-        """Notes whether the model thought before it said ``text``."""
+    def thought(self, thought: str, text: str, *, whole: bool) -> None:
+        """Notes whether the model thought before it said ``text``, and who opened the thought. That is told by its first answer, as a
+        rule the probe's, and by no later one: a later one may speak of the mark that closes thoughts."""
+        if self.opens_thought is None and (whole or closes_thought(text)):
+            self.opens_thought = closes_thought(text)
+            self.thinks = self.opens_thought or self.thinks
         if thought:
             self.thinks = True
         elif text and self.thinks is None:

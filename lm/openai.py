@@ -235,7 +235,9 @@ class OpenAICompatibleLM:
         # Servers look for stop strings in a thought, too, and end there: what may think is not told of them, and is ended here.
         told = params if known.thinks is False else replace(params, stop=())
         body = chat_request(self._model or "", messages, tools, told, room.most, wishes=wishes)
-        spoken, calls = Spoken(params.stop), ToolCallAssembler()
+        formed = "regex" in body or "response_format" in body
+        spoken = Spoken(params.stop, in_thought=bool(known.opens_thought) and not formed)
+        calls = ToolCallAssembler()
         thoughts: list[str] = []  # of servers that keep them apart from the text
         usage = Usage(prompt_tokens=estimate)
         finish: str | None = None
@@ -266,12 +268,13 @@ class OpenAICompatibleLM:
                     break
                 if spoken.stopped or (full and thought_tokens):  # else the server ends it
                     break
-        if (said := spoken.end()) is not None:
+        whole = finish != "length" and not full
+        if (said := spoken.end(whole=whole)) is not None:
             text += said.text
             yield said
         if "logprobs" in body and pieces:
             known.has("logprobs", bool(known.logprobs))  # it was asked, and may not have heeded it
-        if "regex" in body or "response_format" in body:
+        if "regex" in body or "response_format" in body:  # and was not refused
             known.heard(params, text, whole=finish != "length" and not spoken.stopped)
         known.tools = bool(tools) or known.tools
         made = calls.calls()
@@ -287,7 +290,7 @@ class OpenAICompatibleLM:
         )
         thought = "".join(thoughts).strip() or spoken.thought
         news = bool(thought) and not known.thinks
-        known.thought(thought, text)
+        known.thought(thought, text, whole=whole and not formed and bool(text))
         cut = (
             params.thought_tokens and reason == "length"
         ) or "stop" in body  # within the thought, by no fault of the model's

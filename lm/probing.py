@@ -1,4 +1,4 @@
-"""Asks an OpenAI-compatible server what it can do, in six requests of a few words. Knows no network: it speaks through the runtime, which
+"""Asks an OpenAI-compatible server what it can do, in six requests of a few words, or seven. Knows no network: it speaks through the runtime, which
 learns from every answer (``lm.abilities``).
 
 What is asked for is what no model says by itself, so that heeding can be told from luck.
@@ -49,6 +49,9 @@ async def find_out(lm: LanguageModel, abilities: Abilities) -> None:
     """
     short = SamplingParams(max_tokens=_TOKENS, thought_tokens=_THOUGHT_TOKENS)
     await _say(lm, "Say hello.", short)  # whether it thinks, and gives log-probabilities
+    if abilities.opens_thought is None and abilities.thinks is not True:
+        # So long a greeting may be a thought that the template has opened: its end tells.
+        await _say(lm, "Say hello.", replace(short, max_tokens=_THOUGHT_TOKENS))
     await _say(lm, "Say hello.", replace(short, regex=_FORM))
     await _say(lm, "Say hello.", replace(short, schema=_SCHEMA))
     await _say(lm, "Say hello.", replace(short, max_tokens=1), [_TOOL])

@@ -59,10 +59,10 @@ class Spoken:
         self._heard = end
         return self._pass(self._scanner.feed(self._without_thoughts(piece)))
 
-    def end(self, rest: str = "") -> TextDelta | None:
-        """The text is over, but for ``rest``: what was held back is answer after all."""
+    def end(self, rest: str = "", *, whole: bool = False) -> TextDelta | None:
+        """The text is over, but for ``rest``: what was held back is answer after all. ``whole`` as of ``ThinkingFilter.flush``."""
         parts = [self.feed(rest)]
-        parts.append(self._pass(self._scanner.feed(self._begun(self._thinking.flush()))))
+        parts.append(self._pass(self._scanner.feed(self._begun(self._thinking.flush(whole=whole)))))
         parts.append(self._pass(self._scanner.flush()))
         said = [p for p in parts if p is not None]
         if not said:

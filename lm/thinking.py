@@ -10,6 +10,11 @@ def begins_in_thought(prompt: str) -> bool:
     return prompt.rstrip().endswith(_OPEN)
 
 
+def closes_thought(text: str) -> bool:
+    """Whether a text closes a thought that it has not opened: its prompt did, and whoever asked did not know."""
+    return _CLOSE in text and _OPEN not in text
+
+
 def knows_thought(template: str) -> bool:
     """Whether a chat template speaks of thoughts: a model that it is made for may think before it answers."""
     return _OPEN in template or _CLOSE in template
@@ -84,6 +89,14 @@ class ThinkingFilter:
             return rest
         return ""
 
-    def flush(self) -> str:
-        """The text is over: what was held back only because it might have been the beginning of a thought."""
-        return self._held if self._state == "start" else ""
+    def flush(self, *, whole: bool = False) -> str:
+        """The text is over: what was held back only because it might have been the beginning of a thought.
+
+        Args:
+            whole: it ended by itself, so that a thought which it neither opened nor closed was none.
+        """
+        none = whole and self._state == "thinking" and not self._held.lstrip().startswith(_OPEN)
+        if self._state != "start" and not none:
+            return ""
+        self._state = "answer"
+        return self._held

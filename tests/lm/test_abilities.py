@@ -235,3 +235,57 @@ def test_a_server_without_tool_calls_is_found_out_and_the_fix_is_named(server: M
     assert len(server.requests) == 1, "it was tried again for nothing"
     assert not calls_tools(lm)
     assert said(lm, "") == "w0 w1 "
+
+
+class TestAThoughtThatTheTemplateOpened:
+    """DeepSeek-R1, QwQ and Qwen3-Thinking behind a server without a parser of thoughts: the answer begins within one."""
+
+    @staticmethod
+    def thinking(server: ModelServer, n_words: int, answer: str = "Hello.") -> str:
+        thought = [f"t{i} " for i in range(n_words)]
+        server.words = [*thought, "</thi", "nk>\n\n", answer]
+        return "".join(thought).strip()
+
+    @pytest.mark.parametrize("n_words", [5, 100])
+    def test_is_no_part_of_any_answer_after_the_probe(self, n_words: int, server: ModelServer) -> None:
+        thought = self.thinking(server, n_words)
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.probe()
+        assert lm.thinks and lm.abilities.thinks
+        answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=8)))
+        assert (answer.text, answer.thought, answer.finish_reason) == ("Hello.", thought, "stop")
+
+    def test_is_in_the_first_answer_alone_of_a_server_that_was_not_asked_before(self, server: ModelServer) -> None:
+        thought = self.thinking(server, 3)
+        lm = OpenAICompatibleLM(server.base_url)
+        said = [run(complete(lm, user("?"), (), SamplingParams(max_tokens=50))) for _ in range(2)]
+        assert [s.text for s in said] == [f"{thought} </think>\n\nHello.", "Hello."]
+        assert said[1].thought == thought
+
+    def test_is_not_looked_for_where_a_form_leaves_no_room_for_one(self, server: ModelServer) -> None:
+        self.thinking(server, 3)
+        server.forms, server.formed = "heed", "water-7"
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.probe()
+        answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=50, regex="water-(7|8)")))
+        assert (answer.text, answer.thought) == ("water-7", "")
+
+    def test_that_is_never_closed_was_the_answer_unless_it_was_cut_off(self, server: ModelServer) -> None:
+        self.thinking(server, 3)
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.probe()
+        server.words = ["It ", "is ", "so. ", "END", "x"]
+        params = SamplingParams(max_tokens=50, stop=("END",))
+        answer = run(complete(lm, user("?"), (), params))
+        assert (answer.text, answer.thought, answer.finish_reason) == ("It is so. ", "", "stop")
+        server.words = [f"t{i} " for i in range(400)]
+        answer = run(complete(lm, user("?"), (), SamplingParams(max_tokens=8, thought_tokens=50)))
+        assert (answer.text, answer.finish_reason) == ("", "length") and answer.thought.startswith("t0 t1")
+
+    def test_is_not_seen_where_an_answer_speaks_of_its_mark(self, server: ModelServer) -> None:
+        lm = OpenAICompatibleLM(server.base_url)
+        lm.probe()
+        server.words = ["It ", "writes ", "</think> ", "then."]
+        for _ in range(2):
+            assert said(lm, "") == "It writes </think> then."
+        assert lm.abilities.thinks is False
