@@ -21,7 +21,6 @@ from core.types import Message
 
 PROMPT = "reflect.j2"
 TRIALS, KEPT = 3, 3
-_EVALUATED = "Attempt "  # how a step begins that holds an evaluation; the other steps of its kind are reflections
 _REFLECTION_TOKENS = 128
 _TRANSCRIPT_CHARACTERS = 4_000
 
@@ -46,7 +45,7 @@ def reflexion(kit: Kit, *, native: bool = False, trials: int = TRIALS) -> AtDesk
             attempt = await (by_tool_calls if native else by_text)(desk, reflections=tuple(reflections[-KEPT:]))
             began = desk.recorder.now_s()
             evaluation = await desk.kit.offload(evaluate, desk, attempt)
-            desk.step("reflect", thought=f"{_EVALUATED}{trial} of {trials}: {evaluation.feedback}", started_s=began)
+            desk.step("reflect", thought=f"Attempt {trial} of {trials}: {evaluation.feedback}", started_s=began)
             if best is None or evaluation.score > best[0].score:
                 best = evaluation, attempt
             if evaluation.passed or trial == trials:
@@ -62,11 +61,6 @@ def reflexion(kit: Kit, *, native: bool = False, trials: int = TRIALS) -> AtDesk
             await conclude(desk, best[1])
 
     return AtDesk("reflexion", loop, kit, (PROMPT, *PROMPTS), calls_outside=native)
-
-
-def is_reflection(thought: str) -> bool:
-    """Whether a step of kind "reflect" is one that the model wrote, and not an evaluation."""
-    return bool(thought) and not thought.startswith(_EVALUATED)
 
 
 def evaluate(desk: Desk, attempt: Attempt) -> Evaluation:
@@ -105,5 +99,5 @@ async def _reflect(desk: Desk, attempt: Attempt, evaluation: Evaluation, before:
     )
     said = await desk.ask(prompt, stop=("\n\n",), max_tokens=_REFLECTION_TOKENS)
     reflection = " ".join(said.text.split())
-    desk.step("reflect", thought=reflection, usage=said.usage, started_s=began)
+    desk.step("reflect", thought=reflection, note=bool(reflection), usage=said.usage, started_s=began)
     return reflection

@@ -64,6 +64,7 @@ class Recorder:
         usage: Usage | None = None,
         started_s: float | None = None,
         parent_index: int | None = None,
+        note: bool = False,
     ) -> StepTaken:
         """Records a step that ends now; ``started_s`` is what ``now_s`` said when it began."""
         now = self.now_s()
@@ -76,6 +77,7 @@ class Recorder:
             tool_call=tool_call,
             observation=observation,
             error=error,
+            note=note,
             usage=usage or Usage(),
             started_s=began,
             duration_s=now - began,

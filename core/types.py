@@ -334,6 +334,7 @@ class Step:
     tool_call: ToolCall | None = None
     observation: str = ""
     error: str = ""
+    note: bool = False  # whether the thought is what the model learned, for the next questions of its conversation
     usage: Usage = field(default_factory=Usage)
     started_s: float = 0.0  # seconds since the run began
     duration_s: float = 0.0

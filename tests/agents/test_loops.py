@@ -13,7 +13,7 @@ from agents.multihop import multihop
 from agents.nested import with_fallback
 from agents.rag import RagStrategy
 from agents.react import react
-from agents.reflexion import is_reflection, reflexion
+from agents.reflexion import reflexion
 from agents.research import research
 from agents.self_rag import self_rag
 from agents.tot import tot
@@ -309,9 +309,3 @@ def test_notes_of_earlier_questions_stand_before_every_attempt(library: PassageR
     bare = ScriptedLM(lambda messages: "I guess.\nAction 1: finish[Tom Varga planted the orchard]")
     asyncio.run(collect(reflexion(kit_of(library, bare, offload)), QUESTION))
     assert not any("earlier questions" in m.content for a in bare.asked for m in a.messages)
-
-
-def test_what_a_model_reflected_is_told_from_how_it_was_judged() -> None:
-    assert is_reflection("I failed because I guessed.")
-    assert not is_reflection("Attempt 1 of 3: No answer was given.")
-    assert not is_reflection("")
