@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import httpx
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 from pydantic import Field
@@ -30,6 +31,7 @@ Json: TypeAlias = dict[str, Any]
 Connect: TypeAlias = Callable[[Mapping[str, str], str], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 Called: TypeAlias = Context[Any, Any]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0)  # an answer of a small machine takes minutes
 PATH = "/mcp"
@@ -42,22 +44,28 @@ Say which document and page a fact comes from. `ingest` adds a document and retu
 
 Collections = Annotated[list[str] | None, Field(description="names of collections; null: all of them")]
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+# Destructive: a name that is there already is replaced. A client may ask its person before such a call.
+WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
 
 
 def mcp_server(connect: Connect) -> MCPServer:
     """The server with its five tools; nothing is connected before a tool is called."""
-    server: MCPServer = MCPServer(
-        "openbook", version=version("openbook"), instructions=INSTRUCTIONS, log_level="WARNING"
-    )
+    tools: list[Tool] = []
     api = _Api(connect)
 
-    @server.tool(annotations=READS)
+    def tool(annotations: ToolAnnotations) -> Callable[[_Function], _Function]:
+        def add(function: _Function) -> _Function:
+            tools.append(_StrictTool.of(function, annotations))
+            return function
+
+        return add
+
+    @tool(annotations=READS)
     async def list_collections(ctx: Called) -> Json:
         """The collections that can be searched, with how many documents each has."""
         return await api.json(ctx, "GET", "/v1/collections")
 
-    @server.tool(annotations=READS)
+    @tool(annotations=READS)
     async def search(
         ctx: Called,
         query: str,
@@ -73,7 +81,7 @@ def mcp_server(connect: Connect) -> MCPServer:
             "did_you_mean": found["did_you_mean"],
         }
 
-    @server.tool(annotations=READS)
+    @tool(annotations=READS)
     async def ask(
         ctx: Called,
         question: str,
@@ -87,7 +95,7 @@ def mcp_server(connect: Connect) -> MCPServer:
         kept = ("answer", "abstained", "reason", "strategy", "run_id", "sentences", "citations")
         return {key: answer[key] for key in kept}
 
-    @server.tool(annotations=READS)
+    @tool(annotations=READS)
     async def read(
         ctx: Called,
         doc_id: str,
@@ -101,7 +109,7 @@ def mcp_server(connect: Connect) -> MCPServer:
         place = {"start": start, "end": end, "next": end if end < len(text) else None, "characters": len(text)}
         return {"doc_id": doc_id, "title": document["title"], **place, "text": text[start:end]}
 
-    @server.tool(annotations=WRITES)
+    @tool(annotations=WRITES)
     async def ingest(
         ctx: Called,
         collection: Annotated[str, Field(description="an existing collection")],
@@ -121,7 +129,9 @@ def mcp_server(connect: Connect) -> MCPServer:
                 )
         raise ToolError("give either url, or name and text")
 
-    return server
+    return MCPServer(
+        "openbook", version=version("openbook"), instructions=INSTRUCTIONS, log_level="WARNING", tools=tools
+    )
 
 
 def mounted(server: MCPServer, max_body_bytes: int, around: Callable[[ASGIApp], ASGIApp]) -> list[BaseRoute]:
@@ -138,6 +148,25 @@ def mounted(server: MCPServer, max_body_bytes: int, around: Callable[[ASGIApp], 
         max_request_body_size=max_body_bytes,
     )
     return [Route(PATH, around(route.endpoint)) for route in made.routes if isinstance(route, Route)]
+
+
+class _StrictTool(Tool):
+    """A tool that refuses an argument it does not know, where the SDK drops it: a search of one collection whose name was
+    given under another name would be a search of all."""
+
+    @classmethod
+    def of(cls, function: _Function, annotations: ToolAnnotations) -> _StrictTool:
+        made = cls.from_function(function, annotations=annotations)
+        made.parameters["additionalProperties"] = False
+        assert isinstance(made, cls)
+        return made
+
+    async def run(self, arguments: Json, context: Called, convert_result: bool = False) -> Any:
+        known = self.parameters["properties"]
+        if unknown := [name for name in arguments if name not in known]:
+            has = f"it has {', '.join(known)}" if known else "it has no arguments"
+            raise ToolError(f"{self.name} has no {', '.join(map(repr, unknown))}: {has}")
+        return await super().run(arguments, context, convert_result)
 
 
 class _Api:

@@ -58,6 +58,8 @@ def test_a_document_is_added_found_read_and_asked_about(
         assert set(tools) == {"search", "ask", "read", "list_collections", "ingest"}
         assert all(tool.description and tool.annotations for tool in tools.values())
         assert [name for name, t in tools.items() if t.annotations and not t.annotations.read_only_hint] == ["ingest"]
+        replaces = tools["ingest"].annotations
+        assert replaces is not None and replaces.destructive_hint, "the same name again replaces a document"
 
         (job,) = (await call(mcp, "ingest", collection=collection, name="bridge.md", text=TEXT))["jobs"]
         done = await asyncio.to_thread(settled, client, job["job_id"], 240.0)
@@ -99,6 +101,23 @@ def test_what_is_refused_says_why_in_the_words_of_the_api(server: RunningServer,
         # A page on this machine's own network is not fetched for anybody.
         (job,) = (await call(mcp, "ingest", collection=collection, url="http://127.0.0.1:1/secret"))["jobs"]
         assert job["job_id"]
+
+    over_http(server, talk)
+
+
+def test_an_argument_that_a_tool_does_not_have_is_refused_not_left_out(server: RunningServer, collection: str) -> None:
+    """A search of one collection, asked for by a name that is not the argument's, would be a search of all."""
+
+    async def talk(mcp: Client) -> None:
+        listed = (await mcp.list_tools()).tools
+        assert [t.name for t in listed if t.input_schema.get("additionalProperties") is not False] == []
+        said = await refusal(mcp, "search", query="x", collection=collection)
+        assert said == "search has no 'collection': it has query, collections, k"
+        assert "ask has no 'collection', 'limit': it has question" in await refusal(
+            mcp, "ask", question=QUESTION, collection=collection, limit=1
+        )
+        assert "list_collections has no 'k': it has no arguments" in await refusal(mcp, "list_collections", k=1)
+        assert "read has no 'ctx'" in await refusal(mcp, "read", doc_id="d", ctx=None)
 
     over_http(server, talk)
 
