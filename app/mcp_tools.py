@@ -25,6 +25,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from agents.tools.outside import OutsideSession
+from core.addresses import without_sign_in
 from core.errors import ToolFailed
 from core.settings import McpServer
 from core.types import ToolResult, ToolSpec
@@ -128,8 +129,9 @@ class _Connection:
         if server.command:
             command, *arguments = server.command
             return stdio_client(StdioServerParameters(command=command, args=arguments, env=dict(server.env) or None))
-        http = httpx2.AsyncClient(headers=dict(server.headers), timeout=server.timeout_s)
-        return streamable_http_client(server.url, http_client=await stack.enter_async_context(http))
+        url, sign_in = without_sign_in(server.url, f"the url of mcp_servers.{self._name}")
+        http = httpx2.AsyncClient(headers=dict(server.headers), auth=sign_in, timeout=server.timeout_s)
+        return streamable_http_client(url, http_client=await stack.enter_async_context(http))
 
     async def _hear(self, message: ServerNotification | Exception) -> None:
         if isinstance(message, ToolListChangedNotification):

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from app.spans import Json, envelope
+from core.addresses import without_sign_in
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class SpanSender:
     """The thread begins with the first span.
 
     Args:
-        endpoint: of the collector; ``/v1/traces`` is added unless it is there.
+        endpoint: of the collector; ``/v1/traces`` is added unless it is there. A user and password in it are sent, and told nowhere.
         headers: sent along.
         max_queued: how many spans wait at most.
         every_s: how often what waits is sent, in seconds; a full batch goes at once.
@@ -38,7 +39,7 @@ class SpanSender:
     def __init__(
         self, endpoint: str, headers: Mapping[str, str], *, max_queued: int = MAX_QUEUED, every_s: float = EVERY_S
     ) -> None:
-        base = endpoint.rstrip("/")
+        base, self._sign_in = without_sign_in(endpoint.rstrip("/"), "otlp_endpoint")  # the log repeats what is asked
         self._url = base if base.endswith("/v1/traces") else f"{base}/v1/traces"
         self._headers = dict(headers)
         self._max_queued = max_queued
@@ -72,7 +73,9 @@ class SpanSender:
 
     def _work(self) -> None:
         pause_s = self._every_s
-        with httpx.Client(headers=self._headers, timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as http:
+        with httpx.Client(
+            headers=self._headers, auth=self._sign_in, timeout=TIMEOUT_S, follow_redirects=False, trust_env=False
+        ) as http:
             while True:
                 with self._changed:
                     held_off = pause_s > self._every_s  # a full queue must not make a collector that is down busier

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from core.addresses import without_sign_in
 from core.errors import InvalidRequest, ModelUnavailable, OpenbookError, TooLarge
 from core.events import LMDone, LMEvent, ToolCallMade
 from core.types import Message, SamplingParams, ToolSpec, Usage
@@ -70,7 +71,7 @@ class OpenAICompatibleLM:
     log-probabilities are of is the server's matter: vLLM (``logprobs_mode``) and llama.cpp (``post_sampling_probs``) give the model's own distribution unless told otherwise.
 
     Args:
-        base_url: for example ``http://127.0.0.1:8001/v1``.
+        base_url: for example ``http://127.0.0.1:8001/v1``. A user and password in it are sent, and told nowhere.
         model: a name that the server knows; None takes the first that it lists.
         api_key: sent as a bearer token; "" sends none.
         context_tokens: used where the server does not say (vLLM does), and as an upper bound where it does.
@@ -95,7 +96,7 @@ class OpenAICompatibleLM:
         max_attempts: int = 3,
         backoff_s: float = 0.5,
     ) -> None:
-        self._base = base_url.rstrip("/")
+        self._base, self._sign_in = without_sign_in(base_url.rstrip("/"), "lm_base_url")
         self._model = model
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._context_set = context_tokens
@@ -404,4 +405,4 @@ class OpenAICompatibleLM:
         self._probed = True
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(headers=self._headers, timeout=self._timeout, verify=tls())
+        return httpx.AsyncClient(headers=self._headers, auth=self._sign_in, timeout=self._timeout, verify=tls())

@@ -43,3 +43,14 @@ def test_the_page_shows_what_the_running_server_knows_and_asks_nothing(tmp_path:
 
 def test_without_a_server_nothing_is_said_of_one(tmp_path: Path) -> None:
     assert finding(Settings(data_dir=tmp_path), load=False) is None
+
+
+def test_a_password_in_the_address_is_not_shown(tmp_path: Path) -> None:
+    with serving(ModelServer(words=["Hello."], sign_in="me:S3CRET")) as server:
+        address = server.base_url.replace("//", "//me:S3CRET@")
+        settings = Settings(data_dir=tmp_path, lm_runtime="openai", lm_base_url=address)
+        there = finding(settings)
+    gone = finding(settings)
+    assert there is not None and there.text.startswith(f"openai:tiny@{server.base_url}, ")
+    assert gone is not None and gone.state == "missing"
+    assert "S3CRET" not in there.text + gone.text

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +181,16 @@ def test_what_the_collector_refuses_counts_as_dropped(status: int, reply: dict[s
         sender.offer(some(4))
         sender.close()
         assert (sender.sent, sender.dropped) == (sent, 4 - sent)
+
+
+def test_a_password_of_the_collector_is_sent_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with collector() as taken:
+        sender = SpanSender(taken.url.replace("//", "//me:S3CRET@"), {}, every_s=60.0)
+        sender.offer(some(1))
+        sender.close()
+    assert taken.requests[0][1]["authorization"] == "Basic " + b64encode(b"me:S3CRET").decode()
+    assert "/v1/traces" in caplog.text and "S3CRET" not in caplog.text
 
 
 # ------------------------------------------------------------ ids

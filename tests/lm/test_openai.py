@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -57,6 +58,27 @@ def test_load_learns_the_model_and_its_context(server: ModelServer) -> None:
     assert lm.name == f"openai:tiny@{server.base_url}"
     assert lm.context_tokens == 4096
     assert said[-1] == ("ready", 1.0)
+
+
+def test_the_sign_in_of_an_address_is_sent_and_told_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serving(ModelServer(sign_in="me:S3C/RET", max_model_len=64)) as server:
+        address = server.base_url.replace("//", "//me:S3C%2FRET@")
+        lm = OpenAICompatibleLM(address, timeout_s=5.0, backoff_s=0.01)
+        said: list[str] = []
+        lm.load(lambda text, _: said.append(text))
+        assert run(complete(lm, user("?"), (), SHORT)).text == TEN_WORDS
+        assert lm.name == f"openai:tiny@{server.base_url}"
+        with pytest.raises(TooLarge) as too_long:
+            run(complete(lm, user("word " * 100), (), SHORT))
+        wrong = OpenAICompatibleLM(address.replace("RET", "RETRO"), timeout_s=5.0, backoff_s=0.01)
+        with pytest.raises(ModelUnavailable, match="check lm_api_key") as refused:
+            wrong.load()
+    with pytest.raises(ModelUnavailable, match="is it running") as gone:
+        lm.load()
+    errors = [f"{caught.value} {caught.value.message}" for caught in (too_long, refused, gone)]
+    told = "\n".join([*said, lm.name, *errors, caplog.text])
+    assert "S3C" not in told and "me:" not in told
 
 
 def test_a_server_that_does_not_say_its_context_leaves_it_to_the_settings(server: ModelServer) -> None:

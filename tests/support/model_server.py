@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.middleware.base import RequestResponseEndpoint
 
 WORDS = [f"w{i} " for i in range(400)]
 
@@ -28,6 +30,7 @@ class ModelServer:
     delay_s: float = 0.0  # between words
     max_model_len: int | None = 4096
     api_key: str = ""
+    sign_in: str = ""  # user:password, asked for everywhere
     with_usage: bool = True
     misbehave: list[str] = field(default_factory=list)
     thought: list[str] = field(
@@ -53,6 +56,15 @@ class ModelServer:
 
     def app(self) -> FastAPI:
         app = FastAPI()
+        basic = "Basic " + b64encode(self.sign_in.encode()).decode()
+
+        async def signed_in(request: Request, go_on: RequestResponseEndpoint) -> Response:
+            if request.headers.get("authorization") != basic:
+                return JSONResponse({"error": {"message": "sign in first"}}, status_code=401)
+            return await go_on(request)
+
+        if self.sign_in:
+            app.middleware("http")(signed_in)
 
         @app.get("/v1/models")
         async def models() -> Response:
