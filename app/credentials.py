@@ -119,7 +119,11 @@ class Credentials:
         connection.execute(delete(sessions).where(sessions.c.expires_at < now_iso()))
         connection.execute(
             insert(sessions).values(
-                token_hash=token_hash(token), user_id=user_id, created_at=now_iso(), expires_at=ends
+                token_hash=token_hash(token),
+                user_id=user_id,
+                created_at=now_iso(),
+                expires_at=ends,
+                session_id=new_id("s"),
             )
         )
         return token, ends
@@ -143,9 +147,10 @@ class Credentials:
         return token, row.expires_at
 
     def end(self, person: Person) -> None:
-        """Ends this session; a session that has ended already is no error."""
+        """Ends this session, under every token that it has; a session that has ended already is no error."""
+        of_it = select(sessions.c.session_id).where(sessions.c.token_hash == person.credential).scalar_subquery()
         with self._database.write() as connection:
-            connection.execute(delete(sessions).where(sessions.c.token_hash == person.credential))
+            connection.execute(delete(sessions).where(sessions.c.session_id == of_it))
         self.forget()
 
     def end_all(self, connection: Connection, user_id: str, *, keys: bool) -> None:

@@ -44,6 +44,8 @@ sessions = Table(
     Column("user_id", String, ForeignKey("users.user_id"), nullable=False, index=True),
     Column("created_at", String, nullable=False),
     Column("expires_at", String, nullable=False),
+    # The same for every token that a session has had, so that it ends under all of them.
+    Column("session_id", String, nullable=False),
 )
 
 api_keys = Table(

@@ -213,6 +213,22 @@ def test_a_judging_is_no_evaluation_to_a_server_of_before(tmp_path):
     database.close()
 
 
+def test_sessions_of_before_go_on_each_as_one_of_its_own(tmp_path):
+    """0024 tells which tokens are of one session; of those there already, nobody knows."""
+    database = open_database(tmp_path)
+    with database.write() as connection:
+        command.upgrade(_config(connection), "0023")
+        for token in ("a", "b"):
+            connection.execute(text(f"INSERT INTO sessions VALUES ('{token}', 'local', 'now', 'later')"))
+    migrate(database, MIGRATIONS)
+    with database.write() as connection:
+        found = dict(connection.execute(text("SELECT token_hash, session_id FROM sessions")).all())
+        assert set(found) == {"a", "b"} and found["a"] != found["b"] and all(found.values())
+        command.downgrade(_config(connection), "0023")
+        assert connection.execute(text("SELECT count(*) FROM sessions")).scalar_one() == 2
+    database.close()
+
+
 def _eval(eval_id: str) -> str:
     return (
         "INSERT INTO evals (eval_id, user_id, set_id, configurations, questions, questions_sha256, result_keys, state, stage, done,"

@@ -162,6 +162,27 @@ def test_a_rotated_token_replaces_the_old_one_and_ends_with_it(identity: Identit
     assert before is not None and before.expires_at is not None and before.expires_at < ends, "for a minute"
 
 
+@pytest.mark.parametrize("signs_out_with", [0, 1, 2])
+def test_signing_out_ends_a_session_under_each_token_that_it_had(
+    identity: Identity, credentials: Credentials, signs_out_with: int
+) -> None:
+    """Else what was taken from a page a minute ago, or the token of another of its windows, would go on."""
+    name = f"Signs out {signs_out_with}"
+    person, first = joined(identity, credentials, name)
+    other = identity.sign_in(name, GOOD, "::1").token
+    second, _ = credentials.rotate(person)
+    rotated = credentials.person(second)
+    assert rotated is not None
+    tokens = [first, second, credentials.rotate(rotated)[0]]
+    assert all(credentials.person(token) for token in tokens)
+    leaving = credentials.person(tokens[signs_out_with])
+    assert leaving is not None
+    credentials.end(leaving)
+    assert [credentials.person(token) for token in tokens] == [None] * 3
+    assert credentials.person(other) is not None, "another session goes on"
+    credentials.end(leaving)  # has ended already
+
+
 def test_another_password_ends_all_other_sessions(identity: Identity, credentials: Credentials) -> None:
     person, first = joined(identity, credentials, "Changes")
     other = identity.sign_in("Changes", GOOD, "::1").token
