@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
 from app.chat_rows import (
     as_chat,
@@ -27,6 +27,7 @@ from core.clock import now_iso
 from core.database import Database, has_word
 from core.errors import Conflict, NotFound
 from core.ids import new_id
+from core.paging import after_place, place_of
 from core.types import Message, Principal
 
 PURGED = "[removed: the document was purged]"
@@ -64,22 +65,20 @@ class Chats:
     def list_chats(
         self, principal: Principal, limit: int = 200, *, words: str = "", after: str | None = None
     ) -> tuple[list[Chat], str | None]:
-        """One page of a person's conversations, those used last first, and the id to go on after (None: no more).
+        """One page of a person's conversations, those used last first, and the cursor to go on after (None: no more).
 
         Args:
             words: only conversations whose title or some message has all of these, in any case.
-            after: the ``chat_id`` that the page before ended with.
+            after: the cursor that the page before gave. Raises InvalidRequest where it is none.
         """
         query = select(chats).where(chats.c.user_id == principal.user_id, *map(_has, words.split()))
+        if after is not None:
+            query = query.where(after_place(chats.c.updated_at, chats.c.chat_id, after))
         with self._database.read() as connection:
-            if after is not None:
-                self._get(connection, principal, after)
-                last = connection.execute(select(chats.c.updated_at).where(chats.c.chat_id == after)).scalar_one()
-                same = and_(chats.c.updated_at == last, chats.c.chat_id > after)
-                query = query.where(or_(chats.c.updated_at < last, same))
             ordered = query.order_by(chats.c.updated_at.desc(), chats.c.chat_id).limit(limit + 1)
             found = [as_chat(row) for row in connection.execute(ordered)]
-        return found[:limit], found[limit - 1].chat_id if len(found) > limit else None
+        last = found[limit - 1] if len(found) > limit else None
+        return found[:limit], None if last is None else place_of(last.updated_at, last.chat_id)
 
     def get(self, principal: Principal, chat_id: str) -> Chat:
         with self._database.read() as connection:

@@ -53,8 +53,8 @@ class EvalCalls(Line):
         return self._json("POST", "/v1/evals/sets/import", json=body, timeout=timeout)
 
     def question_sets(self, collection: str | None = None) -> list[dict[str, Any]]:
-        found = self._json("GET", "/v1/evals/sets", params=given(collection=collection))["sets"]
-        return cast("list[dict[str, Any]]", found)
+        """All of one's own, the newest first."""
+        return self._every_page("/v1/evals/sets", "sets", collection=collection)
 
     def question_set(self, set_id: str) -> dict[str, Any]:
         return self._json("GET", f"/v1/evals/sets/{seg(set_id)}")
@@ -132,7 +132,8 @@ class EvalCalls(Line):
         return cast(replies.Judgement, self._json("GET", f"/v1/evals/{seg(eval_id)}/judge", params=params))
 
     def evals(self, set_id: str | None = None) -> list[dict[str, Any]]:
-        return cast("list[dict[str, Any]]", self._json("GET", "/v1/evals", params=given(set=set_id))["evals"])
+        """All of one's own, the newest first."""
+        return self._every_page("/v1/evals", "evals", set=set_id)
 
     def eval(self, eval_id: str) -> dict[str, Any]:
         return self._json("GET", f"/v1/evals/{seg(eval_id)}")
@@ -160,3 +161,13 @@ class EvalCalls(Line):
 
     def delete_eval(self, eval_id: str) -> None:
         self._send("DELETE", f"/v1/evals/{seg(eval_id)}")
+
+    def _every_page(self, path: str, name: str, *, limit: int = 200, **which: str | None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        following: str | None = None
+        while True:
+            page = self._json("GET", path, params=given(limit=limit, cursor=following, **which))
+            found += page[name]
+            following = page["next_cursor"]
+            if following is None:
+                return found

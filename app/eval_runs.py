@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from app.eval_configs import Configuration
 from app.eval_sets import EvalSet, KeptQuestion
@@ -21,6 +21,7 @@ from core.clock import now_iso
 from core.database import Database
 from core.errors import Conflict, NotFound
 from core.ids import new_id
+from core.paging import after_place, place_of
 from core.types import Principal
 
 EvalState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -145,14 +146,26 @@ class EvalRuns:
         with self._database.read() as connection:
             return _get(connection, principal, eval_id)
 
-    def all_of(self, principal: Principal, set_id: str | None = None) -> list[EvalRun]:
-        """The newest first; without those that judge the answers of another."""
-        query = select(evals).where(evals.c.user_id == principal.user_id, evals.c.judging.is_(None))
-        if set_id is not None:
-            query = query.where(evals.c.set_id == set_id)
+    def all_of(self, principal: Principal, set_id: str) -> list[EvalRun]:
+        """Those of a set, the newest first; without those that judge the answers of another."""
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(evals.c.created_at.desc(), evals.c.eval_id))
-            return [_as_run(row) for row in rows]
+            return [_as_run(row) for row in connection.execute(_evaluations(principal, set_id))]
+
+    def list_runs(
+        self, principal: Principal, limit: int, *, set_id: str | None = None, after: str | None = None
+    ) -> tuple[list[EvalRun], str | None]:
+        """One page of them, of one set or of all, the newest first, and the cursor to go on after (None: no more).
+
+        Args:
+            after: the cursor that the page before gave. Raises InvalidRequest where it is none.
+        """
+        query = _evaluations(principal, set_id).limit(limit + 1)
+        if after is not None:
+            query = query.where(after_place(evals.c.created_at, evals.c.eval_id, after))
+        with self._database.read() as connection:
+            found = [_as_run(row) for row in connection.execute(query)]
+        last = found[limit - 1] if len(found) > limit else None
+        return found[:limit], None if last is None else place_of(last.created_at, last.eval_id)
 
     def cancel(self, principal: Principal, eval_id: str) -> EvalRun:
         """What was measured stays. Raises NotFound; Conflict if it has ended."""
@@ -291,6 +304,13 @@ def _keep(
 def _all_there(connection: Connection, keys: Sequence[str]) -> bool:
     found = connection.execute(select(eval_results.c.key).where(eval_results.c.key.in_(keys))).scalars()
     return set(found) == set(keys)
+
+
+def _evaluations(principal: Principal, set_id: str | None) -> Select[Any]:
+    query = select(evals).where(evals.c.user_id == principal.user_id, evals.c.judging.is_(None))
+    if set_id is not None:
+        query = query.where(evals.c.set_id == set_id)
+    return query.order_by(evals.c.created_at.desc(), evals.c.eval_id)
 
 
 def _judgings(connection: Connection, principal: Principal, eval_id: str) -> list[EvalRun]:

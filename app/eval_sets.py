@@ -16,6 +16,7 @@ from core.clock import now_iso
 from core.database import Database
 from core.errors import InvalidRequest, NotFound
 from core.ids import new_id
+from core.paging import after_place, place_of
 from core.types import Principal
 from eval.questions import Gold, MadeQuestion
 from retrieval.access import readable_collections
@@ -109,8 +110,18 @@ class EvalSets:
             )
         return self.get(principal, set_id)
 
-    def all_of(self, principal: Principal, collection: str | None = None) -> list[EvalSet]:
-        """The newest first. Raises NotFound for a named collection that this person cannot read."""
+    def list_sets(
+        self, principal: Principal, limit: int, *, collection: str | None = None, after: str | None = None
+    ) -> tuple[list[EvalSet], str | None]:
+        """One page of a person's own sets, the newest first, and the cursor to go on after (None: no more).
+
+        Args:
+            after: the cursor that the page before gave.
+
+        Raises:
+            NotFound: a named collection that this person cannot read.
+            InvalidRequest: ``after`` is no cursor.
+        """
         with self._database.read() as connection:
             readable = readable_collections(connection, principal, [collection] if collection else [])
             names = {collection_id: name for name, collection_id in readable.items()}
@@ -118,9 +129,13 @@ class EvalSets:
                 select(eval_sets)
                 .where(eval_sets.c.user_id == principal.user_id, eval_sets.c.collection_id.in_(list(names)))
                 .order_by(eval_sets.c.created_at.desc(), eval_sets.c.set_id)
+                .limit(limit + 1)
             )
+            if after is not None:
+                query = query.where(after_place(eval_sets.c.created_at, eval_sets.c.set_id, after))
             rows = connection.execute(query).all()
-            return [_as_set(connection, row, names[row.collection_id]) for row in rows]
+            found = [_as_set(connection, row, names[row.collection_id]) for row in rows[:limit]]
+        return found, place_of(found[-1].created_at, found[-1].set_id) if len(rows) > limit else None
 
     def get(self, principal: Principal, set_id: str) -> EvalSet:
         """Raises NotFound."""

@@ -11,13 +11,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, select
 
 from app.chat_rows import leaf_of, read_messages, tree_of
 from app.chat_tables import ChatMessage, SharedChat, chat_searched, chats, messages
 from app.people import users
 from core.database import Database, has_word
 from core.errors import NotFound
+from core.paging import after_place, place_of
 from core.types import Principal
 from retrieval.access import readable_collections
 
@@ -32,22 +33,21 @@ class SharedChats:
     def list_shared(
         self, principal: Principal, limit: int, *, words: str = "", after: str | None = None
     ) -> tuple[list[SharedChat], str | None]:
-        """One page of what others share with this person, what was used last first, and the id to go on after (None: no more).
+        """One page of what others share with this person, what was used last first, and the cursor to go on after (None: no more).
 
         Args:
             words: only those of which the title or a message that is shown has all of these, in any case.
-            after: the ``chat_id`` that the page before ended with. Raises NotFound where it is not open any more.
+            after: the cursor that the page before gave. Raises InvalidRequest where it is none.
         """
         with self._database.read() as connection:
             readable = _readable(connection, principal)
             query = _open_to(principal, readable).where(*_have(words.split()))
             if after is not None:
-                last = _one(connection, principal, readable, after)
-                same = and_(chats.c.updated_at == last.updated_at, chats.c.chat_id > after)
-                query = query.where(or_(chats.c.updated_at < last.updated_at, same))
+                query = query.where(after_place(chats.c.updated_at, chats.c.chat_id, after))
             ordered = query.order_by(chats.c.updated_at.desc(), chats.c.chat_id).limit(limit + 1)
             found = [_as_shared(connection, readable, row) for row in connection.execute(ordered).all()]
-        return found[:limit], found[limit - 1].chat_id if len(found) > limit else None
+        last = found[limit - 1] if len(found) > limit else None
+        return found[:limit], None if last is None else place_of(last.updated_at, last.chat_id)
 
     def get(self, principal: Principal, chat_id: str) -> tuple[SharedChat, list[ChatMessage]]:
         """A conversation with the thread that its owner has on show. Raises NotFound, as for one that never was."""

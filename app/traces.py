@@ -13,6 +13,7 @@ from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, String, Tabl
 from core.clock import now_iso
 from core.database import Database, has_word, metadata
 from core.errors import NotFound
+from core.paging import after_place, place_of
 from core.types import Principal
 
 traces = Table(
@@ -115,10 +116,10 @@ class Traces:
     def list_traces(
         self, principal: Principal, which: TraceFilter, limit: int, after: str | None = None
     ) -> tuple[list[TraceLine], str | None]:
-        """One page of a person's runs, the last first, and the id to go on after (None: no more).
+        """One page of a person's runs, the last first, and the cursor to go on after (None: no more).
 
         Args:
-            after: the ``run_id`` that the page before ended with. Raises NotFound where it is no run of theirs.
+            after: the cursor that the page before gave. Raises InvalidRequest where it is none.
         """
         query = select(
             traces.c.run_id,
@@ -141,13 +142,12 @@ class Traces:
         for word in which.words.split():
             query = query.where(has_word(traces.c.question, word))
         if after is not None:
-            last = self.created_at(principal, after)
-            same = and_(traces.c.created_at == last, traces.c.run_id > after)
-            query = query.where(or_(traces.c.created_at < last, same))
+            query = query.where(after_place(traces.c.created_at, traces.c.run_id, after))
         with self._database.read() as connection:
             ordered = query.order_by(traces.c.created_at.desc(), traces.c.run_id).limit(limit + 1)
             found = [TraceLine(**row._mapping) for row in connection.execute(ordered)]
-        return found[:limit], found[limit - 1].run_id if len(found) > limit else None
+        last = found[limit - 1] if len(found) > limit else None
+        return found[:limit], None if last is None else place_of(last.created_at, last.run_id)
 
     def strategies(self, principal: Principal) -> list[str]:
         """Those by which a person's kept runs answered."""

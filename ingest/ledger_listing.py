@@ -13,13 +13,14 @@ from sqlalchemy import Connection, Select, func, select
 
 from core.database import Database
 from core.errors import InvalidRequest
+from core.paging import row_number
 from core.types import Principal
 from ingest.job import STATES, Job, JobEvent
 from ingest.ledger_rows import as_job, owned_job
 from ingest.ledger_tables import job_events, jobs
 from retrieval.tables import collections
 
-_MAX_LIST = 1001  # a page of a thousand, and whether there is more
+_MAX_PAGE = 1000
 
 
 def get_job(database: Database, principal: Principal, job_id: str) -> Job:
@@ -36,31 +37,32 @@ def list_jobs(
     states: Sequence[str] = (),
     parent: str | None = None,
     limit: int = 200,
-    before: str | None = None,
-) -> list[Job]:
-    """The principal's jobs, newest first.
+    after: str | None = None,
+) -> tuple[list[Job], str | None]:
+    """One page of the principal's jobs, newest first, and the cursor to go on after (None: no more).
 
     Args:
         parent: the job_id of the container whose parts are meant.
-        before: the job_id after which the next page begins.
+        limit: 1 to 1000.
+        after: the cursor that the page before gave.
 
     Raises:
-        InvalidRequest: there is no such state.
-        NotFound: ``before`` is none of the principal's jobs.
+        InvalidRequest: there is no such state, or ``after`` is no cursor.
     """
     unknown = set(states) - set(STATES)
     if unknown:
         raise InvalidRequest(f"no job state {sorted(unknown)[0]!r}: there are {', '.join(STATES)}")
     query = _of(select(jobs), principal, collection, parent)
-    query = query.order_by(jobs.c.job_number.desc()).limit(min(max(limit, 1), _MAX_LIST))
+    limit = min(max(limit, 1), _MAX_PAGE)
+    query = query.order_by(jobs.c.job_number.desc()).limit(limit + 1)
     if states:
         query = query.where(jobs.c.state.in_(states))
+    if after is not None:
+        query = query.where(jobs.c.job_number < row_number(after))
     with database.read() as connection:
-        if before is not None:
-            owned_job(connection, principal, before)
-            number = select(jobs.c.job_number).where(jobs.c.job_id == before).scalar_subquery()
-            query = query.where(jobs.c.job_number < number)
-        return [as_job(row) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
+    following = str(rows[limit - 1].job_number) if len(rows) > limit else None
+    return [as_job(row) for row in rows[:limit]], following
 
 
 def jobs_of_one(database: Database, principal: Principal, collection: str, *, parts: bool) -> list[Job]:

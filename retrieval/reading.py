@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 
 from core.database import has_word
 from core.errors import InvalidRequest, NotFound
+from core.paging import row_number
 from core.types import Chunk, Document, Principal
 from retrieval.access import may_read, readable_collections, readable_to
 from retrieval.document_rows import as_chunk, as_document, as_info, touched
@@ -92,12 +93,11 @@ def list_documents(
     """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequest(f"limit {limit} is out of range: use 1 to {MAX_PAGE}")
-    if cursor is not None and not cursor.isdecimal():
-        raise InvalidRequest(f"{cursor!r} is not a cursor: pass on the one that the page before gave")
+    before = None if cursor is None else row_number(cursor)
     collection_id = readable_collections(connection, principal, [collection])[collection]
     query = visible_documents(principal).where(documents.c.collection_id == collection_id)
-    if cursor is not None:
-        query = query.where(documents.c.doc_number < int(cursor))
+    if before is not None:
+        query = query.where(documents.c.doc_number < before)
     for word in words.split():
         query = query.where(or_(has_word(documents.c.title, word), has_word(documents.c.uri, word)))
     query = query.order_by(documents.c.doc_number.desc())

@@ -144,11 +144,17 @@ async def from_feedback(body: FeedbackSet, services: ServicesHere, principal: Pr
 
 @router.get("")
 async def list_sets(
-    services: ServicesHere, principal: PrincipalHere, collection: Annotated[str | None, Query()] = None
+    services: ServicesHere,
+    principal: PrincipalHere,
+    collection: Annotated[str | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Your own, the newest first."""
-    found = await services.offload(services.eval_sets.all_of, principal, collection)
-    return {"sets": [s.to_json() for s in found]}
+    """One page of your own, the newest first; ``next_cursor`` is null on the last."""
+    found, following = await services.offload(
+        lambda: services.eval_sets.list_sets(principal, limit, collection=collection, after=cursor)
+    )
+    return {"sets": [s.to_json() for s in found], "next_cursor": following}
 
 
 @router.get("/{set_id}")

@@ -177,11 +177,17 @@ async def get_choices(services: ServicesHere, principal: PrincipalHere) -> dict[
 
 @router.get("")
 async def list_evals(
-    services: ServicesHere, principal: PrincipalHere, set_id: Annotated[str | None, Query(alias="set")] = None
+    services: ServicesHere,
+    principal: PrincipalHere,
+    set_id: Annotated[str | None, Query(alias="set")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: str | None = None,
 ) -> dict[str, Any]:
-    """The newest first."""
-    found = await services.offload(services.eval_runs.all_of, principal, set_id)
-    return {"evals": [run.to_json() for run in found]}
+    """One page of your evaluations, the newest first; ``next_cursor`` is null on the last."""
+    found, following = await services.offload(
+        lambda: services.eval_runs.list_runs(principal, limit, set_id=set_id, after=cursor)
+    )
+    return {"evals": [run.to_json() for run in found], "next_cursor": following}
 
 
 @router.get("/{eval_id}")

@@ -93,18 +93,18 @@ async def list_jobs(
     """
 
     def read() -> dict[str, Any]:
-        found = ledger_listing.list_jobs(
+        found, following = ledger_listing.list_jobs(
             services.database,
             principal,
             collection=collection,
             states=state or (),
             parent=parent,
-            limit=limit + 1,
-            before=cursor,
+            limit=limit,
+            after=cursor,
         )
         return {
-            "jobs": [job_json(j) for j in found[:limit]],
-            "next_cursor": found[limit - 1].job_id if len(found) > limit else None,
+            "jobs": [job_json(j) for j in found],
+            "next_cursor": following,
             "counts": ledger_listing.count_jobs(services.database, principal, collection, parent),
         }
 

@@ -113,6 +113,31 @@ def test_the_same_seed_makes_the_same_questions(client: Client, towns: str, ques
     assert gone.value.status == 404
 
 
+def test_sets_and_evaluations_come_by_pages_and_the_client_reads_them_all(
+    server: RunningServer, client: Client, towns: str
+) -> None:
+    made = [client.make_questions(towns, 2, seed=seed)["set_id"] for seed in range(3)]
+    begun = [client.start_eval(made[0], [{"retriever": "bm25"}], which="not rejected")["eval_id"] for _ in range(2)]
+    for path, name, key, of in (
+        ("/v1/evals/sets", "sets", "set_id", made),
+        ("/v1/evals", "evals", "eval_id", begun),
+    ):
+        page = httpx.get(server.api_url + path, params={"limit": 1}).json()
+        assert [row[key] for row in page[name]] == of[-1:] and page["next_cursor"]
+        after = httpx.get(server.api_url + path, params={"limit": 1, "cursor": page["next_cursor"]}).json()
+        assert [row[key] for row in after[name]] == of[-2:-1]
+        assert [row[key] for row in client._every_page(path, name, limit=1)][: len(of)] == of[::-1]
+        refused = httpx.get(server.api_url + path, params={"cursor": of[0]})
+        assert (refused.status_code, refused.json()["code"]) == (422, "bad-cursor")
+        assert httpx.get(server.api_url + path, params={"limit": 0}).status_code == 422
+    assert [s["set_id"] for s in client.question_sets(towns)][:3] == made[::-1]
+    assert [e["eval_id"] for e in client.evals(made[0])] == begun[::-1]
+    for eval_id in begun:
+        ended(client, eval_id)
+    for set_id in made:
+        client.delete_question_set(set_id)
+
+
 def test_none_are_written_without_a_language_model(client: Client, towns: str) -> None:
     with pytest.raises(ApiError, match="there is none"):
         client.make_questions(towns, 10, written=2)

@@ -148,10 +148,10 @@ def told_of(who: str, house: Team, chat_id: str, answer: dict[str, Any]) -> None
         here = f"/v1/chats/shared/{chat_id}"
         refused = [http.get(here), http.get(f"{here}/export"), http.get(f"{here}/export", params={"format": "json"})]
         refused += [
-            http.get("/v1/chats/shared", params={"cursor": chat_id}),
             http.get(f"/v1/traces/{answer['run_id']}"),
+            http.get(f"/v1/documents/{doc_id}"),
+            http.get(f"/v1/chats/{chat_id}"),
         ]
-        refused += [http.get(f"/v1/documents/{doc_id}"), http.get(f"/v1/chats/{chat_id}")]
         refused += [http.get(here, headers={"If-None-Match": "*"})]
         assert {r.status_code for r in refused} == {404}, [(r.status_code, r.text[:80]) for r in refused]
         never = http.get(f"/v1/chats/shared/h{'0' * 32}")

@@ -111,7 +111,7 @@ def test_a_flipped_bit_in_a_stored_text_is_found_though_sqlite_does_not_notice(d
     done = repaired(data)
     assert done.left == []
     with opened(data) as here:  # it waits to be read again, and will not be taken for what is stored already
-        (job,) = list_jobs(here.database, Principal(user_id="local"))
+        (job,), _ = list_jobs(here.database, Principal(user_id="local"))
         assert (job.job_id, job.state, job.uri) == (done.jobs[0], "queued", "bread")
         assert here.store.get_document_info(LOCAL, document_id("a", "bread")).chunker_version == "damaged"
         assert here.store.originals.path(job.sha256).read_text() == TEXTS["bread"]

@@ -143,7 +143,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_ledger_says_what_the_model_says(self):
         if hasattr(self, "bench"):
-            jobs = {j.job_id: (j.state, j.attempts) for j in self.bench.list_jobs(ANN)}
+            jobs = {j.job_id: (j.state, j.attempts) for j in self.bench.list_jobs(ANN)[0]}
             assert jobs == {job: (found[0], found[1]) for job, found in self.model.items()}
             assert set(self.bench.counts(ANN)) == set(STATES)
 
