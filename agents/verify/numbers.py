@@ -237,9 +237,12 @@ def _readings(digits: str, kind: str) -> list[tuple[float, int]]:
 def agrees(claimed: Quantity, given: Quantity, scales: Sequence[float] = (1.0,)) -> bool:
     """Whether the claim's number is the evidence's, or its rounding to the digits that the claim shows.
 
-    Units count where both have one, in which of two of a kind it was said does not: 1.5 kg are 1,500 g.
+    Units count where both have one, in which of two of a kind it was said does not: 1.5 kg are 1,500 g. An amount of money
+    is no measure: €30 are not 30 months.
     """
     if claimed.kind != given.kind and (claimed.kind == "%" or given.kind == "%" or (claimed.kind and given.kind)):
+        return False
+    if _money_beside_measure(claimed, given) or _money_beside_measure(given, claimed):
         return False
     ratio = 1.0
     if claimed.unit is not None and given.unit is not None:
@@ -255,6 +258,11 @@ def agrees(claimed: Quantity, given: Quantity, scales: Sequence[float] = (1.0,))
                 if abs(wanted - value * scale * ratio) <= tolerance + 1e-9 * max(1.0, abs(wanted)):
                     return True
     return False
+
+
+def _money_beside_measure(one: Quantity, other: Quantity) -> bool:
+    """€30 beside 30 months. "5 pounds" may be either."""
+    return bool(one.kind) and one.unit is None and other.unit is not None and not other.kind
 
 
 def _digits(text: str) -> str:

@@ -38,6 +38,11 @@ from agents.verify.units import unit_at
         ("5.000", "5000", True),
         ("5.000%", "5%", True),
         ("1.234", "1,234", True),
+        ("30 months", "€30 a month", False),
+        ("30 days", "$30", False),
+        ("5 kg", "£5", False),
+        ("5 lb", "5 pounds", True),  # which may be money or mass
+        ("30 euros", "30", True),
     ],
 )
 def test_numbers_with_units(claimed: str, given_: str, expected: bool) -> None:
