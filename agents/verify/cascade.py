@@ -8,7 +8,8 @@
          │ no
     word for word? ─ yes ▶ supported
          │ no
-    the rules' findings: a conflict contradicts; a number, date or quotation that is missing keeps it from support
+    the rules' findings: a conflict contradicts; a number, date or quotation that is missing keeps it from support,
+         │              and so does a passage that has the number and speaks of something else
          │
     a model's probability against the thresholds
 
@@ -37,7 +38,7 @@ _LEAD_IN = re.compile(
 _BY_ORDER = 0.5  # share of the claim's terms that an order must have for it to be told as the claim's only source
 _SHOWN = 100  # characters of an order that are told
 HARD = frozenset(
-    ["number", "date", "quote", "qualifier", "unlike", "ordinal"]
+    ["number", "date", "quote", "qualifier", "unlike", "ordinal", "apart"]
 )  # missing, they cannot be supported however well the rest is covered
 
 

@@ -118,7 +118,8 @@ class Quantity:
     step: float
     kind: str  # "%", a currency, or ""
     text: str
-    start: int
+    start: int  # of its first digit
+    end: int  # behind its unit, or the word for its currency
     plain: bool  # bare digits without scale, sign, percent or currency
     unit: Unit | None = None
     bound: str = ""  # "least" or "most", where it is said to be one
@@ -160,6 +161,8 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
             else m.end("raised" if m["raised"] else "digits")
         )
         written = text[m.start() : end].strip()
+        measured = unit_at(text, end) if not (m["currency"] or m["percent"]) else None
+        named_kind = bool(kind) and not (m["currency"] or m["percent"])  # "30 euros"
         found.append(
             Quantity(
                 values=tuple(sign * v * scale for v, _ in readings),
@@ -167,8 +170,9 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
                 kind=kind,
                 text=written if power or not m["raised"] else written.replace(m["raised"], "", 1),
                 start=m.start("digits"),
+                end=m.end("unit") if named_kind else _behind(text, end, measured),
                 plain=not (named or m["percent"] or kind or m["sign"]) and value == int(value),
-                unit=unit_at(text, end) if not (m["currency"] or m["percent"]) else None,
+                unit=measured,
                 bound=_bound(text, m.start("digits"), end),
             )
         )
@@ -181,6 +185,7 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
         value = _WORDS[m["word"].lower()] + (_WORDS[m["ones"].lower()] if m["ones"] else 0.0)
         scale = _SCALES[m["scale"].lower()] if m["scale"] else 1.0
         kind = "%" if m["percent"] else ""
+        measured = unit_at(text, m.end()) if not kind else None
         found.append(
             Quantity(
                 values=(value * scale,),
@@ -188,12 +193,18 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
                 kind=kind,
                 text=m.group(),
                 start=m.start(),
+                end=_behind(text, m.end(), measured),
                 plain=False,
-                unit=unit_at(text, m.end()) if not kind else None,
+                unit=measured,
                 bound=_bound(text, m.start(), m.end()),
             )
         )
     return tuple(sorted(found, key=lambda q: q.start))
+
+
+def _behind(text: str, end: int, unit: Unit | None) -> int:
+    """The end of the ``unit`` that stands behind the number which ends at ``end``."""
+    return text.index(unit.text, end) + len(unit.text) if unit else end
 
 
 def _bound(text: str, start: int, end: int) -> str:

@@ -16,6 +16,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.verify.apart import check_apart
 from agents.verify.cascade import Thresholds, conclude, screen
 from agents.verify.coverage import Coverage, cover
 from agents.verify.dates import check_dates, dates
@@ -100,6 +101,7 @@ def examine(claim: str, evidence: str) -> Examination:
     near = coverage.likely if coverage.sentence >= _NEAR else ""
     findings += check_substituted(claim, near)
     findings += check_framed(claim, near)
+    findings += check_apart(claim, evidence, findings)
     return Examination(coverage=coverage, findings=tuple(findings), asks="?" in claim, near=near)
 
 

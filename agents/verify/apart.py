@@ -1,0 +1,39 @@
+"""A figure of the claim stands in the evidence, which speaks of something else: "The moon has 30 days." beside a passage
+on goods that may be returned within 30 days.
+
+Knows words, not meaning: a claim all of whose other words are synonyms of the passage's looks as far from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from agents.irregular import base
+from agents.lexical import terms
+from agents.verify.dates import dates
+from agents.verify.findings import Finding
+from agents.verify.numbers import quantities
+
+_LEAST = 0.5  # of a claim's terms beside its figures and their units, that its evidence must have
+
+
+def check_apart(claim: str, evidence: str, found: Sequence[Finding]) -> Iterator[Finding]:
+    """One finding where the evidence has a figure of ``claim``, and of its other terms fewer than half.
+
+    Args:
+        claim: one sentence.
+        evidence: all that it cites.
+        found: what the rules on numbers and dates say of the two.
+    """
+    figures = [f.item for f in found if f.rule in ("number", "date") and f.outcome == "match"]
+    wanted = _beside_figures(claim) if figures else set()
+    if wanted and len(wanted & {base(t) for t in terms(evidence)}) < _LEAST * len(wanted):
+        said = f"the passage has {' and '.join(figures[:2])}, but speaks of something else"
+        yield Finding(rule="apart", outcome="missing", item=claim, detail=said)
+
+
+def _beside_figures(claim: str) -> set[str]:
+    spans = [*((q.start, q.end) for q in quantities(claim)), *((d.start, d.end) for d in dates(claim))]
+    for start, end in spans:
+        claim = claim[:start] + " " * (end - start) + claim[end:]
+    return {base(t) for t in terms(claim)}

@@ -1,0 +1,52 @@
+"""A figure that stands somewhere in a passage bears out no claim on something else."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.verify import RuleVerifier, TrainedVerifier
+from agents.verify.numbers import quantities
+from core.protocols import Encoder
+
+RETURNS = (
+    "Frequently asked questions\n\nYou may return unused goods within 30 days of receipt. Please keep the original "
+    "packaging. Custom-made furniture cannot be returned."
+)
+TICKET = "Onboarding\n\nJob ticket: €30 a month, from the first month on."
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence"),
+    [
+        ("The moon has 30 days.", RETURNS),
+        ("Sick leave can be taken for 30 days.", RETURNS),
+        ("The probation period lasts 30 days.", RETURNS),
+        ("The gym costs 30 euros.", TICKET),
+        ("The tower is 30 metres high and was built by Romans.", "Ladders\n\nA ladder of 30 metres weighs 90 kg."),
+        ("On 4 May 2019 the museum was closed.", "Minutes\n\nThe board met on 4 May 2019 and chose a treasurer."),
+    ],
+)
+def test_a_figure_beside_other_words_supports_nothing(encoder: Encoder, claim: str, evidence: str) -> None:
+    for verifier in (RuleVerifier(), TrainedVerifier(encoder)):
+        verdict = verifier.check(claim, [evidence])
+        assert verdict.label != "supported", verdict
+        assert "but speaks of something else" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence"),
+    [
+        ("Goods can be returned within 30 days.", RETURNS),
+        ("The job ticket is 30 euros a month.", TICKET),
+        ("30 days.", RETURNS),  # nothing beside its figure
+        ("On 4 May 2019 the board chose a treasurer.", "Minutes\n\nThe board met on 4 May 2019 and chose a treasurer."),
+    ],
+)
+def test_a_figure_of_which_the_passage_speaks_is_not_apart(claim: str, evidence: str) -> None:
+    assert "something else" not in RuleVerifier().check(claim, [evidence]).reason
+
+
+@pytest.mark.parametrize("text", ["30 days", "30 euros", "€30", "5 million", "5 km/h", "five weeks", "5-year"])
+def test_a_quantity_ends_behind_its_unit(text: str) -> None:
+    (quantity,) = quantities(text + " is said")
+    assert quantity.end == len(text)
