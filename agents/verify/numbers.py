@@ -318,7 +318,11 @@ def check_numbers(claim: str, evidence: str, skip: Sequence[tuple[int, int]], li
         ]
         if rivals and len(rivals) <= 3 and not any(agrees(c, r, scales) for c in claimed for r in rivals):
             alike = any(r.text == quantity.text for r in rivals)  # but for its unit
-            says = " and ".join(r.shown() if alike else r.text for r in rivals)
+            # Of "3 servers" and "90 days" it is the days that stand where the claim has days.
+            named = [
+                r for r in rivals if quantity.unit and r.unit and r.unit.dimension == quantity.unit.dimension
+            ] or rivals
+            says = " and ".join(r.shown() if alike else r.text for r in named)
             yield Finding(
                 rule="number",
                 outcome="conflict",

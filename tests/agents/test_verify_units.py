@@ -99,6 +99,11 @@ def test_the_least_is_not_the_most(one: str, other: str, differ: bool) -> None:
             "We employed 10,000 people at the end of 2022.",
             "not 10,000",
         ),
+        (
+            "Copies are made by 3 servers every night and kept for 90 days.",
+            "Copies are made by servers every night and kept for 30 days.",
+            "the passage says 90, not 30",
+        ),
         ("We have 5 sites and employ 4,200 people.", "We employ 5,000 people.", "5,000 is not in the passage"),
     ],
 )
