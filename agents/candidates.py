@@ -6,12 +6,19 @@ sentence which a chunk boundary cut in two is whole again. Every offset is into 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from core.protocols import Tokenizer
-from core.text import sentence_spans
+from core.text import fold, sentence_spans
 from core.types import Hit
+
+_HEADING = re.compile(r"#{1,6}\s")
+_EMPHASIS = " \t\n#*_"
+_QUOTES = "\"'“”„«»‹›‘’"
+_QUESTION_MARKS = ("?", "？", "؟")
+_FULL_STOPS = (".", "!", "。")  # what is marked as a heading and closes so may be a comment of a program
 
 MAX_CANDIDATES = 160  # sentences per question; hits come best first, so the far end is what is left out
 
@@ -48,6 +55,7 @@ class Candidate:
     end: int
     text: str
     whole: bool  # False where the edge of the region may have cut it
+    says: bool = True  # False of what states nothing, to be read and not quoted: a heading, a title, a question
 
 
 def affordable(hits: Sequence[Hit], tokenizer: Tokenizer, max_tokens: int = MAX_READ_TOKENS) -> list[Hit]:
@@ -94,13 +102,35 @@ def candidates(found: Sequence[Region], limit: int = MAX_CANDIDATES) -> list[Can
     kept: list[Candidate] = []
     for index, region in enumerate(found):
         spans = sentence_spans(region.text)
+        heads = {_bare(head) for hit in region.hits for head in (hit.title, *hit.chunk.heading_path)}
         for position, (a, b) in enumerate(spans):
             text = region.text[a:b]
             if sum(c.isalnum() for c in text) < 2:
                 continue
             first_cut = position == 0 and region.start > 0 and text[0].islower()
             last_cut = position == len(spans) - 1 and b == len(region.text) and text[-1].isalnum()
-            kept.append(Candidate(region=index, start=a, end=b, text=text, whole=not (first_cut or last_cut)))
+            whole = not (first_cut or last_cut)
+            kept.append(Candidate(region=index, start=a, end=b, text=text, whole=whole, says=_states(text, heads)))
             if len(kept) == limit:
                 return kept
     return kept
+
+
+def _states(text: str, heads: Collection[str]) -> bool:
+    """Whether a sentence states something, whatever it is.
+
+    Args:
+        text: the sentence.
+        heads: title and headings of where it stands, bare.
+    """
+    if _bare(text) in heads or (_HEADING.match(text) and not text.endswith(_FULL_STOPS)):
+        return False
+    asked = text.strip(_EMPHASIS)
+    # 'Her last words were "Why me?"' states something, "“Why me?”" does not.
+    if asked[:1] in _QUOTES:
+        asked = asked.rstrip(_QUOTES)
+    return not asked.endswith(_QUESTION_MARKS)
+
+
+def _bare(text: str) -> str:
+    return fold(text).strip(_EMPHASIS)

@@ -132,10 +132,10 @@ class ExtractStrategy:
         reach = reach_of(question, (region.text for region in found), self._encoder.tokenizer)
         fit = self._calibration.fit(reach)
         threshold = fit.threshold if self._threshold is None else self._threshold
-        if not sentences:
+        if not any(s.says for s in sentences):
             return Extract(chosen=(), nearest=None, probability=0.0, threshold=threshold, n_read=len(read), reach=reach)
         reading = Reading(question, found, sentences, self._encoder)
-        scores = fit.ranker(reading.features)  # (n_sentences,)
+        scores = reading.quotable(fit.ranker(reading.features))  # (n_sentences,)
         probability = fit.probability(reading.answer_features(scores))
         best = worth_quoting(scores)[0]
         nearest = (sentences[best], found[sentences[best].region])

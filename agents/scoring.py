@@ -57,6 +57,7 @@ ANSWER_FEATURES = (
     "mass",  # log of the share that the sentences to quote have of the softmax over all
 )
 MAX_SENTENCES = 3  # that an answer quotes
+_UNSAID = 1e3  # log odds that a sentence is put back by which states nothing
 # A further sentence is quoted if the ranker gives it at least this share of the first one's odds.
 _SHARE_OF_BEST = 0.5
 _TERMINATED = re.compile(r"""[.!?…。！？।॥؟۔:;]["'”’»›)\]}」』）】]*$""")
@@ -84,6 +85,10 @@ class Reading:
         pooled = encoder.encode_queries([question])[0]
         states = _sentence_tokens(found, sentences, encoder)
         self.features = self._sentence_features(query, weights, pooled, states)  # (n_sentences, n_features)
+
+    def quotable(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``scores`` (n_sentences,) with what states nothing behind all that does: it is read, and never quoted."""
+        return scores - np.where([c.says for c in self._sentences], 0.0, _UNSAID)
 
     def answer_features(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """(len(ANSWER_FEATURES),) for the sentence that ``scores`` (n_sentences,) put first."""

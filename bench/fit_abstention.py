@@ -67,7 +67,7 @@ def features(question: str, hits: Sequence[Hit], encoder: Encoder, calibration: 
     found = regions(affordable(ranked, encoder.tokenizer))
     sentences = candidates(found)
     reading = Reading(question, found, sentences, encoder)
-    scores = calibration.ranker(reading.features)
+    scores = reading.quotable(calibration.ranker(reading.features))
     order = np.argsort(-scores, kind="stable")
     best = reading.features[order[0]]
     per_passage = sorted(

@@ -82,7 +82,7 @@ class Case:
     reading: Reading
 
     def answer_features(self, ranker: Array) -> Array:
-        return self.reading.answer_features(self.features @ ranker)
+        return self.reading.answer_features(self.reading.quotable(self.features @ ranker))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +261,7 @@ def report(
     ]
     for language, cases in xquad.items():
         for name, some in (("paragraph given", cases.own), ("all paragraphs", cases.pool)):
-            a, b = top(some, plain), top(some, lambda c: calibration.ranker(c.features))
+            a, b = top(some, plain), top(some, lambda c: c.reading.quotable(calibration.ranker(c.features)))
             answered = np.mean([probability(calibration, c) >= calibration.threshold for c in some])
             lines.append(
                 f"| {language} | {name} | {a[0]:.1%} | {b[0]:.1%} | {a[1]:.1%} | {b[1]:.1%} | {answered:.1%} |"
@@ -317,7 +317,8 @@ def report(
 
 
 def probability(calibration: ExtractFit, case: Case) -> float:
-    return calibration.probability(case.reading.answer_features(calibration.ranker(case.features)))
+    scores = case.reading.quotable(calibration.ranker(case.features))
+    return calibration.probability(case.reading.answer_features(scores))
 
 
 def time_reading(path: Path, encoder: Encoder, cache: Path, n: int = 20) -> tuple[float, float]:

@@ -52,7 +52,8 @@ def asked(sets: Sequence[Cases]) -> list[Case]:
 
 def holds(case: Case, ranker: Array) -> bool:
     """Whether one of the sentences that would be quoted holds the answer."""
-    return bool(case.answerable and case.right[worth_quoting(case.features @ ranker)[:MAX_SENTENCES]].any())
+    quoted = worth_quoting(case.reading.quotable(case.features @ ranker))[:MAX_SENTENCES]
+    return bool(case.answerable and case.right[quoted].any())
 
 
 def fit_decision(cases: Sequence[Case], ranker: Array) -> tuple[Array, float]:
@@ -112,7 +113,7 @@ def answered(fit: ExtractFit, cases: Sequence[Case]) -> tuple[float, float]:
 
 def order(fit: ExtractFit, case: Case) -> Array:
     """(n_sentences,) scores."""
-    return fit.ranker(case.features)
+    return case.reading.quotable(fit.ranker(case.features))
 
 
 def rows(reach: Reach, fit: ExtractFit, english: ExtractFit, dev: Mapping[str, Cases]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -129,6 +130,58 @@ def test_regions_join_what_touches_and_slice_back() -> None:
         assert region.text == ORCHARD.text[region.start : region.start + len(region.text)]
         for c in candidates([region]):
             assert region.text[c.start : c.end] == c.text
+
+
+FRANCE = StoredText(
+    doc_id="d-france",
+    title="Offices of state",
+    text="# Prime Minister of France\n\n**Who is the Prime Minister of France?**\nOffices of state\n\nJean Castex has led "
+    "the government since 2020. The residence is a palace in Paris.",
+)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_a_heading_a_title_and_a_question_are_read_and_never_quoted(
+    threshold: float, encoder: Encoder, offload: Offload
+) -> None:
+    strategy = extract(PassageRetriever([FRANCE]), encoder, offload, threshold=threshold)
+    answer = answer_of(asyncio.run(collect(strategy, "Who is the Prime Minister of France?")))
+    assert answer.abstained == (threshold == 1.0)
+    said = answer.reason.partition(": “")[2].partition("”")[0] if answer.abstained else answer.text
+    assert "Castex" in said or "palace" in said
+    assert "Prime Minister of France" not in said
+    assert "Offices of state" not in said
+
+
+def test_where_there_are_headings_alone_there_is_nothing_to_quote(encoder: Encoder, offload: Offload) -> None:
+    bare = StoredText(doc_id="d", title="Bridges", text="# Bridges of Alby\n\n## Who built the bridge of Alby?")
+    strategy = extract(PassageRetriever([bare]), encoder, offload, threshold=0.0)
+    answer = answer_of(asyncio.run(collect(strategy, "Who built the bridge of Alby?")))
+    assert answer.abstained
+    assert "No passage has a sentence to quote." in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("# Prime Minister of France", False),
+        ("# The cache is emptied every 30 days.", True),  # a comment of a program, say
+        ("**Can I return goods?**", False),
+        ("“Can I return goods?”", False),
+        ("Wer zahlt den Versand？", False),
+        ("Harbour notes", False),  # the title
+        ("__HARBOUR notes__", False),
+        ("*Orders*", False),  # a heading that it stands under
+        ("His last words were “Why me?”", True),
+        ("You may return unused goods within 30 days.", True),
+        ("#1 of the charts was a waltz.", True),
+        ("Orders above 40 euros are free.", True),
+    ],
+)
+def test_what_states_something(text: str, says: bool) -> None:
+    (hit,) = PassageRetriever([StoredText(doc_id="d", title="Harbour notes", text=text)]).search(text, 1, EVERYTHING)
+    hit = replace(hit, chunk=replace(hit.chunk, heading_path=("Orders",)))
+    assert [c.says for c in candidates(regions([hit]))] == [says]
 
 
 def test_only_as_many_passages_are_read_as_the_time_allows(library: PassageRetriever, encoder: Encoder) -> None:
