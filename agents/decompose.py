@@ -15,7 +15,7 @@ from agents.limits import Budget
 from agents.prompts import Prompts
 from agents.saying import fits, say
 from core.protocols import LanguageModel
-from core.types import Hit, Message, SamplingParams, StagePart, Usage
+from core.types import WHOLE, Hit, Message, SamplingParams, StagePart, Usage
 
 DECOMPOSE_PROMPTS = ("decompose_system.j2", "decompose_user.j2")
 MOST = 3
@@ -62,7 +62,7 @@ def read_parts(said: str, question: str) -> tuple[str, ...]:
 def fuse(lists: Sequence[Sequence[Hit]], k: int) -> list[Hit]:
     """Reciprocal rank fusion over passages: Σ over the lists of 1 / (60 + rank), rank from 1 (Cormack et al. 2009).
 
-    A hit keeps the stages of the list in which it stood highest; ties go to the earlier list, then to its order.
+    A hit keeps the stages of the list in which it stood highest, but for what put it first there, which these scores do not have; ties go to the earlier list, then to its order.
     """
     scores: dict[str, float] = {}
     best: dict[str, Hit] = {}
@@ -79,7 +79,10 @@ def fuse(lists: Sequence[Sequence[Hit]], k: int) -> list[Hit]:
             rank=rank,
             score=scores[one],
             source=STAGE,
-            parts={**best[one].parts, STAGE: StagePart(rank=rank, score=scores[one])},
+            parts={
+                **{name: part for name, part in best[one].parts.items() if name != WHOLE},
+                STAGE: StagePart(rank=rank, score=scores[one]),
+            },
         )
         for rank, one in enumerate(ranked, start=1)
     ]

@@ -20,6 +20,7 @@ from core.events import Event, LMEvent
 from core.types import (
     Allowed,
     Chunk,
+    Having,
     Hit,
     Limits,
     Message,
@@ -122,6 +123,13 @@ class SparseIndex(Protocol):
 
     def narrowed(self, query: str, allowed: Allowed) -> Allowed:
         """Those of ``allowed`` that have the phrases in double quotes that ``query`` consists of, if it does."""
+        ...
+
+    def having(self, query: str, rows: Sequence[int], allowed: Allowed) -> Having:
+        """Which of ``rows`` have the phrases within a longer query, or the identifiers that it consists of, if it does.
+
+        ``search`` with the same ``allowed`` puts them first.
+        """
         ...
 
 

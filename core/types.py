@@ -110,6 +110,20 @@ class Allowed:
     collection_ids: tuple[int, ...]
 
 
+WHOLE = "whole"  # the part of a hit that has what was asked for whole: the rank of its tier, and what that adds to its score
+
+
+@dataclass(frozen=True, slots=True)
+class Having:
+    """Which rows have what a query puts in quotes, or its identifiers whole; none for most queries.
+
+    ``tiers`` is row → how much of it the row has, above 0; ``worth`` what each 1 of that adds to a score of the term index.
+    """
+
+    tiers: Mapping[int, float] = field(default_factory=dict)
+    worth: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagePart:
     """What one stage said of a hit. ``rank`` is 1-based."""

@@ -18,7 +18,7 @@ from core.errors import InvalidRequest
 from core.ids import chunk_id
 from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
 from core.settings import Settings
-from core.types import Allowed, Chunk, Vectors
+from core.types import Allowed, Chunk, Having, Vectors
 from retrieval.dense.auto import AutoIndex
 from retrieval.dense.hnsw import HnswIndex
 from retrieval.late.cached import late_index_cached
@@ -186,6 +186,9 @@ class RememberingTerms:
 
     def narrowed(self, query: str, allowed: Allowed) -> Allowed:
         return self._inner.narrowed(query, allowed)
+
+    def having(self, query: str, rows: Sequence[int], allowed: Allowed) -> Having:
+        return self._inner.having(query, rows, allowed)
 
     def forget(self) -> None:
         self._last.forget()

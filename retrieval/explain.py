@@ -10,23 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.protocols import Encoder, SparseIndex
-from core.types import Hit, StagePart, Where
+from core.types import WHOLE, Having, Hit, StagePart, Where
 from retrieval.fuse import Ranked
 from retrieval.hybrid import EngineRetriever
 from retrieval.search_record import NEAR_MISSES, Cut, CutCode, Fusion, SearchRecord, Stage, found_id
 from retrieval.sparse.weights import TermWeight, WeighsTerms
+from retrieval.tiers import whole_parts
 from retrieval.token_matches import TokenMatch, token_matches
 
 TOKENS_FOR = 20  # hits whose tokens are compared: reading 1,000 tokens takes a fifth of a second on two cores
 _OF_EACH_STAGE = 3
-_OWN_STAGES = frozenset({"bm25", "tfidf", "dense", "fused", "mmr"})
+_OWN_STAGES = frozenset({"bm25", "tfidf", "dense", "fused", "mmr", WHOLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusedPart:
     """What one list gave to the fused score: ``contribution = weight · normalised``; for RRF 1 / (k + rank).
 
-    ``rank`` and ``score`` are None where the list lacks the hit. ``low`` and ``high`` are the list's own.
+    ``rank`` and ``score`` are None where the list lacks the hit. ``low`` and ``high`` are the list's own. The stage "whole"
+    is no list: its score is the tier of ``retrieval.tiers``, and counts as it is.
     """
 
     stage: str
@@ -154,7 +156,25 @@ def fused_parts(row: int, lists: Mapping[str, Ranked], fusion: Fusion | None) ->
                 contribution=weight * normalised,
             )
         )
+    if fusion.having.tiers:
+        parts.append(_whole_part(row, fusion.having))
     return tuple(parts)
+
+
+def _whole_part(row: int, having: Having) -> FusedPart:
+    """What having it whole gave."""
+    part = whole_parts(having).get(row)
+    tier = having.tiers.get(row, 0.0)
+    return FusedPart(
+        stage=WHOLE,
+        rank=None if part is None else part.rank,
+        score=None if part is None else tier,
+        low=0.0,
+        high=max(having.tiers.values()),
+        normalised=tier,
+        weight=having.worth,
+        contribution=having.worth * tier,
+    )
 
 
 def _term_index(retriever: EngineRetriever) -> SparseIndex | None:
@@ -271,7 +291,8 @@ def _too_low(hit: Hit, weakest: float, k: int, *, spread: bool) -> NearMiss:
     gap = weakest - hit.score
     if gap < 0 or spread:
         return NearMiss(hit=hit, code="rank", message=f"others were chosen before it for the {k} places", gap=None)
-    best = min((p.rank, name) for name, p in hit.parts.items() if name != "fused" or len(hit.parts) == 1)
+    stages = {name: part for name, part in hit.parts.items() if name != WHOLE}
+    best = min((p.rank, name) for name, p in stages.items() if name != "fused" or len(stages) == 1)
     told = f"number {best[0]} by {best[1]}, but " if hit.source == "fused" else ""
     less = f"{gap:.4f} less than" if gap > 0 else "the same as"
     message = f"{told}number {hit.rank} in all: its score is {less} that of the last hit"

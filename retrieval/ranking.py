@@ -12,12 +12,13 @@ import numpy as np
 from core.errors import InvalidRequest, NotReady
 from core.legible import reads
 from core.protocols import DenseIndex, Encoder, LateIndex, SparseIndex
-from core.types import Allowed, StagePart, Vectors
+from core.types import WHOLE, Allowed, Having, StagePart, Vectors
 from retrieval.fuse import Ranked, convex, rrf
 from retrieval.fusion_weights import FusionWeights, Trust
 from retrieval.late.reading import read_query as read_tokens
 from retrieval.search_record import Fusion, SearchRecord, Stage
 from retrieval.sparse.quoted import is_identifiers, read_query
+from retrieval.tiers import tiered, whole_parts
 
 MAX_K = 1000
 # What an encoder makes of "CVE-2026-27628" says little; with so small a weight, passages that have it whole stay first.
@@ -102,7 +103,8 @@ class Ranking:
         record: SearchRecord | None = None,
     ) -> list[RankedRow]:
         """The best ``k`` allowed rows, best first; the best ten are the same whether ten are asked for or a thousand. A query in
-        quotes finds that alone wherever a term index takes part.
+        quotes finds that alone wherever a term index takes part, and rows that have a phrase within a longer query, or the identifiers
+        that it consists of, come first.
 
         Args:
             sparse: needed by bm25 and tfidf; hybrid goes on without one that is being rebuilt.
@@ -131,23 +133,45 @@ class Ranking:
         if late is not None and self.name == "late":
             found["late"] = note("late", lambda: late.index.search(read_tokens(late.encoder, query), k, allowed))
         if self.name != "hybrid":
+            ranked = found.get(self.name, ())
+            having = _having(query, ranked, sparse, allowed)
+            whole = whole_parts(having)
             return [
-                RankedRow(row, score, {self.name: StagePart(rank=rank, score=score)})
-                for rank, (row, score) in enumerate(found.get(self.name, ())[:k], start=1)
+                RankedRow(
+                    row,
+                    score,
+                    {self.name: StagePart(rank=rank, score=score), **({WHOLE: whole[row]} if row in whole else {})},
+                )
+                for rank, (row, score) in enumerate(tiered(ranked, having.tiers, 0.0)[:k], start=1)
             ]
         how = self.fused_by(self.weights.within(trust_in_vectors(query, dense)))
         deeper: dict[int, dict[str, StagePart]] = {}
-        fused = note("fused", lambda: how._fused(found, deeper))
+        having = Having()
+
+        def join() -> list[tuple[int, float]]:
+            nonlocal having
+            joined = how._fused(found, deeper)
+            having = replace(_having(query, joined, sparse, allowed), worth=how._most(len(found)))
+            return tiered(joined, having.tiers, having.worth) if having.tiers else joined
+
+        fused = note("fused", join)
         if record is not None:
             weights = {"bm25": 1.0 - how.alpha, "dense": how.alpha}
-            record.fusion = Fusion(kind=how.fusion, weights=weights, rrf_k=how.rrf_k, depth=how.depth)
+            record.fusion = Fusion(kind=how.fusion, weights=weights, rrf_k=how.rrf_k, depth=how.depth, having=having)
         top = fused[:k]
         parts: dict[int, dict[str, StagePart]] = {row: deeper.get(row, {}) for row, _ in top}
+        for row, part in whole_parts(having).items():
+            if row in parts:
+                parts[row][WHOLE] = part
         for stage, ranked in (*((stage, ranked[: how.depth]) for stage, ranked in found.items()), ("fused", top)):
             for rank, (row, score) in enumerate(ranked, start=1):
                 if row in parts:
                     parts[row][stage] = StagePart(rank=rank, score=score)
         return [RankedRow(row, score, parts[row]) for row, score in top]
+
+    def _most(self, n_lists: int) -> float:
+        """The most that the lists together can give to a row."""
+        return 1.0 if self.fusion == "convex" else n_lists / (self.rrf_k + 1)
 
     def _fused(self, found: Mapping[str, Ranked], deeper: dict[int, dict[str, StagePart]]) -> list[tuple[int, float]]:
         """The first ``depth`` of each list fused; below them what lies deeper, by its better rank.
@@ -178,6 +202,10 @@ def trust_in_vectors(query: str, dense: Sequence[VectorSpace]) -> Trust:
     if dense and not any(reads(space.encoder.tokenizer, query) for space in dense):
         return Trust(alpha=SPELT_ALPHA, ranks=False)
     return Trust(alpha=IDENTIFIER_ALPHA) if is_identifiers(query) else Trust()
+
+
+def _having(query: str, ranked: Ranked, sparse: SparseIndex | None, allowed: Allowed) -> Having:
+    return Having() if sparse is None else sparse.having(query, [row for row, _ in ranked], allowed)
 
 
 class _Note:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from core.types import Hit
+from core.types import Having, Hit
 
 NEAR_MISSES = 5  # hits beyond the last one that are noted down
 
@@ -39,12 +39,16 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
-    """How the lists were joined. ``weights`` are those of the convex combination."""
+    """How the lists were joined. ``weights`` are those of the convex combination.
+
+    ``having`` says which rows stand first in the joined list, and what each 1 of their tiers adds to their score there.
+    """
 
     kind: Literal["convex", "rrf"]
     weights: dict[str, float]
     rrf_k: int
     depth: int
+    having: Having = field(default_factory=Having)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ STAGE_WORDS: Mapping[str, str] = {
     "bm25": "Words (BM25)",
     "tfidf": "Words (TF-IDF)",
     "dense": "Meaning (dense)",
+    "whole": "Has it whole",
     "fused": "Fused",
     "late": "Late interaction",
     "cross": "Cross-encoder",

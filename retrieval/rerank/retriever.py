@@ -10,10 +10,13 @@ from core.protocols import Reranker, Retriever, expanding
 from core.types import Hit, Where
 from retrieval.ranking import MAX_K, check_query
 from retrieval.rerank.order import SPELT, UNREAD
+from retrieval.tiers import tiered_hits, without_tiers
 
 
 class RerankingRetriever:
     """A ``core.protocols.Retriever``. Who may see what is settled by the retriever within. Thread-safe as both are.
+
+    What stands first by the words that a query wants whole still does afterwards (``retrieval.tiers``).
 
     Where the reranker has not read the candidates and may not stop to read them, or cannot read the query, they stay as
     they were found: their ``source`` is the stage that found them, and ``tell`` hears why.
@@ -60,7 +63,7 @@ class RerankingRetriever:
 
     def _in_order(self, query: str, found: list[Hit], k: int) -> list[Hit]:
         try:
-            head = self._reranker.rerank(query, found[: self._depth], self._depth)
+            head = tiered_hits(self._reranker.rerank(query, without_tiers(found[: self._depth]), self._depth))
         except NotReady as e:
             if e.code not in (UNREAD, SPELT):
                 raise

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from core.types import Allowed, Chunk
+from core.types import Allowed, Chunk, Having
 from retrieval.sparse.passage import PassageReader
-from retrieval.sparse.quoted import read_query
+from retrieval.sparse.quoted import Asked, read_query
 from retrieval.sparse.term_bag import Floats, TermBag, TermCounts, check_k
 from retrieval.sparse.weights import TermWeight, heaviest_first
 
@@ -70,19 +70,14 @@ class CountedIndex:
         check_k(k)
         counts, scorer = self._current()
         asked = read_query(query)
-        keys = frozenset().union(*(counts.languages.get(c, frozenset()) for c in allowed.collection_ids))
-        terms = self._bag.reader.analysers.query_terms(query, keys)
+        terms = self._terms(query, counts, allowed)
         if asked.required:
             matched = np.logical_and.reduce([counts.with_phrase(phrase) for phrase in asked.required])
             return counts.best(matched, scorer(terms) if terms else np.ones(counts.n), k, allowed)
         scores, matched = scorer(terms), counts.with_any(terms)
-        if asked.wishes or asked.literal:
-            most = float(scores.max(initial=0.0)) or 1.0
-            for phrase, weight in asked.wishes:
-                having = counts.with_phrase(phrase)
-                matched, scores = matched | having, scores + weight * most * having
-            for term in asked.literal:
-                scores = scores + most * counts.with_any([term])
+        if asked.first:
+            tiers = _tiers(counts, asked)
+            matched, scores = matched | (tiers > 0), scores + _worth(scores) * tiers
         return counts.best(matched, scores, k, allowed)
 
     def narrowed(self, query: str, allowed: Allowed) -> Allowed:
@@ -96,6 +91,23 @@ class CountedIndex:
         found = found[found < len(rows)]
         rows[found] = allowed.rows[found]
         return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
+
+    def having(self, query: str, rows: Sequence[int], allowed: Allowed) -> Having:
+        """Which of ``rows`` have what ``search`` puts first."""
+        asked = read_query(query)
+        if not asked.first:
+            return Having()
+        counts, scorer = self._current()
+        tiers = _tiers(counts, asked)
+        here = np.flatnonzero(np.isin(counts.rows, np.array(rows, dtype=np.int64)) & (tiers > 0))
+        return Having(
+            dict(zip(counts.rows[here].tolist(), tiers[here].tolist(), strict=True)),
+            _worth(scorer(self._terms(query, counts, allowed))),
+        )
+
+    def _terms(self, query: str, counts: TermCounts, allowed: Allowed) -> list[str]:
+        keys = frozenset().union(*(counts.languages.get(c, frozenset()) for c in allowed.collection_ids))
+        return self._bag.reader.analysers.query_terms(query, keys)
 
     def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
         """Row → the terms of ``query`` that it has, those that weigh most first; rows without any are left out."""
@@ -125,3 +137,18 @@ class CountedIndex:
             if self._prepared is None or self._prepared[0] is not counts:
                 self._prepared = (counts, self._prepare(counts))
             return self._prepared
+
+
+def _tiers(counts: TermCounts, asked: Asked) -> Floats:
+    """(n,) the sum of the weights of what each passage has whole."""
+    tiers = np.zeros(counts.n)
+    for phrase, weight in asked.wishes:
+        tiers += weight * counts.with_phrase(phrase)
+    for term in asked.literal:
+        tiers += counts.with_any([term])
+    return tiers
+
+
+def _worth(scores: Floats) -> float:
+    """What having something of weight 1 adds: as much as any passage gets for its terms."""
+    return float(scores.max(initial=0.0)) or 1.0

@@ -30,7 +30,7 @@ _JOINED = re.compile(r"\w[^\w\s]+\w|\d|_|\w(?:\+\+|#)")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """``whole`` are identifiers as words, ``literal`` those of them that are terms; all is empty in most queries."""
+    """``whole`` are identifiers as words, ``literal`` those of them that are compound terms; all is empty in most queries."""
 
     required: tuple[Phrase, ...] = ()
     preferred: tuple[Phrase, ...] = ()
@@ -43,10 +43,16 @@ class Asked:
         return bool(self.required or self.preferred or self.whole)
 
     @property
+    def first(self) -> bool:
+        """Whether passages that have something whole are to come first."""
+        return bool(self.preferred or self.whole or self.literal)
+
+    @property
     def wishes(self) -> tuple[tuple[Phrase, float], ...]:
         """Phrases, each with what having it is worth, in units of the most that a query's terms can give."""
-        # Paths and the like are no terms, so standing together says all there is to say of them.
-        return tuple((p, 1.0) for p in self.preferred) + tuple((p, 1.0 if self.literal else 2.0) for p in self.whole)
+        # One word, and paths and the like, are no compound terms: standing there says all there is to say of them.
+        compounds = {tuple(words_of(term)) for term in self.literal}
+        return tuple((p, 1.0) for p in self.preferred) + tuple((p, 1.0 if p in compounds else 2.0) for p in self.whole)
 
 
 def read_query(query: str) -> Asked:
@@ -60,9 +66,14 @@ def read_query(query: str) -> Asked:
     if len(pieces) > MAX_PHRASES or not all(_JOINED.search(piece) for piece, _ in pieces):
         return Asked()
     return Asked(
-        whole=tuple(dict.fromkeys(tuple(words) for _, words in pieces if len(words) > 1)),
+        whole=tuple(dict.fromkeys(tuple(words) for _, words in pieces if len(words) > 1 or _mixed(words[0]))),
         literal=tuple(dict.fromkeys(identifier for piece, _ in pieces for identifier in identifiers_of(piece))),
     )
+
+
+def _mixed(word: str) -> bool:
+    """Whether it has letters and digits, as "c3535" has; 2019 is a number."""
+    return any(c.isdigit() for c in word) and any(c.isalpha() for c in word)
 
 
 def phrases_of(query: str) -> tuple[Phrase, ...]:
@@ -78,3 +89,8 @@ def is_identifiers(query: str) -> bool:
     """Whether the query is nothing but identifiers."""
     asked = read_query(query)
     return bool(asked.whole or asked.literal)
+
+
+def name_of(phrase: Phrase) -> str:
+    """How a phrase, or an identifier found whole, is called among terms: in quotes, which no term has."""
+    return f'"{" ".join(phrase)}"'

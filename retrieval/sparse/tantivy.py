@@ -24,12 +24,12 @@ import tantivy
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import IndexDamaged, NotReady, StorageFailed
-from core.types import Allowed, Chunk
+from core.types import Allowed, Chunk, Having
 from retrieval.sparse.languages import KEYS, LanguageKey, language_key
 from retrieval.sparse.passage import PassageReader
 from retrieval.sparse.quoted import read_query
 from retrieval.sparse.tantivy_files import check_folder
-from retrieval.sparse.tantivy_query import KEY_ROOM, LANGUAGE, TERMS, WORDS, phrase_query, schema, scored
+from retrieval.sparse.tantivy_query import KEY_ROOM, LANGUAGE, TERMS, WORDS, had, most, phrase_query, schema, scored
 from retrieval.sparse.term_bag import check_k
 from retrieval.sparse.weights import TermWeight, from_tantivy
 
@@ -196,6 +196,21 @@ class TantivyIndex:
                 every = self._best(searcher, scored(searcher, self._schema, (), asked), int(searcher.num_docs), allowed)
             rows[[row for row, _ in every]] = True
         return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
+
+    def having(self, query: str, rows: Sequence[int], allowed: Allowed) -> Having:
+        """Which of ``rows`` have what ``search`` puts first.
+
+        Raises:
+            IndexDamaged: tantivy failed on its own files.
+        """
+        asked, searcher = read_query(query), self._searcher
+        if not asked.first or not rows or not int(searcher.num_docs):
+            return Having()
+        with _panic_is_damage(self._path):
+            terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
+            hits = searcher.search(had(self._schema, asked, rows), len(rows), count=False).hits
+            numbers, tiers = _visible(searcher, hits, allowed)
+            return Having(dict(zip(numbers.tolist(), tiers.tolist(), strict=True)), most(searcher, terms))
 
     def finds(self, query: str, allowed: Allowed) -> bool | None:
         """Whether ``search`` would find anything; None where there is nothing to look for, as with stop words."""

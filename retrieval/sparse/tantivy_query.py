@@ -43,14 +43,33 @@ def scored(searcher: tantivy.Searcher, schema: tantivy.Schema, terms: Sequence[s
         for phrase in asked.required:
             found = tantivy.Query.const_score_query(phrase_query(schema, phrase), 0.0 if terms else 1.0)
             clauses.append((tantivy.Occur.Must, found))
-    elif asked.wishes or asked.literal:
-        # "R&D" and "to be" have no terms, and what has them whole is found all the same.
-        most = sum(count * _most(searcher, term) for term, count in counted.items()) or 1.0
-        wishes = [(phrase_query(schema, phrase), weight) for phrase, weight in asked.wishes]
-        wishes += [(_term(schema, term, 1), 1.0) for term in asked.literal]
-        for wish, weight in wishes:
-            clauses.append((tantivy.Occur.Should, tantivy.Query.const_score_query(wish, weight * most)))
+    else:
+        worth = most(searcher, terms) if asked.first else 0.0
+        for wish, weight in wishes(schema, asked):
+            clauses.append((tantivy.Occur.Should, tantivy.Query.const_score_query(wish, weight * worth)))
     return tantivy.Query.boolean_query(clauses)
+
+
+def wishes(schema: tantivy.Schema, asked: Asked) -> list[tuple[tantivy.Query, float]]:
+    """What passages that come first have, each with its weight."""
+    phrases = [(phrase_query(schema, phrase), weight) for phrase, weight in asked.wishes]
+    return phrases + [(_term(schema, term, 1), 1.0) for term in asked.literal]
+
+
+def had(schema: tantivy.Schema, asked: Asked, rows: Sequence[int]) -> tantivy.Query:
+    """Those of ``rows`` with any of the wishes; the score is the sum of their weights."""
+    any_of = [(tantivy.Occur.Should, tantivy.Query.const_score_query(q, w)) for q, w in wishes(schema, asked)]
+    these = tantivy.Query.const_score_query(tantivy.Query.term_set_query(schema, "row", list(rows)), 0.0)
+    both = [(tantivy.Occur.Must, tantivy.Query.boolean_query(any_of)), (tantivy.Occur.Must, these)]
+    return tantivy.Query.boolean_query(both)
+
+
+def most(searcher: tantivy.Searcher, terms: Sequence[str]) -> float:
+    """More than a passage can get for all the terms together: what a wish of weight 1 is worth.
+
+    "R&D" and "to be" have no terms, and what has them whole is found all the same.
+    """
+    return sum(count * _most(searcher, term) for term, count in Counter(terms).items()) or 1.0
 
 
 def phrase_query(schema: tantivy.Schema, phrase: Phrase) -> tantivy.Query:

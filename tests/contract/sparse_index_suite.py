@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidRequest
-from core.types import Allowed, Chunk
+from core.types import Allowed, Chunk, Having
 
 WORDS = [f"{a}{b}{c}" for a in ("ka", "lo", "mi", "nu") for b in ("ra", "se", "ti") for c in ("pon", "gur", "vex")]
 
@@ -36,6 +36,7 @@ class CommittingIndex(Protocol):
     def close(self) -> None: ...
     def search(self, query: str, k: int, allowed: Allowed) -> list[tuple[int, float]]: ...
     def narrowed(self, query: str, allowed: Allowed) -> Allowed: ...
+    def having(self, query: str, rows: Sequence[int], allowed: Allowed) -> Having: ...
 
 
 def passage(text: str, headings: tuple[str, ...] = ()) -> Chunk:

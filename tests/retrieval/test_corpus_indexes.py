@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.settings import Settings
-from core.types import Allowed, Chunk, Principal, Vectors, Where
+from core.types import Allowed, Chunk, Having, Principal, Vectors, Where
 from retrieval.adhoc import build_adhoc, over
 from retrieval.corpus_indexes import CorpusIndexes, RememberingTerms, RememberingVectors
 from tests.support.hash_encoder import HashEncoder
@@ -41,6 +41,9 @@ class CountingTerms:
 
     def narrowed(self, query: str, allowed: Allowed) -> Allowed:
         return allowed
+
+    def having(self, query: str, rows: Sequence[int], allowed: Allowed) -> Having:
+        return Having()
 
 
 class CountingVectors:

@@ -43,8 +43,10 @@ def test_signs_that_quote_nothing_are_text(query):
         ('what is "net sales"?', Asked(preferred=(("net", "sales"),))),
         ("ISO/IEC", Asked(whole=(("iso", "iec"),))),
         ("c++", Asked(literal=("c++",))),
-        ("c3535", Asked()),  # one term anyway
+        ("c3535", Asked(whole=(("c3535",),))),
+        ("TX9007 A380", Asked(whole=(("tx9007",), ("a380",)))),
         ("2019 2020", Asked()),
+        ("what did net sales do in Q3 2023?", Asked()),
         ("error CVE-2026-27628", Asked()),  # more than identifiers
         ("net sales", Asked()),
         ("", Asked()),
@@ -52,6 +54,12 @@ def test_signs_that_quote_nothing_are_text(query):
 )
 def test_queries_of_nothing_but_identifiers(query, asked):
     assert read_query(query) == asked
+
+
+def test_each_identifier_is_worth_the_same_be_it_a_compound_or_not():
+    wishes = dict(read_query("c3535 CVE-2026-27628 R&D").wishes)
+    # The compound is worth 1 once more as a term.
+    assert wishes == {("c3535",): 2.0, ("cve", "2026", "27628"): 1.0, ("r", "d"): 2.0}
 
 
 @given(st.text(max_size=200))
