@@ -93,7 +93,8 @@ def explain(
     rows = [record.rows.get(found_id(hit)) for hit in hits]
     index: object = _term_index(retriever)
     asked = [row for row in rows if row is not None]
-    terms = index.explain(query, asked) if isinstance(index, WeighsTerms) and asked else {}
+    known = record.allowed
+    terms = index.explain(query, asked, known) if isinstance(index, WeighsTerms) and asked and known else {}
     read = [(hit.matched or hit.chunk) for hit in hits[:TOKENS_FOR]]
     tokens = [
         tuple(replace(m, start=m.start + chunk.start, end=m.end + chunk.start) for m in matches)

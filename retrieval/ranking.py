@@ -115,7 +115,7 @@ class Ranking:
         Raises:
             NotReady: hybrid, without a term index that could tell who has a quoted phrase.
         """
-        note = _Note(record)
+        note = _Note(record, allowed)
         fetched = max(k, self.depth) if self.name == "hybrid" else k
         if self.name == "hybrid" and read_query(query).required:
             if sparse is None:
@@ -211,10 +211,11 @@ def _having(query: str, ranked: Ranked, sparse: SparseIndex | None, allowed: All
 class _Note:
     """Runs a stage, and notes down what came of it if somebody wants to know."""
 
-    def __init__(self, record: SearchRecord | None) -> None:
+    def __init__(self, record: SearchRecord | None, allowed: Allowed) -> None:
         self._record = record
         if record is not None:
             record.begin()
+            record.allowed = allowed
 
     def __call__(self, name: str, stage: Callable[[], list[tuple[int, float]]]) -> list[tuple[int, float]]:
         if self._record is None:

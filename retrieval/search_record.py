@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from core.types import Having, Hit
+from core.types import Allowed, Having, Hit
 
 NEAR_MISSES = 5  # hits beyond the last one that are noted down
 
@@ -58,6 +58,7 @@ class SearchRecord:
     stages: list[Stage] = field(default_factory=list)
     lists: dict[str, Sequence[tuple[int, float]]] = field(default_factory=dict)  # stage → (row, score), best first
     fusion: Fusion | None = None
+    allowed: Allowed | None = None  # the rows that were searched
     seconds: float = 0.0  # of the indexes' own ranking with the reading of its passages
     rows: dict[str, int] = field(default_factory=dict)  # chunk_id of what was found → row
     cuts: list[Cut] = field(default_factory=list)
@@ -75,6 +76,7 @@ class SearchRecord:
         self.found.clear()
         self.beyond.clear()
         self.fusion = None
+        self.allowed = None
 
 
 def found_id(hit: Hit) -> str:

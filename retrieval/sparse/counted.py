@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.types import Allowed, Chunk, Having
 from retrieval.sparse.passage import PassageReader
-from retrieval.sparse.quoted import Asked, read_query
+from retrieval.sparse.quoted import Asked, name_of, read_query
 from retrieval.sparse.term_bag import Floats, TermBag, TermCounts, check_k
-from retrieval.sparse.weights import TermWeight, heaviest_first
+from retrieval.sparse.weights import TermWeight, had_whole, heaviest_first
 
 Scorer = Callable[[Sequence[str]], Floats]
 Idf = Callable[[TermCounts, str], float]
@@ -72,8 +74,9 @@ class CountedIndex:
         asked = read_query(query)
         terms = self._terms(query, counts, allowed)
         if asked.required:
-            matched = np.logical_and.reduce([counts.with_phrase(phrase) for phrase in asked.required])
-            return counts.best(matched, scorer(terms) if terms else np.ones(counts.n), k, allowed)
+            matched = np.logical_and.reduce([having for _, having, _ in _required(counts, asked)])
+            scores = scorer(terms) if terms else np.full(counts.n, float(len(asked.required)))
+            return counts.best(matched, scores, k, allowed)
         scores, matched = scorer(terms), counts.with_any(terms)
         if asked.first:
             tiers = _tiers(counts, asked)
@@ -109,12 +112,11 @@ class CountedIndex:
         keys = frozenset().union(*(counts.languages.get(c, frozenset()) for c in allowed.collection_ids))
         return self._bag.reader.analysers.query_terms(query, keys)
 
-    def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
-        """Row → the terms of ``query`` that it has, those that weigh most first; rows without any are left out."""
+    def explain(self, query: str, rows: Sequence[int], allowed: Allowed) -> dict[int, list[TermWeight]]:
+        """Row → what it has of ``query``, what weighs most first; see ``retrieval.sparse.weights``."""
         counts, scorer = self._current()
-        keys = frozenset().union(*counts.languages.values())
-        asked = self._bag.reader.analysers.query_terms(query, keys)
-        terms = Counter(t for t in asked if t in counts.postings)
+        asked, analysed = read_query(query), self._terms(query, counts, allowed)
+        terms = Counter(t for t in analysed if t in counts.postings)
         found: dict[int, list[TermWeight]] = {row: [] for row in rows}
         wanted = np.array(sorted(rows), dtype=np.int64)
         for term, count in terms.items():
@@ -125,6 +127,11 @@ class CountedIndex:
             for position, n in zip(positions[here].tolist(), tf[here].tolist(), strict=True):
                 weight = TermWeight(term=term, idf=idf, tf=n, contribution=float(scores[position]))
                 found[int(counts.rows[position])].append(weight)
+        worth = _worth(scorer(analysed)) if asked.first else 0.0 if analysed else 1.0
+        wished = _required(counts, asked) if asked.required else _wished(counts, asked)
+        for name, having, share in wished if worth else ():
+            for row in counts.rows[having & np.isin(counts.rows, wanted)].tolist():
+                found[row].append(had_whole(name, share * worth))
         return {row: heaviest_first(weights) for row, weights in found.items() if weights}
 
     def _share(self, _counts: TermCounts, _terms: Mapping[str, int], _term: str) -> float:
@@ -139,13 +146,28 @@ class CountedIndex:
             return self._prepared
 
 
+_Wish: TypeAlias = tuple[str, NDArray[np.bool_], float]  # name, (n,) who has it, weight
+
+
+def _wished(counts: TermCounts, asked: Asked) -> Iterator[_Wish]:
+    """What passages that come first have."""
+    for phrase, weight in asked.wishes:
+        yield name_of(phrase), counts.with_phrase(phrase), weight
+    for term in asked.literal:
+        yield name_of((term,)), counts.with_any([term]), 1.0
+
+
+def _required(counts: TermCounts, asked: Asked) -> Iterator[_Wish]:
+    """What all passages have that are found, and what each is worth where there is no term to score by."""
+    for phrase in asked.required:
+        yield name_of(phrase), counts.with_phrase(phrase), 1.0
+
+
 def _tiers(counts: TermCounts, asked: Asked) -> Floats:
     """(n,) the sum of the weights of what each passage has whole."""
     tiers = np.zeros(counts.n)
-    for phrase, weight in asked.wishes:
-        tiers += weight * counts.with_phrase(phrase)
-    for term in asked.literal:
-        tiers += counts.with_any([term])
+    for _, having, weight in _wished(counts, asked):
+        tiers += weight * having
     return tiers
 
 

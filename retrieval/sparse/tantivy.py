@@ -14,8 +14,7 @@ nothing about documents, people or change numbers; who may see a row is told by 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,22 @@ from core.types import Allowed, Chunk, Having
 from retrieval.sparse.languages import KEYS, LanguageKey, language_key
 from retrieval.sparse.passage import PassageReader
 from retrieval.sparse.quoted import read_query
-from retrieval.sparse.tantivy_files import check_folder
-from retrieval.sparse.tantivy_query import KEY_ROOM, LANGUAGE, TERMS, WORDS, had, most, phrase_query, schema, scored
+from retrieval.sparse.tantivy_files import open_folder, panic_is_damage
+from retrieval.sparse.tantivy_query import (
+    KEY_ROOM,
+    LANGUAGE,
+    TERMS,
+    WORDS,
+    had,
+    most,
+    phrase_query,
+    required,
+    schema,
+    scored,
+    wishes,
+)
 from retrieval.sparse.term_bag import check_k
-from retrieval.sparse.weights import TermWeight, from_tantivy
+from retrieval.sparse.weights import TermWeight, from_tantivy, had_whole, heaviest_first
 
 # Terms wait in memory up to this size before they become a segment, and a search goes through one segment after the other:
 # over 100,000 passages in seven of them it took half as long again as in two. See docs/decisions/0261.
@@ -72,8 +83,8 @@ class TantivyIndex:
         self._schema = schema()
         self._lock = threading.Lock()
         self._closed = False
-        with _panic_is_damage(path):
-            self._index = _open(path, self._schema)
+        with panic_is_damage(path):
+            self._index = open_folder(path, self._schema)
             self._writer: tantivy.IndexWriter | None = self._new_writer()
             self._searcher = self._index.searcher()
             self._max_row = self._check_rows()
@@ -175,7 +186,7 @@ class TantivyIndex:
         if not int(searcher.num_docs) or not allowed.count:
             return []
         asked = read_query(query)
-        with _panic_is_damage(self._path):
+        with panic_is_damage(self._path):
             terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
             if not terms and not asked.phrases:
                 return []
@@ -192,7 +203,7 @@ class TantivyIndex:
             return allowed
         rows = np.zeros_like(allowed.rows)
         if int(searcher.num_docs) and allowed.count:
-            with _panic_is_damage(self._path):
+            with panic_is_damage(self._path):
                 every = self._best(searcher, scored(searcher, self._schema, (), asked), int(searcher.num_docs), allowed)
             rows[[row for row, _ in every]] = True
         return Allowed(rows=rows, count=int(np.count_nonzero(rows)), collection_ids=allowed.collection_ids)
@@ -206,16 +217,16 @@ class TantivyIndex:
         asked, searcher = read_query(query), self._searcher
         if not asked.first or not rows or not int(searcher.num_docs):
             return Having()
-        with _panic_is_damage(self._path):
+        with panic_is_damage(self._path):
             terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
-            hits = searcher.search(had(self._schema, asked, rows), len(rows), count=False).hits
+            hits = searcher.search(had(self._schema, wishes(self._schema, asked), rows), len(rows), count=False).hits
             numbers, tiers = _visible(searcher, hits, allowed)
             return Having(dict(zip(numbers.tolist(), tiers.tolist(), strict=True)), most(searcher, terms))
 
     def finds(self, query: str, allowed: Allowed) -> bool | None:
         """Whether ``search`` would find anything; None where there is nothing to look for, as with stop words."""
         searcher, phrases = self._searcher, read_query(query).phrases
-        with _panic_is_damage(self._path):
+        with panic_is_damage(self._path):
             terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
             there = [term for term in terms if searcher.doc_freq(TERMS, term)]  # quick, and mostly that is all
         if not terms and not phrases:
@@ -225,13 +236,13 @@ class TantivyIndex:
     def among_words(self, words: Iterable[str]) -> list[str]:
         """Those of ``words`` that are in the dictionary, which is everybody's: ask ``passages_with`` before showing one."""
         searcher = self._searcher
-        with _panic_is_damage(self._path):
+        with panic_is_damage(self._path):
             return [word for word in words if searcher.doc_freq(WORDS, word)]
 
     def passages_with(self, word: str, allowed: Allowed, at_most: int) -> int:
         """How many allowed passages have this word (in the form of ``words_of``), counted up to ``at_most``."""
         query, searcher = phrase_query(self._schema, (word,)), self._searcher
-        with _panic_is_damage(self._path):
+        with panic_is_damage(self._path):
             everywhere = int(searcher.doc_freq(WORDS, word))
             if not everywhere:
                 return 0
@@ -243,7 +254,7 @@ class TantivyIndex:
     def spelt_alike(self, word: str, distance: int, allowed: Allowed, at_most: int) -> list[int]:
         """Some allowed rows with a word at most ``distance`` (1 or 2) letters added, lost, changed or swapped away."""
         query = tantivy.Query.fuzzy_term_query(self._schema, WORDS, word, distance, True, False)
-        with _panic_is_damage(self._path):
+        with panic_is_damage(self._path):
             return self._some(query, at_most, allowed)
 
     def _some(self, query: tantivy.Query, at_most: int, allowed: Allowed) -> list[int]:
@@ -280,26 +291,31 @@ class TantivyIndex:
                 return list(zip(rows[best].tolist(), scores[best].tolist(), strict=True))
             limit = min(total, limit * 4)
 
-    def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
-        """Row → the terms of ``query`` that it has, those that weigh most first; rows without any are left out.
+    def explain(self, query: str, rows: Sequence[int], allowed: Allowed) -> dict[int, list[TermWeight]]:
+        """Row → what it has of ``query``, what weighs most first; see ``retrieval.sparse.weights``.
 
         Raises:
             IndexDamaged: tantivy failed on its own files.
         """
         searcher, asked = self._searcher, read_query(query)
         found: dict[int, list[TermWeight]] = {}
-        with _panic_is_damage(self._path):
-            terms = self._reader.analysers.query_terms(query, self._present(searcher)[0])
+        with panic_is_damage(self._path):
+            terms = self._reader.analysers.query_terms(query, self._languages_of(searcher, allowed))
             if not terms and not asked.phrases:
                 return {}
+            for wish in wishes(self._schema, asked) or ([] if terms else required(self._schema, asked)):
+                gives = wish.weight * (most(searcher, terms) if asked.first else 1.0)
+                hits = searcher.search(had(self._schema, [wish], rows), len(rows), count=False).hits
+                for row in _visible(searcher, hits, allowed)[0].tolist():
+                    found.setdefault(row, []).append(had_whole(wish.name, gives))
             whole = scored(searcher, self._schema, terms, asked)
             for row in rows:
                 this = tantivy.Query.term_query(self._schema, "row", int(row))
                 this = tantivy.Query.boolean_query([(tantivy.Occur.Must, this), (tantivy.Occur.Must, whole)])
                 for _, address in searcher.search(this, 1, count=False).hits:
                     if weights := from_tantivy(whole.explain(searcher, address).to_json()):
-                        found[row] = weights
-        return found
+                        found.setdefault(row, []).extend(weights)
+        return {row: heaviest_first(weights) for row, weights in found.items()}
 
     def close(self) -> None:
         """Waits for merges and gives back the lock on the folder. What was not committed is lost."""
@@ -405,34 +421,3 @@ def _visible(
     seen = rows < len(allowed.rows)
     seen[seen] = allowed.rows[rows[seen]]
     return rows[seen], _rounded([score for score, _ in hits])[seen]
-
-
-def _open(path: Path | None, schema: tantivy.Schema) -> tantivy.Index:
-    if path is None:
-        return tantivy.Index(schema)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        fresh = not any(path.iterdir())
-    except OSError as e:
-        raise StorageFailed(f"the folder {path} of the BM25 index cannot be used: {e}") from e
-    if not fresh:
-        check_folder(path)
-    try:
-        return tantivy.Index(schema, str(path), reuse=True)
-    except (ValueError, OSError) as e:
-        if fresh:
-            raise StorageFailed(f"the BM25 index cannot be made at {path}: {e}") from e
-        raise IndexDamaged(
-            f"the BM25 index at {path} cannot be opened ({e}): delete the folder to build it anew"
-        ) from e
-
-
-@contextmanager
-def _panic_is_damage(path: Path | None) -> Iterator[None]:
-    """Rust's panics arrive as a BaseException of a class that cannot be imported."""
-    try:
-        yield
-    except BaseException as e:
-        if type(e).__name__ == "PanicException":
-            raise IndexDamaged(f"the BM25 index at {path} is damaged: {e}") from e
-        raise

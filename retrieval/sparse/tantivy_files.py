@@ -1,7 +1,8 @@
 """Is a folder a whole, unharmed tantivy index? tantivy itself compares no checksum when it opens.
 
 Each of its files ends with a footer: a JSON object with the CRC-32 of what is before it, its length, and a magic number.
-``meta.json`` names the segments and has no checksum, so what it says is compared with the files.
+``meta.json`` names the segments and has no checksum, so what it says is compared with the files. What tantivy says when it
+does meet damage is told as such here, too.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.errors import IndexDamaged
+import tantivy
+
+from core.errors import IndexDamaged, StorageFailed
 
 META_FILE = "meta.json"
 _FOOTER_MAGIC = 1337
@@ -83,3 +88,40 @@ def _check_file(path: Path) -> int:
 
 def _damaged(path: Path, why: str) -> IndexDamaged:
     return IndexDamaged(f"{path} of the BM25 index is damaged: {why}. Delete the folder to build it anew")
+
+
+def open_folder(path: Path | None, schema: tantivy.Schema) -> tantivy.Index:
+    """The index in a folder, which is made if it is absent; in memory without one.
+
+    Raises:
+        StorageFailed: the folder cannot be used.
+        IndexDamaged: it holds something that is no sound index with this schema.
+    """
+    if path is None:
+        return tantivy.Index(schema)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        fresh = not any(path.iterdir())
+    except OSError as e:
+        raise StorageFailed(f"the folder {path} of the BM25 index cannot be used: {e}") from e
+    if not fresh:
+        check_folder(path)
+    try:
+        return tantivy.Index(schema, str(path), reuse=True)
+    except (ValueError, OSError) as e:
+        if fresh:
+            raise StorageFailed(f"the BM25 index cannot be made at {path}: {e}") from e
+        raise IndexDamaged(
+            f"the BM25 index at {path} cannot be opened ({e}): delete the folder to build it anew"
+        ) from e
+
+
+@contextmanager
+def panic_is_damage(path: Path | None) -> Iterator[None]:
+    """Rust's panics arrive as a BaseException of a class that cannot be imported."""
+    try:
+        yield
+    except BaseException as e:
+        if type(e).__name__ == "PanicException":
+            raise IndexDamaged(f"the BM25 index at {path} is damaged: {e}") from e
+        raise

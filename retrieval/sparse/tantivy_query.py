@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import tantivy
 
 from retrieval.sparse.analyse import VERSION
 from retrieval.sparse.bm25_reference import lucene_idf
-from retrieval.sparse.quoted import Asked, Phrase
+from retrieval.sparse.quoted import Asked, Phrase, name_of
 
 # The version is in the name, so that an index of other terms does not open.
 TERMS = f"terms_{VERSION}"
@@ -40,27 +41,43 @@ def scored(searcher: tantivy.Searcher, schema: tantivy.Schema, terms: Sequence[s
     counted = Counter(terms)
     clauses = [(tantivy.Occur.Should, _term(schema, term, count)) for term, count in counted.items()]
     if asked.required:
-        for phrase in asked.required:
-            found = tantivy.Query.const_score_query(phrase_query(schema, phrase), 0.0 if terms else 1.0)
+        for wish in required(schema, asked):
+            found = tantivy.Query.const_score_query(wish.query, 0.0 if terms else wish.weight)
             clauses.append((tantivy.Occur.Must, found))
     else:
         worth = most(searcher, terms) if asked.first else 0.0
-        for wish, weight in wishes(schema, asked):
-            clauses.append((tantivy.Occur.Should, tantivy.Query.const_score_query(wish, weight * worth)))
+        clauses += [
+            (tantivy.Occur.Should, tantivy.Query.const_score_query(wish.query, wish.weight * worth))
+            for wish in wishes(schema, asked)
+        ]
     return tantivy.Query.boolean_query(clauses)
 
 
-def wishes(schema: tantivy.Schema, asked: Asked) -> list[tuple[tantivy.Query, float]]:
-    """What passages that come first have, each with its weight."""
-    phrases = [(phrase_query(schema, phrase), weight) for phrase, weight in asked.wishes]
-    return phrases + [(_term(schema, term, 1), 1.0) for term in asked.literal]
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Passages that ``query`` finds come first; ``weight`` is in units of ``most``."""
+
+    name: str
+    query: tantivy.Query
+    weight: float
 
 
-def had(schema: tantivy.Schema, asked: Asked, rows: Sequence[int]) -> tantivy.Query:
+def wishes(schema: tantivy.Schema, asked: Asked) -> list[Wish]:
+    """What passages that come first have."""
+    phrases = [Wish(name_of(phrase), phrase_query(schema, phrase), weight) for phrase, weight in asked.wishes]
+    return phrases + [Wish(name_of((term,)), _term(schema, term, 1), 1.0) for term in asked.literal]
+
+
+def required(schema: tantivy.Schema, asked: Asked) -> list[Wish]:
+    """What all passages have that are found, and what each is worth of itself where there is no term to score by."""
+    return [Wish(name_of(phrase), phrase_query(schema, phrase), 1.0) for phrase in asked.required]
+
+
+def had(schema: tantivy.Schema, any_of: Sequence[Wish], rows: Sequence[int]) -> tantivy.Query:
     """Those of ``rows`` with any of the wishes; the score is the sum of their weights."""
-    any_of = [(tantivy.Occur.Should, tantivy.Query.const_score_query(q, w)) for q, w in wishes(schema, asked)]
+    found = [(tantivy.Occur.Should, tantivy.Query.const_score_query(w.query, w.weight)) for w in any_of]
     these = tantivy.Query.const_score_query(tantivy.Query.term_set_query(schema, "row", list(rows)), 0.0)
-    both = [(tantivy.Occur.Must, tantivy.Query.boolean_query(any_of)), (tantivy.Occur.Must, these)]
+    both = [(tantivy.Occur.Must, tantivy.Query.boolean_query(found)), (tantivy.Occur.Must, these)]
     return tantivy.Query.boolean_query(both)
 
 

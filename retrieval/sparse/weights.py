@@ -7,10 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from core.types import Allowed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermWeight:
-    """``contribution`` is its part of the passage's score: the parts of all terms add up to it."""
+    """``contribution`` is its part of the passage's score: the parts of all terms add up to it.
+
+    So do phrases and identifiers that a passage has whole (``retrieval.sparse.quoted``), each under its name in quotes: they
+    count for being there, once, and have no idf.
+    """
 
     term: str  # as it is indexed: stemmed, in lower case
     idf: float
@@ -22,9 +28,18 @@ class TermWeight:
 class WeighsTerms(Protocol):
     """A term index that can say where its scores come from."""
 
-    def explain(self, query: str, rows: Sequence[int]) -> dict[int, list[TermWeight]]:
-        """Row → the terms of ``query`` that it has, those that weigh most first; rows without any are left out."""
+    def explain(self, query: str, rows: Sequence[int], allowed: Allowed) -> dict[int, list[TermWeight]]:
+        """Row → the terms of ``query`` that it has, those that weigh most first; rows without any are left out.
+
+        Args:
+            allowed: as it was searched with: its collections say in which languages the query is read.
+        """
         ...
+
+
+def had_whole(name: str, contribution: float) -> TermWeight:
+    """What a passage gets for having something whole."""
+    return TermWeight(term=name, idf=0.0, tf=1.0, contribution=contribution)
 
 
 def heaviest_first(weights: Sequence[TermWeight]) -> list[TermWeight]:

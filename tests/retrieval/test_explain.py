@@ -104,6 +104,16 @@ def test_the_terms_add_up_to_the_score_of_the_words(lib):
     assert [t.term for t in explained.explanations[0].terms] == ["ald", "riv"]
 
 
+@pytest.mark.parametrize("sparse", ["tantivy", "reference", "rank-bm25"])
+@pytest.mark.parametrize("query", ['what is "beside the river" stone', "w3535", "river-side", '"the elm grows"', '"the"'])
+def test_they_add_up_where_a_phrase_or_an_identifier_decided(lib, query, sparse):
+    hits, explained = search(lib, query, sparse=sparse)
+    assert hits or query == "w3535"
+    for hit, why in zip(hits, explained.explanations, strict=True):
+        by_words = hit.parts["bm25"].score if "bm25" in hit.parts else 0.0
+        assert sum(t.contribution for t in why.terms) == pytest.approx(by_words, abs=1e-3)
+
+
 def test_each_token_of_the_query_has_its_best_match_where_it_stands(lib):
     hits, explained = search(lib)
     text = lib.store.get_document(LOCAL, hits[0].chunk.doc_id).text
