@@ -1,6 +1,6 @@
 // Copies an answer, and tells the page what it cannot know by itself: which citation chip was clicked (chips lie in HTML,
 // which cannot speak to Python), that the composer's stop button was pressed (it halts the script without letting
-// it draw what became of the answer), that another theme was chosen, and what a key is for (keys.js, which comes before this).
+// it draw what became of the answer), that another theme was chosen, and what a key is for (keys.js, which comes before this, as does scroll.js).
 // Its data are the list of keys, so nothing untrusted.
 const SAID_MS = 1500;
 // Where the list beside the page lies over it; whoever has chosen from it wants to see what it lay over.
@@ -12,7 +12,14 @@ const ASKS =
   ':is(.stButton, .stFormSubmitButton) button, [role="menuitem"], [role="option"], [role="radio"], [data-ob-cite], [data-testid="stFeedback"] button, ' +
   '[data-testid="stChatInputSubmitButton"], [data-testid="stSidebarNavLink"]';
 const ASKED_MS = 1000;
+// What gives an answer at the end of the conversation, which is to be seen then, and what opens another.
+const ANSWERED =
+  '[data-testid="stChatInputSubmitButton"], [data-testid="stChatMessage"] .stFormSubmitButton button, .st-key-ask-again button, ' +
+  ':is([class*="st-key-follow-up-"], [class*="st-key-compare-"]) button';
+const AGAIN = '[class*="st-key-again-"] button';
+const OPENED = '.st-key-history .stButton button, [data-testid="stSidebarNavLink"]';
 let wasPutAway = false;
+let menuIsAgain = false; // the one that is open; its entries hang beside the page
 
 function putListAway() {
   if (OVER.matches) document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
@@ -56,9 +63,14 @@ async function copy(button) {
 export default function (component) {
   const { setTriggerValue } = component;
   const forgetKeys = listenToKeys(component);
+  const end = followTheEnd();
   const onClick = (event) => {
     const target = event.target instanceof Element ? event.target : null;
     if (target?.closest(ASKS)) showAsked();
+    if (target?.closest(ANSWERED) || (menuIsAgain && target?.closest('[role="menuitem"], [role="option"]'))) end.asks();
+    else if (target?.closest(OPENED)) end.opens();
+    else if (target?.closest("summary")) end.stays();
+    menuIsAgain = Boolean(target?.closest(AGAIN));
     const chip = target?.closest("[data-ob-cite]");
     if (chip) {
       event.preventDefault();
@@ -74,7 +86,9 @@ export default function (component) {
     }
   };
   const onEnter = (event) => {
-    if (event.key === "Enter" && !event.shiftKey && event.target.matches?.("input, textarea")) showAsked();
+    if (event.key !== "Enter" || event.shiftKey || !event.target.matches?.("input, textarea")) return;
+    showAsked();
+    if (event.target.closest('[data-testid="stChatInput"]') && event.target.value.trim()) end.asks();
   };
   document.addEventListener("keydown", onEnter, true);
   document.addEventListener("click", onClick, true); // before the button is redrawn as another
@@ -100,6 +114,7 @@ export default function (component) {
     document.removeEventListener("keydown", onEnter, true);
     document.removeEventListener("click", onClick, true);
     watcher.disconnect();
+    end.forget();
     forgetKeys();
   };
 }
