@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import PHONE, SIZES, Site, assert_fits, sidebar
+from tests.e2e.conftest import DESK, PHONE, SIZES, Site, assert_fits, sidebar
 from tests.support.jobs import settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -53,6 +53,16 @@ def opened(site: Site, open_page: OpenPage, chat_id: str, width: int) -> Page:
     page.goto(f"{site.ui_url}/?chat={chat_id}")
     expect(page.locator(".ob-answer")).to_contain_text("eleven geese")
     return page
+
+
+TEXT_LEFT = "p => { const r = document.createRange(); r.selectNodeContents(p); return r.getBoundingClientRect().left; }"
+
+
+def test_short_titles_begin_where_long_ones_do(site: Site, open_page: OpenPage, chat_id: str) -> None:
+    short = site.api.create_chat([], title="Oil")["chat_id"]
+    page = opened(site, open_page, chat_id, DESK)
+    edges = [page.locator(f".st-key-chat-{which} button p").evaluate(TEXT_LEFT) for which in (short, chat_id)]
+    assert edges[0] == pytest.approx(edges[1], abs=1)
 
 
 def menu_of(page: Page, chat_id: str, choice: str) -> None:

@@ -37,9 +37,7 @@ def scroll_up(page: Page, width: int, pixels: int) -> None:
     y = HEIGHT / 4
     touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": width / 2, "y": y}]})
     for moved in range(0, pixels, 15):
-        touch.send(
-            "Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": width / 2, "y": y + moved}]}
-        )
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": width / 2, "y": y + moved}]})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
