@@ -13,6 +13,7 @@ from app.runs import Hook, Run
 from app.services import Services
 from app.strategies import build_strategy, run_limits
 from core.errors import InvalidRequest, NotFound
+from core.settings import Settings
 from core.types import Limits, Message, Principal, Where
 from retrieval.filters import check_filters
 
@@ -28,6 +29,17 @@ def check_collections(services: Services, principal: Principal, collections: Seq
         if name not in known:
             have = ", ".join(known) or "none yet"
             raise NotFound(f"no collection {name!r}: there are {have}", code="unknown-collection")
+
+
+def check_asked(settings: Settings, question: str) -> None:
+    """Raises InvalidRequest for an empty or too long question."""
+    check_question(question)
+    if len(question) > settings.max_question_characters:
+        raise InvalidRequest(
+            f"the question has {len(question):,} characters and may have {settings.max_question_characters:,}: "
+            "put long text into a document and ask about it",
+            code="question-too-long",
+        )
 
 
 def begin(
@@ -59,14 +71,8 @@ def begin(
         NotReady, ModelUnavailable, Busy: see core.errors.
     """
     settings = services.settings
-    check_question(question)
+    check_asked(settings, question)
     check_filters(filters or {})
-    if len(question) > settings.max_question_characters:
-        raise InvalidRequest(
-            f"the question has {len(question):,} characters and may have {settings.max_question_characters:,}: "
-            "put long text into a document and ask about it",
-            code="question-too-long",
-        )
     check_collections(services, principal, collections)
     searched = collections if searched is None else searched
     before = query_side(settings, writes=True, options=options).tokens

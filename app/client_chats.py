@@ -75,6 +75,11 @@ class ChatCalls(Line):
         body = {"question": question, "stream": True} | _sent(how)
         return self._stream("POST", f"/v1/chats/{seg(chat_id)}/messages", json=body)
 
+    def keep_question(self, chat_id: str, question: str, **among: Unpack[Among]) -> str:
+        """Keeps a question that waits (for files that come with it, say) and returns its message id: ``regenerate_stream`` has it answered."""
+        body = {"question": question, "only_keep": True} | _sent(among)
+        return str(self._json("POST", f"/v1/chats/{seg(chat_id)}/messages", json=body)["message_id"])
+
     def edit_stream(self, chat_id: str, message_id: str, question: str, **how: Unpack[How]) -> EventStream:
         """Asks another question in the place of one; the older one stays among its versions."""
         body = {"question": question, "stream": True} | _sent(how)

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from app import attachments
 from app.api.ask import run_events, whole_answer
 from app.api.etags import IfMatch, Tagged, check_unchanged, tag_of_json
 from app.api.guard import PrincipalHere, ServicesHere
-from app.api.in_chat import HowToAnswer, begin_in_chat
+from app.api.in_chat import HowToAnswer, begin_in_chat, keep_question
 from app.api.search import Collections
 from app.api.sse import EventStream
 from app.chat_export import as_markdown
@@ -69,6 +69,13 @@ class NewFeedback(BaseModel):
 
 class NewMessage(HowToAnswer):
     question: str
+
+
+class NewQuestion(NewMessage):
+    only_keep: bool = Field(
+        False,
+        description="keep the question and answer nothing yet: `regenerate`, by the `message_id` that is returned, answers it",
+    )
 
 
 @router.post("", status_code=201)
@@ -184,10 +191,13 @@ async def delete_chat(chat_id: str, services: ServicesHere, principal: Principal
 
 @router.post("/{chat_id}/messages")
 async def ask_in_chat(
-    chat_id: str, body: NewMessage, request: Request, services: ServicesHere, principal: PrincipalHere
+    chat_id: str, body: NewQuestion, request: Request, services: ServicesHere, principal: PrincipalHere
 ) -> Response:
     """Asks in the conversation. Question and answer are kept; a reader who leaves stops the run, and what had
-    been said is kept as a partial answer."""
+    been said is kept as a partial answer. With `only_keep` the question waits, for files that come with it, say."""
+    if body.only_keep:
+        message_id = await services.offload(keep_question, chat_id, body, body.question, services, principal)
+        return JSONResponse({"message_id": message_id})
     history = await services.offload(services.chats.history, principal, chat_id)
 
     def ask(searched: Collection[int]) -> str:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app import attachments
 from app.api.ask import RunLimits, keep_trace
-from app.asking import begin
+from app.asking import begin, check_asked
+from app.chat_tables import Chat
 from app.notes import notes_of
 from app.query_sides import QueryOptions
 from app.runs import Run
@@ -107,13 +108,9 @@ async def begin_in_chat(
             await keep(said)
 
     def ids_of(names: Sequence[str]) -> frozenset[int]:
-        with services.database.read() as connection:
-            return searched_ids(connection, principal, names)
+        return _ids_of(services, principal, names)
 
-    chosen = chat.collections if how.collections is None else tuple(how.collections)
-    searched = await services.offload(
-        lambda: attachments.searched_in(services, principal, chat_id, chosen, only_files=how.only_files)
-    )
+    chosen, searched = await services.offload(_searched, chat, how, services, principal)
     open_before = await services.offload(ids_of, searched)
     notes = await services.offload(
         notes_of, services, principal, chat_id, how.strategy or chat.strategy or services.settings.strategy
@@ -136,6 +133,27 @@ async def begin_in_chat(
         )
 
     return await services.other_models.begin(services, how.model, start)
+
+
+def keep_question(chat_id: str, how: HowToAnswer, question: str, services: Services, principal: Principal) -> str:
+    """Keeps a question that is answered later, and returns its message id. The same may read it as will read its answer."""
+    check_asked(services.settings, question)
+    chat = services.chats.get(principal, chat_id)
+    _, searched = _searched(chat, how, services, principal)
+    return services.chats.ask(principal, chat_id, question, searched=_ids_of(services, principal, searched))
+
+
+def _searched(
+    chat: Chat, how: HowToAnswer, services: Services, principal: Principal
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The collections that a question is asked of, and all that it is looked for in, the conversation's files included."""
+    chosen = chat.collections if how.collections is None else tuple(how.collections)
+    return chosen, attachments.searched_in(services, principal, chat.chat_id, chosen, only_files=how.only_files)
+
+
+def _ids_of(services: Services, principal: Principal, names: Sequence[str]) -> frozenset[int]:
+    with services.database.read() as connection:
+        return searched_ids(connection, principal, names)
 
 
 async def keep_said(services: Services, principal: Principal, chat_id: str, said: Said) -> str:

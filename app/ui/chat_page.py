@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import streamlit as st
@@ -119,7 +119,7 @@ def chat_page() -> None:
         _open_cited(signals.run_id, signals.marker, messages, live)
     waiting = bool(messages) and messages[-1]["role"] == "user"
     if waiting and live is not None and live.place.twice and live.now.state in ("done", "stopped"):
-        draw_unanswered(st.session_state["chat_id"], messages[-1])  # it is kept in a moment
+        draw_unanswered(st.session_state["chat_id"], messages[-1], _ask_unanswered)  # it is kept in a moment
     elif waiting and live is not None and live.place.twice and live.now.state == "failed" and not live.looked_again:
         live.looked_again = True  # one of the two may have been kept after the messages were asked for
         st.rerun()
@@ -129,7 +129,7 @@ def chat_page() -> None:
             _question(live.question)  # it was refused, or stopped before it was asked, so nobody kept it
         _draw_live(live, replaced=len(messages) - live.before)
     elif waiting:
-        draw_unanswered(st.session_state["chat_id"], messages[-1])
+        draw_unanswered(st.session_state["chat_id"], messages[-1], _ask_unanswered)
 
 
 def _ask() -> None:
@@ -220,17 +220,26 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent], mod
     question = question or messages[before]["content"]
     speaker = own_client()
 
+    kept: list[str] = []  # its message id, where it is kept before it is asked
+
+    def keep_and_bring(report: Callable[[str], None]) -> None:
+        kept.append(speaker.keep_question(chat_id, question, collections=scope.collections))
+        bring_files(speaker, chat_id, files, report)
+
     def ask() -> EventStream:
         how = _how(scope, model)
-        if place.again:
-            return speaker.regenerate_stream(chat_id, place.again, **how)
+        if place.again or kept:
+            return speaker.regenerate_stream(chat_id, place.again or kept[0], **how)
         if place.edits:
             return speaker.edit_stream(chat_id, place.edits, question, **how)
         return speaker.chat_stream(chat_id, question, **how)
 
     prepare: Prepare | None = None
+    twice = scope.ways is not None and not place.again
     if files or chat.get("files"):
         prepare = functools.partial(bring_files, speaker, chat_id, files)
+    if files and not (twice or place.edits or place.again):
+        prepare = keep_and_bring  # reading them takes its time and may fail: it is not to be lost with that
     if scope.ways is not None and not place.again:
         place = dataclasses.replace(place, twice=True)
         twice = asked_twice(speaker, chat_id, question, scope, place.edits)
@@ -338,6 +347,9 @@ def _draw_live(live: LiveAnswer, *, replaced: int) -> None:
                 draw_answer(now.answer, _open)
         if now.answer is not None or (live.place.twice and now.state != "running"):
             st.rerun()  # the server has kept it: now with what can be done with it
+        if now.state == "failed" and not live.looked_again:
+            live.looked_again = True
+            st.rerun()  # with the question as it was kept, and with the files that could not be read
     elif now.state in ("stopped", "done"):  # the server has not kept it yet
         with st.chat_message("assistant", avatar=":material/auto_stories:"):
             draw_partial(now.text, now.run_id) if now.answer is None else draw_answer(now.answer, _open)
@@ -356,11 +368,16 @@ def _ask_again(live: LiveAnswer) -> None:
     messages = chat.get("messages", []) if chat else []
     run_id = live.now.run_id
     kept = [m["message_id"] for m in messages if run_id and m["role"] == "assistant" and m.get("run_id") == run_id]
+    kept += [m["message_id"] for m in messages[live.before :] if m["role"] == "user" and m is messages[-1]]
     asked = [m["message_id"] for m in messages if m["role"] == "user"] if live.place.twice else []
     if asked and messages[live.before :]:
         _begin(live.question, Place(edits=asked[-1]))
         return
     _begin(live.question, Place(again=kept[-1]) if kept else live.place)
+
+
+def _ask_unanswered(message_id: str) -> None:
+    _begin("", Place(again=message_id))
 
 
 def _follow(live: LiveAnswer) -> Snapshot:

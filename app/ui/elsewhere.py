@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from app import replies
 from app.client import ApiError
+from app.replies import ACTIVE_STATES
 from app.ui import look
 from app.ui.approval_view import draw_approval
 from app.ui.boundary import explain, guarded
@@ -19,11 +21,13 @@ POLL_S = 2.0
 LOOKS = 2  # without a run, until a question is said to have no answer
 
 
-def draw_unanswered(chat_id: str, question: replies.Message) -> None:
-    """Below the last question, which has no answer here: that it is under way, or that there will be none."""
+def draw_unanswered(chat_id: str, question: replies.Message, ask: Callable[[str], None]) -> None:
+    """Below the last question, which has no answer here: that it is under way, or that there will be none unless it is asked again
+    (``ask``, with its message id)."""
     message_id = question["message_id"]
     if _looked_in_vain(message_id) >= LOOKS:
-        look.note("This question was not answered. Ask it again.")
+        look.note("This question was not answered.")
+        st.button("Ask again", icon=":material/refresh:", key="ask-again", on_click=ask, args=(message_id,))
     else:
         wait_elsewhere(chat_id, message_id, question["content"])
 
@@ -42,7 +46,9 @@ def wait_elsewhere(chat_id: str, message_id: str, question: str) -> None:
     chat = open_chat(chat_id)
     if chat is None or chat.get("messages", [])[-1]["message_id"] != message_id:
         st.rerun()
-    looked = 0 if runs else _looked_in_vain(message_id) + 1
+    # It may wait for files that came with it.
+    reading = any(f["state"] in ACTIVE_STATES for f in chat.get("files", []))
+    looked = 0 if runs or reading else _looked_in_vain(message_id) + 1
     st.session_state["looked-in-vain"] = (message_id, looked)
     if looked >= LOOKS:
         st.rerun()

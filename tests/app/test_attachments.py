@@ -186,6 +186,20 @@ def test_a_file_that_cannot_be_read_says_why_and_can_be_taken_away(ida: Client) 
     assert ida.chat(chat)["files"] == []
 
 
+def test_a_question_waits_for_its_files_and_is_asked_where_it_stands(ida: Client) -> None:
+    chat = ida.create_chat(["lamps"])["chat_id"]
+    for empty in ("", "x" * 100_000):
+        with pytest.raises(ApiError, match="question"):
+            ida.keep_question(chat, empty)
+    message_id = ida.keep_question(chat, QUESTION)
+    kept = ida.chat(chat)
+    assert [m["message_id"] for m in kept["messages"]] == [message_id] and kept["title"] == QUESTION
+    attached(ida, chat)
+    with ida.regenerate_stream(chat, message_id) as said:
+        assert list(said)[-1][1]["answer"].count("Odo Harrow")
+    assert [m["role"] for m in ida.chat(chat)["messages"]] == ["user", "assistant"]
+
+
 def test_only_its_files_are_asked_only_where_there_are_any(ida: Client) -> None:
     chat = ida.create_chat(["lamps"])["chat_id"]
     with pytest.raises(ApiError, match="no files of its own"), ida.chat_stream(chat, QUESTION, only_files=True) as said:

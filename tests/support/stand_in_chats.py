@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from tests.support.stand_in_state import NOW, PASSAGE, START, State, hits, problem, sse
@@ -68,18 +68,36 @@ def add_chats(app: FastAPI, state: State) -> None:
         del state.chats[h]
 
     @app.post("/v1/chats/{h}/messages")
-    async def message(h: str, body: dict[str, Any], request: Request) -> Any:
-        found, run_id, question = state.chats[h], state.new("r"), body["question"]
-        state.asked.append(body)
+    async def message(h: str, body: dict[str, Any]) -> Any:
+        found, question = state.chats[h], body["question"]
         found["title"] = found["title"] or question[:40]
-        kept = found["messages"]
+        if body.get("only_keep"):
+            message_id = state.new("m")
+            found["messages"].append({"message_id": message_id, "role": "user", "content": question, "created_at": NOW,
+                                      "answer": None, "partial": False})  # fmt: skip
+            return {"message_id": message_id}
+        state.asked.append(body)
+        return said_of(h, question, new=True)
+
+    @app.post("/v1/chats/{h}/messages/{m}/regenerate")
+    async def again(h: str, m: str, body: dict[str, Any]) -> Any:
+        kept = state.chats[h]["messages"]
+        at = next(i for i, message in enumerate(kept) if message["message_id"] == m)
+        at -= kept[at]["role"] == "assistant"
+        del kept[at + 1 :]
+        state.asked.append(body | {"question": kept[at]["content"]})
+        return said_of(h, kept[at]["content"], new=False)
+
+    def said_of(h: str, question: str, *, new: bool) -> StreamingResponse:
+        run_id, kept = state.new("r"), state.chats[h]["messages"]
 
         def keep(role: str, content: str, answer: Any = None, partial: bool = False) -> None:
             kept.append({"message_id": state.new("m"), "role": role, "content": content, "created_at": NOW,
                          "answer": answer, "partial": partial, "run_id": run_id})  # fmt: skip
 
         async def events() -> AsyncIterator[str]:
-            keep("user", question)
+            if new:
+                keep("user", question)
             state.running[run_id] = question
             answer = answered(state, question, run_id)
             said = ""

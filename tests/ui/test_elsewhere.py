@@ -40,6 +40,14 @@ def test_it_can_be_stopped_from_here(at: AppTest, state: State) -> None:
     assert state.cancelled == ["r1"]
 
 
+def test_one_that_nobody_answers_can_be_asked_again_where_it_stands(at: AppTest, state: State) -> None:
+    state.running.clear()
+    at.run().run().button(key="ask-again").click().run()
+    (chat,) = state.chats.values()
+    assert [m["role"] for m in chat["messages"]] == ["user", "assistant"]
+    assert state.asked[-1]["question"] == QUESTION and UNANSWERED not in shown(at.run())
+
+
 def test_its_answer_is_shown_once_it_is_kept(at: AppTest, state: State) -> None:
     at.run()
     (chat,) = state.chats.values()
