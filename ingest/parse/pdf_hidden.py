@@ -29,6 +29,7 @@ from ingest.parse.pdf_calls import (
     render_mode,
     text_object,
 )
+from ingest.parse.pdf_columns import in_columns
 from ingest.parse.pdf_lines import Line, page_characters, page_lines, turned
 from ingest.parse.pdf_raised import raised_places, with_marks
 from ingest.parse.pdf_rtl import has_rtl, reading_order
@@ -79,8 +80,8 @@ class SeenLines:
 
 
 def seen_lines(page: Any, textpage: Any, rotation: int) -> SeenLines:
-    """Reads the characters and lines of a page, in reading order, without those that are hidden, and with what parts raised
-    type from a figure (``pdf_raised``).
+    """Reads the characters and lines of a page, in reading order (``pdf_columns``), without those that are hidden, and with
+    what parts raised type from a figure (``pdf_raised``).
 
     Args:
         page, textpage: of pdfium.
@@ -98,6 +99,10 @@ def seen_lines(page: Any, textpage: Any, rotation: int) -> SeenLines:
             indexes = [position if indexes is None else indexes[position] for position in kept]
             text = "".join(text[position] for position in kept)
             lines = page_lines(textpage, text, indexes, rotation)
+    columns = None if has_rtl(text) else in_columns(textpage, text, indexes, lines, rotation)
+    if columns is not None:
+        text, indexes = columns
+        lines = page_lines(textpage, text, indexes, rotation)
     marks = raised_places(textpage, text, indexes, lines, rotation)
     if marks:
         text, indexes = with_marks(text, indexes, marks)
