@@ -1,7 +1,7 @@
 """Word documents: paragraphs, headings, lists, tables (as Markdown rows), equations, the text in pictures, the numbers of
-charts, the labels of diagrams, and foot- and endnotes.
+charts, the labels of diagrams, comments, foot- and endnotes, and documents that are inserted whole.
 
-Left out: deleted text of tracked changes, comments, running heads and feet (said in the metadata), and text that Word
+Left out: deleted text of tracked changes, running heads and feet (said in the metadata), and text that Word
 would not show (said in a warning). A .docx has no pages until it is printed.
 """
 
@@ -12,18 +12,19 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import docx
 from docx.opc.exceptions import PackageNotFoundError
 from lxml import etree
 
-from core.errors import EmptyDocument, ParseFailed
+from core.errors import EmptyDocument, OpenbookError, ParseFailed
 from core.wording import not_read
 from ingest.parse.archive import check_archive
 from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
+from ingest.parse.docx_parts import Inner, Inserted, comment_author, comments, inserted_by, opened, reason
 from ingest.parse.docx_styles import heading_levels, hiding_styles, is_hidden, raising_styles
 from ingest.parse.docx_table import WordRow, joined_rows
 from ingest.parse.drawing_text import chart_blocks, diagram_blocks
@@ -52,12 +53,14 @@ _TITLE_WITHIN = 500  # a first heading further down is a chapter's, not the docu
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"))
 
 
-def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures) -> ParsedDocument:
-    """See ``ingest.parse.file.parse_file``; ``pictures`` reads those of the document."""
+def parse_docx(
+    path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures, inner: Inner | None = None
+) -> ParsedDocument:
+    """See ``ingest.parse.file.parse_file``; ``pictures`` reads those of the document, ``inner`` documents within it."""
     check_archive(path, filename, limits)
     try:
         with path.open("rb") as file:
-            package = docx.Document(file)
+            package = docx.Document(opened(path, file))
     except (PackageNotFoundError, KeyError, ValueError, zipfile.BadZipFile, SyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged Word document ({type(e).__name__}: {e})", code="damaged") from e
     writer = _Writer(
@@ -68,9 +71,13 @@ def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: Embedde
         _parts(package),
         hiding_styles(package),
         raising_styles(package),
+        inserted_by(package, inner),
     )
+    for part in _named(package, "comments"):
+        writer.comments.update(comments(_xml(part.blob)))
     writer.blocks(package.element.body)
     writer.notes(package)
+    writer.commented(list(writer.comments))
     text = "\n\n".join(writer.parts)
     pictures.end_part(writer.own)
     if not text.strip():
@@ -82,7 +89,7 @@ def parse_docx(path: File, filename: str, limits: ParseLimits, pictures: Embedde
     running = _running_texts(package)
     if running:
         metadata["running_heads"] = running
-    warnings = [*hidden_warning(writer.hidden), *pictures.warnings()]
+    warnings = [*hidden_warning(writer.hidden), *pictures.warnings(), *writer.said]
     warnings += (ParseWarning("embedded", not_read(count, what)) for what, count in writer.unread.items())
     first = writer.headings[0].text if writer.headings and writer.headings[0].start < _TITLE_WITHIN else ""
     return ParsedDocument(
@@ -103,6 +110,13 @@ def _parts(package: Any) -> Callable[[str], bytes | None]:
         return None if part is None else bytes(part.blob)
 
     return look_up
+
+
+def _named(package: Any, name: str) -> Iterator[Any]:
+    """The parts of one name, in whatever folder: "comments" is comments.xml."""
+    for part in package.part.package.iter_parts():
+        if str(part.partname).endswith(f"/{name}.xml"):
+            yield part
 
 
 def _metadata(package: Any) -> dict[str, str]:
@@ -145,11 +159,14 @@ class _Writer:
     part: Callable[[str], bytes | None]  # by the id of its relationship
     hiding_styles: frozenset[str]
     raising_styles: frozenset[str]
+    inserted: Inserted
     own: int = 0  # characters that do not come from pictures
     parts: list[str] = field(default_factory=list)
     length: int = 0
     headings: list[Heading] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    comments: dict[str, Any] = field(default_factory=dict)  # those not written yet
+    said: list[ParseWarning] = field(default_factory=list)  # of documents inserted whole
     unread: Counter[str] = field(default_factory=Counter)  # what is drawn and could not be read
 
     def blocks(self, container: Any) -> None:
@@ -164,20 +181,48 @@ class _Writer:
             elif element.tag == _W + "tbl":
                 self._write(markdown_table(joined_rows([*self._rows(element)])))
                 self._drawn(element)
+                self._commented_in(element)
+            elif element.tag == _W + "altChunk":
+                self._insert(element.get(_R + "id") or "")
             elif element.tag in (_W + "sdt", _W + "sdtContent", _W + "ins", _W + "customXml", _W + "smartTag"):
                 stack.append(iter(element))
 
     def notes(self, package: Any) -> None:
         for part_name, tag in _NOTES:
-            for part in package.part.package.iter_parts():
-                if not str(part.partname).endswith(f"/{part_name}.xml"):
-                    continue
+            for part in _named(package, part_name):
                 root = _xml(part.blob)
                 for note in root.iter(_W + tag):
                     if note.get(_W + "type") is None:
                         text = " ".join(self._text(p) for p in note.iter(_W + "p")).strip()
                         if text:
                             self._write(f"[^{note.get(_W + 'id')}]: {clean(text)}")
+
+    def commented(self, ids: list[str]) -> None:
+        """Writes comments, each once: those of a paragraph or a table follow it."""
+        for comment in (self.comments.pop(i) for i in ids if i in self.comments):
+            text = clean(" ".join(self._text(p) for p in comment.iter(_W + "p"))).strip()
+            author = comment_author(comment)
+            if text:
+                self._write(f"Comment ({author}): {text}" if author else f"Comment: {text}")
+
+    def _commented_in(self, element: Any) -> None:
+        if self.comments:
+            self.commented([e.get(_W + "id", "") for e in element.iter(_W + "commentReference")])
+
+    def _insert(self, relationship: str) -> None:
+        """Writes a document that is inserted whole (w:altChunk), which Word unpacks when it next saves."""
+        share = replace(self.limits, max_characters=max(self.limits.max_characters - self.length, 1))
+        try:
+            document = self.inserted(relationship, share)
+        except OpenbookError as e:
+            if e.code == "too-many-characters":  # said of this document, whose limit it is
+                check_characters(self.limits.max_characters + 1, self.filename, self.limits)
+            self.said.append(ParseWarning("embedded", f"an inserted document was not read: {reason(e)}", lost=True))
+            return
+        start = self.length + (2 if self.parts else 0)
+        self.headings += (Heading(h.level, h.text, start + h.start) for h in document.headings)
+        self._write(document.text)
+        self.said += (replace(w, page=None) for w in document.warnings)
 
     def _paragraph(self, paragraph: Any) -> None:
         boxes: list[Any] = []
@@ -196,6 +241,7 @@ class _Writer:
             for inner in box:
                 if inner.tag == _W + "p":
                     self._paragraph(inner)
+        self._commented_in(paragraph)
 
     def _drawn(self, element: Any) -> None:
         """Writes the text in the pictures, charts and diagrams of a paragraph or a table; of two versions the newer counts."""

@@ -139,7 +139,7 @@ def _parse(
         case "docx":
             from ingest.parse.docx import parse_docx
 
-            return parse_docx(path, filename, limits, pictures)
+            return parse_docx(path, filename, limits, pictures, inner)
         case "html":
             from ingest.parse.html import parse_html
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 
 import docx
 import pytest
 from docx.enum.style import WD_STYLE_TYPE
+from docx.opc.constants import RELATIONSHIP_TYPE as RT
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
@@ -103,7 +107,7 @@ def test_a_row_that_nothing_tells_to_be_header_stays_a_row(parse):
     ]
 
 
-def test_tracked_deletions_and_comments_are_left_out_insertions_kept(parse):
+def test_tracked_deletions_are_left_out_insertions_kept(parse):
     source = docx.Document()
     paragraph = source.add_paragraph("Prices ")
     for tag, inner, text in (("w:del", "w:delText", "fell"), ("w:ins", "w:t", "rose")):
@@ -112,8 +116,87 @@ def test_tracked_deletions_and_comments_are_left_out_insertions_kept(parse):
         run.append(words)
         change.append(run)
         paragraph._p.append(change)
-    source.add_comment(paragraph.runs, text="SECRET remark", author="x", initials="x")
     assert parse(source).text == "Prices rose"
+
+
+def test_comments_follow_the_paragraph_or_the_table_that_they_are_about(parse):
+    source = docx.Document()
+    first = source.add_paragraph("The price is agreed.")
+    cell = source.add_table(1, 2).cell(0, 0)
+    cell.text = "Cap"
+    last = source.add_paragraph("Signed in May.")
+    source.add_comment(first.runs, text="Legal: the cap of 3 million euros is not.", author="Ann Author", initials="A")
+    source.add_comment(cell.paragraphs[0].runs, text="which one?", author="", initials="")
+    source.add_comment(last.runs, text="really?", author="Bo", initials="B").add_paragraph("It was June.")
+    document = parse(source)
+    assert document.text == (
+        "The price is agreed.\n\nComment (Ann Author): Legal: the cap of 3 million euros is not.\n\n"
+        "| Cap |\n\nComment: which one?\n\nSigned in May.\n\nComment (Bo): really? It was June."
+    )
+    assert document.warnings == ()
+
+
+CHUNK = {
+    "html": ("text/html", "<html><body><h1>Dividend</h1><p>It is 42 cents per share.</p></body></html>"),
+    "mht": (
+        "message/rfc822",
+        "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<h1>Dividend</h1><p>It is 42 cents per share.</p>",
+    ),
+    "txt": ("text/plain", "Dividend\n\nIt is 42 cents per share."),
+    "bin": ("application/octet-stream", "\x01\x02\x03\x04\x05\x06"),
+}
+
+
+def with_chunk(kind: str) -> bytes:
+    """A Word document into which another one is inserted whole, as programs do that make reports."""
+    source = docx.Document()
+    source.add_heading("Report", 1)
+    source.add_paragraph("After it.")
+    content_type, content = CHUNK[kind]
+    part = Part(PackURI(f"/word/chunk.{kind}"), content_type, content.encode(), source.part.package)
+    chunk = OxmlElement("w:altChunk")
+    chunk.set(qn("r:id"), source.part.relate_to(part, RT.A_F_CHUNK))
+    source.element.body.insert(1, chunk)
+    out = io.BytesIO()
+    source.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["html", "mht", "txt"])
+def test_a_document_that_is_inserted_whole_is_read_where_it_stands(parse, kind):
+    document = parse(with_chunk(kind))
+    assert document.text == "Report\n\nDividend\n\nIt is 42 cents per share.\n\nAfter it."
+    assert all(document.text[h.start :].startswith(h.text) for h in document.headings)
+    assert [h.text for h in document.headings] == (["Report"] if kind == "txt" else ["Report", "Dividend"])
+    assert not document.partial
+
+
+def test_an_inserted_document_that_cannot_be_read_is_told_of_as_lost(parse):
+    document = parse(with_chunk("bin"))
+    assert document.text == "Report\n\nAfter it."
+    assert document.partial
+    assert document.warnings[0].message.startswith("an inserted document was not read: it is a binary file")
+
+
+def test_a_strict_open_xml_document_is_read_as_any_other(parse):
+    source = docx.Document()
+    source.add_heading("Plan", 1)
+    source.add_paragraph("We have two.")
+    source.add_comment(source.paragraphs[1].runs, text="three", author="Ann", initials="A")
+    usual = io.BytesIO()
+    source.save(usual)
+    strict = io.BytesIO()
+    with zipfile.ZipFile(usual) as old, zipfile.ZipFile(strict, "w") as new:
+        for name in old.namelist():
+            data = re.sub(
+                rb"http://schemas.openxmlformats.org/(wordprocessingml|drawingml|officeDocument)/2006/",
+                rb"http://purl.oclc.org/ooxml/\1/",
+                old.read(name),
+            )
+            new.writestr(name, data)
+    document, same = parse(strict.getvalue()), parse(usual.getvalue())
+    assert document.text == same.text == "Plan\n\nWe have two.\n\nComment (Ann): three"
+    assert (document.headings, document.metadata, document.title) == (same.headings, same.metadata, same.title)
 
 
 def test_hidden_runs_are_left_out_and_said(parse):
