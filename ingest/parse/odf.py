@@ -1,7 +1,7 @@
 """OpenDocument files (LibreOffice): texts, spreadsheets and presentations.
 
 A cell or a space that says it is repeated a billion times costs nothing: repetitions are counted, not made.
-Left out: deleted text of tracked changes, comments, tables of contents. The text in pictures is read by OCR.
+Left out: deleted text of tracked changes, text that is not displayed (said in a warning), tables of contents. The text in pictures is read by OCR.
 Source: OASIS OpenDocument 1.3 part 3.
 """
 
@@ -23,9 +23,11 @@ from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.embedded import EmbeddedPictures
 from ingest.parse.grid import Row, write_grid
-from ingest.parse.hidden import marked
+from ingest.parse.hidden import hidden_warning, marked
 from ingest.parse.kinds import MIME_TYPES
 from ingest.parse.number_format import Number
+from ingest.parse.odf_meta import metadata_of
+from ingest.parse.odf_styles import hidden_styles, raising_styles, vanishing_styles
 from ingest.parse.ooxml import attribute, local, read_xml
 from ingest.parse.raised import before_raised, raised_sign
 from ingest.parse.source import File
@@ -34,13 +36,13 @@ from ingest.parse.text import check_characters
 from ingest.parse.writer import TextWriter
 
 _NOT_SHOWN = ("tracked-changes", "annotation", "table-of-content", "notes", "forms", "sequence-decls", "desc", "title")
-_GROUPS = ("section", "index-body", "list-header", "text-box", "numbered-paragraph", "g", "a", "soft-page-break")
+_GROUPS = ("section", "index-body", "list-header", "text-box", "numbered-paragraph", "a", "soft-page-break")
+_SHAPES = ("custom-shape", "rect", "ellipse", "circle", "line", "polyline", "polygon", "regular-polygon", "path",
+           "connector", "caption", "measure", "g")  # fmt: skip
 _ROW_GROUPS = ("table-rows", "table-header-rows", "table-row-group")
 _COLUMN_GROUPS = ("table-columns", "table-header-columns", "table-column-group")
 _NUMBER_TYPES = ("float", "percentage", "currency")
 _MAX_SPACES = 100
-_FIELDS = {"creator": "author", "initial-creator": "author", "language": "language", "subject": "subject",
-           "keyword": "keywords", "creation-date": "created", "date": "modified"}  # fmt: skip
 
 
 def parse_odf(
@@ -55,7 +57,9 @@ def parse_odf(
                 message = f"{filename} is an OpenDocument file with a password: remove the password and try again"
                 raise Encrypted(message)
             content, meta = read_xml(archive, "content.xml"), read_xml(archive, "meta.xml")
-            reader = _read(kind, content, archive, TextWriter(filename, limits), pictures)
+            reader = _read(
+                kind, content, read_xml(archive, "styles.xml"), archive, TextWriter(filename, limits), pictures
+            )
     except (zipfile.BadZipFile, zlib.error, EOFError, etree.XMLSyntaxError) as e:
         raise ParseFailed(f"{filename} is a damaged OpenDocument file ({type(e).__name__}: {e})", code="damaged") from e
     writer = reader.writer
@@ -63,7 +67,7 @@ def parse_odf(
         if pictures.reason:
             raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
         raise EmptyDocument(f"{filename} is an OpenDocument file without text", code="empty-document")
-    metadata = {**_metadata(meta), **pictures.metadata()}
+    metadata = {**metadata_of(meta), **pictures.metadata()}
     title = metadata.pop("title", "")
     first = writer.headings[0].text if writer.headings and kind != "ods" else ""
     return ParsedDocument(
@@ -80,6 +84,7 @@ def parse_odf(
 def _read(
     kind: Literal["odt", "ods", "odp"],
     content: Any,
+    styles: Any,
     archive: zipfile.ZipFile,
     writer: TextWriter,
     pictures: EmbeddedPictures,
@@ -87,7 +92,9 @@ def _read(
     body = content.find("{*}body") if content is not None else None
     if body is None or not len(body):
         raise ParseFailed(f"{writer.filename} is a damaged OpenDocument file: it has no content", code="damaged")
-    reader = _Reader(writer, _hidden_styles(content), _raising_styles(content), pictures, archive)
+    reader = _Reader(
+        writer, hidden_styles(content), raising_styles(content), vanishing_styles(content, styles), pictures, archive
+    )
     match kind:
         case "odt":
             reader.blocks(body[0])
@@ -100,41 +107,18 @@ def _read(
     return reader
 
 
+def _place(column: int, row: int) -> str:
+    """A cell by the name that a sheet shows, its column and row counted from 0: "B1"."""
+    letters, column = "", column + 1
+    while column:
+        column, letter = divmod(column - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return f"{letters}{row + 1}"
+
+
 def _times(element: Any, name: str) -> int:
     value = attribute(element, name, "1")
     return max(1, int(value)) if value.isdecimal() and len(value) < 12 else 1
-
-
-def _metadata(root: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for element in root.iter() if root is not None else ():
-        name, text = local(element.tag), one_line(element.text or "")
-        if name == "title" and text:
-            found["title"] = text
-        elif name in _FIELDS and text:
-            found[_FIELDS[name]] = text
-    return found
-
-
-def _hidden_styles(content: Any) -> frozenset[str]:
-    """The names of styles that hide a sheet or a slide."""
-    hidden = set()
-    for style in content.iter("{*}style"):
-        for properties in style:
-            if attribute(properties, "display") == "false" or attribute(properties, "visibility") == "hidden":
-                hidden.add(attribute(style, "name"))
-    return frozenset(hidden)
-
-
-def _raising_styles(content: Any) -> frozenset[str]:
-    """The names of styles that raise what has them: by position "super 58%" or "33% 58%"."""
-    raising = set()
-    for style in content.iter("{*}style"):
-        for properties in style:
-            position = attribute(properties, "text-position")
-            if position.startswith("super") or (position[:1].isdecimal() and position.split("%")[0].strip("0")):
-                raising.add(attribute(style, "name"))
-    return frozenset(raising)
 
 
 @dataclass(slots=True)
@@ -142,12 +126,15 @@ class _Reader:
     writer: TextWriter
     hidden_styles: frozenset[str]
     raising_styles: frozenset[str]
+    vanishing_styles: frozenset[tuple[str, str]]
     pictures: EmbeddedPictures
     archive: zipfile.ZipFile
-    where: str = ""  # names the slide that is being read
+    where: str = ""  # names the slide or the sheet that is being read
     of_pictures: int = 0  # characters that come from pictures
     counts: Counter[str] = field(default_factory=Counter)
     hidden: list[str] = field(default_factory=list)
+    invisible: list[str] = field(default_factory=list)  # texts that are not displayed
+    comments: list[str] = field(default_factory=list)  # those not written yet
     notes: list[str] = field(default_factory=list)
     sheet_titles: int = 0
 
@@ -157,9 +144,14 @@ class _Reader:
         """Headings, paragraphs, lists and tables; ``bullet`` is the depth of the list they are in."""
         for element in container:
             name = local(element.tag)
+            if name == "annotation":
+                self._annotation(element)
+                self._write_comments()
             if name in _NOT_SHOWN or not name:
                 continue
-            if name == "h":
+            if name == "section" and attribute(element, "display") == "none":
+                self._left_out(element)
+            elif name == "h":
                 level = attribute(element, "outline-level", "1")
                 self.writer.heading(int(level) if level.isdecimal() and len(level) < 3 else 1, self._text(element))
                 self._boxes(element)
@@ -173,8 +165,9 @@ class _Reader:
                 self._table(element)
             elif name == "frame":
                 self._frame(element)
-            elif name in _GROUPS or name.endswith("-index") or name in ("custom-shape", "rect", "ellipse"):
+            elif name in _GROUPS or name in _SHAPES or name.endswith("-index"):
                 self.blocks(element, bullet)
+            self._write_comments()
 
     def _list(self, element: Any, depth: int) -> None:
         """Items one to a line; what is more than a paragraph stands as a block of its own."""
@@ -192,13 +185,42 @@ class _Reader:
 
         walk(element, depth)
         self.writer.block("\n".join(line for line in lines if line))
-        for node in element.iter("{*}p"):
-            self._boxes(node)
+        self._boxes(element)
 
-    def _boxes(self, paragraph: Any) -> None:
-        """Frames and shapes that hang on a paragraph."""
-        for element in paragraph.iter("{*}frame"):
-            self._frame(element)
+    def _boxes(self, element: Any) -> None:
+        """Frames and shapes that hang on a paragraph, a list or a sheet; what they hold is theirs to write."""
+        stack = [iter(element)]
+        while stack:
+            node = next(stack[-1], None)
+            name = local(node.tag) if node is not None else ""
+            if node is None:
+                stack.pop()
+            elif name == "frame":
+                self._frame(node)
+            elif name in _SHAPES:
+                self.blocks(node)
+            elif name != "annotation":
+                stack.append(iter(node))
+
+    def _annotation(self, element: Any) -> None:
+        """Puts a comment aside; it follows the block in which it stands."""
+        text = self._note(element)
+        if text:
+            author = one_line(element.findtext("{*}creator", ""))
+            self.comments.append(f"Comment ({author}): {text}" if author else f"Comment: {text}")
+
+    def _note(self, element: Any) -> str:
+        return " ".join(filter(None, (self._text(p).strip() for p in element.iter("{*}p"))))
+
+    def _write_comments(self) -> None:
+        waiting, self.comments = self.comments, []
+        for comment in waiting:
+            self.writer.block(comment)
+
+    def _left_out(self, element: Any) -> None:
+        text = " ".join("".join(element.itertext()).split())
+        if text:
+            self.invisible.append(text)
 
     def _frame(self, frame: Any) -> None:
         for child in frame:
@@ -235,6 +257,9 @@ class _Reader:
                     cells += [text] * (min(_times(cell, "number-columns-repeated"), 1000) if text else 1)
             rows.append(cells)
         self.writer.block(markdown_table(rows))
+        for frame in table.iter("{*}frame"):  # text boxes are read with their cell
+            if frame.find("{*}text-box") is None:
+                self._frame(frame)
 
     def _rows(self, table: Any) -> Iterator[Any]:
         for element in table:
@@ -245,7 +270,10 @@ class _Reader:
                 yield from self._rows(element)
 
     def _text(self, paragraph: Any) -> str:
-        """The visible text of a paragraph; notes are put aside, frames are not entered."""
+        """The visible text of a paragraph; notes and comments are put aside, frames are not entered."""
+        if self._vanishes(paragraph):
+            self._left_out(paragraph)
+            return ""
         parts: list[str] = [paragraph.text or ""]
         for node in paragraph:
             name = local(node.tag)
@@ -262,7 +290,9 @@ class _Reader:
                 if text:
                     self.notes.append(text)
                     parts.append(f"[^{len(self.notes)}]")
-            elif name not in ("frame", "custom-shape", "annotation", "annotation-end", "ruby-text", ""):
+            elif name == "annotation":
+                self._annotation(node)
+            elif name not in _SHAPES and name not in ("frame", "annotation-end", "ruby-text", ""):
                 text = self._text(node)
                 if attribute(node, "style-name") in self.raising_styles:
                     text = raised_sign(parts[-1], text, node.tail or "")
@@ -270,6 +300,12 @@ class _Reader:
                 parts.append(text)
             parts.append(node.tail or "")
         return "".join(parts)
+
+    def _vanishes(self, element: Any) -> bool:
+        if not self.vanishing_styles:
+            return False
+        family = "paragraph" if local(element.tag) in ("p", "h") else "text"
+        return (family, attribute(element, "style-name")) in self.vanishing_styles
 
     def footnotes(self) -> None:
         for number, text in enumerate(self.notes, 1):
@@ -279,19 +315,28 @@ class _Reader:
 
     def sheets(self, body: Any) -> None:
         for table in body.iterfind("{*}table"):
-            rows = self._grid(table)
-            if not rows:
+            rows, comments = self._grid(table)
+            drawn = next(table.iter("{*}frame", *("{*}" + shape for shape in _SHAPES)), None) is not None
+            if not rows and not comments and not drawn:
                 continue
             name = attribute(table, "name", "Sheet")
+            self.where = f"on sheet {one_line(name, 60)}"
             hidden = attribute(table, "style-name") in self.hidden_styles
             if hidden:
                 self.hidden.append(one_line(name, 60))
             self.writer.heading(1, marked(name, "sheet") if hidden else name)
             self.sheet_titles += 1
+            start, before = self.writer.length, self.of_pictures
             write_grid(self.writer, rows)
+            self.writer.block("\n".join(comments))
+            if drawn:
+                self._boxes(table)
+            self.pictures.end_part(self.writer.length - start - (self.of_pictures - before))
 
-    def _grid(self, table: Any) -> list[tuple[int, Row]]:
+    def _grid(self, table: Any) -> tuple[list[tuple[int, Row]], list[str]]:
+        """The rows with something in them, and the comments on cells."""
         rows: list[tuple[int, Row]] = []
+        comments: list[str] = []
         number = characters = 0
         for element in self._rows(table):
             row: dict[int, str] = {}
@@ -303,6 +348,8 @@ class _Reader:
                     continue
                 repeated = _times(cell, "number-columns-repeated")
                 text = self._cell(cell) if name == "table-cell" else ""
+                notes = map(self._note, cell.iterfind("{*}annotation"))
+                comments += (f"Comment on {_place(column, number)}: {note}" for note in notes if note)
                 if text.strip():
                     characters += (len(text) + 3) * repeated * times
                     check_characters(characters, self.writer.filename, self.writer.limits)
@@ -312,7 +359,7 @@ class _Reader:
                 rows += [(number + i, row) for i in range(times)]
                 self.counts["hidden row"] += times * (attribute(element, "visibility") in ("collapse", "filter"))
             number += times
-        return rows
+        return rows, comments
 
     def _cell(self, cell: Any) -> str:
         text = "\n".join(self._text(p) for p in cell.iterfind("{*}p")).strip()
@@ -340,6 +387,7 @@ class _Reader:
             title = next((f for f in page.iter("{*}frame") if attribute(f, "class") == "title"), None)
             heading = " ".join(self._text(p) for p in title.iter("{*}p")) if title is not None else ""
             self.writer.heading(1, marked(heading, "slide") if hidden else heading)
+            self._write_comments()
             for element in page:
                 if element is not title and local(element.tag) != "notes":
                     self.blocks([element])
@@ -355,6 +403,7 @@ class _Reader:
             yield ParseWarning("hidden-sheets", f"hidden parts were read too: {', '.join(self.hidden[:10])}")
         if self.counts["hidden row"]:
             yield ParseWarning("hidden-cells", f"{self.counts['hidden row']} hidden rows were read too")
+        yield from hidden_warning(self.invisible)
         yield from self.pictures.warnings()
         if self.counts["embedded object"]:
             yield ParseWarning("embedded", not_read(self.counts["embedded object"], "embedded object"))

@@ -13,7 +13,7 @@ from tests.support.zips import unzipped, zip_of
 NAMESPACES = " ".join(
     f'xmlns:{p}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"'
     for p, n in {"office": "office", "text": "text", "table": "table", "draw": "drawing", "style": "style",
-                 "presentation": "presentation"}.items()
+                 "presentation": "presentation", "svg": "svg-compatible"}.items()
 )  # fmt: skip
 
 
@@ -142,3 +142,92 @@ def test_empty_and_broken_texts_are_told_apart(parse_bytes, body, error):
 def test_nested_spans_and_tables_end(parse_bytes):
     deep = "<text:span>" * 200 + "core" + "</text:span>" * 200
     assert parse_bytes(odf("text", f"<text:p>{deep}</text:p>"), "a.odt").text == "core"
+
+
+@pytest.mark.parametrize("shape", ["custom-shape", "rect", "ellipse", "caption", "g><draw:custom-shape"])
+def test_the_text_of_shapes_that_hang_on_a_paragraph_is_read_once(parse_bytes, shape):
+    end = "".join(f"</draw:{name}>" for name in reversed(shape.split("><draw:")))
+    body = (
+        f"<text:p>Before.<draw:{shape}><text:p>Exit code 7731."
+        "<draw:frame><draw:text-box><text:p>Keep it.</text:p></draw:text-box></draw:frame></text:p>"
+        f"{end}</text:p><text:p>After.</text:p>"
+    )
+    found = parse_bytes(odf("text", body), "a.odt")
+    assert found.text == "Before.\n\nExit code 7731.\n\nKeep it.\n\nAfter."
+
+
+def comment(text: str, author: str = "") -> str:
+    by = f'<dc:creator xmlns:dc="http://purl.org/dc/elements/1.1/">{author}</dc:creator>' if author else ""
+    return f"<office:annotation>{by}<text:p>{text}</text:p></office:annotation>"
+
+
+def test_comments_of_texts_follow_the_block_that_they_are_about(parse_bytes):
+    body = (
+        f"<text:p>The price is agreed.{comment('The cap is not.', 'Ann')}</text:p>"
+        f"<text:list><text:list-item><text:p>one{comment('or two?')}</text:p></text:list-item></text:list>"
+        "<text:p>After.</text:p>"
+    )
+    assert parse_bytes(odf("text", body), "a.odt").text == (
+        "The price is agreed.\n\nComment (Ann): The cap is not.\n\n- one\n\nComment: or two?\n\nAfter."
+    )
+
+
+def test_comments_of_cells_and_slides_are_read(parse_bytes):
+    row = "<table:table-row><table:table-cell table:number-columns-repeated='27'/><table:table-cell><text:p>4</text:p>"
+    sheet = f"<table:table table:name='S'><table:table-row/>{row}{comment('an estimate')}</table:table-cell></table:table-row></table:table>"
+    assert parse_bytes(odf("spreadsheet", sheet), "a.ods").text.endswith("Comment on AB2: an estimate")
+    slide = f"<draw:page>{comment('shorter!', 'Bo')}<draw:frame><draw:text-box><text:p>body</text:p></draw:text-box></draw:frame></draw:page>"
+    assert parse_bytes(odf("presentation", slide), "a.odp").text == "Comment (Bo): shorter!\n\nbody"
+
+
+def test_text_that_is_not_displayed_is_left_out_and_said(parse_bytes):
+    styles = "".join(
+        f"<style:style style:name='{name}' style:family='{family}' {base}>{properties}</style:style>"
+        for name, family, base, properties in [
+            ("P1", "paragraph", "", "<style:text-properties text:display='none'/>"),
+            ("P2", "paragraph", "style:parent-style-name='P1'", ""),
+            ("T1", "text", "", "<style:text-properties text:display='none'/>"),
+            ("T2", "text", "style:parent-style-name='T1'", "<style:text-properties text:display='true'/>"),
+            ("T3", "text", "style:parent-style-name='T3'", ""),
+        ]
+    )
+    body = (
+        "<text:p>Offer: 100 euros.</text:p><text:p text:style-name='P1'>SECRET a</text:p><text:p text:style-name='P2'>SECRET b</text:p>"
+        "<text:p>One<text:span text:style-name='T1'>SECRET c</text:span> end, <text:span text:style-name='T2'>shown</text:span>"
+        "<text:span text:style-name='T3'>, too</text:span>.</text:p>"
+        "<text:p text:style-name='T1'>A paragraph is not of the family of that style.</text:p>"
+        "<text:section text:display='none'><text:p>SECRET d</text:p></text:section>"
+    )
+    document = parse_bytes(odf("text", body, styles), "a.odt")
+    assert document.text == (
+        "Offer: 100 euros.\n\nOne end, shown, too.\n\nA paragraph is not of the family of that style."
+    )
+    (warning,) = document.warnings
+    assert warning.message == "hidden text was left out (32 characters in 4 places): “SECRET a”"
+
+
+def test_text_that_a_style_of_the_template_hides_is_left_out_too(parse_bytes):
+    hides = "<style:style style:name='H' style:family='paragraph'><style:text-properties text:display='none'/></style:style>"
+    members = unzipped(odf("text", "<text:p>shown</text:p><text:p text:style-name='H'>SECRET</text:p>"))
+    members["styles.xml"] = f"<office:document-styles {NAMESPACES}>{hides}</office:document-styles>".encode()
+    document = parse_bytes(zip_of(members), "a.odt")
+    assert (document.text, [w.code for w in document.warnings]) == ("shown", ["hidden-text"])
+
+
+def test_of_a_sheet_with_a_picture_alone_is_said_what_is_missing(parse_bytes):
+    picture = (
+        "<draw:frame><draw:image xlink:href='Pictures/a.png' xmlns:xlink='http://www.w3.org/1999/xlink'/></draw:frame>"
+    )
+    chart = "<draw:frame><draw:object/></draw:frame>"
+    body = f"<table:table table:name='Costs'><table:shapes>{picture}{chart}</table:shapes></table:table>"
+    with pytest.raises(EmptyDocument, match="picture on sheet Costs was not read: the file does not hold it"):
+        parse_bytes(odf("spreadsheet", body), "a.ods")
+    cell = f"<table:table-row><table:table-cell><text:p>Pump</text:p>{picture}</table:table-cell></table:table-row>"
+    more = f"<table:table table:name='List'>{cell}</table:table>"
+    document = parse_bytes(odf("spreadsheet", body + more), "a.ods")
+    assert document.text.endswith("List\n\nPump")
+    assert [w.message for w in document.warnings] == [
+        "2 pictures were not read (on sheet Costs, on sheet List): the file does not hold it",
+        "1 embedded object was not read",
+    ]
+    assert document.partial, "the sheet has nothing but the picture"
