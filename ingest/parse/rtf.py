@@ -1,4 +1,5 @@
-"""Rich-text documents (RTF) through striprtf; the text in their pictures by OCR, where they stand."""
+"""Rich-text documents (RTF) through striprtf; the text in their pictures by OCR, where they stand; notes, boxes and comments at
+the end. Left out: deletions of tracked changes, running heads, hidden text (said in a warning)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from core.errors import EmptyDocument
 from ingest.parse.clean import is_title, one_line, title_from_filename
 from ingest.parse.document import ParsedDocument, ParseLimits
 from ingest.parse.embedded import EmbeddedPictures
+from ingest.parse.hidden import hidden_warning
 from ingest.parse.kinds import MIME_TYPES
+from ingest.parse.rtf_parts import shown_text
 from ingest.parse.rtf_pictures import RichText, without_pictures
 from ingest.parse.source import File
 from ingest.parse.tables import markdown_table
@@ -21,6 +24,8 @@ from ingest.parse.writer import TextWriter
 # Objects in hexadecimal: megabytes that striprtf would look at letter by letter, to drop them.
 _HEX = re.compile(rb"(?:[0-9a-fA-F]{30,}+[\r\n ]*+){8,}+")
 _INFO = re.compile(rb"\{\\(title|author|subject|keywords)\s([^{}]{1,500})\}")
+_NOTE = re.compile(r"^(\[\^\d+\]:)\s+")  # some have a space after their mark
+_MAX_HIDDEN = 1000
 _CODE_PAGE = re.compile(rb"\\ansicpg(\d{3,5})")
 
 _convert = cast(Callable[..., str], rtf_to_text)  # it has no types
@@ -30,7 +35,8 @@ def parse_rtf(path: File, filename: str, limits: ParseLimits, pictures: Embedded
     """See ``ingest.parse.file.parse_file``; ``pictures`` reads those of the document. Headings are not told from text:
     RTF has only looks."""
     rich = without_pictures(path.read_bytes())
-    data = _HEX.sub(b"", rich.data)
+    shown = shown_text(_HEX.sub(b"", rich.data))
+    data = shown.data
     match = _CODE_PAGE.search(data[:4096])
     encoding = f"cp{match.group(1).decode()}" if match else "cp1252"
     try:
@@ -45,6 +51,7 @@ def parse_rtf(path: File, filename: str, limits: ParseLimits, pictures: Embedded
         if pictures.reason:
             raise EmptyDocument(f"{filename} has no text: {pictures.reason}", code="scanned")
         raise EmptyDocument(f"{filename} is a rich-text document without text")
+    hidden = [text for text in (_plain(piece, encoding) for piece in shown.hidden[:_MAX_HIDDEN]) if text]
     info = {name.decode(): _plain(value, encoding) for name, value in _INFO.findall(data)}
     title = info.pop("title", "")
     return ParsedDocument(
@@ -52,7 +59,7 @@ def parse_rtf(path: File, filename: str, limits: ParseLimits, pictures: Embedded
         title=title if is_title(title) else title_from_filename(filename),
         mime_type=MIME_TYPES["rtf"],
         metadata={**{name: value for name, value in info.items() if value}, **pictures.metadata()},
-        warnings=tuple(pictures.warnings()),
+        warnings=(*hidden_warning(hidden), *pictures.warnings()),
     )
 
 
@@ -96,5 +103,5 @@ def _blocks(text: str) -> list[str]:
             blocks.append(markdown_table(rows))
             rows = []
         if line.strip():
-            blocks.append(line.strip())
+            blocks.append(_NOTE.sub(r"\1 ", line.strip()))
     return blocks

@@ -143,8 +143,42 @@ def test_pictures_in_rich_text_are_said_and_cost_nothing(parse_bytes):
     assert document.warnings[0].message == "1 picture was not read: it is of no kind that is read"
 
 
+def test_notes_boxes_and_comments_of_rich_text_follow_it(parse_bytes):
+    data = (
+        rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}{\stylesheet{\s1\v Ghost;}}Text with note{\super\chftn}"
+        rb"{\footnote\pard\plain {\super\chftn} The note says \'a31998.} goes on{\footnote\ftnalt\pard{\super\chftn} At the end.\par Twice.}.\par "
+        rb"{\shp{\*\shpinst{\sp{\sn a}{\sv b}}{\shptxt\pard A box \u8364?.\par}}}"
+        rb"{\*\atnid AA}{\*\atnauthor Ann}\chatn{\*\annotation{\*\atnref 0}{\*\atndate 1}\pard really?}Last.{\header Running head}\par}"
+    )
+    document = parse_bytes(data, "a.rtf")
+    assert document.text == (
+        "Text with note[^1] goes on[^2].\n\nLast.\n\nA box €.\n\n[^1]: The note says £1998.\n\n[^2]: At the end.\n\nTwice."
+        "\n\nComment (Ann): really?"
+    )
+    assert document.warnings == ()
+
+
+def test_hidden_rich_text_is_left_out_and_said_and_deletions_are_left_out(parse_bytes):
+    data = (
+        rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}{\stylesheet{\s1\v Ghost;}}{\*\bkmkstart x\v y}Offer: 100 euros.\par "
+        rb"{\v SECRET \'e9\u233? all {\b 900} euros.}\par {\deleted old price 555}One\v SECRET two\v0  shown, \v SECRET\plain  too.\par"
+        rb"\viewkind4\webhidden This is seen.\par}"
+    )
+    document = parse_bytes(data, "a.rtf")
+    assert document.text == "Offer: 100 euros.\n\nOne shown,  too.\n\nThis is seen."
+    (warning,) = document.warnings
+    assert warning.code == "hidden-text"
+    assert "in 3 places): “SECRET éé all 900 euros.”" in warning.message
+
+
 @pytest.mark.parametrize(
-    "data", [b"{\\rtf1 " + b"{" * 200_000, b"{\\rtf1 text" + b"}" * 100_000, b"{\\rtf1 \\u99999999? x}"]
+    "data",
+    [
+        b"{\\rtf1 \\v " + b"{" * 200_000,
+        b"{\\rtf1 " + b"{" * 200_000,
+        b"{\\rtf1 text" + b"}" * 100_000,
+        b"{\\rtf1 \\u99999999? x}",
+    ],
 )
 def test_broken_rich_text_ends_with_text_or_a_reason(parse_bytes, data):
     try:
