@@ -142,8 +142,9 @@ class EvalCalls(Line):
         """Events `eval` until it has ended, from after the event ``after`` on."""
         return self._stream("GET", f"/v1/evals/{seg(eval_id)}/events", headers={"Last-Event-ID": str(after)})
 
-    def eval_result(self, eval_id: str) -> dict[str, Any]:
-        return self._json("GET", f"/v1/evals/{seg(eval_id)}/result")
+    def eval_result(self, eval_id: str, metric: str | None = None) -> dict[str, Any]:
+        """``metric``: what its slices are of; else the first that tells questions apart."""
+        return self._json("GET", f"/v1/evals/{seg(eval_id)}/result", params=given(metric=metric))
 
     def compare_eval(self, eval_id: str, a: int, b: int) -> dict[str, Any]:
         """Configuration ``b`` against ``a``, counted from 0."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def board_of(measured: Sequence[Measured], metric: str | None = None) -> dict[str, Any]:
-    """The places by ``metric`` (the first that all have a value of, where none is named), over the questions that all have a value of.
+    """The places by ``metric`` (``first_metric``, where none is named), over the questions that all have a value of.
 
     Raises:
         InvalidRequest: a metric that none of them has.

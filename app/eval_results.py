@@ -54,14 +54,20 @@ class Measured:
 
 
 def first_metric(measured: Sequence[Measured]) -> str:
-    """What is shown where none is named: the first metric that all of them which measured anything have a value of, or any; "" where
-    there is none."""
+    """What is shown where none is named: the first metric that all of them which measured anything have a value of, or any; of these
+    the first that is not the same for every question in every way, as exact match is 0 wherever answers are sentences, for such a one
+    tells nothing apart. "" where there is none."""
     named = list(dict.fromkeys(name for m in measured for name in m.metrics))
     found = [m.with_values for m in measured if m.rows]
     shared = [n for n in named if all(n in values for values in found)] or [
         n for n in named if any(n in values for values in found)
     ]
-    return next(iter(shared or named), "")
+    return next((n for n in shared if _varies(measured, n)), next(iter(shared or named), ""))
+
+
+def _varies(measured: Sequence[Measured], metric: str) -> bool:
+    values = {row["metrics"].get(metric) for m in measured for row in m.rows.values()}
+    return len(values - {None}) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +77,26 @@ class EvalResult:
     questions: tuple[KeptQuestion, ...]
     measured: tuple[Measured, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """The document of ``GET /v1/evals/{id}/result``."""
+    def to_json(self, metric: str | None = None) -> dict[str, Any]:
+        """The document of ``GET /v1/evals/{id}/result``; ``metric`` is what stands first in it and what its slices are of, by default
+        ``first_metric``.
+
+        Raises:
+            InvalidRequest: a metric that none of the configurations has.
+        """
+        named = list(dict.fromkeys(name for m in self.measured for name in m.metrics))
+        if metric is not None and metric not in named:
+            raise InvalidRequest(
+                f"unknown metric {metric!r}: these have {', '.join(named) or 'none yet'}", code="usage"
+            )
+        metric = metric or first_metric(self.measured)
         return {
             "kind": "eval",
             **self.run.to_json(),
             "set": self.of.to_json(),
             "configurations": [_summary(m, {q.question_id: q.gold for q in self.questions}) for m in self.measured],
-            "slices": _slices(self),
+            "metric": metric,
+            "slices": _slices(self, metric),
             "notes": _whole_documents(self.questions),
             "lower_is_better": sorted(LOWER_IS_BETTER),
             "questions": [
@@ -168,11 +186,10 @@ def _saved(result: EvalResult, index: int) -> SavedRun:
     )
 
 
-def _slices(result: EvalResult) -> list[dict[str, Any]]:
-    """Means of the first metric by kind, length, document, and words that the passage has."""
+def _slices(result: EvalResult, metric: str) -> list[dict[str, Any]]:
+    """Means of a metric by kind, length, document, and words that the passage has."""
     if not result.measured or not all(m.metrics for m in result.measured):
         return []
-    metric = first_metric(result.measured)
     values = [
         {q: row["metrics"][metric] for q, row in m.rows.items() if row["metrics"].get(metric) is not None}
         for m in result.measured

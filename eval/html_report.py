@@ -57,7 +57,7 @@ def html_report(
     for plot in plots.sureness:
         parts += [_heading(plot), _drawn(plot)]
     for comparison in comparisons:
-        parts.append(_comparison(comparison))
+        parts.append(_comparison(comparison, result["metric"]))
     parts += [
         "<h2>Questions</h2>",
         _questions(result),
@@ -142,7 +142,8 @@ def found_text(m: Mapping[str, Any]) -> str:
     return "–" if found is None else f"{size(found)} or more"
 
 
-def _comparison(comparison: Mapping[str, Any]) -> str:
+def _comparison(comparison: Mapping[str, Any], metric: str) -> str:
+    """``metric``: what is said first, where it is compared."""
     a, b = escape(comparison["a"]["label"]), escape(comparison["b"]["label"])
     said = "".join(
         f"<tr><td>{escape(m['metric'])}</td><td>{m['wins']}</td><td>{m['losses']}</td><td>{m['ties']}</td>"
@@ -151,9 +152,10 @@ def _comparison(comparison: Mapping[str, Any]) -> str:
         for m in comparison["metrics"]
     )
     notes = "".join(f'<p class="mute">{escape(note)}</p>' for note in comparison["notes"])
+    first = next((m for m in comparison["metrics"] if m["metric"] == metric), comparison["metrics"][0])
     return (
         f"<h2>B = {b} against A = {a}</h2>"
-        f'<p class="said">{escape(comparison["metrics"][0]["metric"])}: {escape(comparison["metrics"][0]["text"])}</p>'
+        f'<p class="said">{escape(first["metric"])}: {escape(first["text"])}</p>'
         '<div class="scroll"><table><tr><th>metric</th><th>wins</th><th>losses</th><th>ties</th>'
         f"<th>{FOUND}</th>"
         f'<th style="text-align:left">result</th></tr>{said}</table></div>{notes}'
@@ -164,8 +166,7 @@ def _questions(result: Mapping[str, Any]) -> str:
     configurations = result["configurations"]
     if not configurations or not configurations[0]["metrics"]:
         return "<p>Nothing is measured yet.</p>"
-    means = configurations[0]["metrics"]
-    metric = next((name for name, mean in means.items() if mean["n"]), next(iter(means)))
+    metric = result["metric"]
     head = "".join(f"<th>{escape(text)}</th>" for text in ("question", "kind", *(c["label"] for c in configurations)))
     rows = []
     for q in result["questions"]:

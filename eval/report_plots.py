@@ -47,7 +47,7 @@ def plots_of(result: Mapping[str, Any], board: Mapping[str, Any] | None) -> Plot
         ),
         quality_and_seconds=_pareto(board) if board is not None and len(board["places"]) > 1 else None,
         found_among=_found_among(configurations, labels),
-        steps=_steps(configurations),
+        steps=_steps(configurations, result["metric"]),
         sureness=_sureness(result),
     )
 
@@ -71,14 +71,13 @@ def _found_among(configurations: Sequence[Mapping[str, Any]], labels: tuple[str,
     return Plot(heading="Found among the first k passages", svg=curves(shown, said), labels=labels)
 
 
-def _steps(configurations: Sequence[Mapping[str, Any]]) -> Plot | None:
-    """By the first metric that every configuration has."""
-    names = metric_names(configurations)
-    everywhere = [n for n in names if all(c["metrics"].get(n, {}).get("mean") is not None for c in configurations)]
-    if not everywhere or len(configurations) < 2:
+def _steps(configurations: Sequence[Mapping[str, Any]], metric: str) -> Plot | None:
+    """Where every configuration has a mean of it."""
+    means = [c["metrics"].get(metric, {}).get("mean") for c in configurations]
+    if None in means or len(configurations) < 2:
         return None
-    steps = [(c["label"], c["metrics"][everywhere[0]]["mean"]) for c in configurations]
-    return Plot(heading=f"From one to the next, by {everywhere[0]}", svg=waterfall(steps))
+    steps = [(c["label"], mean) for c, mean in zip(configurations, means, strict=True)]
+    return Plot(heading=f"From one to the next, by {metric}", svg=waterfall(steps))
 
 
 def _sureness(result: Mapping[str, Any]) -> tuple[Plot, ...]:

@@ -216,11 +216,14 @@ async def _follow(services: Services, principal: Principal, eval_id: str, after:
 
 
 @router.get("/{eval_id}/result")
-async def get_result(eval_id: str, services: ServicesHere, principal: PrincipalHere) -> dict[str, Any]:
-    """What is measured so far: means with intervals, and for each question what was found. Spans are of stored texts."""
+async def get_result(
+    eval_id: str, services: ServicesHere, principal: PrincipalHere, metric: Annotated[str | None, Query()] = None
+) -> dict[str, Any]:
+    """What is measured so far: means with intervals, and for each question what was found. Spans are of stored texts. `metric` is
+    what stands first and what the slices are of: the first that tells questions apart, where none is named."""
 
     def read() -> dict[str, Any]:
-        return read_result(services.eval_runs, services.eval_sets, principal, eval_id).to_json()
+        return read_result(services.eval_runs, services.eval_sets, principal, eval_id).to_json(metric)
 
     return await services.offload(read)
 
@@ -246,7 +249,7 @@ async def get_leaderboard(
     eval_id: str, services: ServicesHere, principal: PrincipalHere, metric: Annotated[str | None, Query()] = None
 ) -> dict[str, Any]:
     """Its configurations best first, which of them the data tell from the best, and who is on the Pareto front of quality
-    against seconds. By the first metric that all have a value of, where none is named."""
+    against seconds. By the first metric that tells questions apart, where none is named."""
 
     def read() -> dict[str, Any]:
         return board_of(read_result(services.eval_runs, services.eval_sets, principal, eval_id).measured, metric)

@@ -127,7 +127,7 @@ def leaderboard(
     set_id: Annotated[str, typer.Argument(help="As `eval questions` said it.")],
     answers: Annotated[bool, typer.Option("--answers", help="Of answering, not of searching.")] = False,
     metric: Annotated[
-        str | None, typer.Option("--metric", "-m", help="By this one; else by the first that all have a value of.")
+        str | None, typer.Option("--metric", "-m", help="By this one; else by the first that tells questions apart.")
     ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,

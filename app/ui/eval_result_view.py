@@ -73,8 +73,8 @@ def _result(eval_id: str) -> None:
     for note in result["notes"]:
         look.muted(note)
     if a != b:
-        _comparison(client().compare_eval(eval_id, a, b))
-        draw_slices(result.get("slices") or [], (a, b))
+        _comparison(client().compare_eval(eval_id, a, b), result["metric"])
+        draw_slices(result, (a, b))
     with st.container(horizontal=True):
         _download(eval_id, "Report", "html", "html", "text/html")
         _download(eval_id, "Its tables, as Markdown", "markdown", "md", "text/markdown")
@@ -184,8 +184,8 @@ def _mean(mean: dict[str, Any] | None) -> str:
     return f'{mean["mean"]:.3f} <span class="ob-muted">[{mean["ci_low"]:.3f}, {mean["ci_high"]:.3f}]</span>'
 
 
-def _comparison(comparison: dict[str, Any]) -> None:
-    first = comparison["metrics"][0]
+def _comparison(comparison: dict[str, Any], metric: str) -> None:
+    first = next((m for m in comparison["metrics"] if m["metric"] == metric), comparison["metrics"][0])
     st.html(
         f'<div class="ob-card" role="status"><h4>{inert_html(first["metric"])}</h4><p>{inert_html(first["text"])}</p></div>'
     )
@@ -212,7 +212,9 @@ def _finds(metric: dict[str, Any]) -> str:
 @guarded
 def _questions(result: dict[str, Any], first: int, second: int) -> None:
     st.markdown("**Question by question**")
-    metric = st.selectbox("By", list(result["configurations"][first]["metrics"]), key="eval-by")
+    names = list(result["configurations"][first]["metrics"])
+    shown = names.index(result["metric"]) if result["metric"] in names else 0
+    metric = st.selectbox("By", names, index=shown, key="eval-by")
     better = -1.0 if metric in result.get("lower_is_better", ()) else 1.0
     rows = []
     for question in result["questions"]:
