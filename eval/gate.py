@@ -120,8 +120,9 @@ def _judged(comparison: Comparison, found: MetricComparison, margin: float) -> M
     if found.lower_is_better:
         gain, low, high = -gain, -high, -low
     old, new = (run.per_query for run in (comparison.a, comparison.b))
-    with_value = [q for q in old if q in new and old[q].get(found.metric) is not None]
-    lost = sum(new[q].get(found.metric) is None for q in with_value)
+    with_value = [q for q in old if old[q].get(found.metric) is not None]
+    # Also where the run was not asked it at all: leaving out the hard ones must not open the gate.
+    lost = sum(new.get(q, {}).get(found.metric) is None for q in with_value)
     if lost > MAX_LOST * len(with_value):
         why = f"{lost:,} of the {len(with_value):,} questions with a value in the baseline have none in the run"
     elif found.n < FEW_QUESTIONS:

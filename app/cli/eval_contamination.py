@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.common import AsJson, DataDir, connected, print_json
+from core.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from eval.contamination import Contamination
@@ -20,12 +21,14 @@ def contamination(
     dataset: Annotated[
         str,
         typer.Argument(
-            help="FILE.jsonl, FOLDER:SPLIT of a BEIR folder, or a set of questions as `eval questions` said."
+            help="FILE.jsonl, SQuAD or HotpotQA as FILE.json, FOLDER:SPLIT of a BEIR folder, or a set of questions as `eval questions` said."
         ),
     ],
     against: Annotated[
         list[str] | None,
-        typer.Option("--against", help="FILE.jsonl or FOLDER:SPLIT (or FOLDER: its corpus); may be repeated."),
+        typer.Option(
+            "--against", help="FILE.jsonl, FILE.json or FOLDER:SPLIT (or FOLDER: its corpus); may be repeated."
+        ),
     ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -45,19 +48,33 @@ def contamination(
             found = client.contamination(dataset)
         print_json(found) if as_json else print(_text(found))
         return
-    result: Contamination = check(dict(_texts(dataset)), {name: _texts(name) for name in dict.fromkeys(against)})
+    result: Contamination = check(_questions(dataset), {name: _texts(name) for name in dict.fromkeys(against)})
     print_json(result.to_json()) if as_json else print(_text(result.to_json()))
+
+
+def _questions(name: str) -> dict[str, str]:
+    """Raises InvalidRequest for an id that stands twice: one of the two would not be looked for."""
+    found: dict[str, str] = {}
+    for own, said in _texts(name):
+        if own in found:
+            raise InvalidRequest(f"{name}: the id {own!r} stands a second time: ids must differ", code="bad-dataset")
+        found[own] = said
+    return found
 
 
 def _texts(name: str) -> Iterator[tuple[str, str]]:
     """(id, text) of a data set: questions, claims or queries of a split; of a folder without a split its corpus."""
-    from eval.datasets import load_beir
+    from eval.datasets import load_beir, load_qa
     from eval.jsonl import read_jsonl
+    from eval.public_sets import is_published_form
 
     path, _, split = name.partition(":")
     folder = Path(path)
     if folder.is_dir() and split:
         yield from load_beir(folder, split).queries.items()
+        return
+    if folder.is_file() and is_published_form(folder):
+        yield from ((sample.id, sample.question) for sample in load_qa(folder, judged=False).samples)
         return
     file = folder / "corpus.jsonl" if folder.is_dir() else folder
     for number, line in enumerate(read_jsonl(file), start=1):

@@ -22,6 +22,9 @@ def gate(
     ] = None,
     margin: Annotated[float, typer.Option("--margin", min=0.0, help="How much worse a metric may be.")] = 0.0,
     qrels: Annotated[Path | None, typer.Option("--qrels", help="Judgements, for TREC runs.")] = None,
+    intersect: Annotated[
+        bool, typer.Option("--intersect", help="Judge by the questions that both runs have, if they differ.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resampling.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +43,8 @@ def gate(
     names = tuple(margins)
     a, b = (load_run(path, qrels=qrels, metrics=names or STANDARD_METRICS) for path in (baseline, run))
     with told("eval gate") as progress:
-        judged = judge(compare_runs(a, b, metrics=names, seed=seed, progress=progress), list(margins.items()) or margin)
+        comparison = compare_runs(a, b, metrics=names, intersect=intersect, seed=seed, progress=progress)
+        judged = judge(comparison, list(margins.items()) or margin)
     if as_json:
         print_json(judged.to_json())
     else:

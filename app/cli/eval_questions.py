@@ -96,6 +96,8 @@ def run(
     """
     if bool(configuration) == bool(axis):
         raise typer.BadParameter("give --config once or more, or --grid, as --grid retriever=bm25,hybrid")
+    if report is not None and not report.resolve().parent.is_dir():
+        raise typer.BadParameter(f"--report: there is no folder {report.resolve().parent}")
     which: Literal["approved", "not rejected"] = "not rejected" if everything else "approved"
     wanted, ways = _grid(axis or []), [_configuration(c) for c in configuration or ()]
     # Ways to answer that all name a model of their own need none of the server's.

@@ -140,6 +140,7 @@ def test_a_cross_encoder_that_there_is_not_is_said_before_anything_is_computed(
         (["retrieval", "--dataset", "NOWHERE", "-m", "precision"], 2, "needs a cutoff, as in 'precision@10'"),
         (["retrieval", "--dataset", "NOWHERE", "-m", "hits@1001"], 2, "'hits@1001': 1,000 documents are looked for"),
         (["retrieval"], 2, "--dataset"),
+        (["run", "s1", "--config", "bm25", "--report", "NOWHERE/run"], 2, "--report: there is no folder"),
         (["qa", "--dataset", "NOWHERE"], 1, "give a JSON-lines file with lines {id, question, answers"),
         (["qa", "--dataset", "NOWHERE", "--pool", "--collection", "c"], 2, "exclude each other"),
         (["qa", "--dataset", "BARE"], 2, "name the documents to read with --collection"),
@@ -261,8 +262,29 @@ def test_the_gate_closes_on_a_loss_and_says_which(command: Command, tmp_path: Pa
 
     opened = command("gate", worse, "--baseline", old, "-m", "ndcg@10=0.06")
     assert opened.returncode == 0 and "ndcg@10: −0.050 [−0.050, −0.050] passes a margin of 0.06" in opened.stdout
+    grown = save("grown.json", [0.3, 0.6] * 21)
+    refused = command("gate", grown, "--baseline", old)
+    assert refused.returncode == 1 and "--intersect compares those in both" in refused.stderr
+    shared = command("gate", grown, "--baseline", old, "--intersect")
+    assert shared.returncode == 0 and "over 40 questions" in shared.stdout
+    assert "only those in both are compared" in shared.stdout
     wrong = command("gate", worse, "--baseline", old, "-m", "ndcg@10=lots")
     assert wrong.returncode == 2 and "NAME or NAME=MARGIN" in wrong.stderr
+
+
+def test_contamination_reads_what_is_published_and_tells_ids_apart(command: Command, tmp_path: Path) -> None:
+    asked = "How many silver coins does the keeper of the northern gate take in winter?"
+    squad = {"data": [{"paragraphs": [{"context": "c", "qas": [{"id": "1", "question": asked, "answers": []}]}]}]}
+    (tmp_path / "dev.json").write_text(json.dumps(squad))
+    hotpot = [{"_id": "h", "question": asked, "answer": "3", "context": []}]
+    (tmp_path / "train.json").write_text(json.dumps(hotpot))
+    found = json_of(command("contamination", tmp_path / "dev.json", "--against", tmp_path / "train.json", "--json"))
+    assert [(o["question_id"], o["where"], o["share"]) for o in found["found"]] == [("1", "h", 1.0)]
+    (tmp_path / "twice.jsonl").write_text(lines([{"id": "1", "question": asked}, {"id": "1", "question": asked + "?"}]))
+    twice = command("contamination", tmp_path / "twice.jsonl", "--against", tmp_path / "train.json")
+    assert twice.returncode == 1 and "twice.jsonl: the id '1' stands a second time: ids must differ" in twice.stderr
+    other_way = command("contamination", tmp_path / "dev.json", "--against", tmp_path / "twice.jsonl")
+    assert other_way.returncode == 0, "the texts that it is held against need no ids"
 
 
 def test_a_judge_is_asked_once_and_held_against_labels(command: Command, tmp_path: Path) -> None:

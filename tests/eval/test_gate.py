@@ -118,3 +118,12 @@ def test_two_questions_show_nothing_however_much_better_they_are() -> None:
     (two,) = gated([0.5] * 2 + [None] * 198, [1.0] * 2 + [None] * 198, 0.0).metrics
     assert not two.passed and "2 questions are too few, it takes 20" in two.text()
     assert gated([0.5] * 20, [0.5] * 20, 0.0).passed
+
+
+def test_questions_that_the_run_left_out_are_lost_and_those_it_added_are_not_judged() -> None:
+    def shared(old: Sequence[float], new: Sequence[float]) -> Gate:
+        return gate(compare_runs(run("old", old), run("new", new), intersect=True), 0.0)
+
+    assert shared(STEADY, [*STEADY, 0.0]).passed
+    fewer = shared(STEADY, STEADY[:180])  # 20 of 200 are more than 5 %
+    assert not fewer.passed and "20 of the 200 questions with a value in the baseline" in fewer.metrics[0].why
