@@ -16,7 +16,7 @@ from app.eval_sets import EvalSet, EvalSets, KeptQuestion
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.types import Principal
 from core.wording import plural, whole_document_note
-from eval.compare import LOWER_IS_BETTER, Comparison, compare_runs
+from eval.compare import BESIDE, LOWER_IS_BETTER, Comparison, compare_runs
 from eval.questions import Gold
 from eval.saved import SavedRun
 from eval.slices import Question, slices
@@ -56,13 +56,14 @@ class Measured:
 def first_metric(measured: Sequence[Measured]) -> str:
     """What is shown where none is named: the first metric that all of them which measured anything have a value of, or any; of these
     the first that is not the same for every question in every way, as exact match is 0 wherever answers are sentences, for such a one
-    tells nothing apart. "" where there is none."""
+    tells nothing apart; those that are compared only where somebody names them come last. "" where there is none."""
     named = list(dict.fromkeys(name for m in measured for name in m.metrics))
     found = [m.with_values for m in measured if m.rows]
     shared = [n for n in named if all(n in values for values in found)] or [
         n for n in named if any(n in values for values in found)
     ]
-    return next((n for n in shared if _varies(measured, n)), next(iter(shared or named), ""))
+    telling = [n for n in shared if _varies(measured, n)]
+    return next(iter([n for n in telling if n not in BESIDE] or telling or shared or named), "")
 
 
 def _varies(measured: Sequence[Measured], metric: str) -> bool:

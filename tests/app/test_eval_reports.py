@@ -8,7 +8,7 @@ import pytest
 
 from app.eval_configs import Configuration
 from app.eval_leaderboard import board_of
-from app.eval_results import EvalResult, compare
+from app.eval_results import EvalResult, Measured, compare, first_metric
 from core.errors import InvalidRequest
 from eval.html_report import html_report
 from eval.markdown_report import markdown_report
@@ -81,3 +81,16 @@ def test_slices_are_of_the_metric_that_is_asked_for(tmp_path: Path) -> None:
     assert {s["metric"] for s in result.to_json(metric="hits@1")["slices"]} == {"hits@1"}
     with pytest.raises(InvalidRequest, match=r"unknown metric 'hit@1': these have ndcg@10, "):
         result.to_json(metric="hit@1")
+
+
+def test_what_is_compared_only_where_it_is_named_stands_first_only_for_want_of_others() -> None:
+    def measured(*rows: dict[str, float | None]) -> Measured:
+        named = {str(i): {"metrics": row} for i, row in enumerate(rows)}
+        return Measured(configuration=Configuration(strategy="extract"), key="k", rows=named, facts={})
+
+    both = measured({"em": 0.0, "squad2_em": 0.0, "f1": 0.2}, {"em": 0.0, "squad2_em": 1.0, "f1": 0.3})
+    assert first_metric([both]) == "f1"
+    alone = measured({"em": 0.0, "squad2_em": 0.0, "f1": None}, {"em": 0.0, "squad2_em": 1.0, "f1": None})
+    assert first_metric([alone]) == "squad2_em"
+    assert first_metric([both, measured({"em": 1.0, "f1": None}, {"em": 0.0, "f1": None})]) == "em"
+    assert first_metric([]) == ""
