@@ -183,10 +183,14 @@ class Desk:
     async def search(self, query: str, k: int | None = None) -> list[Hit]:
         """``find``, with its step in the trace, and the passages among ``hits``."""
         began = self.recorder.now_s()
-        found = await self.find(query, k)
         call = ToolCall(
             call_id=f"search-{len(self.hits) + 1}", name="search", arguments={"query": query, "k": k or self.kit.k}
         )
+        try:
+            found = await self.find(query, k)
+        except LimitReached as e:
+            self.step("act", tool_call=call, error=e.message, started_s=began)
+            raise
         self.step("act", tool_call=call, observation=describe_hits(found), started_s=began)
         for hit in found:
             self.number(hit)

@@ -170,10 +170,13 @@ class ExtractStrategy:
             standalone = plan.standalone
             budget.take_step()
             began = recorder.now_s()
-            hits = await budget.bounded(
-                self._offload(plan.beside.around(self._retriever).search, standalone, self._k, where)
-            )
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
+            try:
+                search = self._offload(plan.beside.around(self._retriever).search, standalone, self._k, where)
+                hits = await budget.bounded(search)
+            except LimitReached as e:
+                yield recorder.step("act", tool_call=call, error=e.message, started_s=began)
+                raise
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
 
             budget.take_step()

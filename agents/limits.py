@@ -12,6 +12,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
+from agents.watch import LimitsWatched, Watch
 from core.errors import LimitReached
 from core.events import LMDone, LMEvent, TextDelta
 from core.offload import apart
@@ -19,11 +20,13 @@ from core.protocols import LanguageModel, thinks
 from core.types import Limits, Message, SamplingParams, ToolSpec, Usage
 
 T = TypeVar("T")
+LATE = "limit-seconds"  # the code of a limit that is one of time
+_SLACK_S = 0.05  # between two that are late at the same time
 THOUGHT_TOKENS, THOUGHT_SHARES = 2048, 4  # before one answer, of a model that thinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitsWithin(Limits):
+class LimitsWithin(LimitsWatched):
     """Those of a run within another. ``budgets``: what is made of them, for the outer run to be charged with."""
 
     budgets: list[Budget] = field(default_factory=list, compare=False, repr=False)
@@ -40,6 +43,8 @@ class Budget:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self._clock = clock
+        given = limits.watch if isinstance(limits, LimitsWatched) else None
+        self._watch = given or Watch(max_seconds=limits.max_seconds)
         self._began = clock()
         self.steps = 0
         self.tokens = 0
@@ -56,6 +61,10 @@ class Budget:
 
     @property
     def seconds_left(self) -> float:
+        """As this look at the clock finds them; a replay counts the looks (``agents.watch``)."""
+        return self._watch.look(self._on_the_clock())
+
+    def _on_the_clock(self) -> float:
         return self.limits.max_seconds - self.elapsed_s
 
     @property
@@ -188,6 +197,7 @@ class Budget:
             max_tool_calls=max(0, self.limits.max_tool_calls - self.tool_calls),
             prompt_price=self.limits.prompt_price,
             completion_price=self.limits.completion_price,
+            watch=self._watch,
         )
 
     def require(self) -> None:
@@ -214,10 +224,22 @@ class Budget:
 
     async def bounded(self, work: Awaitable[T]) -> T:
         """Awaits ``work`` for as long as the run may last; it is cancelled, and LimitReached raised, after that."""
+        left, watch = self.seconds_left, self._watch
+        look = watch.looks
+        if watch.replaying and look in watch.broken:
+            _discard(work)
+            raise self._late()
         try:
-            async with asyncio.timeout(max(0.0, self.seconds_left)):
+            # A replay waits for nothing, and does not begin to where the run had given up.
+            async with asyncio.timeout(None if watch.replaying else max(0.0, left)):
                 return await work
+        except asyncio.CancelledError:
+            if self._on_the_clock() <= _SLACK_S:  # by one that awaits this and is late
+                watch.broken.add(look)
+            raise
         except TimeoutError:
+            if max(watch.broken, default=0) < look:  # else it was something awaited within
+                watch.broken.add(look)
             raise self._late() from None
 
     async def stream(self, events: AsyncIterator[T]) -> AsyncGenerator[T, None]:
@@ -235,9 +257,15 @@ class Budget:
         return LimitReached(f"stopped after {self.limits.max_steps} steps, the limit of a run", code="limit-steps")
 
     def _late(self) -> LimitReached:
-        return LimitReached(
-            f"stopped after {self.limits.max_seconds:g} seconds, the limit of a run", code="limit-seconds"
-        )
+        return LimitReached(f"stopped after {self._watch.max_seconds:g} seconds, the limit of a run", code=LATE)
+
+
+def _discard(work: Awaitable[T]) -> None:
+    """Nobody will await it."""
+    if isinstance(work, asyncio.Future):
+        work.cancel()
+    elif asyncio.iscoroutine(work):
+        work.close()
 
 
 class _Closable(AsyncIterator[T]):

@@ -134,8 +134,12 @@ class RagStrategy:
             search = self._offload(
                 search_spread, plan.beside.around(self._retriever), standalone, self._k, where, self._per_source
             )
-            hits = await budget.bounded(search)
             call = ToolCall(call_id="search-1", name="search", arguments={"query": standalone, "k": self._k})
+            try:
+                hits = await budget.bounded(search)
+            except LimitReached as e:
+                yield recorder.step("act", tool_call=call, error=e.message, started_s=began)
+                raise
             yield recorder.step("act", tool_call=call, observation=describe_hits(hits), started_s=began)
             if plan.objected:
                 again = self._offload(still_supported, plan.objected, hits, self._verifier)

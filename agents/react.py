@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from agents.abstain import I_DO_NOT_KNOW
 from agents.desk import AtDesk, Desk, Kit
 from agents.examples import nearest
+from agents.limits import LATE
 from agents.looping import Circles
 from agents.tools.calculating import CalculatorTool
 from agents.tools.reading import LookupTool, OutlineTool, Reading, ReadTool, SearchTool
@@ -123,7 +124,11 @@ async def by_text(desk: Desk, *, reflections: Sequence[str] = (), turns: int = T
             desk.budget.take_step()
             began = desk.recorder.now_s()
             thought, action, usage_error = await _turn(desk, system, f"{user}\n{attempt.transcript}", i)
-            observation, done, error = await act(toolbox, action, i)
+            try:
+                observation, done, error = await act(toolbox, action, i)
+            except LimitReached as e:
+                _note_late(desk, e, thought, _as_call(action, i), began)
+                raise
             attempt.transcript += f"Thought {i}: {thought}\nAction {i}: {action}\nObservation {i}: {observation}\n"
             if error or usage_error:
                 attempt.errors.append(error or usage_error)
@@ -266,13 +271,18 @@ async def by_tool_calls(
                 return attempt
             messages.append(Message(role="assistant", content=said.text, tool_calls=said.tool_calls))
             for call in said.tool_calls:
-                result = await _called(toolbox, call)
+                # What there is not was not called.
+                shown = call if any(call.name == spec.name for spec in specs) else None
+                try:
+                    result = await _called(toolbox, call)
+                except LimitReached as e:
+                    _note_late(desk, e, thought, shown, began)
+                    raise
                 error = result.content if result.error else ""
-                known = any(call.name == spec.name for spec in specs)
                 desk.step(
                     "act",
                     thought=thought,
-                    tool_call=call if known else None,  # what there is not was not called
+                    tool_call=shown,
                     observation=result.content,
                     error=error,
                     started_s=began,
@@ -290,6 +300,12 @@ async def by_tool_calls(
     except LimitReached as e:
         return attempt.cut_off(e.message)
     return attempt.cut_off(f"no answer within {turns} turns")
+
+
+def _note_late(desk: Desk, limit: LimitReached, thought: str, call: ToolCall | None, began_s: float) -> None:
+    """The step of a call that was waited for until the time was up; any other limit is met before a call is made."""
+    if limit.code == LATE:
+        desk.step("act", thought=thought, tool_call=call, error=limit.message, started_s=began_s)
 
 
 async def _called(toolbox: Toolbox, call: ToolCall) -> ToolResult:

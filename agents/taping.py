@@ -27,6 +27,7 @@ from agents.tape_json import (
     verdict_json,
 )
 from agents.tools.library import Library
+from agents.watch import Watch, watched
 from core.around import AroundLM
 from core.errors import LimitReached, OpenbookError, error_of
 from core.events import Event, LMDone, LMEvent, RunDone, RunFailed, TextDelta, ToolCallMade
@@ -329,11 +330,13 @@ class TapedStrategy:
             "collections": list(where.collections),
             "filters": {field: list(values) for field, values in where.filters.items()},
         }
-        stream = self._inner.run(question, history=history, limits=limits, where=where, run_id=run_id)
+        watch = Watch(max_seconds=limits.max_seconds)
+        stream = self._inner.run(question, history=history, limits=watched(limits, watch), where=where, run_id=run_id)
         async with aclosing(cast("AsyncGenerator[Event, None]", stream)) as events:
             async for event in events:
                 match event:
                     case RunDone(trace=trace) | RunFailed(trace=trace):
-                        yield replace(event, trace=replace(trace, calls=tuple(self._tape.calls), inputs=inputs))
+                        found = {**inputs, **watch.recorded()}
+                        yield replace(event, trace=replace(trace, calls=tuple(self._tape.calls), inputs=found))
                     case _:
                         yield event

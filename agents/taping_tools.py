@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 from agents.taping import Tape
 from agents.tools.outside import Outside, OutsideSession, Person
-from core.errors import ToolFailed
+from core.errors import LimitReached, ToolFailed
 from core.types import Proposal, ToolResult, ToolSpec
 
 
@@ -55,12 +56,17 @@ class _TapedSession:
             found = self._tape.take("tool", request)
             if found is None:
                 raise ToolFailed(f"a replay calls nobody else's tools, and {name} was not called like this then")
+            if found.get("end") == "closed":
+                raise LimitReached(f"stopped while {name} was waited for", code="limit-seconds")
             return ToolResult(call_id="", content=found["content"], error=found["error"])
         began = self._tape.now_s()
         try:
             result = await self._inner.call(name, arguments)
         except ToolFailed as e:
             self._tape.add("tool", request, {"content": e.message, "error": True}, began)
+            raise
+        except asyncio.CancelledError:  # the time was up, or a person stopped the run
+            self._tape.add("tool", request, {"content": "", "error": True, "end": "closed"}, began)
             raise
         self._tape.add("tool", request, {"content": result.content, "error": result.error}, began)
         return result

@@ -16,6 +16,7 @@ from typing import Any
 from agents.prompts import Prompts
 from agents.taping import ReplayedLM, Tape, TapedExpandingRetriever, TapedLibrary, TapedVerifier
 from agents.taping_tools import TapedOutside, TapedPerson
+from agents.watch import replayed
 from app.dates import document_dates
 from app.library import StoreLibrary
 from app.query_sides import QueryOptions
@@ -69,7 +70,8 @@ async def replay(services: Services, principal: Principal, recorded: Mapping[str
     stream = strategy.run(
         changes.question or recorded["question"],
         history=[Message(role=role, content=content) for role, content in inputs["history"]],
-        limits=_with_time(limits),
+        # Looks at the clock are those of the recorded run only while it is the same run.
+        limits=replayed(_with_time(limits), {} if changes else inputs.get("late", {}), limits.max_seconds),
         where=Where(
             principal=principal,
             collections=tuple(inputs["collections"]),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
+from agents.auto import auto
 from agents.cot import cot, self_consistency
 from agents.desk import AtDesk, Kit
 from agents.full_context import full_context
@@ -20,13 +24,29 @@ from agents.research import research
 from agents.self_rag import self_rag
 from agents.tape_json import hit_from, hit_json
 from agents.taping import ReplayedLM, Tape, TapedLibrary, TapedLM, TapedRetriever, TapedStrategy, TapedVerifier
+from agents.taping_tools import TapedOutside
+from agents.tools.outside import OutsideSession
 from agents.tot import tot
 from agents.verify import RuleVerifier
+from agents.watch import replayed
 from core.errors import ModelUnavailable
 from core.events import Event, RunDone, RunFailed, StepTaken
 from core.offload import Offload
 from core.protocols import Strategy
-from core.types import Chunk, Hit, Limits, PageSpan, Recorded, StagePart, Trace, Usage
+from core.types import (
+    Chunk,
+    Hit,
+    Limits,
+    PageSpan,
+    Recorded,
+    StagePart,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Trace,
+    Usage,
+    Where,
+)
 from lm.scripted import Reply, ScriptedLM
 from tests.contract.strategy_suite import HARBOUR, ORCHARD, QUESTION, collect
 from tests.support.kits import PassageShelf, kit_of
@@ -189,3 +209,119 @@ def test_a_hit_survives_json_whole() -> None:
         duplicates=("d9",),
     )
     assert hit_from(json.loads(json.dumps(hit_json(hit)))) == hit
+
+
+# ------------------------------------------------------------ ended by the clock
+
+
+class Hanging:
+    """A retriever that answers the first ``n`` searches, and then none for as long as the test lasts."""
+
+    def __init__(self, n: int) -> None:
+        self.inner = PassageRetriever([ORCHARD, HARBOUR])
+        self.left = n
+        self.over = threading.Event()
+
+    def search(self, query: str, k: int, where: Where) -> list[Hit]:
+        self.left -= 1
+        if self.left < 0:
+            self.over.wait(20)
+        return self.inner.search(query, k, where)
+
+
+class HangingTool:
+    """An Outside with one tool, which never answers."""
+
+    problems = ()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[OutsideSession]:
+        yield self
+
+    async def specs(self) -> Sequence[ToolSpec]:
+        return [ToolSpec(name="notes_hang", description="", parameters={"type": "object", "properties": {}})]
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+
+def played(make: Callable[[Kit], Strategy], recorded: Trace, offload: Offload, seconds: float) -> list[Event]:
+    """The replay of a run that had so many seconds: with time enough, and with nobody to ask."""
+    tape = Tape(through_json(recorded.calls))
+    again = replace(
+        parts(tape, None, recorded, offload),
+        lm=ReplayedLM(tape, _known(), seconds, None),
+        outside=TapedOutside(None, tape, replaying=True),
+    )
+    again = replace(again, reader=reading(again))
+    limits = replayed(Limits(max_seconds=60), recorded.inputs.get("late", {}), seconds)
+    return asyncio.run(collect(make(again), QUESTION, limits=limits))
+
+
+def reading(kit: Kit) -> RagStrategy:
+    return RagStrategy(
+        retriever=kit.retriever, lm=kit.lm, verifier=kit.verifier, offload=kit.offload, query_side=kit.query_side
+    )
+
+
+def test_a_tool_that_never_answers_is_a_step_and_so_it_is_in_the_replay(offload: Offload) -> None:
+    lm = ScriptedLM([Reply(tool_calls=(ToolCall(call_id="a", name="notes_hang", arguments={}),), times=0)])
+    tape = Tape()
+
+    def make(kit: Kit) -> Strategy:
+        return react(kit, native=True)
+
+    kit = replace(parts(tape, lm, None, offload), outside=TapedOutside(HangingTool(), tape))
+    first = asyncio.run(collect(TapedStrategy(make(kit), tape, {}), QUESTION, limits=Limits(max_seconds=1.0)))
+    done = first[-1]
+    assert isinstance(done, RunDone) and done.trace.stop_reason == "limit"
+    (step,) = done.trace.steps
+    assert step.tool_call is not None and step.tool_call.name == "notes_hang"
+    assert step.error == "stopped after 1 seconds, the limit of a run" and step.error in done.answer.reason
+    assert [c.response.get("end") for c in done.trace.calls if c.kind == "tool"] == ["closed"]
+    assert timeless(played(make, done.trace, offload, 1.0)) == timeless(first)
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "seconds"),
+    [("rag", 0, 0.7), ("multihop", 0, 0.7), ("multihop", 1, 2.0), ("react", 0, 0.7), ("react by tool calls", 0, 1.0),
+     ("auto", 0, 0.7), ("auto", 1, 2.0)],
+)  # fmt: skip
+def test_a_search_that_never_ends_is_a_step_and_so_it_is_in_the_replay(name: str, n: int, seconds: float) -> None:
+    hanging, pool, tape = Hanging(n), Offload(2), Tape()
+    lm = ScriptedLM(calls if name == "react by tool calls" else reasons)
+
+    def make(kit: Kit) -> Strategy:
+        if name == "rag":
+            return kit.reader
+        if name == "auto":
+            return auto(kit, {"multihop": lambda: multihop(kit)}, {"single": ("multihop",)})
+        return LOOPS[name][0](kit)
+
+    try:
+        kit = replace(parts(tape, lm, None, pool), retriever=TapedRetriever(hanging, tape))
+        kit = replace(kit, reader=reading(kit))
+        first = asyncio.run(collect(TapedStrategy(make(kit), tape, {}), QUESTION, limits=Limits(max_seconds=seconds)))
+        done = first[-1]
+        assert isinstance(done, RunDone)
+        (late,) = [s for s in done.trace.steps if s.error == f"stopped after {seconds:g} seconds, the limit of a run"]
+        assert late.tool_call is not None and late.tool_call.name == "search"
+        hanging.over.set()  # a search that ends too late is on the tape, perhaps, and yet is not heard
+        assert timeless(played(make, done.trace, pool, seconds)) == timeless(first)
+    finally:
+        hanging.over.set()
+        pool.close()
+
+
+@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.02])
+def test_a_run_whose_time_is_up_anywhere_ends_there_again(name: str, seconds: float, offload: Offload) -> None:
+    make, native = LOOPS[name]
+    tape = Tape()
+    kit = parts(tape, ScriptedLM(calls if native else reasons), None, offload)
+    first = asyncio.run(collect(TapedStrategy(make(kit), tape, {}), QUESTION, limits=Limits(max_seconds=seconds)))
+    done = first[-1]
+    assert isinstance(done, RunDone)
+    if name not in ("self-consistency", "research", "tot"):  # these do things side by side
+        assert timeless(played(make, done.trace, offload, seconds)) == timeless(first)
