@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +21,17 @@ from jsonschema.exceptions import SchemaError
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import ServerNotification, Tool, ToolListChangedNotification
+from mcp_types import (
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ResourceLink,
+    ServerNotification,
+    TextContent,
+    TextResourceContents,
+    Tool,
+    ToolListChangedNotification,
+)
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -197,8 +208,34 @@ class _Connection:
             result = await client.call_tool(tool.name, dict(arguments))
         except (MCPError, TimeoutError, OSError, RuntimeError) as e:
             raise ToolFailed(f"{name} failed: {shortened(_words(e), 300)}") from e
-        parts = [part.text if part.type == "text" else f"({part.type} left out)" for part in result.content]
-        return ToolResult(call_id="", content="\n".join(parts), error=bool(result.is_error))
+        return ToolResult(call_id="", content=content_of(result), error=bool(result.is_error))
+
+
+def content_of(result: CallToolResult) -> str:
+    """All of a tool's result that can be read, and a word for what cannot: pictures, sound, files that are not text.
+
+    What comes as an object as well as in words (most servers do both) is told in words alone.
+    """
+    parts = [_told(part) for part in result.content]
+    in_words = any(part.type == "text" and part.text.strip() for part in result.content)
+    if result.structured_content is not None and not in_words:
+        parts.append(json.dumps(result.structured_content, ensure_ascii=False))
+    return "\n".join(parts)
+
+
+def _told(part: ContentBlock) -> str:
+    match part:
+        case TextContent():
+            return part.text
+        case EmbeddedResource(resource=TextResourceContents() as resource):
+            return f"{resource.uri}:\n{resource.text}"
+        case EmbeddedResource(resource=resource):
+            return f"({resource.uri}: {resource.mime_type or 'bytes'} left out)"
+        case ResourceLink():
+            about = ": ".join(filter(None, (part.title or part.name, part.description)))
+            return f"{part.uri} ({about})"
+        case _:
+            return f"({part.type} left out)"
 
 
 def misfits(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:

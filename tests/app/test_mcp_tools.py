@@ -12,9 +12,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from mcp_types import (
+    BlobResourceContents,
+    CallToolResult,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
 
 from agents.tools.outside import OutsideSession
-from app.mcp_tools import McpOutside, misfits
+from app.mcp_tools import McpOutside, content_of, misfits
 from core.errors import InvalidRequest, ToolFailed
 from core.settings import McpServer, as_environment, load_settings
 from tests.support.servers import REPO
@@ -98,6 +107,32 @@ def test_a_server_that_cannot_be_had_is_a_problem_that_is_told_and_no_more(tmp_p
             assert notes == "notes has no tool burn: it has read_note, add_note, look_up, learn"
 
     asyncio.run(talk())
+
+
+PICTURE = ImageContent(data="iVBORw0KGgo=", mime_type="image/png")
+FILE = EmbeddedResource(resource=TextResourceContents(uri="repo://x/README.md", text="Tom Varga planted it."))
+BYTES = EmbeddedResource(resource=BlobResourceContents(uri="repo://x/a.zip", blob="UEs=", mime_type="application/zip"))
+LINK = ResourceLink(name="README", uri="repo://x/README.md", description="What it is")
+
+
+@pytest.mark.parametrize(
+    ("result", "content"),
+    [
+        (CallToolResult(content=[TextContent(text="one"), TextContent(text="two")]), "one\ntwo"),
+        (
+            CallToolResult(content=[TextContent(text="read:"), FILE]),
+            "read:\nrepo://x/README.md:\nTom Varga planted it.",
+        ),
+        (CallToolResult(content=[LINK]), "repo://x/README.md (README: What it is)"),
+        (CallToolResult(content=[BYTES]), "(repo://x/a.zip: application/zip left out)"),
+        (CallToolResult(content=[], structured_content={"temp": 21, "town": "Bø"}), '{"temp": 21, "town": "Bø"}'),
+        (CallToolResult(content=[PICTURE], structured_content=[1]), "(image left out)\n[1]"),
+        (CallToolResult(content=[TextContent(text='{"temp": 21}')], structured_content={"temp": 21}), '{"temp": 21}'),
+        (CallToolResult(content=[TextContent(text=" ")], structured_content={}), " \n{}"),
+    ],
+)
+def test_whatever_a_tool_returns_that_can_be_read_is_read(result: CallToolResult, content: str) -> None:
+    assert content_of(result) == content
 
 
 def test_arguments_are_checked_by_the_whole_schema_and_nothing_is_fetched_for_it() -> None:
