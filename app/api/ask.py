@@ -157,12 +157,12 @@ async def left_or_ended(run: UnderWay, request: Request) -> None:
         await run.wait()
 
 
-def failure(outcome: RunFailed | None, *, openai: bool = False) -> Response:
-    """Of a run that broke, or was stopped (None); ``openai`` as in ``problem``."""
+def failure(outcome: RunFailed | None) -> Response:
+    """Of a run that broke, or was stopped (None)."""
     if outcome is None:
-        return problem(409, "cancelled", "the run was stopped", openai=openai)
+        return problem(409, "cancelled", "the run was stopped")
     status = status_of(error_of(outcome.code, outcome.message, outcome.kind))
-    return problem(status, outcome.code, outcome.message, openai=openai)
+    return problem(status, outcome.code, outcome.message)
 
 
 @router.post("/runs/{run_id}/cancel", status_code=202)

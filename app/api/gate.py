@@ -96,9 +96,7 @@ class Gate:
             if access.audit and status == 403:
                 await self._note(access, person, _target(named), "refused", address)
             extra = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": wait_s if status == 429 else ""}}
-            openai = scope["path"].startswith(("/v1/chat/", "/v1/models"))
-            reply = problem(status, code, detail, extra.get(status), openai=openai)
-            await reply(scope, receive, send)
+            await problem(status, code, detail, extra.get(status))(scope, receive, send)
             return
         if person is not None and scope["path"] == "/mcp":
             # The session of one person is nobody else's: the SDK compares who began it.

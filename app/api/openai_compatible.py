@@ -52,23 +52,27 @@ class RequestMessage(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class ChatCompletionRequest(BaseModel):
     """Fields of OpenAI's request that are not named here are accepted and have no effect: sampling is the server's
-    setting, since answers are checked against passages whatever the temperature."""
+    setting, since answers are checked against passages whatever the temperature. Null is as if a field were not there."""
 
     model_config = ConfigDict(extra="ignore")
 
     model: str = Field(examples=["openbook/filings", "openbook/filings/extract"])
     messages: Annotated[list[RequestMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
-    n: int = Field(1, description="only 1")
+    n: int | None = Field(None, description="only 1")
     tools: list[dict[str, Any]] | None = Field(None, description="refused: a run's tools are the server's own")
+    functions: list[dict[str, Any]] | None = Field(None, description="refused, as tools are")
+    response_format: dict[str, Any] | None = Field(
+        None, description="text only: an answer is sentences that are checked"
+    )
 
     def within(self, bounds: Limits) -> Limits:
         wanted = self.max_completion_tokens or self.max_tokens or bounds.max_tokens
@@ -109,16 +113,24 @@ async def chat_completions(
         case RunDone(answer=answer, trace=trace):
             return JSONResponse(reply.whole(answer, trace))
         case outcome:
-            return failure(outcome, openai=True)
+            return failure(outcome)
 
 
 def start(services: Services, principal: Principal, body: ChatCompletionRequest) -> Run:
     """Begins the run; raises as ``app.asking.begin``, and InvalidRequest for what cannot be served."""
     collection, strategy = named(body.model)
-    if body.n != 1:
+    if body.n not in (None, 1):
         raise InvalidRequest(f"n={body.n}: one answer is given; leave n out", code="one-answer")
     if body.tools:
         raise InvalidRequest("tools of the caller are not run here: leave them out", code="no-tools")
+    if body.functions:
+        raise InvalidRequest("functions of the caller are not run here: leave them out", code="no-tools")
+    if body.response_format is not None and body.response_format.get("type") != "text":
+        raise InvalidRequest(
+            f"response_format {body.response_format.get('type')!r}: an answer is text, whose sentences are checked; leave it out, and "
+            "read the field `openbook` for the answer in parts",
+            code="only-text",
+        )
     *before, last = body.messages
     if last.role != "user":
         raise InvalidRequest(f"the last message is from {last.role!r}: it must be the user's", code="no-question")
@@ -157,7 +169,7 @@ class Reply:
 
     def __init__(self, body: ChatCompletionRequest, run: Run) -> None:
         self._run = run
-        self._with_usage = body.stream_options is not None and body.stream_options.include_usage
+        self._with_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
         self._head = {"id": f"chatcmpl-{run.run_id}", "created": int(time.time()), "model": body.model}
 
     def whole(self, answer: Answer, trace: Trace) -> dict[str, Any]:

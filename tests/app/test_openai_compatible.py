@@ -126,6 +126,9 @@ def test_an_unknown_strategy_is_named(standard: openai.OpenAI, collection: str) 
         ({"tools": [{"type": "function", "function": {"name": "rm"}}]}, "tools"),
         ({"messages": [{"role": "assistant", "content": "hello"}]}, "last message"),
         ({"messages": []}, "messages"),
+        ({"functions": [{"name": "rm"}]}, "functions"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}}, "response_format"),
     ],
 )
 def test_what_cannot_be_served_is_refused_and_not_ignored(
@@ -134,6 +137,37 @@ def test_what_cannot_be_served_is_refused_and_not_ignored(
     body = {"model": f"openbook/{collection}", "messages": [{"role": "user", "content": QUESTION}], **extra}
     reply = httpx.post(f"{server.api_url}/v1/chat/completions", json=body)
     assert reply.status_code == 422 and says in reply.json()["detail"]
+
+
+def test_what_clients_send_as_null_or_empty_is_as_if_it_were_not_sent(server: RunningServer, collection: str) -> None:
+    unset = ("stream", "n", "stream_options", "max_tokens", "max_completion_tokens", "tools", "functions", "stop")
+    body = {"model": f"openbook/{collection}", "messages": [{"role": "user", "content": QUESTION}]}
+    for beside in (
+        dict.fromkeys((*unset, "response_format", "temperature", "user", "tool_choice")),
+        {"tools": [], "functions": [], "response_format": {"type": "text"}, "stream_options": {"include_usage": None}},
+    ):
+        reply = httpx.post(f"{server.api_url}/v1/chat/completions", json={**body, **beside}, timeout=60)
+        assert reply.status_code == 200, reply.text
+        assert "1,204 metres" in reply.json()["choices"][0]["message"]["content"]
+
+
+def test_whatever_is_refused_there_is_told_in_the_form_that_its_clients_read(server: RunningServer) -> None:
+    url = f"{server.api_url}/v1/chat/completions"
+    refused = [
+        httpx.post(url, json={"model": "gpt-4", "messages": [{"role": "user", "content": "?"}]}),
+        httpx.post(url, content=b"\xff{", headers={"Content-Type": "application/json"}),
+        httpx.post(url, json={"pad": "x" * 33 * 2**20}),
+        httpx.post(url, json={}, headers={"Host": "evil.example"}),
+        httpx.post(url, json={}, headers={"Origin": "https://evil.example"}),
+        httpx.get(url),
+        httpx.get(f"{server.api_url}/v1/models/none"),
+    ]
+    assert [r.status_code for r in refused] == [422, 400, 413, 421, 403, 405, 404]
+    for reply in refused:
+        said = reply.json()
+        assert said["error"] == {"message": said["detail"], "type": said["code"], "param": None, "code": said["code"]}
+        assert int(reply.headers["content-length"]) == len(reply.content)
+    assert "error" not in httpx.get(f"{server.api_url}/v1/traces/none").json(), "nobody else is told it twice"
 
 
 def test_the_run_of_a_completion_leaves_its_trace(
