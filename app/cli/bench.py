@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 from typing import Annotated
 
 import typer
 
+from app.cli.common import DataDir
 from core.errors import InvalidRequest
 
 
 def bench(
     name: Annotated[str, typer.Argument(help="What to measure: encode, ingest, lm, parse, retrieval, tables, …")],
     arguments: Annotated[list[str] | None, typer.Argument(help="Passed on; put -- before options.")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Run one of the measurements that docs/bench reports, with its peer in the same run.
 
@@ -22,7 +25,10 @@ def bench(
 
     Example: openbook bench parse -- --files reports/
     """
-    name = name.replace("-", "_")
+    if data_dir is not None:
+        os.environ["OPENBOOK_DATA_DIR"] = str(
+            data_dir
+        )  # which measurements of what settings say read, as every command does
     # Found by name: what measures the product is no part of it, and may not be installed with it.
     package = importlib.util.find_spec("bench")
     if package is None:

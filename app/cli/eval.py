@@ -204,11 +204,13 @@ def compare(
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resampling.")] = 0,
     as_json: AsJson = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Is B better than A? A paired randomisation test and a bootstrap interval per metric, corrected by Holm.
 
     Example: openbook eval compare bm25.json hybrid.json
     """
+    del data_dir  # every command takes it; what is compared here lies in files of its own
     from eval.compare import compare_runs
     from eval.report import comparison_report
     from eval.retrieval import STANDARD_METRICS

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.common import AsJson, fail, print_json, told
+from app.cli.common import AsJson, DataDir, fail, print_json, told
 from core.errors import InvalidRequest
 
 
@@ -27,6 +27,7 @@ def gate(
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resampling.")] = 0,
     as_json: AsJson = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Exit 1 unless the run is shown to be no worse than the baseline by more than a margin: the lower end of the
     95 % interval of its gain, paired by question, must not lie below −margin, over 20 questions or more, and all but 5 % of the
@@ -34,6 +35,7 @@ def gate(
 
     Example: openbook eval gate new.json --baseline main.json --metric ndcg@10 --margin 0.01
     """
+    del data_dir  # every command takes it; what is judged here lies in files of its own
     from eval.compare import compare_runs
     from eval.gate import gate as judge
     from eval.retrieval import STANDARD_METRICS

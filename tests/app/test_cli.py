@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from app.cli.main import app
 from tests.support.commands import json_of, openbook
 from tests.support.servers import RunningServer
 
@@ -48,6 +53,26 @@ COMMANDS = [
     ["trace", "replay"],
     ["trace", "diff"],
 ]
+
+
+def leaves(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, with the words that call it."""
+    if isinstance(command, TyperGroup):
+        for name, below in command.commands.items():
+            yield from leaves(below, *path, name)
+    else:
+        yield path, command
+
+
+def test_every_command_takes_a_data_directory() -> None:
+    found = dict(leaves(get_command(app)))
+    assert len(found) > 40 and ("eval", "compare") in found
+    without = [
+        " ".join(path)
+        for path, command in found.items()
+        if not any("--data-dir" in option.opts for option in command.params)
+    ]
+    assert without == []
 
 
 @pytest.fixture
