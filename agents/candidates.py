@@ -7,6 +7,7 @@ sentence which a chunk boundary cut in two is whole again. Every offset is into 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from core.protocols import Tokenizer
 from core.text import fold, sentence_spans
 from core.types import Hit
 
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _HEADING = re.compile(r"#{1,6}\s")
 _EMPHASIS = " \t\n#*_"
 _QUOTES = "\"'“”„«»‹›‘’"
@@ -55,6 +57,7 @@ class Candidate:
     end: int
     text: str
     whole: bool  # False where the edge of the region may have cut it
+    paragraph: int = 0  # of its region, between blank lines
     says: bool = True  # False of what states nothing, to be read and not quoted: a heading, a title, a question
 
 
@@ -102,6 +105,7 @@ def candidates(found: Sequence[Region], limit: int = MAX_CANDIDATES) -> list[Can
     kept: list[Candidate] = []
     for index, region in enumerate(found):
         spans = sentence_spans(region.text)
+        blank = [m.start() for m in _BLANK_LINE.finditer(region.text)]
         heads = {_bare(head) for hit in region.hits for head in (hit.title, *hit.chunk.heading_path)}
         for position, (a, b) in enumerate(spans):
             text = region.text[a:b]
@@ -110,7 +114,17 @@ def candidates(found: Sequence[Region], limit: int = MAX_CANDIDATES) -> list[Can
             first_cut = position == 0 and region.start > 0 and text[0].islower()
             last_cut = position == len(spans) - 1 and b == len(region.text) and text[-1].isalnum()
             whole = not (first_cut or last_cut)
-            kept.append(Candidate(region=index, start=a, end=b, text=text, whole=whole, says=_states(text, heads)))
+            kept.append(
+                Candidate(
+                    region=index,
+                    start=a,
+                    end=b,
+                    text=text,
+                    whole=whole,
+                    paragraph=bisect_left(blank, a),
+                    says=_states(text, heads),
+                )
+            )
             if len(kept) == limit:
                 return kept
     return kept

@@ -42,7 +42,7 @@ SENTENCE_FEATURES = (
     "fragment",  # it has no full stop: a title, a cell, a caption
     "passage_max_sim",  # the same for the passage around it
     "passage_coverage",
-    "passage_cosine",
+    "passage_cosine",  # … or for its paragraph, whichever is nearer
     "reciprocal_rank",  # 1 / rank of the passage
 )
 # Per question, of the sentence that the ranker put first; what decides whether to answer. English needs the first three.
@@ -117,6 +117,15 @@ class Reading:
                     _cosine(pooled, tokens),
                 )
 
+        # A passage of a collection is packed from several paragraphs; those that the weights were fitted on are one each.
+        # The one around a sentence may speak of what is asked where its neighbours speak of something else.
+        paragraphs: dict[tuple[int, int], list[int]] = {}
+        for i, candidate in enumerate(self._sentences):
+            paragraphs.setdefault((candidate.region, candidate.paragraph), []).append(i)
+        nearness = {
+            place: _cosine(pooled, np.concatenate([states[i] for i in rows])) for place, rows in paragraphs.items()
+        }
+
         rows_of_features: list[list[float]] = []
         for i, candidate in enumerate(self._sentences):
             here = term_sets[i]
@@ -139,7 +148,7 @@ class Reading:
                     float(not _TERMINATED.search(candidate.text)),
                     max_sim,
                     covered,
-                    cosine,
+                    max(cosine, nearness[candidate.region, candidate.paragraph]),
                     1.0 / self._regions[candidate.region].rank,
                 ]
             )

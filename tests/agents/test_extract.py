@@ -12,7 +12,7 @@ from agents.calibration import load_extract_calibration, shipped_text
 from agents.candidates import affordable, candidates, regions
 from agents.extract import ExtractStrategy
 from agents.followup import standalone_by_rule
-from agents.scoring import ANSWER_FEATURES, SENTENCE_FEATURES
+from agents.scoring import ANSWER_FEATURES, SENTENCE_FEATURES, Reading
 from agents.verify import RuleVerifier
 from core.errors import InvalidRequest
 from core.events import RunDone, StepTaken
@@ -182,6 +182,21 @@ def test_what_states_something(text: str, says: bool) -> None:
     (hit,) = PassageRetriever([StoredText(doc_id="d", title="Harbour notes", text=text)]).search(text, 1, EVERYTHING)
     hit = replace(hit, chunk=replace(hit.chunk, heading_path=("Orders",)))
     assert [c.says for c in candidates(regions([hit]))] == [says]
+
+
+def test_of_a_passage_of_several_paragraphs_the_one_that_speaks_of_the_question_is_nearest(encoder: Encoder) -> None:
+    asked = "How many apple trees does the orchard have?"
+    text = f"Invoices are paid within 14 days. Each has a number.\n \n{ORCHARD.text}\n\nThe server room is cooled."
+    hits = PassageRetriever([StoredText(doc_id="d", title="Notes", text=text)]).search(asked, 1, EVERYTHING)
+    sentences = candidates(regions(hits))
+    features = Reading(asked, regions(hits), sentences, encoder).features
+    nearness = features[:, SENTENCE_FEATURES.index("passage_cosine")]
+    by_paragraph = [
+        {round(float(near), 6) for near, s in zip(nearness, sentences, strict=True) if s.paragraph == n}
+        for n in range(3)
+    ]
+    (bills,), (orchard,), (server,) = by_paragraph  # one number for each
+    assert orchard > bills == server  # these have the passage's
 
 
 def test_only_as_many_passages_are_read_as_the_time_allows(library: PassageRetriever, encoder: Encoder) -> None:
