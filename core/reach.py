@@ -21,6 +21,12 @@ REACHES: tuple[Reach, ...] = get_args(Reach)
 # paragraphs of xquad 99 in 100 have 0.11 and more, of 1,200 words of technical documents 98 in 100.
 _OF_PASSAGES = 0.1
 _OF_QUESTION = 0.2
+# English function words that German, French, Spanish and other languages of Latin script write alike ("was", "on", "me"). A
+# question that has no others may be of any of them: then the passages decide, as where it has none.
+_SPELT_ALIKE = (
+    """a an are as at be but by do for had has have he her i if in is me my of on or over so such to us was we will"""
+)
+_SHARED = frozenset(_SPELT_ALIKE.split())
 _TOO_FEW = 12  # words that say nothing of their language
 
 
@@ -28,7 +34,8 @@ def reach_of(question: str, passages: Iterable[str], tokenizer: Tokenizer) -> Re
     """ "english" unless neither question nor passages have English function words, or the question is only spelt."""
     if not reads(tokenizer, question):
         return "spelt"
-    if _share(_spelled(question)) >= _OF_QUESTION:
+    asked = _spelled(question)
+    if _share(asked) >= _OF_QUESTION and any(word in STOP_WORDS - _SHARED for word in asked):
         return "english"
     found = [word for passage in passages for word in _spelled(passage)]
     return "english" if len(found) < _TOO_FEW or _share(found) >= _OF_PASSAGES else "read"

@@ -13,6 +13,7 @@ TOKENIZER = PieceTokenizer.from_file(locate(MINILM) / "tokenizer.json")
 ENGLISH = ["The bridge over the river was built in 1903, and it is still the longest of the county."]
 GERMAN = ["Die Brücke über den Fluss wurde 1903 gebaut. Sie ist noch immer die längste des Landkreises."]
 SPANISH = ["El puente sobre el río fue construido en 1903 y sigue siendo el más largo de la provincia."]
+FRENCH = ["Le pont sur la rivière fut construit en 1903. Il est encore le plus long du département."]
 CHINESE = ["这座横跨河流的桥建于1903年，至今仍是全县最长的桥。"]
 
 
@@ -25,6 +26,13 @@ CHINESE = ["这座横跨河流的桥建于1903年，至今仍是全县最长的�
         ("这座桥是什么时候建成的？", CHINESE, "spelt"),
         ("Когда построили мост?", [], "spelt"),
         ("When was the bridge built?", GERMAN, "english"),  # asked in English, it is read as English
+        # What other languages have, too, makes no question English.
+        ("Was kostet eine Fahrt in Berlin?", GERMAN, "read"),
+        ("Was ist so lang?", GERMAN, "read"),
+        ("Qui a construit le pont ?", FRENCH, "read"),
+        ("¿A quién me dirijo?", SPANISH, "read"),
+        ("Was he in a hurry?", ENGLISH, "english"),
+        ("Was it long?", GERMAN, "english"),
         ("bridge 1903", ENGLISH, "english"),  # names alone: the passages tell
         ("Brücke 1903", GERMAN, "read"),
         ("bridge 1903", [], "english"),
