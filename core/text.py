@@ -33,7 +33,9 @@ _HEADING = re.compile(r"\s*#{1,6}\s")
 _BULLET = re.compile(r"\s*(?:[-*+•‣◦▪●○■□–—·]|\(?(?:\d{1,3}(?:\.\d{1,3}){0,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)])\s")
 _RULE = re.compile(r"\s*(?:[-=_*~`#]\s?){3,}\s*")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
-_NUMBER_CELL = re.compile(r"[($€£¥]*[-−+]?\d[\d.,]*[)%]*|[—–-]|\$|%|\)")
+_NUMBER_CELL = re.compile(
+    r"[($€£¥]*[-−+]?\d[\d.,]*[)%]*|[—–-]|\$|%|\)|EUR|USD|GBP|CHF|JPY|CAD|AUD|SEK|NOK|DKK|PLN|CZK|INR|CNY"
+)
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,3}(?:\.\d{1,3}){0,3}|[a-zA-Z]|[ivxIVX]{1,5})")
 
 
@@ -50,7 +52,7 @@ _ALWAYS_JOINED = _set(
 # Joined to a number or a single letter ("Fig. 2", "No. 5", "Sec. B"), otherwise an ordinary end.
 _BEFORE_NUMBER = _set(
     """fig figs no nos nr núm art arts sec secs ch chap chaps vol vols p pp par eq eqs ex exh app tab tbl ref refs op
-    ed eds pt pts v ver ser s abs bd kap abb cap pág págs c ca approx circa item note ft sq"""
+    ed eds pt pts v ver ser s abs bd kap abb cap pág págs c ca approx circa item note ft sq ext extn tel para paras cl cls"""
 )
 # May stand inside a sentence or close it: closed only if what follows is a word that opens sentences.
 _MAY_END = _set(
@@ -276,7 +278,7 @@ def _closes(text: str, block_start: int, mark: re.Match[str], block_end: int) ->
     if bare in _ALWAYS_JOINED:
         return False
     opens = following.casefold() in _OPENERS and not lower_follows
-    numbered = following[0].isdigit() or (len(following) == 1 and following.isupper() and not opens)
+    numbered = following[0].isdigit() or following == "+" or (len(following) == 1 and following.isupper() and not opens)
     if (bare in _BEFORE_NUMBER or bare.endswith(_STREET)) and numbered:
         return False
     if bare == "gem" and following[0] == "§":

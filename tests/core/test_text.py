@@ -67,6 +67,10 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
         ("È un amico mio. Domani arriva qui.", ["È un amico mio.", "Domani arriva qui."]),
         ("Treatment of the STD. Patients recover.", ["Treatment of the STD.", "Patients recover."]),
         ("See Fig. 2 for it. Next.", ["See Fig. 2 for it.", "Next."]),
+        ("Call ext. 4417. Ask for Ms Meier.", ["Call ext. 4417.", "Ask for Ms Meier."]),
+        ("Ring extn. 12 or tel. +49 30 555. Good.", ["Ring extn. 12 or tel. +49 30 555.", "Good."]),
+        ("See para. 5 and cl. 3 of it. Next.", ["See para. 5 and cl. 3 of it.", "Next."]),
+        ("He rang by tel. Nobody answered.", ["He rang by tel.", "Nobody answered."]),
         ("It rose 5.5%. Then fell to 1.25.", ["It rose 5.5%.", "Then fell to 1.25."]),
         (
             "The U.S. Army won. It lives in the U.S. The end.",
@@ -91,6 +95,10 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
         ("1. First thing.\n2. Second", ["1. First thing.", "2. Second"]),
         ("| a | b |\n| 1 | 2 |\nafter", ["| a | b |", "| 1 | 2 |", "after"]),
         ("Sales 90,146 82,959\nCost 45,000 (46,000)\n", ["Sales 90,146 82,959", "Cost 45,000 (46,000)"]),
+        (
+            "Brochure, 16 pages 2000 EUR 0.85 EUR 1,700.00\nRoll-up banner 3 EUR 79.00 EUR 237.00\n",
+            ["Brochure, 16 pages 2000 EUR 0.85 EUR 1,700.00", "Roll-up banner 3 EUR 79.00 EUR 237.00"],
+        ),
         ("no end here\n\nNew paragraph", ["no end here", "New paragraph"]),
         ("page one\fpage two", ["page one", "page two"]),
         ("a line that is\nwrapped goes on.", ["a line that is\nwrapped goes on."]),
