@@ -20,6 +20,7 @@ from agents.verify.findings import Finding
 from agents.verify.names import check_names
 from agents.verify.numbers import check_numbers, quantities
 from core.lexical import STOP_WORDS
+from core.text import Span
 from core.types import Hit
 
 _ASKING = re.compile(
@@ -39,6 +40,11 @@ _WANTED = re.compile(
 )
 # "Super Bowl 50", "the 80s"; in "is the tower of Alby 72 metres high" something is counted.
 _PART_OF_A_NAME = rf"\b[A-Z]\w+\s+{{0}}(?=\W*$|\W+(?:{'|'.join(sorted(STOP_WORDS))})\b)|\b{{0}}s\b"
+# "€140 in Germany and €180 in all other countries" says something of Tokyo, too.
+_OF_ALL_OTHERS = re.compile(
+    r"\b(?:(?:all|any|every|in|for|to|from) (?:the )?others?|others|otherwise|elsewhere|(?:any|every)where else|rest of)\b",
+    re.IGNORECASE,
+)
 _SHARED = 0.75  # of the premise's terms, dates and numbers apart, that one sentence must have to speak of the same
 _LEAST_TERMS = 2  # … so many of them, at least
 # Of the premise's terms without the name, that the sentence must have which has another in its place: the place asks for
@@ -91,12 +97,17 @@ def _misnamed(question: str, whole: str, hits: Sequence[Hit]) -> FalsePremise | 
     doubtful = [
         (name, bare)
         for name, bare in doubtful
-        if not any(stands_in(name.name, evidence) and _speaks(bare, evidence) for _, evidence in read)
+        if not any(
+            (stands_in(name.name, evidence) and _speaks(bare, evidence))
+            or any(_leaves_room(evidence, at) for at in _sentences_on(bare, evidence))
+            for _, evidence in read
+        )
     ]
     # Passage by passage: where two names are in doubt, the passage that was found first decides.
     for hit, evidence in read:
         for name, bare in doubtful:
-            for sentence in _sentences_on(bare, evidence):
+            for start, end in _sentences_on(bare, evidence):
+                sentence = evidence[start:end]
                 if any(f.outcome != "match" for f in _findings(bare, evidence, sentence)):
                     continue
                 if (rival := in_place_of(name, named_in(sentence, evidence), question)) is not None:
@@ -111,14 +122,21 @@ def _speaks(bare: str, evidence: str) -> bool:
     return cover(bare, evidence).terms >= _SPEAKS and all(f.outcome == "match" for f in check_names(bare, evidence))
 
 
-def _sentences_on(bare: str, evidence: str) -> Iterator[str]:
-    """The sentences of ``evidence`` that speak of what is left of a premise without its name, in order."""
+def _sentences_on(bare: str, evidence: str) -> Iterator[Span]:
+    """Where the sentences of ``evidence`` stand that speak of what is left of a premise without its name, in order."""
     wanted = {base(t) for t in terms(bare)}
     if len(wanted) < _LEAST_TERMS:
         return
-    for (start, end), said in sentence_terms(evidence):
+    for span, said in sentence_terms(evidence):
         if len(wanted & {base(t) for t in said}) >= _SHARED_BESIDE_NAME * len(wanted):
-            yield evidence[start:end]
+            yield span
+
+
+def _leaves_room(evidence: str, at: Span) -> bool:
+    """Whether the sentence at ``at``, or the one behind it, says something of all others than those that it names."""
+    _, end = at
+    behind = next((b for (a, b), _ in sentence_terms(evidence) if a >= end), end)
+    return _OF_ALL_OTHERS.search(evidence, at[0], behind) is not None
 
 
 def _denied(premise: str, hits: Sequence[Hit]) -> FalsePremise | None:
@@ -135,6 +153,9 @@ def _denied(premise: str, hits: Sequence[Hit]) -> FalsePremise | None:
         if all(f.outcome == "match" for f in findings):
             return None
         if found is None and (conflict := _conflict(findings)) is not None:
+            at = evidence.find(said.likely)
+            if _leaves_room(evidence, (at, at + len(said.likely))):
+                return None
             found = FalsePremise(hit=hit, item=conflict.item, detail=conflict.detail)
     return found
 

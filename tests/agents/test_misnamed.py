@@ -69,10 +69,33 @@ def test_the_wrong_name_is_named_with_what_stands_in_its_place(
             "What is the forest known as in Brazil?", ["The forest is known in English as Amazonia."], id="a language is no place"
         ),
         pytest.param("when did amundsen lead the terra nova expedition?", [SCOTT], id="small letters"),
+        pytest.param(
+            "What is the hotel limit in Tokyo?", ["The hotel limit is €140 in Germany and €180 in all other countries."], id="all others"
+        ),
+        pytest.param(
+            "What does shipping to Japan cost?",
+            ["Shipping to Austria costs 5 euros. In all other countries it costs 12 euros."],
+            id="all others in the next sentence",
+        ),
+        pytest.param(
+            "How long is the probation period in Leeds?", ["The probation period is six months in Kassel and three elsewhere."], id="elsewhere"
+        ),
+        pytest.param(
+            "What is the rate of tax in Brazil?", ["The rate of tax is 19% in Germany, and 21% in the rest of the world."], id="the rest"
+        ),
+        pytest.param(
+            "What was the rate of tax in 2020?", ["The rate of tax was 16% in 2021. In any other year it was 19%."], id="another year"
+        ),
     ],
 )  # fmt: skip
 def test_nothing_is_said_where_the_name_may_be_right(question: str, texts: list[str]) -> None:
     assert asked(question, *texts) is None
+
+
+def test_of_others_somewhere_else_in_the_passage_nothing_follows() -> None:
+    text = CURIE + " She was a Pole. Others left Paris, and they loved each other."
+    found = asked("Who did Marie Curie marry in Vienna?", text)
+    assert found is not None and found.item == "Vienna"
 
 
 @pytest.mark.parametrize(
