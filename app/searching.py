@@ -170,7 +170,9 @@ class _Search:
         """Innermost first: the indexes' ranking; what else is looked for; what reranks; what spreads."""
         ranked: Retriever = self._base if self._plan is None else self._plan.around(self._base)
         if self._reranker is not None:
-            ranked = RerankingRetriever(ranked, self._reranker, self._rerank_depth, self._notes.append)
+            ranked = RerankingRetriever(
+                ranked, self._reranker, self._rerank_depth, self._notes.append, record=self._record
+            )
         if self._mmr_lambda >= 1.0 and not self._max_per_document:
             return ranked
         return DiverseRetriever(

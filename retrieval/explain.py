@@ -206,6 +206,7 @@ def _near_misses(hits: Sequence[Hit], where: Where, retriever: EngineRetriever, 
     weakest = min((hit.score for hit in hits), default=0.0)
     cuts = {found_id(cut.hit): cut for cut in record.cuts}
     spread = any(cut.code == "mmr" for cut in record.cuts) or (hits and hits[-1].source == "mmr")
+    after = {found_id(hit): hit for hit in record.reranked}
     own = {retriever.ranking.source, "mmr"}
     reranked = bool(hits) and (hits[0].source not in own or set(hits[0].parts) - _own_stages(retriever))
 
@@ -216,15 +217,16 @@ def _near_misses(hits: Sequence[Hit], where: Where, retriever: EngineRetriever, 
         if key in cuts:
             told[key] = _of_cut(cuts[key], shown)
         elif reranked:
-            message = f"it was number {hit.rank} before reranking, which put it below place {len(hits)}"
-            told[key] = NearMiss(hit=hit, code="rerank", message=message)
+            told[key] = _not_reranked_up(after.get(key, hit), weakest, len(hits), record, spread=bool(spread))
         else:
             told[key] = _too_low(hit, weakest, len(hits), spread=bool(spread))
 
     # What would have been shown but for one of the rules that follow the ranking.
     for cut in [c for c in record.cuts if not hits or c.hit.score >= weakest][:NEAR_MISSES]:
         add(cut.hit)
-    for hit in [h for h in (*record.found, *record.beyond) if found_id(h) not in shown][:NEAR_MISSES]:
+    for hit in [h for h in (*(record.reranked or record.found), *record.beyond) if found_id(h) not in shown][
+        :NEAR_MISSES
+    ]:
         add(hit)
     for hit in _best_of_stages(where, retriever, record, {*shown, *told}):
         row = record.rows.get(found_id(hit))
@@ -286,6 +288,24 @@ def _of_cut(cut: Cut, shown: Mapping[str, Hit]) -> NearMiss:
         case _:
             message = "it was left out"
     return NearMiss(hit=cut.hit, code=cut.code, message=message, by_rank=by.rank if by else None)
+
+
+def _not_reranked_up(hit: Hit, weakest: float, k: int, record: SearchRecord, *, spread: bool) -> NearMiss:
+    """Of a search that was reranked. ``hit`` is as it was afterwards, if the reranker has read it, else as it was found."""
+    before, gap = record.before.get(found_id(hit)), weakest - hit.score
+    if before is None:
+        if record.reranked:
+            message = f"it was number {hit.rank}, and reranking reads the first {len(record.before)}"
+            return NearMiss(hit=hit, code="rank", message=message)
+        put = f", which put it below place {k}" if hit.rank <= k else " already"
+        message = f"it was number {hit.rank} before reranking{put}"
+        return NearMiss(hit=hit, code="rerank" if hit.rank <= k else "rank", message=message)
+    places = f"number {before} before reranking, number {hit.rank} after it"
+    if gap < 0 or spread:
+        return NearMiss(hit=hit, code="rank", message=f"{places}: others were chosen before it for the {k} places")
+    less = f"{gap:.4f} less than" if gap > 0 else "the same as"
+    code: CutCode = "rerank" if before <= k else "rank"
+    return NearMiss(hit=hit, code=code, message=f"{places}: its score is {less} that of the last hit", gap=gap)
 
 
 def _too_low(hit: Hit, weakest: float, k: int, *, spread: bool) -> NearMiss:

@@ -64,6 +64,10 @@ class SearchRecord:
     cuts: list[Cut] = field(default_factory=list)
     merged: dict[int, int] = field(default_factory=dict)  # row → better row that is read as the same parent
     found: list[Hit] = field(default_factory=list)  # what the indexes' own ranking gave on
+    reranked: list[Hit] = field(
+        default_factory=list
+    )  # all that was found, in the order after reranking; none where none was
+    before: dict[str, int] = field(default_factory=dict)  # chunk_id of those that the reranker read → rank before
     beyond: list[Hit] = field(default_factory=list)  # what came next after the last hit of the indexes' own ranking
 
     def begin(self) -> None:
@@ -75,6 +79,8 @@ class SearchRecord:
         self.cuts.clear()
         self.found.clear()
         self.beyond.clear()
+        self.reranked.clear()
+        self.before.clear()
         self.fusion = None
         self.allowed = None
 

@@ -10,6 +10,7 @@ from core.protocols import Reranker, Retriever, expanding
 from core.types import Hit, Where
 from retrieval.ranking import MAX_K, check_query
 from retrieval.rerank.order import SPELT, UNREAD
+from retrieval.search_record import SearchRecord, found_id
 from retrieval.tiers import tiered_hits, without_tiers
 
 
@@ -28,6 +29,7 @@ class RerankingRetriever:
         reranker: Reranker,
         depth: int = 20,
         tell: Callable[[str], None] = lambda why: None,
+        record: SearchRecord | None = None,
     ) -> None:
         """
         Args:
@@ -35,6 +37,7 @@ class RerankingRetriever:
             reranker: orders the first ``depth`` of them.
             depth: in [1, 1000]. With a larger ``k`` the rest keeps the order in which it was found.
             tell: is told why a search was not reranked.
+            record: is told in which order all candidates are afterwards.
 
         Raises:
             InvalidRequest: a depth out of range.
@@ -45,6 +48,7 @@ class RerankingRetriever:
         self._reranker = reranker
         self._depth = depth
         self._tell = tell
+        self._record = record
 
     def search(self, query: str, k: int, where: Where) -> list[Hit]:
         """The best ``k`` passages that ``where`` lets its principal see; raises as the retriever within."""
@@ -69,7 +73,11 @@ class RerankingRetriever:
                 raise
             self._tell(e.message)
             return found[:k]
-        return (head + _below(head, found[self._depth :]))[:k]
+        every = head + _below(head, found[self._depth :])
+        if self._record is not None:
+            self._record.reranked[:] = every
+            self._record.before = {found_id(hit): hit.rank for hit in found[: self._depth]}
+        return every[:k]
 
 
 def _below(head: list[Hit], rest: list[Hit]) -> list[Hit]:

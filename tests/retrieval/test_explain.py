@@ -12,6 +12,9 @@ import pytest
 from core.ids import chunk_id
 from core.types import Hit, Principal, StagePart, Where
 from retrieval.explain import explain
+from retrieval.rerank.late import LateInteractionReranker
+from retrieval.rerank.mixing import MixingReranker
+from retrieval.rerank.retriever import RerankingRetriever
 from retrieval.search_record import SearchRecord, found_id
 from tests.support.library import CHUNKER, LOCAL, library, make_document
 
@@ -105,7 +108,9 @@ def test_the_terms_add_up_to_the_score_of_the_words(lib):
 
 
 @pytest.mark.parametrize("sparse", ["tantivy", "reference", "rank-bm25"])
-@pytest.mark.parametrize("query", ['what is "beside the river" stone', "w3535", "river-side", '"the elm grows"', '"the"'])
+@pytest.mark.parametrize(
+    "query", ['what is "beside the river" stone', "w3535", "river-side", '"the elm grows"', '"the"']
+)
 def test_they_add_up_where_a_phrase_or_an_identifier_decided(lib, query, sparse):
     hits, explained = search(lib, query, sparse=sparse)
     assert hits or query == "w3535"
@@ -212,3 +217,40 @@ def test_a_reranker_around_it_is_told_as_a_stage_and_a_reason(lib):
     assert found[0] in [m.hit for m in lost]
     assert "number 1 before reranking" in lost[0].message
     assert explained.explanations[0].fused, "what was fused before is still told"
+
+
+def reranked(lib, query, k, depth=20, **choices):
+    record = SearchRecord()
+    base = lib.engine.retriever("hybrid", record=record, **choices)
+    where = Where(principal=LOCAL)
+    began = time.perf_counter()
+    reranker = MixingReranker([LateInteractionReranker(lib.encoder)], 0.9)
+    hits = RerankingRetriever(base, reranker, depth, record=record).search(query, k, where)
+    return hits, explain(query, hits, where, base, record, lib.encoder, time.perf_counter() - began), record
+
+
+@pytest.mark.parametrize("query", ["w1 w2 w3", "w4 w9 w30 w31", 'w2 "w3" w5'])
+@pytest.mark.parametrize("k", [3, 7, 15])
+def test_near_misses_of_a_reranked_search_are_what_comes_next_after_reranking(wide, query, k):
+    hits, explained, record = reranked(wide, query, k)
+    more = reranked(wide, query, 20)[0]
+    assert more[:k] == hits
+    told = [m for m in explained.near_misses if m.code in ("rank", "rerank")]
+    assert [m.hit for m in told[:5]] == more[k : k + 5]
+    before = {found_id(h): h.rank for h in record.found}
+    for miss in told[:5]:
+        place = before[found_id(miss.hit)]
+        assert miss.gap == pytest.approx(hits[-1].score - miss.hit.score)
+        assert miss.code == ("rerank" if place <= k else "rank"), "reranking put below what stood above"
+        assert f"number {place} before reranking" in miss.message
+        assert f"number {miss.hit.rank} after it" in miss.message
+    for miss in told[5:]:  # the best of single lists
+        assert miss.code == "rank" or before[found_id(miss.hit)] <= k
+
+
+def test_what_the_reranker_did_not_read_is_not_said_to_be_put_below_by_it(wide):
+    _, explained, record = reranked(wide, "w1 w2 w3", 30, depth=10)
+    told = [m for m in explained.near_misses if m.code in ("rank", "rerank")]
+    assert [found_id(m.hit) for m in told[:5]] == [found_id(h) for h in record.beyond]
+    assert {m.code for m in told} == {"rank"}
+    assert all("reranking reads the first 10" in m.message for m in told)
