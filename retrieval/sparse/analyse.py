@@ -1,6 +1,6 @@
 """Text to terms: one analysis for every term index, so that they differ in scoring alone.
 
-A text is normalised (NFKC, lower case, accents of Latin letters dropped), cut into words, freed of stop words and
+A text is normalised (NFKC, lower case, accents dropped, œ ø ł and the like spelt plainly), cut into words, freed of stop words and
 stemmed; a letter or digit by itself is dropped. What looks like an identifier is kept whole beside its parts:
 "CVE-2026-27628" gives ``cve``, ``2026``, ``27628`` and ``cve-2026-27628``, so that half of it finds the passage and all
 of it finds the right one first. Scripts written without spaces (Chinese, Japanese, Thai, …) give overlapping pairs of
@@ -24,7 +24,7 @@ from collections.abc import Callable
 
 import tantivy
 
-VERSION = "3"  # part of an index's identity: other terms need another index
+VERSION = "4"  # part of an index's identity: other terms need another index
 
 # A longer "word" is data (base64, hashes of hashes); its beginning is enough to find it by.
 MAX_TERM_CHARS = 64
@@ -56,7 +56,15 @@ _PUNCTUATION = ".,;:!?()[]{}\"'`*"
 # A compound is an identifier if it has a digit or more than hyphens and slashes: not "well-known", "and/or", "10-15".
 _IDENTIFIER = re.compile(r"(?!\d+[-/:]\d+\Z)(?=.*[\d_.:@>+#])")
 _DIGIT_GROUPS = re.compile(r",(?<=\d,)(?=\d\d\d(?!\d))")  # a literal first character makes a fast search
-_LATIN_ACCENTS = re.compile("(?<=[a-z])[\u0300-\u036f]+")
+# What people leave out, of text that is taken apart (NFD): accents of Latin and Greek letters, the dots of ё but not the sign
+# of й, which is another letter, and the vowel signs and the stretching of Arabic. One set comes first: that is searched for fast.
+_LEFT_OUT = re.compile(
+    "[\u0300-\u036f\u0640\u064b-\u0652\u0670]"
+    "(?:(?<=[a-z\u03b1-\u03c9\u0300-\u036f].)|(?<=\u0435\u0308)|(?<=[\u0640\u064b-\u0652\u0670]))"
+)
+# Letters that other keyboards lack, which no normal form takes apart.
+_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i"})
+_HAS_LETTERS = re.compile("[œæøłđı]")
 _ELISIONS = re.compile(r"'(?<=[a-z]')(?:s|t|d|m|ll|re|ve)\b")
 _UNSPACED = re.compile(
     "[\u0e00-\u0e7f]+|[\u0e80-\u0eff]+|[\u1000-\u109f]+|[\u1780-\u17ff]+"
@@ -192,7 +200,7 @@ def _identifiers(plain: str) -> list[str]:
 
 
 def _normalise(text: str, *, keep_accents: bool = False) -> tuple[str, bool]:
-    """Lower case, without accents of Latin letters, elided endings and commas in numbers; and whether it is ASCII."""
+    """Lower case, spelt plainly but for ``keep_accents``, without elided endings and commas in numbers; and whether it is ASCII."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_PLAIN))
     text = text.casefold()
@@ -206,7 +214,11 @@ def _normalise(text: str, *, keep_accents: bool = False) -> tuple[str, bool]:
 
 
 def _without_accents(text: str) -> str:
-    return unicodedata.normalize("NFC", _LATIN_ACCENTS.sub("", unicodedata.normalize("NFD", text)))
+    """Letters as they are spelt plainly: what may be left out is, and every keyboard has them."""
+    apart = unicodedata.normalize("NFD", text)
+    if _HAS_LETTERS.search(apart):
+        apart = apart.translate(_LETTERS)
+    return unicodedata.normalize("NFC", _LEFT_OUT.sub("", apart))
 
 
 def _singles(word: str) -> list[str]:

@@ -55,7 +55,7 @@ def test_a_hit_shows_its_way_and_why(site: Site, open_page: OpenPage, collection
     expect(first.get_by_text("Matched words")).to_be_visible()
     expect(first.locator(".ob-tokens")).to_contain_text("geese")
     expect(page.get_by_text("Nearly found")).to_be_visible()
-    expect(page.locator(".ob-miss").first).to_contain_text("before reranking, which put it below place 10")
+    expect(page.locator(".ob-miss").first).to_contain_text("before reranking, number 11 after it")
     assert page.locator(".ob-miss img, .ob-way img").count() == 0
     assert_fits(page)
 

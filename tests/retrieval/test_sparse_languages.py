@@ -114,6 +114,45 @@ def test_tantivy_and_the_reference_agree_over_several_languages():
         np.testing.assert_allclose([s / 2.2 for _, s in hits], [s for _, s in found[1][query]], rtol=1e-3)
 
 
+# ---------------------------------------------------------------- spelt plainly
+
+SPELT = [
+    ("fr", "le cœur et la sœur mangent un bœuf", ["coeur", "cœurs", "soeur", "boeuf", '"un boeuf"', '"LE CŒUR ET"']),
+    ("da", "Søren spiste smørrebrød på Ærø", ["Soren", "smorrebrod", '"smorrebrod pa aero"', "Æro", "SMØRREBRØD"]),
+    ("pl", "Łódź i Władysław, żółw i miłość", ["Lodz", "lodz", '"lodz i wladyslaw"', "zolw", '"ŻÓŁW I"', "milosc"]),
+    ("hr", "đak i Đorđe", ["dak", "Dorde", '"dak i dorde"', "đorđe"]),
+    ("tr", "Işık hızla yayılır, kırmızı İstanbul", ["isik", "ışık", '"isik hizla"', "kirmizi", "KIRMIZI", "istanbul"]),
+    ("el", "Η Ελληνική Δημοκρατία και οι άνθρωποι", ["ελληνικη", '"ΕΛΛΗΝΙΚΗ ΔΗΜΟΚΡΑΤΙΑ"', '"οι ανθρωποι"']),
+    ("el", "ο σκοπός της οδού", ['"Ο ΣΚΟΠΟΣ ΤΗΣ"', '"σκοπος της οδου"']),
+    ("ru", "здесь стоит зелёная ёлка, счёт оплачен", ["елка", '"зеленая елка"', '"ЗЕЛЁНАЯ ЁЛКА"', '"счет оплачен"']),
+    ("ar", "المَدْرَسَةُ الكبيرة في القاهـرة", ["المدرسة", '"المدرسة الكبيرة"', '"المَدرسة الكبيرةُ"', '"في القاهرة"']),
+    (
+        None,
+        "cœur, Łódź and ёлка beside the Ελληνική and المَدْرَسَةُ",
+        ["coeur", "lodz", "елка", "ελληνικη", "المدرسة", '"and елка"'],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "query"), [(language, text, query) for language, text, queries in SPELT for query in queries]
+)
+def test_accents_and_letters_that_keyboards_lack_may_be_left_out(language, text, query):
+    for index in (TantivyIndex(None), Bm25Reference()):
+        fill(index, OTHERS)
+        index.add([1], [passage(text)], [""], [1], [language])
+        index.commit()
+        assert rows_of(index.search(query, 5, everything())) == [1]
+        index.close()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("мой", "мои"), ("їжа", "іжа"), ("أمل", "امل"), ("ガ", "カ"), ("हिन्दी", "हनद")]
+)
+def test_what_is_another_letter_stays_one(one, other):
+    assert words_of(one) != words_of(other)
+
+
 # ---------------------------------------------------------------- boosts, k1 and b
 
 
