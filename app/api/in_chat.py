@@ -145,7 +145,7 @@ def keep_question(chat_id: str, how: HowToAnswer, question: str, services: Servi
 
 def _searched(
     chat: Chat, how: HowToAnswer, services: Services, principal: Principal
-) -> tuple[Sequence[str], Sequence[str]]:
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The collections that a question is asked of, and all that it is looked for in, the conversation's files included."""
     chosen = chat.collections if how.collections is None else tuple(how.collections)
     return chosen, attachments.searched_in(services, principal, chat.chat_id, chosen, only_files=how.only_files)

@@ -235,10 +235,10 @@ def _start(question: str, place: Place, scope: Scope, files: Sequence[Sent], mod
         return speaker.chat_stream(chat_id, question, **how)
 
     prepare: Prepare | None = None
-    twice = scope.ways is not None and not place.again
+    in_two_ways = scope.ways is not None and not place.again
     if files or chat.get("files"):
         prepare = functools.partial(bring_files, speaker, chat_id, files)
-    if files and not (twice or place.edits or place.again):
+    if files and not (in_two_ways or place.edits or place.again):
         prepare = keep_and_bring  # reading them takes its time and may fail: it is not to be lost with that
     if scope.ways is not None and not place.again:
         place = dataclasses.replace(place, twice=True)
