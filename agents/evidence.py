@@ -25,6 +25,8 @@ def citation_for(hit: Hit, marker: int, start: int, quote: str) -> Citation:
         chunk_id=hit.chunk.chunk_id,
         doc_id=hit.chunk.doc_id,
         title=hit.title,
+        uri=hit.uri,
+        collection=hit.collection if hit.uri else "",
         page=page_at(hit, start),
         start=start,
         end=start + len(quote),

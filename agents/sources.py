@@ -17,7 +17,7 @@ from agents.verify.numbers import quantities
 from agents.verify.rules import examine
 from core.protocols import Verifier
 from core.types import Conflict, Hit, Verdict
-from core.wording import shortened
+from core.wording import shortened, tell_apart
 
 Position: TypeAlias = Literal["supports", "refutes", "neither"]
 
@@ -115,9 +115,10 @@ def conflict_text(
         if instead
         else (_quoted(on_one_side.quote), _quoted(on_the_other.quote))
     )
+    apart = tell_apart([(side.hit.title, side.hit.uri, side.hit.collection) for side in (on_one_side, on_the_other)])
     sides = [
-        f"{_named(side.hit, known)} says {words} [{number}]"
-        for side, words, number in zip((on_one_side, on_the_other), said, numbers, strict=True)
+        f"{_named(side.hit, known, which)} says {words} [{number}]"
+        for side, words, number, which in zip((on_one_side, on_the_other), said, numbers, apart, strict=True)
     ]
     return f"Sources disagree: {'; '.join(sides)}."
 
@@ -162,9 +163,10 @@ def stated(claim: str, hit: Hit, verdict: Verdict) -> Stand:
     return Stand(hit=hit, start=hit.chunk.start + a, end=hit.chunk.start + b, position="supports", verdict=verdict)
 
 
-def _named(hit: Hit, dates: Mapping[str, SourceDate]) -> str:
+def _named(hit: Hit, dates: Mapping[str, SourceDate], which: str) -> str:
     date = dates.get(hit.chunk.doc_id)
-    return f"“{' '.join(hit.title.split())}”" + (f" ({date})" if date else "")
+    told = ", ".join(part for part in (which, str(date) if date else "") if part)
+    return f"“{' '.join(hit.title.split())}”" + (f" ({told})" if told else "")
 
 
 def _quoted(text: str) -> str:

@@ -82,6 +82,7 @@ def hit_json(hit: Hit) -> Json:
         "pages": [[p.number, p.start, p.end] for p in hit.pages],
         "matched": _chunk_json(found) if found is not None else None,
         "duplicates": list(hit.duplicates),
+        **({"uri": hit.uri} if hit.uri else {}),
     }
 
 
@@ -100,6 +101,7 @@ def hit_from(value: Mapping[str, Any]) -> Hit:
         pages=tuple(PageSpan(number=n, start=s, end=e) for n, s, e in value["pages"]),
         matched=_chunk(found, inside) if found else None,
         duplicates=tuple(value["duplicates"]),
+        uri=value.get("uri", ""),  # recordings of before have none
     )
 
 

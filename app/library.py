@@ -32,12 +32,16 @@ class StoreLibrary:
         if where.filters and doc_id in self.store.failing_filters([doc_id], where.filters):
             return ()
         return hits_of(
-            document.title, document.collection, chunks, [(p.number, p.start, p.end) for p in document.pages]
+            document.title,
+            document.collection,
+            chunks,
+            [(p.number, p.start, p.end) for p in document.pages],
+            document.uri,
         )
 
 
 def hits_of(
-    title: str, collection: str, chunks: Sequence[Chunk], pages: Sequence[tuple[int, int, int]] = ()
+    title: str, collection: str, chunks: Sequence[Chunk], pages: Sequence[tuple[int, int, int]] = (), uri: str = ""
 ) -> list[Hit]:
     """The chunks of one document as hits of nobody's search."""
     return [
@@ -49,6 +53,7 @@ def hits_of(
             rank=rank,
             source="document",
             pages=touched(pages, chunk.start, chunk.end),
+            uri=uri,
         )
         for rank, chunk in enumerate(chunks, start=1)
     ]

@@ -51,6 +51,7 @@ def hit_json(hit: Hit) -> Json:
         "parts": {name: {"rank": part.rank, "score": part.score} for name, part in hit.parts.items()},
         **matched,
         **collapsed,
+        **({"uri": hit.uri} if hit.uri else {}),
     }
 
 
@@ -98,6 +99,8 @@ def citation_json(citation: Citation) -> Json:
         "verdict": citation.verdict,
         "score": citation.score,
         "date": citation.date,
+        # As recorded before, where a recording of before is replayed.
+        **({"uri": citation.uri, "collection": citation.collection} if citation.uri else {}),
     }
 
 

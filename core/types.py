@@ -138,7 +138,7 @@ class Hit:
 
     ``chunk`` is what is read. Where that is the parent of what the indexes know, ``matched`` is its child that was
     found best, and score and parts are that child's. ``duplicates`` are the ids of near-duplicates of its document that
-    say the same, and were left out for it.
+    say the same, and were left out for it. ``uri`` is its document's, "" where that is not known.
     """
 
     chunk: Chunk
@@ -151,6 +151,7 @@ class Hit:
     pages: tuple[PageSpan, ...] = ()
     matched: Chunk | None = None
     duplicates: tuple[str, ...] = ()
+    uri: str = ""
 
 
 # ---------------------------------------------------------------- language models
@@ -295,6 +296,8 @@ class Citation:
     verdict: VerdictLabel = "unverified"
     score: float = 0.0
     date: str | None = None  # of the document, as it says itself; told where sources conflict
+    uri: str = ""  # of the document; "" where it is not known, as is the collection
+    collection: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

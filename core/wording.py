@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from core.types import VerdictLabel
 
@@ -39,3 +39,31 @@ def whole_document_note(n: int, of: int) -> str:
         f"{n:,} of {plural(of, 'question')} {'names' if n == 1 else 'name'} a document and no passage, since no answer stands in it word "
         "for word, once: any passage of that document counts as found"
     )
+
+
+def tell_apart(sources: Sequence[tuple[str, str, str]]) -> list[str]:
+    """What to say beside the titles of sources so that no two of them read alike: "" where the title is enough.
+
+    The same source may be there several times. Names of files come from strangers: whoever shows them takes that into account.
+
+    Args:
+        sources: (title, uri, collection) of each; "" for what is not known.
+
+    Returns:
+        For each the file's name, or, where these are alike too, its whole uri, or that with its collection.
+    """
+    found = []
+    for source in sources:
+        alike = {other for other in sources if _plain(other[0]) == _plain(source[0])}
+        ways = (lambda s: _file_name(s[1]), lambda s: s[1], lambda s: ", ".join(part for part in s[1:] if part))
+        said = [way(source) for way in ways if len({way(other) for other in alike}) == len(alike)]
+        found.append(said[0] if said and len(alike) > 1 else "")
+    return found
+
+
+def _plain(title: str) -> str:
+    return " ".join(title.split()).casefold()
+
+
+def _file_name(uri: str) -> str:
+    return uri.replace("\\", "/").rstrip("/").rpartition("/")[2] or uri

@@ -269,6 +269,7 @@ def _best_of_stages(where: Where, retriever: EngineRetriever, record: SearchReco
             parts=parts,
             pages=passage.pages,
             matched=passage.chunk if passage.parent else None,
+            uri=passage.uri,
         )
         record.rows[found_id(hit)] = row
         found.append(hit)

@@ -200,6 +200,7 @@ class EngineRetriever:
                 parts=r.parts,
                 pages=passage.pages,
                 matched=passage.chunk if passage.parent else None,
+                uri=passage.uri,
             )
             for rank, (r, passage) in enumerate(readable, start=1)
         ]

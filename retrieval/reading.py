@@ -27,7 +27,7 @@ from retrieval.texts import read_chunk_texts, read_slice, read_texts
 MAX_PAGE = 1000  # documents per listing
 
 _PASSAGES = readable_to(
-    select(chunks, documents.c.doc_id, documents.c.title, collections.c.name.label("collection"))
+    select(chunks, documents.c.doc_id, documents.c.uri, documents.c.title, collections.c.name.label("collection"))
     .join(documents, documents.c.doc_number == chunks.c.doc_number)
     .join(collections, collections.c.collection_id == documents.c.collection_id)
     .where(chunks.c.row_id.in_(bindparam("rows", expanding=True)))
@@ -68,6 +68,12 @@ def get_document(connection: Connection, principal: Principal, doc_id: str) -> D
 def get_document_info(connection: Connection, principal: Principal, doc_id: str) -> DocumentInfo:
     """Raises NotFound."""
     return as_info(visible_document(connection, principal, doc_id))
+
+
+def there(connection: Connection, principal: Principal, doc_ids: Iterable[str]) -> set[str]:
+    """Those of ``doc_ids`` that are served, and that the principal may read."""
+    wanted = visible_documents(principal).where(documents.c.doc_id.in_(list(doc_ids)))
+    return set(connection.scalars(wanted.with_only_columns(documents.c.doc_id)))
 
 
 def list_documents(
@@ -174,6 +180,7 @@ def passages_by_row(connection: Connection, principal: Principal, rows: Sequence
             doc_number=c.doc_number,
             parent=parent,
             pages=touched(pages.get(c.doc_number, []), read.start, read.end),
+            uri=c.uri,
         )
     return passages
 

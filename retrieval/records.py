@@ -96,6 +96,7 @@ class Passage:
     doc_number: int
     parent: Chunk | None = None
     pages: tuple[PageSpan, ...] = ()
+    uri: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,8 @@ class Citation(TypedDict):
     verdict: VerdictLabel
     score: float
     date: NotRequired[str | None]  # answers of before have none
+    uri: NotRequired[str]  # of the document; answers of before have neither this
+    collection: NotRequired[str]  # nor this
 
 
 class Conflict(TypedDict):

@@ -35,6 +35,7 @@ class Hit(TypedDict):
     matched: NotRequired[Matched]
     stands_for: NotRequired[int]  # near-duplicate documents that say this, its own counted
     duplicates: NotRequired[list[str]]  # the ids of the others
+    uri: NotRequired[str]  # of the document, where it has one
     highlight: NotRequired[Range]  # the sentence that answers best
     explanation: NotRequired[Explanation]
 

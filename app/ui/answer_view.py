@@ -11,7 +11,8 @@ from app.ui import look
 from app.ui.inert import VERDICTS, Checked, answer_html, inert_html, inert_markdown
 from app.ui.live import Snapshot
 from app.ui.marks import explain_marks
-from app.ui.passage import Passage, from_citation, from_hit
+from app.ui.passage import Passage, from_citation, from_hit, which_file
+from app.ui.state import way_label
 from app.ui.steps_view import draw_steps, latest_html
 from core.wording import plural
 
@@ -86,11 +87,12 @@ def draw_partial(text: str, scope: str, problem: str = "") -> None:
 
 
 def _titles(citations: Sequence[replies.Citation]) -> dict[int, str]:
-    return {c["n"]: _where(c["title"], c["page"]) for c in citations}
+    return {c["n"]: _where(c, file) for c, file in zip(citations, which_file(citations), strict=True)}
 
 
-def _where(title: str, page: int | None) -> str:
-    return title if page is None else f"{title}, page {page}"
+def _where(source: replies.Citation | replies.Hit, file: str) -> str:
+    place = source["title"] if source["page"] is None else f"{source['title']}, page {source['page']}"
+    return f"{place} · {file}" if file else place
 
 
 def _checked(sentences: Sequence[replies.Sentence]) -> list[Checked]:
@@ -123,13 +125,14 @@ def _summary(sentences: Sequence[replies.Sentence]) -> None:
 def _sources(answer: replies.Answer, open_passage: Open) -> None:
     """A button per source: what the chips in the text open, within reach of a keyboard and a thumb."""
     seen: set[int] = set()
+    titles = _titles(answer["citations"])
     with st.container(key=f"sources-{answer['run_id']}", gap=None):
         for citation in answer["citations"]:
             if citation["n"] in seen:
                 continue
             seen.add(citation["n"])
             st.button(
-                f"**{citation['n']}** · {inert_markdown(_where(citation['title'], citation['page']))}",
+                f"**{citation['n']}** · {inert_markdown(titles[citation['n']])}",
                 key=f"source-{answer['run_id']}-{citation['n']}",
                 type="tertiary",
                 icon=":material/menu_book:",
@@ -143,11 +146,12 @@ def _abstained(answer: replies.Answer, open_passage: Open) -> None:
     if not answer["hits"]:
         return
     st.html('<div class="ob-muted">The passages that came nearest:</div>')
-    for hit in answer["hits"][:NEAREST]:
+    near = _different(answer["hits"])[:NEAREST]
+    for hit, file in zip(near, which_file(near), strict=True):
         with st.container(border=True, key=f"card-near-{answer['run_id']}-{hit['rank']}", gap="xsmall"):
             st.html(f'<div class="ob-hit-text">{inert_html(_shortened(hit["text"]))}</div>')
             st.button(
-                inert_markdown(_where(hit["title"], hit["page"])),
+                inert_markdown(_where(hit, file)),
                 key=f"near-{answer['run_id']}-{hit['rank']}",
                 type="tertiary",
                 icon=":material/menu_book:",
@@ -156,13 +160,25 @@ def _abstained(answer: replies.Answer, open_passage: Open) -> None:
             )
 
 
+def _different(hits: Sequence[replies.Hit]) -> list[replies.Hit]:
+    """Without those that say, letter for letter but for case and spaces, what a better one has said: copies of one document."""
+    found: dict[str, replies.Hit] = {}
+    for hit in hits:
+        found.setdefault(" ".join(hit["text"].split()).casefold(), hit)
+    return list(found.values())
+
+
 def _shortened(text: str, limit: int = 320) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[:limit].rpartition(" ")[0] + " …"
 
 
 def _footer(answer: replies.Answer, steps: bool) -> None:
-    parts = [answer["strategy"], *([answer["model"]] if "model" in answer else []), f"{answer['seconds']:.1f} s"]
+    parts = [
+        way_label(answer["strategy"]),
+        *([answer["model"]] if "model" in answer else []),
+        f"{answer['seconds']:.1f} s",
+    ]
     tokens = answer["usage"]["completion_tokens"]
     if tokens:
         parts.append(plural(tokens, "token"))

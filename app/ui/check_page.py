@@ -11,7 +11,7 @@ from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import VERDICTS, inert_html
 from app.ui.marks import explain_marks
-from app.ui.passage import from_citation, show_passage
+from app.ui.passage import from_citation, show_passage, which_file
 from app.ui.state import client, limits
 
 # verdict → (heading, the class that colours it)
@@ -66,8 +66,8 @@ def _draw(found: replies.Checked) -> None:
     explain_marks()
     if len(found["sentences"]) > 1:
         st.html("".join(_sentence(s) for s in found["sentences"]))
-    for passage in found["passages"]:
-        _passage(passage)
+    for passage, file in zip(found["passages"], which_file(found["passages"]), strict=True):
+        _passage(passage, file)
 
 
 def _sentence(sentence: replies.Sentence) -> str:
@@ -79,10 +79,10 @@ def _sentence(sentence: replies.Sentence) -> str:
     )
 
 
-def _passage(passage: replies.Citation) -> None:
+def _passage(passage: replies.Citation, file: str) -> None:
     glyph, _ = VERDICTS.get(passage["verdict"], ("", ""))
     where = " · ".join(
-        part for part in (passage.get("date") or "", f"page {passage['page']}" if passage["page"] else "") if part
+        part for part in (file, passage.get("date") or "", f"page {passage['page']}" if passage["page"] else "") if part
     )
     with st.container(border=True, key=f"card-check-{passage['n']}", gap="small"):
         st.html(

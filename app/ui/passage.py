@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -12,7 +13,9 @@ from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import VERDICTS, inert_html, passage_html
 from app.ui.state import client, document_text
+from core.ids import ATTACHED
 from core.types import VerdictLabel
+from core.wording import tell_apart
 
 PDF = "application/pdf"
 _TURNED_TO = "passage-page"
@@ -58,6 +61,15 @@ def from_hit(hit: replies.Hit) -> Passage:
     )
 
 
+def which_file(sources: Sequence[replies.Citation] | Sequence[replies.Hit]) -> list[str]:
+    """What is said beside each one's title where another of them has the same: the file, most often; else ""."""
+    return tell_apart([(s["title"], s.get("uri", ""), _said_of(s.get("collection", ""))) for s in sources])
+
+
+def _said_of(collection: str) -> str:
+    return "" if collection.startswith(ATTACHED) else collection
+
+
 def show_passage(passage: Passage) -> None:
     """Opens it; what page an earlier one was turned to is forgotten."""
     st.session_state.pop(_TURNED_TO, None)
@@ -70,12 +82,13 @@ def show_passage(passage: Passage) -> None:
 @guarded
 def _draw(passage: Passage) -> None:
     glyph, meaning = VERDICTS.get(passage.verdict, ("", ""))
+    file: list[str] = []  # once the document is there
     number = "" if passage.n is None else f'<span class="ob-chip" aria-hidden="true">{passage.n}</span> '
     place = st.empty()
     verdict = f'<span class="ob-{passage.verdict}">{glyph} The sentence is {meaning}</span>' if glyph else ""
 
     def head(page: int | None) -> None:
-        parts = " · ".join(part for part in ("" if page is None else f"Page {page}", verdict) if part)
+        parts = " · ".join(p for p in (*map(inert_html, file), "" if page is None else f"Page {page}", verdict) if p)
         place.html(
             f'<div class="ob-hit-title">{number}{inert_html(passage.title)}</div><div class="ob-muted">{parts}</div>'
         )
@@ -91,6 +104,9 @@ def _draw(passage: Passage) -> None:
         look.card("This document has been deleted", "What was quoted from it is kept here:")
         st.html(passage_html(passage.quote, 0, len(passage.quote)))
         return
+    named = document["uri"] if document["uri"] != passage.title else ""
+    file += [named, _said_of(document.get("collection", ""))]
+    head(passage.page)
     if text[passage.start : passage.end] == passage.quote:
         st.html(passage_html(text, passage.start, passage.end))
     else:

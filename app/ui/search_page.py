@@ -10,7 +10,7 @@ from app import replies
 from app.ui import look, waterfall
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html, inert_markdown
-from app.ui.passage import from_hit, show_passage
+from app.ui.passage import from_hit, show_passage, which_file
 from app.ui.search_beside import WAYS, How, moved_html, summary
 from app.ui.search_filters import choose_filters
 from app.ui.state import client
@@ -87,8 +87,8 @@ def _list(reply: replies.SearchReply, side: str = "", other: Sequence[replies.Hi
         st.caption(inert_markdown(note))
     if not reply["hits"]:
         look.card("Nothing found", "No passage of these collections matches. Try other words, or search by meaning.")
-    for hit in reply["hits"]:
-        _hit(hit, reply["hits"], side, other)
+    for hit, file in zip(reply["hits"], which_file(reply["hits"]), strict=True):
+        _hit(hit, file, reply["hits"], side, other)
     waterfall.near_misses(reply)
 
 
@@ -131,11 +131,18 @@ def _search_for(query: str) -> None:
     st.session_state["search-query"] = query
 
 
-def _hit(hit: replies.Hit, hits: Sequence[replies.Hit], side: str, other: Sequence[replies.Hit] | None) -> None:
+def _hit(
+    hit: replies.Hit, file: str, hits: Sequence[replies.Hit], side: str, other: Sequence[replies.Hit] | None
+) -> None:
     told = "" if other is None else moved_html(hit, other)
     where = " · ".join(
         part
-        for part in (hit["collection"], f"page {hit['page']}" if hit["page"] else "", *hit.get("heading_path", [])[-1:])
+        for part in (
+            file,
+            hit["collection"],
+            f"page {hit['page']}" if hit["page"] else "",
+            *hit.get("heading_path", [])[-1:],
+        )
         if part
     )
     with st.container(border=True, key=f"card-hit{side}-{hit['rank']}", gap="small"):

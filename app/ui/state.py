@@ -62,6 +62,13 @@ def limits() -> ServerLimits:
     return cast(ServerLimits, st.session_state["limits"])
 
 
+def way_label(strategy: str) -> str:
+    """What a way to answer is called where one picks it; its own name where this server has it no more. Asked once."""
+    if "way-labels" not in st.session_state:
+        st.session_state["way-labels"] = {s["name"]: s["label"] for s in client().strategies()["strategies"]}
+    return str(st.session_state["way-labels"].get(strategy, strategy))
+
+
 def lives() -> dict[str, LiveAnswer]:
     """Chat id → the answer that is being given in it, or that broke."""
     return cast("dict[str, LiveAnswer]", st.session_state.setdefault("lives", {}))

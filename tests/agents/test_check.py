@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agents.check import CheckedClaim, ClaimChecker
@@ -72,6 +74,16 @@ def test_sources_that_disagree_are_both_cited_with_their_dates() -> None:
         "Sources disagree: “The orchard report” says 1987 [1]; “Survey” (2024-05-01) says 1992 [2]."
     )
     assert [c.doc_id for c in found.citations if c.marker in conflict.citations] == ["d-orchard", "d-later"]
+
+
+def test_sources_of_one_title_that_disagree_are_named_by_their_files() -> None:
+    report = replace(ORCHARD, uri="reports/orchard.md")
+    draft = replace(LATER, title=ORCHARD.title, uri="drafts/orchard (2).md")
+    (conflict,) = check("The orchard was planted in 1987 by Maria Keller.", report, draft).conflicts
+    assert conflict.text == (
+        "Sources disagree: “The orchard report” (orchard.md) says 1987 [1]; "
+        "“The orchard report” (orchard (2).md, 2024-05-01) says 1992 [2]."
+    )
 
 
 def test_another_number_at_another_time_is_no_refutation() -> None:

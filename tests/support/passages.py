@@ -21,6 +21,7 @@ class StoredText:
     title: str
     text: str
     cuts: tuple[tuple[int, int], ...] = ()
+    uri: str = ""
 
     def chunks(self) -> list[Chunk]:
         cuts = self.cuts or ((0, len(self.text)),)
@@ -65,6 +66,7 @@ class PassageRetriever:
                 rank=rank,
                 source="words",
                 parts={"words": StagePart(rank=rank, score=float(score))},
+                uri=document.uri,
             )
             for rank, (score, document, chunk) in enumerate(best, 1)
         ]
