@@ -15,7 +15,7 @@ Store knows nothing of indexes, of scores, or of how a document was parsed and e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from retrieval.reading import (
     parents_by_id,
     passages_by_row,
     text_slice,
+    there,
     vectors_of,
 )
 from retrieval.records import Change, ChangeKind, CollectionInfo, DocumentInfo, Passage
@@ -229,6 +230,11 @@ class Store:
         """Raises NotFound."""
         with self.database.read() as connection:
             return get_document_info(connection, principal, doc_id)
+
+    def there(self, principal: Principal, doc_ids: Iterable[str]) -> set[str]:
+        """Those of ``doc_ids`` that are served, and that the principal may read."""
+        with self.database.read() as connection:
+            return there(connection, principal, doc_ids)
 
     def list_documents(
         self,

@@ -89,7 +89,8 @@ async def list_jobs(
 ) -> Response:
     """One page of the jobs, the newest first; ``next_cursor`` is null on the last.
 
-    ``counts`` says how many jobs (of this collection, or of this parent) are in each state, whatever the page shows.
+    ``counts`` says how many jobs (of this collection, or of this parent) are in each state, whatever the page shows. ``gone`` is told
+    of a job whose document has been deleted since.
     """
 
     def read() -> dict[str, Any]:
@@ -102,8 +103,14 @@ async def list_jobs(
             limit=limit,
             after=cursor,
         )
+        there = services.store.there(principal, (j.doc_id for j in found if j.doc_id))
+
+        def shown(job: Job) -> dict[str, Any]:
+            gone = bool(job.doc_id) and job.state in ("ready", "partial") and job.doc_id not in there
+            return job_json(job) | ({"gone": True} if gone else {})
+
         return {
-            "jobs": [job_json(j) for j in found],
+            "jobs": [shown(j) for j in found],
             "next_cursor": following,
             "counts": ledger_listing.count_jobs(services.database, principal, collection, parent),
         }

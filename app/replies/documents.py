@@ -94,6 +94,7 @@ class Job(TypedDict):
     container: NotRequired[str | None]  # "archive" or "sitemap": its parts are the jobs with this parent
     skipped: NotRequired[list[list[str]]]  # (name, reason) of what got no job
     kind: NotRequired[Literal["ingest", "reindex"]]
+    gone: NotRequired[bool]  # in a list: its document has been deleted since
     remaining_s: NotRequired[float | None]  # of a reindex: how long it will still take, once that can be said
 
 

@@ -38,7 +38,10 @@ STATE_WORDS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jobs:
-    """Those of a collection, each group newest first and as many as are shown; ``counts`` are all of them, by state."""
+    """Those of a collection, each group newest first and as many as are shown; ``counts`` are all of them, by state.
+
+    ``past`` are those that tell of nothing that there still is: their document was deleted, or the same file came in again since.
+    """
 
     counts: Mapping[replies.JobState, int]
     running: list[replies.Job]
@@ -46,6 +49,7 @@ class Jobs:
     broken: list[replies.Job]
     in_part: list[replies.Job]
     ready: list[replies.Job]
+    past: list[replies.Job]
 
     @property
     def everything(self) -> list[replies.Job]:
@@ -57,9 +61,10 @@ class Jobs:
         return any(map(_moves, (*self.running, *self.waiting))) or self.counts["queued"] > len(self.waiting)
 
     def files(self, *states: replies.JobState) -> int:
-        """How many there are, without the times that all was made anew (but for one that is older than all that are listed)."""
-        anew = sum(_is_reindex(job) and job["state"] in states for job in self.everything)
-        return max(0, sum(self.counts[state] for state in states) - anew)
+        """How many there are, without what is past and the times that all was made anew (but for those that are older than all that
+        are listed)."""
+        others = [*filter(_is_reindex, self.everything), *self.past]
+        return max(0, sum(self.counts[state] for state in states) - sum(job["state"] in states for job in others))
 
 
 def _jobs(collection: str) -> Jobs:
@@ -72,20 +77,34 @@ def _jobs(collection: str) -> Jobs:
             return []
         return client().job_page(collection=collection, states=states, limit=limit)["jobs"]
 
+    broken, in_part, ready = (some(LISTED_ENDED, *states) for states in (BROKEN, ("partial",), ("ready",)))
+    past = _past([*broken, *in_part, *ready])
+    told = {job["job_id"] for job in past}
     return Jobs(
         counts=counts,
         running=page["jobs"],
         waiting=some(LISTED, "queued"),
-        broken=some(LISTED_ENDED, *BROKEN),
-        in_part=some(LISTED_ENDED, "partial"),
-        ready=some(LISTED_ENDED, "ready"),
+        broken=[job for job in broken if job["job_id"] not in told],
+        in_part=[job for job in in_part if job["job_id"] not in told],
+        ready=[job for job in ready if job["job_id"] not in told],
+        past=past,
     )
+
+
+def _past(ended: Sequence[replies.Job]) -> list[replies.Job]:
+    """Those whose document is gone, or whose file came in once more, later and well."""
+    ended = [job for job in ended if not _is_reindex(job)]
+    came_in: dict[str, str] = {}
+    for job in ended:
+        if job["state"] not in BROKEN:
+            came_in[job["file"]] = max(job["created_at"], came_in.get(job["file"], ""))
+    return [job for job in ended if job.get("gone") or job["created_at"] < came_in.get(job["file"], "")]
 
 
 def draw_jobs(collection: str) -> None:
     """The jobs of a collection. They are asked for every second while any is under way, and not after."""
     jobs = _jobs(collection)
-    if not any(jobs.counts.values()):
+    if not jobs.everything:
         return
     st.subheader("Files", anchor=False)
     if jobs.move:

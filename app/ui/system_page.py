@@ -22,6 +22,37 @@ _SIGNS: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+# What the server calls its parts, where that says too little to a person.
+_CALLED: Mapping[str, str] = {
+    "lm": "Language model",
+    "runs": "Answers being given",
+    "loading": "Parts",
+    "n": "of how many claims",
+    "wrongly_supported": "wrong claims taken for supported",
+    "wrongly_doubted": "right claims doubted",
+    "balanced_accuracy": "balanced accuracy",
+    "errors": "On",
+    "change": "Changes so far",
+    "rows": "Passages",
+    "sparse_kind": "Search by words",
+    "dense_kind": "Search by meaning",
+    "dense_delta": "Vectors beside the index",
+    "stale_rows": "Passages found by their words alone",
+    "encoder_revision": "Vectors made by",
+    "rebuilding": "Being made anew",
+    "problems": "Problems",
+    "late_rows": "Passages searched word by word",
+    "late_lacking": "Still to come, word by word",
+    "token_rows": "Passages with token vectors",
+    "token_lacking": "Still to come, token vectors",
+    "chunk_tokens": "Word pieces of a passage",
+    "max_upload_bytes": "Bytes of a file",
+    "max_batch_files": "Files at once",
+    "max_question_characters": "Characters of a question",
+    "max_queued_jobs": "Files that wait",
+}
+
+
 @guarded
 def system_page() -> None:
     st.title("System", anchor=False)
@@ -108,6 +139,8 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, ", ".join(map(_item, value)) or "none"
     elif isinstance(value, bool):
         yield path, "yes" if value else "no"
+    elif isinstance(value, float):  # the verifier's rates
+        yield path, f"{value:.0%}"
     elif value is not None:
         yield path, f"{value:,}" if isinstance(value, int) else str(value)
 
@@ -120,4 +153,4 @@ def _item(item: Any) -> str:
 
 
 def _words(key: str) -> str:
-    return key.replace("_", " ").capitalize() if key.islower() else key
+    return _CALLED.get(key) or key.replace("_", " ").capitalize() if key.islower() else key

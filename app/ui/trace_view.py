@@ -11,7 +11,7 @@ import streamlit as st
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html, inert_markdown
-from app.ui.state import client
+from app.ui.state import client, way_label
 from app.ui.times import when_text
 from app.ui.trace_timeline import differences_html, seconds_text, timeline_html
 from core.ids import ATTACHED
@@ -52,7 +52,7 @@ def _facts_html(trace: Json) -> str:
     tokens = f"{usage['prompt_tokens']:,} read, {usage['completion_tokens']:,} said" if asked else ""
     rows = [
         ("Run", trace["run_id"]),
-        ("Way to answer", trace["strategy"]),
+        ("Way to answer", way_label(trace["strategy"])),
         ("Ended", trace["stop_reason"]),
         ("Took", seconds_text(float(trace["duration_s"]))),
         ("Model", f"{model}, asked {plural(len(asked), 'time')}" if asked else ""),
@@ -175,4 +175,4 @@ def _compare(run_id: str, question: str) -> None:
 
 
 def _named(run: Any) -> str:
-    return f"{when_text(run['created_at'])} · {run['strategy']} · {shortened(run['question'], 60)}"
+    return f"{when_text(run['created_at'])} · {way_label(run['strategy'])} · {shortened(run['question'], 60)}"

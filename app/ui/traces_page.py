@@ -13,7 +13,7 @@ from app.client import ApiError
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_markdown
-from app.ui.state import client, notice, take_notice
+from app.ui.state import client, notice, take_notice, way_label
 from app.ui.times import when_text, zone
 from app.ui.trace_timeline import seconds_text
 from app.ui.trace_view import draw_trace
@@ -152,7 +152,7 @@ def _row(run: replies.TraceLine) -> None:
     told = run["chat"]
     about = [
         when_text(run["created_at"]),
-        run["strategy"],
+        way_label(run["strategy"]),
         ENDS.get(run["stop_reason"], run["stop_reason"]),
         seconds_text(run["duration_s"]),
         plural(tokens, "token") if tokens else "",

@@ -89,7 +89,9 @@ def test_one_bad_file_does_not_fail_the_others(client: Client, collection: str) 
 def test_a_deleted_document_is_found_by_nobody(client: Client, collection: str) -> None:
     job = put(client, collection, a_md=ROCKET)[0]
     assert client.search("Saturn", [collection], k=3)
+    assert not any(listed.get("gone") for listed in client.jobs(collection=collection))
     client.delete_document(str(job["doc_id"]))
+    assert [listed.get("gone") for listed in client.jobs(collection=collection)] == [True]
     assert client.search("Saturn", [collection], k=3) == []
     with pytest.raises(ApiError) as caught:
         client.document_text(str(job["doc_id"]))

@@ -101,6 +101,30 @@ def test_files_are_sent_and_a_failed_one_says_why(filled: httpx.Client, state: S
     assert "3 ready" in shown(at.run())
 
 
+def test_a_failed_file_that_came_in_well_later_is_told_of_no_more_and_a_deleted_one_not_counted(
+    filled: httpx.Client, state: State
+) -> None:
+    from app.ui.collections_page import collections_page
+
+    for name in ("bad.pdf", "other bad.pdf", "q4.pdf"):
+        filled.post("/v1/collections/reports/documents", files=[("files", (name, b"%PDF"))])
+    time.sleep(0.05)
+    at = page(collections_page)
+    at.query_params["collection"] = "reports"
+    assert "2 ready · 2 not ready" in shown(at.run())
+    mended = {
+        **next(j for j in state.jobs.values() if j["file"] == "q4.pdf"),
+        "job_id": "j9",
+        "created_at": "2999-01-01",
+    }
+    state.jobs["j9"] = mended | {"file": "bad.pdf", "doc_id": "d-bad.pdf"}
+    said = shown(at.run())
+    assert "3 ready · 1 not ready" in said and '>bad.pdf</span><span class="ob-state ob-state-failed' not in said
+    deleted = next(j for j in state.jobs.values() if j["file"] == "q3.pdf")
+    deleted |= {"gone": True, "doc_id": None}
+    assert "2 ready · 1 not ready" in shown(at.run()) and "q3.pdf" not in shown(at)
+
+
 def test_files_are_cut_as_was_chosen(filled: httpx.Client, state: State) -> None:
     from app.ui.collections_page import CHUNKERS, collections_page
 
@@ -390,7 +414,9 @@ def test_a_misspelt_query_can_be_searched_again_as_it_may_have_been_meant(filled
 def test_the_system_page_tells_what_runs(api: httpx.Client) -> None:
     from app.ui.system_page import system_page
 
-    assert "SmolLM2" in shown(page(system_page).run())
+    said = shown(page(system_page).run())
+    assert "<dt>Language model</dt><dd>SmolLM2</dd>" in said and "<dt>Passages</dt><dd>480</dd>" in said
+    assert "wrong claims taken for supported</dt><dd>25%" in said
 
 
 def test_the_parts_of_a_server_are_said_in_words() -> None:
@@ -400,7 +426,7 @@ def test_the_parts_of_a_server_are_said_in_words() -> None:
         {"name": "encoder", "state": "ready", "detail": ""},
         {"name": "indexes", "state": "loading", "detail": "2"},
     ]
-    assert dict(_flat({"loading": parts})) == {"Loading": "encoder ready, indexes loading 2"}
+    assert dict(_flat({"loading": parts})) == {"Parts": "encoder ready, indexes loading 2"}
 
 
 def test_the_system_page_tells_what_the_machine_has_to_who_runs_it_alone(api: httpx.Client, state: State) -> None:
