@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from core.errors import InvalidRequest
 from ingest.parse.document import Heading
+from ingest.parse.literal import literal_blocks
 
 _MAX_GAP_CHARACTERS = 1000  # white space longer than this never lies inside a chunk
 _HEADING_FROM = 0.25  # a chunk filled this far ends before a heading
@@ -74,13 +75,21 @@ def boundaries(text: str, ranges: Sequence[tuple[int, int, int]], headings: Sequ
 
 
 def block_spans(text: str) -> list[tuple[int, int]]:
-    """(start, end) of each Markdown table (two lines of cells or more) and each closed code block, in order."""
+    """(start, end) of each Markdown table (two lines of cells or more), each closed code block, and each literal block of
+    reStructuredText of two lines or more, in order."""
     spans: list[tuple[int, int]] = []
     fence, fence_start = "", 0
     table_start, table_lines = 0, 0
     position = 0
-    for line in text.split("\n"):
+    lines = text.split("\n")
+    literal = {first: last for first, last in literal_blocks(lines) if last - first > 1} if "::" in text else {}
+    literal_start, literal_last = 0, -1  # of the literal block that is open, and its last line
+    for n, line in enumerate(lines):
         start, position = position, position + len(line) + 1
+        if n <= literal_last:
+            if n == literal_last:
+                spans.append((literal_start, position - 1))
+            continue
         if fence:
             if line.strip() == fence or (line.strip().startswith(fence) and not line.strip().strip(fence[0])):
                 spans.append((fence_start, position - 1))
@@ -93,7 +102,9 @@ def block_spans(text: str) -> list[tuple[int, int]]:
         if table_lines > 1:
             spans.append((table_start, start - 1))
         table_lines = 0
-        if match := _FENCE.match(line):
+        if n in literal:
+            literal_start, literal_last = start, literal[n] - 1
+        elif match := _FENCE.match(line):
             fence, fence_start = match.group(1), start
     if table_lines > 1:
         spans.append((table_start, len(text)))

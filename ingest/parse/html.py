@@ -48,6 +48,8 @@ _ROLES_AROUND = _names("banner contentinfo complementary search")
 _LEAST_MAIN = 200  # characters: a main part with fewer is filled by a script, or is not what it says
 _PARAGRAPHS = _BLOCKS - {"li", "dd", "dt", "tr", "td", "th", "tbody", "thead", "tfoot", "div", "summary"}
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
+_BACKTICKS = re.compile(r"`+")
+_MAX_CODE_LINES = 100
 _MAX_HIDDEN = 1000
 _WORDS_OF_A_SENTENCE = 5
 _MARK_DEPTH = 5
@@ -163,6 +165,7 @@ class _Writer:
     def element(self, root: Any) -> None:
         skip_depth = 0  # inside something that is left out
         preformatted = 0
+        fences: list[str] = []  # of the preformatted elements that are open
         open_headings: list[tuple[int, int]] = []  # (offset, index into parts) of each
         for event, node in etree.iterwalk(root, events=("start", "end")):
             tag = node.tag if isinstance(node.tag, str) else ""
@@ -180,7 +183,12 @@ class _Writer:
                     self._break("\n")
                 elif tag == "img" and node.get("alt"):
                     self._alternative(node.get("alt"))
-                preformatted += tag == "pre"
+                if tag == "pre":
+                    preformatted += 1
+                    node.text = (node.text or "").removeprefix("\n")  # which no browser shows
+                    fences.append("" if preformatted > 1 else _fence(node))
+                    self._write(fences[-1])
+                    self.pending = "\n" if fences[-1] else self.pending
                 if tag == "li":
                     self._words("- ", False)
                 if is_raised(node):
@@ -193,13 +201,22 @@ class _Writer:
                     continue
             else:
                 self.in_main -= _is_main(node)
-                preformatted -= tag == "pre"
+                if tag == "pre":
+                    preformatted -= 1
+                    self._close_fence(fences.pop())
                 if tag in _HEADINGS:
                     self._close_heading(int(tag[1]), *open_headings.pop())
             if tag in _BLOCKS:
                 self._break("\n\n" if tag in _PARAGRAPHS else "\n")
             if node is not root:
                 self._words(node.tail, preformatted > 0)
+
+    def _close_fence(self, fence: str) -> None:
+        if fence and self.parts[-1] == fence:  # all that stands in it is hidden
+            self.length -= len(self.parts.pop())
+        elif fence:
+            self.pending = "" if self.parts[-1].endswith("\n") else "\n"
+            self._write(fence)
 
     def _raised(self, node: Any) -> None:
         """Writes what parts raised type from a number that it follows at once."""
@@ -344,6 +361,18 @@ class _Writer:
         self.parts.append(text)
         self.length += len(text)
         check_characters(self.length, self.filename, self.limits)
+
+
+def _fence(pre: Any) -> str:
+    """What stands above and below preformatted text of several lines, so that passages keep it whole; "" for other text.
+
+    A page that is nothing else, as a letter or a standard of the early web, is no code.
+    """
+    text = "".join(pre.itertext("*"))
+    lines = text.strip().count("\n") + 1 + sum(1 for _ in pre.iter("br", "div"))
+    if lines < 2 or (lines > _MAX_CODE_LINES and pre.find(".//code") is None):
+        return ""
+    return "`" * max(3, 1 + max((len(run) for run in _BACKTICKS.findall(text)), default=0))
 
 
 def _write_degree(node: Any, before: str) -> None:

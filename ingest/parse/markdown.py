@@ -16,6 +16,8 @@ from ingest.parse.text import read_text
 
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 _FRONT_MATTER_FIELD = re.compile(r"([A-Za-z][\w-]{0,40})[ \t]*[:=][ \t]*(\S.*)")
+_FRONT_MATTER_LIST = re.compile(r"([A-Za-z][\w-]{0,40})[ \t]*:")
+_FRONT_MATTER_ITEM = re.compile(r"[ \t]*-[ \t]+(\S.*)")
 _MAX_FRONT_MATTER = 20_000
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?$")
@@ -47,8 +49,7 @@ def parse_markdown(path: File, filename: str, limits: ParseLimits) -> ParsedDocu
     body_start = 0
     if front:
         body_start = front.end()
-        fields = (_FRONT_MATTER_FIELD.fullmatch(line.rstrip()) for line in front.group(2).split("\n"))
-        metadata["front_matter"] = {m.group(1): one_line(m.group(2).strip("\"'")) for m in fields if m}
+        metadata["front_matter"] = _front_matter(front.group(2))
     headings = find_headings(text, body_start)
     title = _title(metadata.get("front_matter"), headings)
     return ParsedDocument(
@@ -59,6 +60,24 @@ def parse_markdown(path: File, filename: str, limits: ParseLimits) -> ParsedDocu
         metadata=metadata,
         warnings=(*warnings, *hidden_warning(comments)),
     )
+
+
+def _front_matter(text: str) -> dict[str, str]:
+    """The fields of a front matter, each in one line; the items of a list that stands below its name with commas between."""
+    found: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    name = ""  # of the list that is open
+    for line in text.split("\n"):
+        if match := _FRONT_MATTER_FIELD.fullmatch(line.rstrip()):
+            name = ""
+            found[match.group(1)] = one_line(match.group(2).strip("\"'"))
+        elif match := _FRONT_MATTER_LIST.fullmatch(line.rstrip()):
+            name = match.group(1)
+        elif name and (match := _FRONT_MATTER_ITEM.fullmatch(line.rstrip())):
+            lists.setdefault(name, []).append(match.group(1).strip("\"'"))
+        elif line.strip() and not line.lstrip().startswith("#"):
+            name = ""
+    return found | {key: one_line(", ".join(items)) for key, items in lists.items()}
 
 
 def without_comments(text: str) -> tuple[str, list[str]]:

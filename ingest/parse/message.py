@@ -28,6 +28,7 @@ UTF8_MARK = b"\xef\xbb\xbf"  # before HTML whose encoding the message knows: it 
 MAX_ATTACHMENTS = 50
 _MAX_NAMED = 10
 _STUB = 4  # a plain text that is so many times shorter than the HTML beside it is a stub
+_TABLE = re.compile(r"^\|[^\n]*\|\n\|[^\n]*\|$", re.MULTILINE)
 _FIELDS = (("From", "from"), ("To", "to"), ("Cc", "cc"), ("Date", "date"))
 
 
@@ -124,11 +125,16 @@ def _write_body(writer: TextWriter, body: Body, warnings: list[ParseWarning]) ->
             page = parse_html(MemoryFile(body.html), writer.filename, writer.limits)
         except EmptyDocument:
             page = None
-        if page is not None and len(page.text) > _STUB * len(text):
+        if page is not None and (len(page.text) > _STUB * len(text) or _has_more_tables(page.text, text)):
             writer.document(page, level=1)
             warnings.extend(page.warnings)
             return
     writer.block(text)
+
+
+def _has_more_tables(page: str, text: str) -> bool:
+    """Whether the HTML has a table of which the plain text, which says no more than that, has the cells alone."""
+    return bool(_TABLE.search(page)) and not _TABLE.search(text) and 2 * len(page) >= len(text)
 
 
 def _write_pictures(writer: TextWriter, images: Sequence[Attachment], pictures: EmbeddedPictures) -> int:

@@ -12,6 +12,7 @@ from ingest.parse.clean import one_line, title_from_filename
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits
 from ingest.parse.hidden import hidden_warning
 from ingest.parse.kinds import MIME_TYPES
+from ingest.parse.literal import literal_blocks
 from ingest.parse.source import File
 from ingest.parse.text import read_text
 
@@ -49,20 +50,22 @@ def without_comments(text: str) -> tuple[str, list[str]]:
     """``text`` without its comments, which no reader of the page sees, and those that say something.
 
     A comment is explicit markup ("..") that is nothing else, with the lines below it that are indented further. An empty
-    one is left: it only parts what stands around it.
+    one is left: it only parts what stands around it. What stands in code is none.
     """
     if ".. " not in text:
         return text, []
     kept: list[str] = []
     said: list[str] = []
     depth = -1  # of the comment that is open
-    for line in text.split("\n"):
+    lines = text.split("\n")
+    code = {n for first, last in literal_blocks(lines) for n in range(first, last)}
+    for n, line in enumerate(lines):
         indent = len(line) - len(line.lstrip())
         if depth >= 0 and (not line.strip() or indent > depth):
             said[-1] += f" {line.strip()}" if line.strip() else ""
             if line.strip():
                 continue
-        elif _COMMENT.match(line):
+        elif n not in code and _COMMENT.match(line):
             depth = indent
             said.append(line.strip()[2:].strip())
             continue

@@ -76,3 +76,22 @@ def test_an_item_longer_than_half_a_chunk_fills_it(kind):
 def test_blocks_are_tables_of_two_lines_and_closed_fences():
     text = f"| not alone |\n\n{TABLE}\n\n```\n| in | code |\n| in | code |\n```\n~~~\nnever closed"
     assert [text[a:b] for a, b in block_spans(text)] == [TABLE, "```\n| in | code |\n| in | code |\n```"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lead", [".. code-block:: python\n\n", "So it is written::\n\n"])
+def test_literal_blocks_of_restructured_text_stay_whole(kind, lead):
+    code = "    def f(x):\n\n        return x + 1"
+    text = "word " * 30 + "\n\n" + lead + code + "\n\n" + "word " * 30
+    assert any(code.strip() in c.text for c in chunks(kind, text))
+    assert [text[a:b].removeprefix(lead) for a, b in block_spans(text)] == [code]
+
+
+def test_a_colon_at_the_end_of_a_line_alone_leads_to_no_block():
+    for text in (
+        "So::\n\nnot indented\nat all",
+        "So::\n    no blank\n    line",
+        "As follows:\n\n    a\n    b",
+        "So::\n\n    one line",
+    ):
+        assert block_spans(text) == []

@@ -101,6 +101,27 @@ def test_html_is_read_where_the_plain_text_is_a_stub(parse_bytes):
     assert [(h.level, h.text) for h in document.headings] == [(1, "News"), (3, "Offer")]
 
 
+PRICES = [("Item", "2022", "2023"), ("Pump", "100", "200"), ("Valve", "10", "20")]
+PRICES_HTML = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in PRICES)
+
+
+def test_html_is_read_where_it_has_a_table_of_which_the_plain_text_has_the_cells_alone(parse_bytes):
+    mail = message("Hi Bob,\n\n" + "\n".join("\n".join(row) for row in PRICES) + "\n\nAnn\n")
+    mail.add_alternative(f"<div>Hi Bob,<br><table>{PRICES_HTML}</table><div>Ann</div></div>", subtype="html")
+    text = parse_bytes(mail.as_bytes(), "a.eml").text
+    assert text.endswith("\n\nHi Bob,\n\n| Item | 2022 | 2023 |\n| Pump | 100 | 200 |\n| Valve | 10 | 20 |\n\nAnn")
+
+
+def test_plain_text_that_says_more_than_a_table_of_the_html_is_read(parse_bytes):
+    mail = message("Hi Bob,\n\n" + "all of this is said in the plain text alone. " * 20)
+    mail.add_alternative(f"<div>Our prices<table>{PRICES_HTML}</table></div>", subtype="html")
+    assert "said in the plain text alone" in parse_bytes(mail.as_bytes(), "a.eml").text
+    table = "| Item | 2022 |\n| Pump | 100 |"
+    mail = message(f"Hi Bob, in plain text:\n\n{table}")
+    mail.add_alternative(f"<div>Hi Bob<table>{PRICES_HTML}</table></div>", subtype="html")
+    assert "in plain text" in parse_bytes(mail.as_bytes(), "a.eml").text
+
+
 def test_html_without_plain_text_is_read(parse_bytes):
     mail = message(None)
     mail.set_content("<meta charset=latin-1><p>Grüße</p>", subtype="html")

@@ -44,6 +44,19 @@ def test_comments_are_left_out_and_said(parse_bytes):
     )
 
 
+def test_two_dots_in_code_are_no_comment(parse_bytes):
+    source = (
+        "Guide\n=====\n\nWrite a comment so::\n\n    .. this is how a comment in the source looks\n\nThen go on.\n\n"
+        ".. code-block:: sh\n\n    cd ..\n    .. and two dots are shown in this block\n\n"
+        ".. note::\n\n    .. this one is hidden from every reader\n\n.. Hidden as well, and says::\n\n     .. so with all in it\n"
+    )
+    document = parse_bytes(source, "a.rst")
+    assert ".. this is how a comment in the source looks" in document.text
+    assert ".. and two dots are shown in this block" in document.text
+    assert "hidden" not in document.text.lower() and "so with all" not in document.text
+    assert len(document.warnings) == 1
+
+
 TEXTS = {
     "under one another": "Title\n=====\n\ntext\n\nSection\n-------\n\nmore\n\nOther\n-----\n\nDeep\n~~~~\n\nBack\n=====\n",
     "with lines above": "=======\n Title \n=======\n\nSection\n=======\n\ntext\n",

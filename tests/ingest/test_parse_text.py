@@ -10,6 +10,7 @@ from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge, Unsuppo
 from ingest.parse import ParseLimits, parse_file
 from ingest.parse.clean import clean, is_title, title_from_filename
 from ingest.parse.markdown import without_comments
+from retrieval.filters import tags_of
 
 
 @pytest.fixture
@@ -222,6 +223,13 @@ def test_front_matter_is_noticed(parse):
     assert [h.start for h in document.headings] == [text.index("# First")]
 
 
+def test_lists_of_front_matter_are_read_as_they_stand_or_below_their_name(parse):
+    text = "---\ntitle: Pumps\ntags:\n  - heating\n  # warm\n  - 'hot water'\nauthors:\n- Ann\nnested:\n  deep: x\n  - y\n---\n\nText.\n"
+    front = parse(text, "a.md").metadata["front_matter"]
+    assert front == {"title": "Pumps", "tags": "heating, hot water", "authors": "Ann"}
+    assert tags_of({"front_matter": front}) == {"heating", "hot water"}
+
+
 # ---------------------------------------------------------------- HTML
 
 PAGE = """<!doctype html><html lang=en><head><title>Annual  report</title><style>.x{color:red}</style>
@@ -240,12 +248,32 @@ def test_html_becomes_text_with_blocks(parse):
     document = parse(PAGE, "a.html")
     assert document.text == (
         "Annual report\n\nFirst paragraph with bold and a line\nbreak.\n\nNumbers\n\n- one\n- two\n\n"
-        "| Year | Sales |\n|-|-|\n| 2021 | $ 5 |\n\n  kept\n    as is\n\nLast & least: 10² fine <tag>."
+        "| Year | Sales |\n|-|-|\n| 2021 | $ 5 |\n\n```\n  kept\n    as is\n```\n\nLast & least: 10² fine <tag>."
     )
     assert document.title == "Annual report"
     assert [(h.level, h.text) for h in document.headings] == [(1, "Annual report"), (2, "Numbers")]
     assert all(document.text[h.start :].startswith(h.text) for h in document.headings)
     assert document.metadata == {"encoding": "utf-8", "language": "en", "author": "A. Person"}
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<pre>one line</pre>", "one line"),
+        ("<pre>\nif x:\n    y()\n</pre>after", "```\nif x:\n    y()\n```\n\nafter"),
+        ("<pre><code><div>a</div><div>  b</div></code></pre>", "```\na\n  b\n```"),
+        ("<pre>```\ninner\n```</pre>", "````\n```\ninner\n```\n````"),
+        ("before<pre hidden>a\nb</pre>", "before"),
+        ("before<pre><i hidden>a\nb</i></pre>", "before"),
+    ],
+)
+def test_preformatted_text_of_several_lines_is_a_code_block(parse, source, text):
+    assert parse(f"<html><body>{source}</body></html>", "a.html").text.strip() == text
+
+
+def test_a_page_that_is_all_preformatted_is_no_code(parse):
+    letter = "\n".join(f"Line {n} of a letter of old." for n in range(150))
+    assert parse(f"<html><body><pre>{letter}</pre></body></html>", "a.html").text == letter
 
 
 LONG = "The keeper of the lighthouse counted the geese that came over the sea. " * 4
