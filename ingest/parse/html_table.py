@@ -20,6 +20,7 @@ from ingest.parse.text import check_characters
 MAX_CELLS = 200_000
 _MAX_SPAN = 1000  # columns, as browsers have it
 _MAX_HEADER_ROWS = 6
+_LEAST_FIGURES = 2  # below a name
 _LONGEST_CELL = 1500  # characters: a column of prose is layout
 _LONGEST_REPEATED = 200
 _FIGURE = re.compile(r"[-−–+($€£¥\s]*\d[\d.,\s]*[)%\s]*")
@@ -94,7 +95,7 @@ def read_table(
     captions: list[str] = []
     while headed and len(placed) > 2 and _is_caption(placed[0]) and placed[1].is_head:
         captions.append(placed.pop(0).own[0].text)
-    count = _header_rows(placed) if headed else 0
+    count = _header_rows(placed) if headed else int(_names_figures(placed))
     header, body = placed[:count], placed[count:]
     columns = _columns(header, body)
     if len(columns) * len(placed) > MAX_CELLS:
@@ -156,15 +157,30 @@ def _is_caption(row: _Row) -> bool:
 
 
 def _header_rows(rows: Sequence[_Row]) -> int:
-    """How many of the first rows are header: the first, and those of header cells after it that fill more than one column."""
+    """How many of the first rows are header: the first, and those after it that fill more than one column and consist of header
+    cells, or into which the first cell of the header reaches down."""
     if not rows[0].is_head or (rows[0].group.tag != "thead" and all(row.is_head for row in rows)):
         return 1
     count = 1
-    while count < min(len(rows) - 1, _MAX_HEADER_ROWS) and rows[count].is_head:
+    while count < min(len(rows) - 1, _MAX_HEADER_ROWS) and (
+        rows[count].is_head or rows[count].cells.get(0) is rows[0].cells.get(0)
+    ):
         if len(rows[count].texts) < 2 and rows[count].group.tag != "thead":
             break  # the label of a section
         count += 1
     return count
+
+
+def _names_figures(rows: Sequence[_Row]) -> bool:
+    """Whether the first row of a table without header cells, as mail programs write them, is one of names over figures."""
+    first, body = rows[0], rows[1:]
+    names = [cell for cell in first.own if cell.column]
+    if len(body) < 2 or not names or any(c.width > 1 or c.height != 1 for c in first.own):
+        return False
+    if not all(cell.text for cell in names) or any(cell.is_figure for cell in first.own):
+        return False
+    under = [[row.cells[c.column] for row in body if c.column in row.cells and row.cells[c.column].text] for c in names]
+    return any(len(column) >= _LEAST_FIGURES and all(cell.is_figure for cell in column) for column in under)
 
 
 def _columns(header: Sequence[_Row], body: Sequence[_Row]) -> list[int]:

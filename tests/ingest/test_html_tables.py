@@ -32,6 +32,34 @@ def test_a_figure_stands_under_all_its_headers_and_beside_its_label(parse_bytes:
     ]
 
 
+def test_a_row_beside_a_header_cell_that_reaches_down_is_header(parse_bytes: Any) -> None:
+    source = page(
+        "<th rowspan=2>Region</th><th colspan=2>2022</th>",
+        "<td>Plan</td><td>Actual</td>",
+        "<td>North</td><td>1</td><td>2</td>",
+    )
+    assert parse_bytes(source, "a.html").text.startswith("| Region | 2022 Plan | 2022 Actual |\n|-|-|-|\n| North |")
+
+
+@pytest.mark.parametrize(
+    ("rows", "has_header"),
+    [
+        ([("Item", "2022", "2023"), ("Pump", "100", "200"), ("Valve", "10", "")], True),
+        ([("", "Price"), ("Pump", "$ 100"), ("Valve", "$ 10")], True),
+        ([("Name", "Ann"), ("Age", "41"), ("City", "Oslo")], False),
+        ([("Pump", "100"), ("Valve", "10"), ("Pipe", "5")], False),
+        ([("Item", ""), ("Pump", "100"), ("Valve", "10")], False),
+        ([("Item", "Price"), ("Pump", "100")], False),
+    ],
+)
+def test_without_header_cells_a_first_row_of_names_over_figures_is_the_header(
+    parse_bytes: Any, rows: list[tuple[str, ...]], has_header: bool
+) -> None:
+    text = parse_bytes(page(*("".join(f"<td>{cell}</td>" for cell in row) for row in rows)), "a.html").text
+    assert (text.split("\n")[1] == "|" + "-|" * len(rows[0])) == has_header
+    assert text.count("\n|-") == has_header
+
+
 def test_columns_that_only_spans_reach_are_left_out_and_figures_are_not_repeated(parse_bytes: Any) -> None:
     # As filings have it: each column is three, for the sign, the figure and the bracket after it.
     source = page(

@@ -109,7 +109,9 @@ def test_html_is_read_where_it_has_a_table_of_which_the_plain_text_has_the_cells
     mail = message("Hi Bob,\n\n" + "\n".join("\n".join(row) for row in PRICES) + "\n\nAnn\n")
     mail.add_alternative(f"<div>Hi Bob,<br><table>{PRICES_HTML}</table><div>Ann</div></div>", subtype="html")
     text = parse_bytes(mail.as_bytes(), "a.eml").text
-    assert text.endswith("\n\nHi Bob,\n\n| Item | 2022 | 2023 |\n| Pump | 100 | 200 |\n| Valve | 10 | 20 |\n\nAnn")
+    assert text.endswith(
+        "\n\nHi Bob,\n\n| Item | 2022 | 2023 |\n|-|-|-|\n| Pump | 100 | 200 |\n| Valve | 10 | 20 |\n\nAnn"
+    )
 
 
 def test_plain_text_that_says_more_than_a_table_of_the_html_is_read(parse_bytes):
