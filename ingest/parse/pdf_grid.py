@@ -26,6 +26,7 @@ _MAX_COLUMNS, _MAX_ROWS = 60, 300
 _MAX_HEADER_ROWS = 3
 _MIN_FILLED = 0.4  # of the cells; boxes of a diagram are mostly empty
 _MAX_CELL_CHARACTERS = 800  # a cell with more is a box around text
+_MAX_NAME_CHARACTERS = 150  # of a column
 _MAX_REPEATED_CHARACTERS = 60  # what stands in a cell over several rows or columns is repeated in each if so short
 
 
@@ -199,7 +200,12 @@ def _regions(grid: Grid, n_rows: int, n_columns: int) -> dict[tuple[int, int], t
 
 
 def _header_rows(rows: Sequence[Sequence[Sequence[Word]]]) -> int:
-    """How many rows at the top are header: those above the first figures, at most three; one if there are none."""
+    """How many rows at the top are header: those above the first figures, at most three; one if there are none.
+
+    Where the first row is prose there is no header: the table goes on from the page before.
+    """
+    if any(sum(len(w.text) + 1 for w in cell) > _MAX_NAME_CHARACTERS for cell in rows[0]):
+        return 0
     for n, row in enumerate(rows[: _MAX_HEADER_ROWS + 1]):
         if any(Segment(list(cell)).is_figure for cell in row[1:] if cell):
             return n

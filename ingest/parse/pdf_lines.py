@@ -272,3 +272,9 @@ def goes_on(a: Line, b: Line) -> bool:
 def ends_in_number(line: Line) -> bool:
     words = line.text.split()
     return bool(words) and bool(_NUMBER_CELL.fullmatch(words[-1]))
+
+
+def ends_in_figures(line: Line) -> bool:
+    """Whether its last two words are figures, and another stands before them."""
+    words = line.text.rsplit(maxsplit=2)
+    return len(words) == 3 and all(map(_NUMBER_CELL.fullmatch, words[1:]))

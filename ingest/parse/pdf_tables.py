@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from ingest.parse.pdf_grid import ruled_tables
-from ingest.parse.pdf_lines import Line
+from ingest.parse.pdf_lines import Line, ends_in_figures
 from ingest.parse.pdf_rows import Row, Word, follows, is_data, is_prose, page_rows
 from ingest.parse.pdf_table_body import body_rows
 from ingest.parse.pdf_table_columns import Column, find_columns
@@ -26,6 +26,7 @@ from ingest.parse.tables import SEGMENT_SEPARATOR, table_segments
 
 _MAX_LABELS_IN_A_ROW = 4
 _MAX_COLUMNS = 40
+_FIGURES_WITHIN = 3  # lines
 _MIN_VALUES = 4  # fewer figures may be the numbers of equations
 
 
@@ -50,8 +51,6 @@ def find_tables(textpage: Any, lines: Sequence[Line], indexes: Sequence[int] | N
         rotation: of the page, in quarter turns.
         textpage: None for a page that was read by OCR, whose lines know their words and whose rules nobody knows.
     """
-    if not may_have_table(lines):
-        return []
     tables: list[Table] = []
     used: set[int] = set()
     for names, body, inside in ruled_tables(textpage, lines, indexes, rotation) if textpage is not None else ():
@@ -59,6 +58,8 @@ def find_tables(textpage: Any, lines: Sequence[Line], indexes: Sequence[int] | N
         if ruled is not None and used.isdisjoint(inside):
             tables.append(ruled)
             used |= inside
+    if not may_have_table(lines):
+        return sorted(tables, key=lambda table: min(table.lines))
     rows = page_rows(textpage, lines, indexes, rotation, used)
     for first, last in _blocks(rows):
         for a, b in _split_at_headers(rows, first, last):
@@ -85,8 +86,12 @@ def with_tables(lines: Sequence[Line], tables: Sequence[Table]) -> list[Line]:
 
 
 def may_have_table(lines: Sequence[Line]) -> bool:
-    """Whether two lines or more are wider than their letters, or stand beside another. Costs no look at the page."""
+    """Whether two lines or more are wider than their letters, stand beside another, or end in two figures near each other.
+
+    Costs no look at the page. The columns of a narrow table stand so near each other that its lines are not wide.
+    """
     found = 0
+    since = _FIGURES_WITHIN
     previous: Line | None = None
     for line in lines:
         if not line.placed:
@@ -98,8 +103,10 @@ def may_have_table(lines: Sequence[Line]) -> bool:
             and line.x0 - previous.x1 > line.size
         )
         found += stretched or beside
-        if found >= 2:
+        figures = ends_in_figures(line)
+        if found >= 2 or (figures and since < _FIGURES_WITHIN):
             return True
+        since = 0 if figures else since + 1
         previous = line
     return False
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from reportlab.lib import colors
 from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.platypus import Table
 
 from ingest.parse import ParseLimits, parse_file
 from ingest.parse.pdf import text_boxes
@@ -231,6 +233,42 @@ def test_a_cell_over_several_rows_or_columns_is_told_by_its_missing_lines(parse)
         "| All of the south |  |  |",
         "| Harbour | 1,500 | 1,600 |",
     ]
+
+
+def test_a_first_row_of_prose_is_no_header(parse):
+    prose = "\n".join(f"line {word} of what is said of it" for word in ("one", "two", "three", "four", "five", "six"))
+    document, _ = parse(grid([["North", prose, "yes"], ["South", "nothing", "no"]], x=(60, 200, 400, 440), height=100))
+    assert [line[:8] for line in document.text.split("\n")] == ["| North ", "| South "]
+
+
+def drawn_narrow(rows, *, ruled):
+    """A table as report programs set it: each column as wide as its widest cell and a little more."""
+    made = Table(rows, style=[("GRID", (0, 0), (-1, -1), 0.5, colors.black)] if ruled else [])
+
+    def draw(canvas):
+        made.wrapOn(canvas, 500, 700)
+        made.drawOn(canvas, 72, 400)
+
+    return draw
+
+
+FIGURES = [["Item", "2022", "2023"], *([f"Product {n}", f"{1000 + n}", f"{2000 + n}"] for n in range(5))]
+PEOPLE = [["Name", "Role", "City"], ["Ann Roe", "Engineer", "Oslo"], ["Bob Lee", "Nurse", "Rome"]]
+
+
+@pytest.mark.parametrize(("rows", "ruled"), [(FIGURES, True), (FIGURES, False), (PEOPLE, True)])
+def test_a_table_whose_columns_stand_close_is_one(parse, rows, ruled):
+    above = lines(["In thousands of euros, of which more is said below."], y=760)
+    document, _ = parse(both(above, drawn_narrow(rows, ruled=ruled)))
+    head, *body = ("| " + " | ".join(row) + " |" for row in rows)
+    assert document.text.split("\n\n")[1].split("\n") == [head, "|-|-|-|", *body]
+
+
+def test_prose_that_ends_in_figures_is_no_table(parse):
+    years = lines(
+        ["They came in the years 1902 1903", "and then again in 1904 1905", "and did not leave before 1911 1912"]
+    )
+    assert "|" not in parse(years)[0].text
 
 
 def test_a_box_around_prose_and_boxes_of_a_diagram_are_no_tables(parse):
