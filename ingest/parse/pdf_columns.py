@@ -31,6 +31,7 @@ _BEGUN = 0.7  # of the lines: those of prose go on with a sentence more often
 _FIGURES = 0.2  # of the words
 _LEAST_RATIO = 0.6  # of the width of one column to that of the other, if the right one was drawn first: not a margin's
 _MAX_PIECES = 2000  # of a page
+_MAX_COLUMNS = 8
 _MAX_TRIED = 60  # gaps that are no column's
 _LETTER = re.compile(r"[^\W\d_]")
 _LEADERS = re.compile(r"\.{4}|(?:\. ){3}|_{4}")
@@ -133,17 +134,17 @@ def _rows(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
     return [sorted(row, key=lambda p: p.x0) for row in rows]
 
 
-def _ordered(pieces: Sequence[_Piece], rows: Sequence[list[_Piece]]) -> list[_Piece]:
+def _ordered(pieces: Sequence[_Piece], rows: Sequence[list[_Piece]], columns: int = _MAX_COLUMNS) -> list[_Piece]:
     """``pieces`` of a page, in the order of the file, in reading order."""
     result = list(pieces)
     place = {id(piece): n for n, piece in enumerate(pieces)}
     for sides in _regions(rows):
         left, right = (sorted(side, key=lambda p: place[id(p)]) for side in sides)
-        if not (_is_prose(left) and _is_prose(right)):
+        if columns < 2 or not (_is_prose(left) and _is_prose(right)):
             continue
         region = sorted([*left, *right], key=lambda p: place[id(p)])
         if region == left + right or _is_out_of_order(left, right, region):
-            read = left + _ordered(right, _rows(right))  # the right side may be two columns again
+            read = left + _ordered(right, _rows(right), columns - 1)  # the right side may be two columns again
         else:
             continue
         for slot, piece in zip((place[id(p)] for p in region), read, strict=True):
@@ -211,11 +212,11 @@ def _first_row(rows: Sequence[list[_Piece]], first: int, gutter: tuple[float, fl
     return first
 
 
-def _is_prose(side: Sequence[_Piece]) -> bool:
+def _is_prose(side: Sequence[_Piece], columns: int = _MAX_COLUMNS) -> bool:
     """Whether lines are those of a column of prose, or of several: full ones of several words, few of them figures."""
-    inner = [part for sides in _regions(_rows(side)) for part in sides]
+    inner = [part for sides in _regions(_rows(side)) for part in sides] if columns > 1 else []
     if inner:
-        return all(map(_is_prose, inner))
+        return all(_is_prose(part, columns - 1) for part in inner)
     words = [word for piece in side for word in piece.text.split()]
     lettered = [word for word in words if _LETTER.search(word)]
     if not lettered or any(_LEADERS.search(piece.text) for piece in side):
