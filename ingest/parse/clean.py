@@ -85,5 +85,5 @@ def is_title(text: str) -> bool:
 
 _DEFAULT_TITLES = frozenset(
     ["untitled", "untitled document", "adobe photoshop pdf", "powerpoint presentation", "word document", "document",
-     "document1", "slide 1", "title", "no title", "none", "null"]
+     "document1", "slide 1", "title", "no title", "none", "null", "(anonymous)", "anonymous"]
 )  # fmt: skip

@@ -1,8 +1,8 @@
 """HTML: the visible text with its blocks, headings and tables; scripts, styles, navigation and forms dropped, and of a
 page that says which is its main part also the heads, feet and side columns around that.
 
-What a browser would not show is left out and said in a warning: display:none, hidden, aria-hidden, zero size, white
-on white, as inline styles or as simple rules of the page's own style sheet. It fetches nothing, so hiding by an
+What a browser would not show is left out and said in a warning: display:none, hidden, zero size, white on white, as inline
+styles or as simple rules of the page's own style sheet; so is decoration (aria-hidden). It fetches nothing, so hiding by an
 outside style sheet or a script is not noticed.
 """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 _WHITE = re.compile(r"(?:#fff(?:fff)?\b|white\b|rgba?\(\s*255\s*,\s*255\s*,\s*255)", re.IGNORECASE)
@@ -14,12 +15,29 @@ _ZERO = re.compile(r"0+(?:\.0+)?(?:px|pt|em|rem|%|vw)?$")
 _RULE = re.compile(r"([^{}@]{1,300})\{([^{}]{0,1000})\}")
 _MEDIA = re.compile(r"@(?:media|supports|page|font-face|keyframes)[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}?")
 _SIMPLE_SELECTOR = re.compile(r"[a-z]*([.#][\w-]+)$", re.IGNORECASE)
+_PASSAGES = frozenset(["p", "li", "table", "h1", "h2", "h3", "h4"])
+_LOOKED_AT = 200  # elements
 _UPWARDS = re.compile(r"-\d*\.?\d")
 
 
 def is_hidden(node: Any, hiding: frozenset[str]) -> bool:
-    """Whether a browser would not show ``node``; ``hiding`` as of ``hiding_rules``."""
-    if node.get("hidden") is not None or node.get("aria-hidden") == "true":
+    """Whether ``node`` is left out: a browser would not show it, or programs that read aloud pass over it as decoration;
+    ``hiding`` as of ``hiding_rules``."""
+    if _is_unseen(node, hiding):
+        return True
+    return node.get("aria-hidden") == "true" and not _says_something(node, hiding)
+
+
+def _says_something(node: Any, hiding: frozenset[str]) -> bool:
+    """Whether what is kept from those who listen is for those who look: the text beside it is the other way round, as prices
+    are written, or it is a part of the page, as all that lies behind an open dialog."""
+    if any(other is not None and _is_unseen(other, hiding) for other in (node.getprevious(), node.getnext())):
+        return True
+    return any(element.tag in _PASSAGES for element in islice(node.iter("*"), _LOOKED_AT))
+
+
+def _is_unseen(node: Any, hiding: frozenset[str]) -> bool:
+    if node.get("hidden") is not None:
         return True
     style = node.get("style")
     if style:

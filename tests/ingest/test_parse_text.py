@@ -194,7 +194,7 @@ def test_titles_from_names(name, title):
 
 
 @pytest.mark.parametrize(
-    "title", ["0000320193-22-000070", "untitled", "Microsoft Word - x.doc", "report.pdf", "  ", "12"]
+    "title", ["0000320193-22-000070", "untitled", "(anonymous)", "Microsoft Word - x.doc", "report.pdf", "  ", "12"]
 )
 def test_some_titles_say_nothing(title):
     assert not is_title(title)
@@ -330,6 +330,33 @@ def test_hidden_text_is_left_out_and_said(parse, hidden):
     assert [w.code for w in document.warnings] == ["hidden-text"]
     assert "SECRET" in document.warnings[0].message
     assert not document.partial
+
+
+@pytest.mark.parametrize("order", ["{heard}{seen}", "{seen}{heard}"])
+def test_of_two_versions_of_a_text_the_one_that_is_seen_is_read(parse, order):
+    style = "<style>.a-offscreen{position:absolute;left:-10000px}</style>"
+    price = order.format(
+        heard='<span class="a-offscreen">12 dollars</span>', seen='<span aria-hidden="true">$12.99</span>'
+    )
+    document = parse(f"<html><head>{style}</head><body><p>Lamp: {price}</p></body></html>", "a.html")
+    assert document.text == "Lamp: $12.99"
+    assert "12 dollars" in document.warnings[0].message
+    document = parse(f"<html><body><p>Lamp: {price.replace('aria-hidden', 'data-x')}</p></body></html>", "a.html")
+    assert document.text == "Lamp: " + order.format(heard="12 dollars", seen="$12.99")
+
+
+def test_what_lies_behind_an_open_dialog_is_read(parse):
+    page = '<html><body><div aria-hidden="true"><h1>Plan</h1><p>We have two.</p></div><dialog open>Cookies?</dialog>'
+    document = parse(page, "a.html")
+    assert (document.text, document.warnings) == ("Plan\n\nWe have two.", ())
+
+
+def test_many_elements_that_are_kept_from_those_who_listen_take_linear_time(parse):
+    deep = '<div aria-hidden="true">' * 2000 + "<p>core</p>" + "</div>" * 2000
+    wide = '<span aria-hidden="true">x</span>' * 20_000
+    started = time.process_time()
+    parse(f"<html><body><p>a{wide}</p>{deep}", "a.html")
+    assert time.process_time() - started < 3
 
 
 def test_white_on_dark_is_not_hidden(parse):
