@@ -80,6 +80,7 @@ _LINES = frozenset(map(chr, range(0x2500, 0x25A0)))  # tables of DOS; within wor
 _FITS = 0.02  # misses among the characters beyond ASCII: a name, a word of another language
 _FITS_KNOWN = 0.2  # the same where its common words say which language it is
 _COMMON_WORDS = 0.1  # of all words, where they say so
+_WHOLLY = 3  # of so many words with letters beyond ASCII one may have no others, as żółć
 _UNSEEN = 0.1  # what a language costs none of whose common words are there: as many misses
 
 
@@ -134,12 +135,15 @@ def _looked_at(text: str) -> tuple[Counter[str], int, int]:
     for pattern in (_WITHIN, _BEFORE_LETTER, _AFTER_LETTER):
         lost += sum(1 for _ in pattern.finditer(text))
     lost += max(0, len(_CLOSED.findall(text)) - len(_OPENED.findall(text)))  # ť of another page
+    wholly = words = 0
     for word in _WORD.findall(text):
         if word.isascii():
             continue
-        beyond = [c for c in word if c > "\x7f"]
-        if len(beyond) == len(word) > 2:  # hardly any Latin word is without a plain letter
-            lost += len(word)
+        words += 1
+        if len(word) > 2 and all(c > "\x7f" for c in word):
+            wholly += 1
         else:
             lost += sum(b.isupper() and a.islower() for a, b in pairwise(word) if b > "\x7f")
+    if wholly * _WHOLLY > words:  # words without a plain letter are few in any Latin script
+        lost += wide.total()
     return letters, lost, wide.total() - drawn

@@ -222,7 +222,7 @@ class _Writer:
         start = self.length + (2 if self.parts else 0)
         self.headings += (Heading(h.level, h.text, start + h.start) for h in document.headings)
         self._write(document.text)
-        self.said += (replace(w, page=None) for w in document.warnings)
+        self.said += (w._replace(page=None) for w in document.warnings)
 
     def _paragraph(self, paragraph: Any) -> None:
         boxes: list[Any] = []

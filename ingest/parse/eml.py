@@ -28,6 +28,8 @@ _ENCODED_WORDS = re.compile(r"=\?[^?\s]+\?[bBqQ]\?.*?\?=(?:\s*=\?[^?\s]+\?[bBqQ]
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _CRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 
+_UTF7 = ("utf-7", "utf7", "unicode-1-1-utf-7")  # never on the web, but old mail programs wrote it
+
 
 def parse_eml(
     path: File, filename: str, limits: ParseLimits, pictures: EmbeddedPictures, inner: Inner | None = None
@@ -79,8 +81,11 @@ def _words(encoded: str) -> str:
 
 
 def _decoded(data: bytes, charset: str) -> str:
+    codec = "utf-7" if charset.strip("'\" ").lower() in _UTF7 else codec_of(charset) or "utf-8"
+    if b"\x1b$" in data and codec in ("utf-8", "windows-1252"):  # Japanese that says nothing of itself
+        return decode(data, "the text")[0]
     try:
-        return data.decode(codec_of(charset) or "utf-8")
+        return data.decode(codec)
     except (LookupError, ValueError):  # unknown or wrong: what the bytes say counts
         try:
             return decode(data, "the text")[0]

@@ -25,6 +25,7 @@ _LETTERS_BYTES = 32 * 2**10
 _SPARSE = 50  # bytes for each one beyond ASCII
 _JAPANESE_ESCAPE = re.compile(rb"\x1b\$[@B]")
 _ESCAPED = re.compile(rb"\x1b(\$[@B]|\([BJI])")
+_DAMAGED = 10  # characters for each one that could not be read: with more of those it is no Japanese
 _BEYOND_ASCII = bytes(range(0x80, 0x100))
 _THREE_BEYOND_ASCII = re.compile(rb"[\x80-\xff]{3}")
 # A capital or a figure within a word is another letter in another encoding: "company’s" of a Macintosh is "companyÕs".
@@ -48,7 +49,7 @@ def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ..
     if wide:
         return _replacing(data, wide)
     if _JAPANESE_ESCAPE.search(data) and (japanese := _iso_2022_jp(data)) is not None:
-        return japanese, "iso-2022-jp", ()
+        return japanese, "iso-2022-jp", _lost(japanese, "iso-2022-jp")
     try:
         return data.decode("utf-8"), "utf-8", ()
     except UnicodeDecodeError as e:
@@ -74,33 +75,32 @@ def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ..
 
 
 def _iso_2022_jp(data: bytes) -> str | None:
-    """``data`` with its escapes resolved, signs of Windows (①, 髙) included, which Python's own codec refuses; None if it is
-    something else, as the output of a terminal."""
+    """``data`` with its escapes resolved, signs of Windows (①, 髙) included, which Python's own codec refuses, and U+FFFD for what is
+    damaged; None if it is something else, as the output of a terminal."""
     if not data.isascii():
         return None
     pieces = _ESCAPED.split(data)
     texts = [pieces[0].decode("ascii")]
     for escape, piece in zip(pieces[1::2], pieces[2::2], strict=True):
-        try:
-            if escape.startswith(b"$"):
-                plain = piece.translate(None, b"\r\n")
-                if len(plain) % 2 or not all(0x21 <= b <= 0x7E for b in plain):
-                    return None
-                # The same table, with 0x80 added, is EUC; in windows-932 it has the signs of Windows as well.
-                texts.append(_shifted(plain).decode("cp932") + "\n" * piece.count(b"\n"))
-            elif escape == b"(I":  # half-width katakana
-                texts.append(bytes(b + 0x80 if b > 0x20 else b for b in piece).decode("cp932"))
-            else:
-                texts.append(piece.decode("ascii"))
-        except UnicodeDecodeError:
-            return None
-    return "".join(texts)
+        if escape.startswith(b"$"):
+            pairs = piece.translate(None, b"\r\n")
+            if not all(0x21 <= b <= 0x7E for b in pairs):
+                return None
+            # The same table in another order is that of windows-932, which has the signs of Windows as well.
+            texts.append(_shifted(pairs).decode("cp932", "replace"))
+            texts.append("\ufffd" * (len(pairs) % 2) + "\n" * piece.count(b"\n"))
+        elif escape == b"(I":  # half-width katakana
+            texts.append(bytes(b + 0x80 if b > 0x20 else b for b in piece).decode("cp932", "replace"))
+        else:
+            texts.append(piece.decode("ascii"))
+    text = "".join(texts)
+    return None if text.count("\ufffd") * _DAMAGED > len(text) else text
 
 
 def _shifted(pairs: bytes) -> bytes:
     """Pairs of JIS X 0208 as Shift JIS has them: 94 × 94 places become 188 in each of 47 rows."""
     out = bytearray()
-    for first, second in zip(pairs[::2], pairs[1::2], strict=True):
+    for first, second in zip(pairs[::2], pairs[1::2], strict=False):
         row = (first - 0x21) // 2
         out.append(row + (0x81 if row < 31 else 0xC1))
         out.append(second + 0x7E if first % 2 == 0 else second + 0x1F + (second >= 0x60))
@@ -125,11 +125,15 @@ def _is_sparse_western(data: bytes) -> bool:
 
 def _replacing(data: bytes, encoding: str) -> tuple[str, str, tuple[ParseWarning, ...]]:
     text = data.decode(encoding, "replace")
+    return text, encoding, _lost(text, encoding)
+
+
+def _lost(text: str, encoding: str) -> tuple[ParseWarning, ...]:
     lost = text.count("\ufffd")
     if not lost:
-        return text, encoding, ()
+        return ()
     message = f"{lost} characters could not be read as {encoding} and are shown as \ufffd"
-    return text, encoding, (ParseWarning("undecodable", message, lost=True),)
+    return (ParseWarning("undecodable", message, lost=True),)
 
 
 def read_text(path: File, filename: str, limits: ParseLimits) -> tuple[str, str, tuple[ParseWarning, ...]]:

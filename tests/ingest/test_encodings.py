@@ -126,6 +126,10 @@ def test_a_text_is_read_with_its_own_letters_whatever_its_code_page_and_length(t
         ("windows-1250", "Imię;Miasto;Kwota\nŁukasz;Łódź;12,50\nMałgorzata;Gdańsk;7,00\nZbyszek;Częstochowa;9,90\n"),
         ("iso-8859-2", "Imię;Miasto;Kwota\nŁukasz;Łódź;12,50\nMałgorzata;Gdańsk;7,00\nZbyszek;Częstochowa;9,90\n"),
         ("windows-1250", "Jméno;Město;Částka\nJiří;Brno;12,50\nŠtěpán;Plzeň;7,00\nRůžena;Žďár;9,90\n"),
+        (
+            "iso-8859-2",
+            "Opłata licencyjna wynosi dziewięćdziesiąt dziewięć euro rocznie. Jutro o umowie źródłowej, żółć.",
+        ),
         ("windows-1254", "Adı;Şehir;Tutar\nAyşe;Iğdır;12,50\nÇağla;Eskişehir;7,00\nİsmail;Muğla;9,90\n"),
     ],
 )
@@ -138,6 +142,12 @@ def test_the_signs_that_windows_added_to_japanese_are_read_where_escapes_say_tha
     # ESC $ B: two bytes for each character; ① is in row 13, which only windows has; 髙 in its row 94.
     mail = b"\x1b$B-!\x1b(B Tokyo \x1b$BF|K\\\x1b(B, \x1b(I\x36\x45\x1b(B.\n"
     assert decode(mail, "mail.txt") == ("① Tokyo 日本, ｶﾅ.\n", "iso-2022-jp", ())
+
+
+def test_half_a_character_of_japanese_is_lost_alone_and_said():
+    text, _, (warning,) = decode("日本語の文書です。".encode("iso-2022-jp")[:-3] + b"N\x1b(B ok", "mail.txt")
+    assert text == "日本語の文書です。\ufffd ok"
+    assert warning.lost
 
 
 @pytest.mark.parametrize("log", [b"\x1b[32mok\x1b(B\x1b[m done\n", b"PS1=\x1b$Bad prompt\n"])

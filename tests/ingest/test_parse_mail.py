@@ -251,3 +251,18 @@ def test_an_outlook_message_with_a_pdf(shared_data):
     assert "This is an example email with a body." in document.text
     assert "A sample PDF file" in document.text
     assert [h.text for h in document.headings][:2] == ["This is a Subject", "sample_pdf_1.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec", "text"),
+    [
+        ("shift_jis", "cp932", "①料金、髙橋さん"),
+        ("gb2312", "gb18030", "朱镕基先生"),
+        ("ks_c_5601-1987", "cp949", "똠방각하"),
+        ("us-ascii", "iso-2022-jp", "料金は九十九ユーロです。"),
+        ("utf-7", "utf-7", "Größe"),
+    ],
+)
+def test_a_text_is_read_in_what_mail_programs_mean_by_its_charset(parse_bytes, charset, codec, text):
+    head = f"From: a@example.org\r\nSubject: T\r\nContent-Type: text/plain; charset={charset}\r\n\r\n"
+    assert parse_bytes(head.encode() + text.encode(codec), "a.eml").text.endswith("\n\n" + text)
