@@ -7,6 +7,7 @@ import re
 from core.errors import EmptyDocument, ParseFailed, TooLarge
 from ingest.parse.clean import clean, title_from_filename
 from ingest.parse.code_page import latin_page
+from ingest.parse.cyrillic_page import cyrillic_page
 from ingest.parse.document import ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.sniff import HEAD_BYTES, looks_wide
 from ingest.parse.source import File
@@ -37,7 +38,8 @@ def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ..
 
     A byte order mark decides; then the pattern of NULs (UTF-16/32 without a mark);
     ISO-2022-JP by its escapes; then UTF-8 if it fits exactly; then the code page whose letters fit a language of Latin letters; then
-    windows-1252 if other letters are as few as in English and can be its own; then charset-normalizer's guess on 256 KiB.
+    windows-1252 if other letters are as few as in English and can be its own; then the page in which it has words of Cyrillic
+    letters; then charset-normalizer's guess on 256 KiB.
 
     Raises:
         ParseFailed: no encoding fits.
@@ -64,6 +66,8 @@ def decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, ..
         return _replacing(data, fit.page)
     if sparse:
         return _replacing(data, "windows-1252")
+    if cyrillic := cyrillic_page(data[start : start + _LETTERS_BYTES]):
+        return _replacing(data, cyrillic)
     from charset_normalizer import from_bytes
 
     best = from_bytes(data[start : start + _DETECT_BYTES]).best()
