@@ -31,6 +31,7 @@ from lm.openai_wire import (
     text_of,
     thought_of,
     token_logprobs,
+    usage_of,
 )
 from lm.probing import find_out
 from lm.spoken import Spoken
@@ -257,11 +258,7 @@ class OpenAICompatibleLM:
                     text += said.text
                     yield said
                 calls.feed(delta.get("tool_calls") or [])
-                if counted := chunk.get("usage"):
-                    usage = Usage(
-                        prompt_tokens=counted.get("prompt_tokens") or estimate,
-                        completion_tokens=counted.get("completion_tokens") or 0,
-                    )
+                usage = usage_of(chunk, estimate) or usage
                 if piece or thoughts[-1]:  # a token, as a rule
                     full = room.take(thinking=spoken.thinking or bool(thoughts[-1]))
                 if (left := left - len(piece) - len(thoughts[-1])) < 0 and not spoken.stopped:

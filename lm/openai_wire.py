@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ModelUnavailable, RetryModel
-from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec
+from core.types import FinishReason, Message, SamplingParams, ToolCall, ToolSpec, Usage
 from lm.abilities import Wish
 from lm.chat import defuse
 
@@ -151,6 +151,18 @@ def token_logprobs(chunk: Mapping[str, Any]) -> list[float]:
     values = [t.get("logprob") if isinstance(t, dict) else None for t in tokens]
     found = [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
     return found if len(found) == len(values) else []
+
+
+def usage_of(chunk: Mapping[str, Any], estimate: int) -> Usage | None:
+    """What a chunk says was read and written; ``estimate`` of the prompt where it gives no number. None of one that counts nothing."""
+    counted = chunk.get("usage")
+    if not isinstance(counted, dict) or not counted:
+        return None
+    read, written = counted.get("prompt_tokens"), counted.get("completion_tokens")
+    return Usage(
+        prompt_tokens=read if isinstance(read, int) and read else estimate,
+        completion_tokens=written if isinstance(written, int) else 0,
+    )
 
 
 def finish_reason(said: str | None, has_calls: bool) -> FinishReason:

@@ -13,10 +13,11 @@ import pytest
 
 from core.errors import Busy, InvalidRequest, ModelUnavailable, RetryModel, TooLarge
 from core.events import TextDelta
-from core.types import Message, SamplingParams, ToolCall, ToolSpec
+from core.types import Message, SamplingParams, ToolCall, ToolSpec, Usage
 from lm.complete import complete
 from lm.openai import OpenAICompatibleLM
 from lm.openai_http import data_of
+from lm.openai_wire import usage_of
 from tests.contract.language_model_suite import LanguageModelSuite, run, until_idle, user
 from tests.support.model_server import ModelServer, serving
 
@@ -263,6 +264,12 @@ def test_usage_is_the_servers_and_else_counted_here(server: ModelServer) -> None
     server.with_usage = False
     guessed = run(complete(client(server), user("a b c"), (), SHORT)).usage
     assert (guessed.prompt_tokens, guessed.completion_tokens) == (2 + 8, 10)  # ⌈5 bytes / 3⌉ + 8 a message
+
+
+def test_a_count_that_is_no_number_is_made_here() -> None:
+    said = usage_of({"usage": {"prompt_tokens": "12", "completion_tokens": None}}, 7)
+    assert said == Usage(prompt_tokens=7)
+    assert usage_of({"choices": [], "usage": None}, 7) is None
 
 
 def test_thinking_is_no_part_of_the_answer(server: ModelServer) -> None:
