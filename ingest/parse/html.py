@@ -21,6 +21,7 @@ from ingest.parse.clean import clean, expand_ligatures, is_title, one_line, plai
 from ingest.parse.document import Heading, ParsedDocument, ParseLimits, ParseWarning
 from ingest.parse.equation import mathml_text
 from ingest.parse.hidden import hidden_warning
+from ingest.parse.html_deep import parse_deep, was_cut_off
 from ingest.parse.html_style import hiding_rules, is_hidden, is_raised
 from ingest.parse.html_table import MAX_CELLS, read_table
 from ingest.parse.raised import before_raised, raised_sign
@@ -59,7 +60,7 @@ _LONG_ALTERNATIVE = 125  # characters: what screen readers and their guides take
 def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument:
     source, encoding, warnings = _decode(path.read_bytes(), filename)
     check_characters(len(source) // 20, filename, limits)  # mark-up may weigh twenty times its text, not more
-    root = _parse(source, filename)
+    root, cut_off = _parse(source, filename)
     writer = _Writer(filename, limits, hiding_rules(root), around_main=_around_main(root))
     body = root.find("body") if root.tag == "html" else root
     writer.element(root if body is None else body)
@@ -75,7 +76,7 @@ def parse_html(path: File, filename: str, limits: ParseLimits) -> ParsedDocument
         mime_type="text/html",
         headings=headings,
         metadata={"encoding": encoding, **_meta(root)},
-        warnings=(*warnings, *hidden_warning(writer.hidden), *_described(writer.described)),
+        warnings=(*warnings, *cut_off, *hidden_warning(writer.hidden), *_described(writer.described)),
     )
 
 
@@ -112,18 +113,25 @@ def _decode(data: bytes, filename: str) -> tuple[str, str, tuple[ParseWarning, .
     return decode(data, filename)
 
 
-def _parse(source: str, filename: str) -> Any:
+def _parse(source: str, filename: str) -> tuple[Any, tuple[ParseWarning, ...]]:
     parser = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
     source = re.sub(r"^\s*<\?xml[^>]*\?>", "", source)  # lxml refuses a declared encoding in a str
+    source = expand_ligatures(clean(source))
+    cut_off: tuple[ParseWarning, ...] = ()
     try:
-        root = etree.fromstring(expand_ligatures(clean(source)), parser=parser)
+        root = etree.fromstring(source, parser=parser)
+        if was_cut_off(parser):
+            root, whole = parse_deep(source, _DROPPED)
+            if not whole:
+                message = "the page is damaged: what follows some place in it could not be read"
+                cut_off = (ParseWarning("damaged", message, lost=True),)
     except (etree.XMLSyntaxError, ValueError) as e:
         if "empty" in str(e).lower():
             raise EmptyDocument(f"{filename} is HTML without visible text") from e
         raise ParseFailed(f"{filename} is HTML that could not be understood ({e})") from e
     if root is None:
         raise EmptyDocument(f"{filename} is HTML without visible text")
-    return root
+    return root, cut_off
 
 
 def _meta(root: Any) -> dict[str, str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
+from lxml import etree
 
-from core.errors import EmptyDocument, Encrypted, ParseFailed, TooLarge, UnsupportedType
+from core.errors import EmptyDocument, Encrypted, TooLarge, UnsupportedType
 from ingest.parse import ParseLimits, parse_file
 from ingest.parse.clean import clean, is_title, title_from_filename
+from ingest.parse.html_deep import parse_deep
 from ingest.parse.markdown import without_comments
 from retrieval.filters import tags_of
 
@@ -437,13 +440,63 @@ def test_entities_and_dtds_are_not_followed(parse):
     assert "root:" not in parse(page, "a.html").text
 
 
-def test_deeply_nested_html_is_read_or_refused(parse):
-    depth = 20_000
-    try:
-        document = parse("<html><body>" + "<div>" * depth + "the core" + "</div>" * depth + "</body></html>", "a.html")
-    except ParseFailed:
-        return
-    assert document.text == "the core"
+@pytest.mark.parametrize("depth", [500, 1_500, 20_000])
+@pytest.mark.parametrize("tags", ["<div>", "<ul><li>", "<blockquote>", "<font size=2><b>"])
+def test_deeply_nested_html_is_read_to_its_end(parse, depth, tags):
+    """libxml2 builds a tree of 2,048 open elements, and none of what follows."""
+    end = "".join(f"</{tag}>" for tag in reversed(re.findall(r"<(\w+)", tags)))
+    page = f"<html><body><p>Top.</p>{tags * depth}the core{end * depth}<p>The tail.</p></body></html>"
+    document = parse(page, "a.html")
+    words = [word for word in document.text.split() if word != "-"]
+    assert words == ["Top.", "the", "core", "The", "tail."]
+    assert not document.partial and document.text.startswith("Top.\n") and document.text.endswith("\n\nThe tail.")
+
+
+@pytest.mark.parametrize(
+    ("line", "between"),
+    [
+        ("<font size=2>item {} costs {} crowns<br>\n", "\n"),
+        ("<div class=row>item {} costs {} crowns\n", "\n"),
+        ("<p><span><b>item {} costs {} crowns</span></p>\n", "\n\n"),
+    ],
+)
+def test_tags_that_nothing_closes_take_nothing_of_the_page_along(parse, line, between):
+    n = 3_000
+    body = "".join(line.format(i, i) for i in range(n))
+    document = parse(f"<html><body><h1>Price list</h1>{body}<p>The capital is Onhava.</p></body></html>", "a.html")
+    items = between.join(f"item {i} costs {i} crowns" for i in range(n))
+    assert document.text == f"Price list\n\n{items}\n\nThe capital is Onhava."
+    assert not document.warnings
+
+
+def test_what_a_deep_page_hides_stays_hidden_and_what_it_raises_raised(parse):
+    page = (
+        "<style>.gone { display: none }</style><h1>List</h1>"
+        + "<font size=2>item<br>" * 3_000
+        + "<div class=gone>SECRET <div>SECRET</div></div><span hidden>SECRET</span><div role=navigation>SECRET</div>"
+        "<script>SECRET</script>10<span style='vertical-align: super'>6</span> tons"
+        "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table><p>The end."
+    )
+    document = parse(page, "a.html")
+    assert "SECRET" not in document.text and document.text.endswith("The end.")
+    assert "10⁶ tons" in document.text or "10^6 tons" in document.text
+    assert "| 1 | 2 |" in document.text
+    assert [w.code for w in document.warnings] == ["hidden-text"]
+
+
+def test_a_page_is_the_same_tree_whichever_way_it_is_parsed():
+    """Where nothing is so deep that it would be left out."""
+    pages = [
+        "<p>one<p>two <b>three</b> four",
+        "text <i>alone",
+        "<html><head><title>T</title><style>a{b:c}</style></head><body class=x><ul><li>1<li>2</ul>&amp;&eacute;</body></html>",
+        "<table><tr><td>a<td>b<tr><td>c</table>tail<!-- no --><br>x<script>if (a<b) c()</script>",
+        "<b><p>mis</b>nested</p><svg:x>y</svg:x><a href='x?a&b'>l</a>",
+    ]
+    for page in pages:
+        parser = etree.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True)
+        deep, whole = parse_deep(page, frozenset())
+        assert whole and etree.tostring(deep) == etree.tostring(etree.fromstring(page, parser=parser))
 
 
 def test_a_long_page_takes_linear_time(parse):
