@@ -1,7 +1,8 @@
 """A figure of the claim stands in the evidence, which speaks of something else: "The moon has 30 days." beside a passage
 on goods that may be returned within 30 days.
 
-Knows words, not meaning: a claim all of whose other words are synonyms of the passage's looks as far from it.
+Knows words, not meaning: a claim all of whose other words are synonyms of the passage's, or of another language, looks as far
+from it. So it is asked by the verifiers that know no more than words themselves, and a model that reads is not overruled by it.
 """
 
 from __future__ import annotations

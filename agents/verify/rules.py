@@ -101,7 +101,6 @@ def examine(claim: str, evidence: str) -> Examination:
     near = coverage.likely if coverage.sentence >= _NEAR else ""
     findings += check_substituted(claim, near)
     findings += check_framed(claim, near)
-    findings += check_apart(claim, evidence, findings)
     return Examination(coverage=coverage, findings=tuple(findings), asks="?" in claim, near=near)
 
 
@@ -157,8 +156,10 @@ class RuleVerifier:
         screened = screen(claim, evidence)
         if isinstance(screened, Verdict):
             return screened
-        seen = examine(screened.claim, "\n\n".join(screened.texts))
+        evidence = "\n\n".join(screened.texts)
+        seen = examine(screened.claim, evidence)
+        findings = [*seen.findings, *check_apart(screened.claim, evidence, seen.findings)]
         w = self._weights
         score = w.probability(seen.features())
         at = Thresholds(supported=w.threshold, partial=w.partial_from)
-        return conclude(score, seen.findings, at, why=seen.said())
+        return conclude(score, findings, at, why=seen.said())

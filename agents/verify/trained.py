@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.verify.alignment import ALIGNMENT_FEATURES, align
+from agents.verify.apart import check_apart
 from agents.verify.cascade import Thresholds, conclude, screen
 from agents.verify.reading import EvidenceReader
 from agents.verify.rules import FEATURES, Examination, examine
@@ -48,11 +49,12 @@ class Looked:
 def look(claim: str, texts: Sequence[str], reader: EvidenceReader) -> Looked:
     """All that the head is told of a claim and the texts that it cites, read in one pass: the claim, the claim with words of
     the passage put back, and what of the texts was not read before."""
-    seen = examine(claim, "\n\n".join(texts))
+    evidence = "\n\n".join(texts)
+    seen = examine(claim, evidence)
     words = exchanged(claim, seen.near)
     read = reader.read(claim, texts, [claim, *(w.text for w in words)])
-    if unlike := tuple(check_unlike(claim, words, reader.encoder)):
-        seen = replace(seen, findings=(*seen.findings, *unlike))
+    unlike = check_unlike(claim, words, reader.encoder)
+    seen = replace(seen, findings=(*seen.findings, *check_apart(claim, evidence, seen.findings), *unlike))
     own = [float(np.log(len(claim) + 20) - np.log(sum(map(len, texts)) + 20))]
     aligned = align(claim, read, reader.encoder).values()
     return Looked(seen=seen, features=np.concatenate([seen.features(), own, aligned]))

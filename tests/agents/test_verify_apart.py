@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agents.verify import RuleVerifier, TrainedVerifier
+from agents.verify import ModelVerifier, RuleVerifier, TrainedVerifier
 from agents.verify.numbers import quantities
 from core.protocols import Encoder
+from models.grounding import Grounding
 
 RETURNS = (
     "Frequently asked questions\n\nYou may return unused goods within 30 days of receipt. Please keep the original "
@@ -44,6 +45,21 @@ def test_a_figure_beside_other_words_supports_nothing(encoder: Encoder, claim: s
 )
 def test_a_figure_of_which_the_passage_speaks_is_not_apart(claim: str, evidence: str) -> None:
     assert "something else" not in RuleVerifier().check(claim, [evidence]).reason
+
+
+class Believing:
+    """A model that reads German, say."""
+
+    name = "believing"
+
+    def judge(self, claim: str, text: str) -> Grounding:
+        return Grounding(supported=0.9, contradicted=0.0)
+
+
+def test_a_model_that_reads_is_not_overruled_by_words() -> None:
+    claim, evidence = "Admission is 5 euros.", "Aushang\n\nDer Eintritt kostet 5 Euro."
+    assert RuleVerifier().check(claim, [evidence]).label != "supported"
+    assert ModelVerifier(Believing()).check(claim, [evidence]).label == "supported"
 
 
 @pytest.mark.parametrize("text", ["30 days", "30 euros", "€30", "5 million", "5 km/h", "five weeks", "5-year"])
