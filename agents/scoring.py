@@ -88,7 +88,8 @@ class Reading:
 
     def quotable(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """``scores`` (n_sentences,) with what states nothing behind all that does: it is read, and never quoted."""
-        return scores - np.where([c.says for c in self._sentences], 0.0, _UNSAID)
+        back: NDArray[np.float64] = np.where([c.says for c in self._sentences], 0.0, _UNSAID)
+        return scores - back
 
     def answer_features(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """(len(ANSWER_FEATURES),) for the sentence that ``scores`` (n_sentences,) put first."""
