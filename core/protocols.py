@@ -10,7 +10,7 @@ no table of names and a filter is one bitmap (``Allowed``).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,16 @@ class JointEncoder(Encoder, Protocol):
 
     def encode_both(self, texts: Sequence[str]) -> tuple[Vectors, list[Vectors]]:
         """``encode_documents`` and ``encode_tokens`` of the same texts, in the time of one."""
+        ...
+
+
+@runtime_checkable
+class LateEncoder(Encoder, Protocol):
+    """An encoder whose model may have been trained for late interaction, and then reads questions otherwise than passages."""
+
+    def encode_late(self, texts: Sequence[str], kind: Literal["query", "document"]) -> list[Vectors] | None:
+        """Per text (n_tokens, dim), L2-normalised: all that MaxSim is summed over (query) or looks among (document), which need not
+        be word pieces of it. None of a model that was not trained for it: there, it is those of ``encode_tokens``."""
         ...
 
 

@@ -1,5 +1,7 @@
 """Any sentence-transformers model, by name or folder, with its own prompts, pooling and length; the encoder for CUDA.
 
+A model that was trained for late interaction is read as what it is (``retrieval.encoders.multi_vector``).
+
 torch and sentence_transformers are imported by ``load``, not by this module. Weights are safetensors or refused.
 Not known here: chunking, storage, and what the vectors are for.
 """
@@ -9,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +24,18 @@ from core.types import Vectors
 from models.openvino_run import check_precision
 from models.packaged import sha256_of
 from models.tokenizer import PieceTokenizer, check_texts, readable
+from retrieval.encoders.multi_vector import (
+    every_token,
+    is_multi_vector,
+    read_length,
+    read_multi_vector,
+    scored_tokens,
+)
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+
+_Model = TypeVar("_Model")
 
 Precision = Literal["auto", "fp32", "bf16"]
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
@@ -60,7 +71,7 @@ class SentenceTransformersEncoder:
         self._precision = precision
         self._batch_size = batch_size
         self._lock = threading.Lock()
-        self._loaded: _Loaded | None = None
+        self._loaded: _Loaded | _LoadedLate | None = None
 
     def load(self) -> None:
         """Reads the model; later calls do nothing.
@@ -106,51 +117,51 @@ class SentenceTransformersEncoder:
         if not texts:
             return []
         with self._lock:
-            states = loaded.model.encode(
-                [readable(t) for t in texts],
-                prompt="",
-                output_value="token_embeddings",
-                batch_size=self._batch_size,
-                show_progress_bar=False,
-            )
-        return [_normalised(one.float().cpu().numpy()) for one in states]
+            return loaded.tokens([readable(t) for t in texts], self._batch_size)
+
+    def encode_late(self, texts: Sequence[str], kind: Literal["query", "document"]) -> list[Vectors] | None:
+        """See ``core.protocols.LateEncoder``."""
+        check_texts(texts)
+        loaded = self._load()
+        if not isinstance(loaded, _LoadedLate):
+            return None
+        if not texts:
+            return []
+        with self._lock:
+            return loaded.scored([readable(t) for t in texts], kind, self._batch_size)
 
     def _encode(self, texts: Sequence[str], kind: Literal["query", "document"]) -> Vectors:
         check_texts(texts)
         loaded = self._load()
         if not texts:
             return np.zeros((0, loaded.dim), np.float32)
-        encode = loaded.model.encode_query if kind == "query" else loaded.model.encode_document
-        prompt = None if kind == "query" else loaded.document_prompt  # None: the model's own "query"
-        with (
-            self._lock
-        ):  # the tokenizer inside cannot be shared by threads, and the device computes one batch at a time
-            vectors = encode(
-                [readable(t) for t in texts],
-                prompt=prompt,
-                batch_size=self._batch_size,
-                convert_to_numpy=True,
-                show_progress_bar=False,
-            )
-        return _normalised(np.asarray(vectors, dtype=np.float32))
+        # The tokenizer inside cannot be shared by threads, and the device computes one batch at a time.
+        with self._lock:
+            return loaded.vectors([readable(t) for t in texts], kind, self._batch_size)
 
-    def _load(self) -> _Loaded:
+    def _load(self) -> _Loaded | _LoadedLate:
         with self._lock:
             if self._loaded is None:
-                self._loaded = _Loaded(self._name, self._device, self._precision)
+                self._loaded = _load(self._name, self._device, self._precision)
             return self._loaded
+
+
+def _load(name: str, device: str, precision: Precision) -> _Loaded | _LoadedLate:
+    import torch
+
+    device = resolve_device(device, torch)
+    on_cuda = torch.device(device).type == "cuda"
+    kept = ("bf16" if on_cuda else "fp32") if precision == "auto" else precision
+    with no_progress_bars():
+        kind = _LoadedLate if is_multi_vector(name) else _Loaded
+    return kind(name, device, torch.bfloat16 if kept == "bf16" else torch.float32, kept)
 
 
 class _Loaded:
     """The model on its device, and a tokenizer of our own that no truncation of its own can touch."""
 
-    def __init__(self, name: str, device: str, precision: Precision) -> None:
-        import torch
-
-        device = resolve_device(device, torch)
-        on_cuda = torch.device(device).type == "cuda"
-        kept = ("bf16" if on_cuda else "fp32") if precision == "auto" else precision
-        self.model = _read(name, device, torch.bfloat16 if kept == "bf16" else torch.float32)
+    def __init__(self, name: str, device: str, dtype: Any, kept: str) -> None:
+        self.model = _read(name, device, dtype, _read_pooled)
         self.dim = _dimension(self.model)
         length = int(self.model.get_max_seq_length() or _UNBOUNDED)
         self.tokenizer = _own_tokenizer(self.model, name)
@@ -159,6 +170,47 @@ class _Loaded:
         # Those that sentence-transformers does not find were left out before: other vectors, so another revision.
         found_here = f"-{named}" if named not in ("", "document") else ""
         self.revision = f"{_identity(name, self.model)}-{length}-{kept}{found_here}"
+
+    def vectors(self, texts: list[str], kind: Literal["query", "document"], batch_size: int) -> Vectors:
+        """(n, dim)"""
+        encode = self.model.encode_query if kind == "query" else self.model.encode_document
+        prompt = None if kind == "query" else self.document_prompt  # None: the model's own "query"
+        found = encode(texts, prompt=prompt, batch_size=batch_size, convert_to_numpy=True, show_progress_bar=False)
+        return _normalised(np.asarray(found, dtype=np.float32))
+
+    def tokens(self, texts: list[str], batch_size: int) -> list[Vectors]:
+        """Per text (n_tokens, dim)."""
+        states = self.model.encode(
+            texts, prompt="", output_value="token_embeddings", batch_size=batch_size, show_progress_bar=False
+        )
+        return [_normalised(one.float().cpu().numpy()) for one in states]
+
+
+class _LoadedLate:
+    """The same of a model that was trained for late interaction. A text's one vector is the mean of those that it is scored by."""
+
+    def __init__(self, name: str, device: str, dtype: Any, kept: str) -> None:
+        self.model = _read(name, device, dtype, read_multi_vector)
+        self.dim = int(self.model.get_embedding_dimension() or 0)
+        length = read_length(self.model) or _UNBOUNDED
+        self.tokenizer = _own_tokenizer(self.model, name)
+        _, marker = _document_prompt(self.model)
+        self.max_tokens = _room(length, marker, self.tokenizer, name)
+        self._n_marker = length - self.max_tokens
+        # Without its projection the same folder gave other vectors under another name.
+        self.revision = f"{_identity(name, self.model)}-{length}-{kept}-late"
+
+    def vectors(self, texts: list[str], kind: Literal["query", "document"], batch_size: int) -> Vectors:
+        """(n, dim)"""
+        return _normalised(np.stack([one.mean(axis=0) for one in self.scored(texts, kind, batch_size)]))
+
+    def tokens(self, texts: list[str], batch_size: int) -> list[Vectors]:
+        """Per text (n_tokens, dim)."""
+        return [_normalised(one) for one in every_token(self.model, texts, self._n_marker, batch_size)]
+
+    def scored(self, texts: list[str], kind: Literal["query", "document"], batch_size: int) -> list[Vectors]:
+        """Per text (n_tokens, dim); see ``core.protocols.LateEncoder``."""
+        return [_normalised(one) for one in scored_tokens(self.model, texts, kind, batch_size)]
 
 
 def resolve_device(device: str, torch: Any) -> str:
@@ -173,14 +225,18 @@ def resolve_device(device: str, torch: Any) -> str:
     return device
 
 
-def _read(name: str, device: str, dtype: Any) -> SentenceTransformer:
+def _read_pooled(name: str, device: str, dtype: Any) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
+    return SentenceTransformer(
+        name, device=device, trust_remote_code=False, model_kwargs={"dtype": dtype, "use_safetensors": True}
+    )
+
+
+def _read(name: str, device: str, dtype: Any, read: Callable[[str, str, Any], _Model]) -> _Model:
     try:
         with no_progress_bars():
-            return SentenceTransformer(
-                name, device=device, trust_remote_code=False, model_kwargs={"dtype": dtype, "use_safetensors": True}
-            )
+            return read(name, device, dtype)
     except (OSError, ValueError, RuntimeError, ImportError) as e:
         first_line = (str(e).splitlines() or [type(e).__name__])[0]
         raise ModelUnavailable(
@@ -209,7 +265,7 @@ def _dimension(model: SentenceTransformer) -> int:
     return int(dim) if dim else int(model.encode(["a"], show_progress_bar=False).shape[1])
 
 
-def _document_prompt(model: SentenceTransformer) -> tuple[str, str]:
+def _document_prompt(model: SentenceTransformer | MultiVectorEncoder) -> tuple[str, str]:
     """(its name, what stands before a document): the first of the usual names under which the model has one; else ("", "").
 
     Said to ``encode_document`` outright: of itself sentence-transformers 6 looks no further than "document", which every
@@ -229,7 +285,7 @@ def _room(length: int, prompt: str, tokenizer: PieceTokenizer, name: str) -> int
     return room
 
 
-def _own_tokenizer(model: SentenceTransformer, name: str) -> PieceTokenizer:
+def _own_tokenizer(model: SentenceTransformer | MultiVectorEncoder, name: str) -> PieceTokenizer:
     from tokenizers import Tokenizer
 
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
@@ -240,7 +296,7 @@ def _own_tokenizer(model: SentenceTransformer, name: str) -> PieceTokenizer:
     return PieceTokenizer(Tokenizer.from_str(backend.to_str()))
 
 
-def _identity(name: str, model: SentenceTransformer) -> str:
+def _identity(name: str, model: SentenceTransformer | MultiVectorEncoder) -> str:
     """The hub name with its commit, or a folder's name with a hash of its files; safe in a file name."""
     folder = Path(name)
     if folder.is_dir():

@@ -6,11 +6,12 @@ Knows nothing of indexes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from core.late_interaction import windows, without_specials
-from core.protocols import Encoder, JointEncoder
+from core.protocols import Encoder, JointEncoder, LateEncoder
 from core.types import Vectors
 from retrieval.late.packed import VERSION, Packed, pack
 
@@ -18,7 +19,8 @@ from retrieval.late.packed import VERSION, Packed, pack
 def read_passages(encoder: Encoder, texts: Sequence[str]) -> list[Vectors]:
     """Per text its word pieces (n_tokens, dim), L2-normalised, of all its windows one after the other.
 
-    Special tokens are left out where they can be told: they are much alike in every text.
+    Special tokens are left out where they can be told: they are much alike in every text. A model that was trained for late
+    interaction says itself what is kept.
     """
     return _to_their_ends(encoder, texts, None)
 
@@ -45,8 +47,12 @@ def _to_their_ends(encoder: Encoder, texts: Sequence[str], known: Sequence[Vecto
             pieces.append((i, text))
         else:
             parts[i].append(inner_vectors(encoder, text, known[i]))
-    for (i, piece), vectors in zip(pieces, encoder.encode_tokens([p for _, p in pieces]), strict=True):
-        parts[i].append(inner_vectors(encoder, piece, vectors))
+    late = _late(encoder, [p for _, p in pieces], "document")
+    if late is None:
+        read = encoder.encode_tokens([p for _, p in pieces])
+        late = [inner_vectors(encoder, p, vectors) for (_, p), vectors in zip(pieces, read, strict=True)]
+    for (i, _), vectors in zip(pieces, late, strict=True):
+        parts[i].append(vectors)
     return [np.concatenate(p) for p in parts]
 
 
@@ -72,5 +78,13 @@ def inner_vectors(encoder: Encoder, text: str, vectors: Vectors) -> Vectors:
 
 
 def read_query(encoder: Encoder, query: str) -> Vectors:
-    """(n_tokens, dim): the word pieces of a query, as far as the encoder's window reaches."""
+    """(n_tokens, dim): the word pieces of a query, as far as the encoder's window reaches; or what else a model that was trained for
+    late interaction makes of it."""
+    late = _late(encoder, [query], "query")
+    if late is not None:
+        return late[0]
     return inner_vectors(encoder, query, encoder.encode_tokens([query])[0])
+
+
+def _late(encoder: Encoder, texts: Sequence[str], kind: Literal["query", "document"]) -> list[Vectors] | None:
+    return encoder.encode_late(texts, kind) if isinstance(encoder, LateEncoder) else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 WORDS = ("word", "hello", "world", "after", "before", "short", "else", "passage", "query")
 
@@ -44,6 +46,73 @@ def save_tiny_sentence_transformer(
         modules=[transformer, Pooling(dim, pooling_mode=pooling)], prompts=dict(prompts or {}), device="cpu"
     )
     model.save(str(folder))
+    return folder
+
+
+def save_tiny_colbert(
+    folder: Path, layout: Literal["colbert", "pylate"], *, dim: int = 8, hidden: int = 16, query_tokens: int = 12
+) -> Path:
+    """Saves a two-layer random BERT with a projection as ColBERT does ("HF_ColBERT"), or PyLate; returns its folder."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = [*_vocabulary(), "[unused0]", "[unused1]"]
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+    )
+    weights = {name: value.clone().contiguous() for name, value in BertModel(config).state_dict().items()}
+    projection = {"linear.weight": torch.randn(dim, hidden)}
+    BertTokenizerFast(vocab={piece: i for i, piece in enumerate(vocabulary)}).save_pretrained(folder)
+    known = {"format": "pt"}
+    files: dict[str, object] = {}
+    if layout == "colbert":
+        save_file(
+            {f"bert.{name}": value for name, value in weights.items()} | projection, folder / "model.safetensors", known
+        )
+        files["config.json"] = config.to_dict() | {"architectures": ["HF_ColBERT"]}
+        files["artifact.metadata"] = {
+            "dim": dim,
+            "query_token_id": "[unused0]",
+            "doc_token_id": "[unused1]",
+            "query_maxlen": query_tokens,
+            "doc_maxlen": 32,
+        }
+    else:
+        (folder / "1_Dense").mkdir()
+        save_file(weights, folder / "model.safetensors", known)
+        save_file(projection, folder / "1_Dense" / "model.safetensors", known)
+        files["config.json"] = config.to_dict() | {"architectures": ["BertModel"]}
+        files["modules.json"] = [
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
+        ]
+        files["1_Dense/config.json"] = {
+            "in_features": hidden,
+            "out_features": dim,
+            "bias": False,
+            "activation_function": "torch.nn.modules.linear.Identity",
+        }
+        files["sentence_bert_config.json"] = {"max_seq_length": 32, "do_lower_case": False}
+        files["config_sentence_transformers.json"] = {
+            "__version__": {"sentence_transformers": "3.3.1"},
+            "prompts": {},
+            "similarity_fn_name": "MaxSim",
+            "query_prefix": "[unused0] ",
+            "document_prefix": "[unused1] ",
+            "query_length": query_tokens,
+            "document_length": 32,
+        }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
     return folder
 
 
