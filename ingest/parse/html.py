@@ -139,7 +139,7 @@ def _meta(root: Any) -> dict[str, str]:
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
     if language:
         found["language"] = one_line(language, 20)
-    for name in ("author", "description", "date"):
+    for name in ("author", "description", "date", "keywords"):
         values = root.xpath(
             ".//meta[translate(@name,'ABCDEFGHIJKLMNOPQRSTUVWXYZ','abcdefghijklmnopqrstuvwxyz')=$n]/@content", n=name
         )

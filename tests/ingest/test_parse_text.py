@@ -247,6 +247,12 @@ and a line<br>break.</p>
 <p>Last &amp; least: 10² ﬁne &lt;tag&gt;.</p></body></html>"""
 
 
+def test_the_keywords_of_a_page_are_its_tags(parse):
+    document = parse(PAGE.replace("<nav>", '<meta name="Keywords" content="sea level, Budget"><nav>'), "a.html")
+    assert document.metadata["keywords"] == "sea level, Budget"
+    assert tags_of(document.metadata) == {"sea level", "budget"}
+
+
 def test_html_becomes_text_with_blocks(parse):
     document = parse(PAGE, "a.html")
     assert document.text == (
