@@ -3,7 +3,7 @@
     doc_id uri title mime_type sha256     as stored
     metadata.<key>                        as stored, compared as text
     type                                  "pdf": the ending of the name, or the media type or its second half
-    language                              as guessed of the text: "en"
+    language                              as guessed of the text, in any case: "en"
     tag                                   one of the document's tags or keywords, or one that a person gave it, in any case
     path                                  what its uri begins with: "reports/2024-"
     date.from date.to                     of the document itself: created, else dated, else modified
@@ -198,9 +198,11 @@ def _condition(field: str, accepted: list[str]) -> ColumnElement[bool] | None:
     """What the database can decide by itself; None for what is decided document by document."""
     if field in STORED_FIELDS:
         return documents.c[field].in_(accepted)
-    if field.startswith(_METADATA) or field == "language":
-        value = documents.c.metadata[field.removeprefix(_METADATA)].as_string()
-        return cast(value, String).in_(accepted)
+    if field == "language":
+        value = cast(documents.c.metadata["language"].as_string(), String)
+        return func.lower(value).in_([code.casefold() for code in accepted])
+    if field.startswith(_METADATA):
+        return cast(documents.c.metadata[field.removeprefix(_METADATA)].as_string(), String).in_(accepted)
     if field == "path":
         # Not LIKE, which knows no case and has wildcards.
         return or_(false(), *(func.substr(documents.c.uri, 1, len(p)) == p for p in accepted))

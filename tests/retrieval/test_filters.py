@@ -59,6 +59,9 @@ def test_by_type(lib, value):
 
 def test_by_language_tag_and_path(lib):
     assert found(lib, language=("de",)) == set(range(0, N, 10))
+    assert found(lib, language=("DE",)) == set(range(0, N, 10)), "as of the others, case is no part of it"
+    assert found(lib, language=("De", "EN")) == set(range(N)) - {7}
+    assert found(lib, language=()) == set()
     assert found(lib, tag=("TAG5",)) == set(range(5, N, 100))
     assert found(lib, tag=("f3",)) == set(range(3, N, 7)), "front matter has tags, too"
     assert found(lib, path=("part2/",)) == set(range(2, N, 4))
