@@ -10,6 +10,7 @@ from app import replies
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import VERDICTS, inert_html
+from app.ui.keeping import begin_with
 from app.ui.marks import explain_marks
 from app.ui.passage import from_citation, show_passage, which_file
 from app.ui.state import client, limits
@@ -38,13 +39,15 @@ def check_page() -> None:
     with st.form("check", border=False):
         claim = st.text_area(
             "Claim",
-            key="check-claim",
+            key=begin_with("check-claim", ""),
             placeholder="Net sales grew by 12 percent in 2023.",
             max_chars=limits().max_question_characters,
             height=100,
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            chosen = st.multiselect("Against", names, key="check-collections", placeholder="All collections")
+            chosen = st.multiselect(
+                "Against", names, key=begin_with("check-collections", [], names), placeholder="All collections"
+            )
             st.form_submit_button("Check", type="primary", icon=":material/fact_check:")
     if not (claim or "").strip():
         look.muted("Each sentence is looked for in your documents, and judged against what is found there.")

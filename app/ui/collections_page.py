@@ -15,6 +15,7 @@ from app.ui.calibration_view import draw_calibration
 from app.ui.documents_view import draw_documents
 from app.ui.inert import inert_html, inert_markdown
 from app.ui.jobs_view import draw_jobs
+from app.ui.keeping import forget
 from app.ui.members_view import draw_members
 from app.ui.preview import draw_preview
 from app.ui.remaking import go_back, make_anew
@@ -68,8 +69,7 @@ def _current() -> str | None:
 
 def _choose(name: str | None) -> None:
     st.session_state["collection"] = name
-    for key in ("documents-shown", "documents-words"):
-        st.session_state.pop(key, None)
+    forget("documents-shown", "documents-words")
     if name:
         st.query_params["collection"] = name
     else:

@@ -11,6 +11,7 @@ from app.ui.boundary import guarded
 from app.ui.chunks_view import language_name, pii_text
 from app.ui.document_details import show_details
 from app.ui.inert import inert_html
+from app.ui.keeping import begin_with
 from app.ui.passage import Passage, show_passage
 from app.ui.served import note_on_languages
 from app.ui.state import client, document_text, forget_texts
@@ -23,10 +24,8 @@ _WORDS, _TAGS = "documents-words", "documents-tags"
 
 def draw_documents(collection: str, *, may_change: bool) -> None:
     """``may_change``: whether this person may delete and tag them."""
-    words, tags = (
-        (st.session_state.get(_WORDS) or "").strip(),
-        list(st.session_state.get(f"{_TAGS}-{collection}") or ()),
-    )
+    words = (st.session_state.get(begin_with(_WORDS, "")) or "").strip()
+    tags = list(st.session_state.get(begin_with(f"{_TAGS}-{collection}", [])) or ())
     wanted = st.session_state.setdefault("documents-shown", PAGE)
     documents: list[replies.Document] = []
     cursor: str | None = None

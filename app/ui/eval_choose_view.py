@@ -7,7 +7,8 @@ from typing import Any
 import streamlit as st
 
 from app.ui import look
-from app.ui.state import client, notice
+from app.ui.keeping import begin_with
+from app.ui.state import client, notice, way_label
 
 RETRIEVERS = ("bm25", "hybrid", "dense", "tfidf", "late")
 RETRIEVER_WORDS = {
@@ -36,8 +37,8 @@ def draw_choice(of: dict[str, Any]) -> None:
     """Takes the choice and starts the evaluation."""
     st.subheader("Compare", anchor=False)
     with st.container(horizontal=True):
-        what = st.segmented_control("What", (_SEARCH, _ANSWER), default=_SEARCH, required=True, key="eval-what")
-        many = st.segmented_control("How many", (_TWO, _MANY), default=_TWO, required=True, key="eval-many")
+        what = st.segmented_control("What", (_SEARCH, _ANSWER), required=True, key=begin_with("eval-what", _SEARCH))
+        many = st.segmented_control("How many", (_TWO, _MANY), required=True, key=begin_with("eval-many", _TWO))
     searches = what == _SEARCH
     with st.container(border=True):
         if many == _TWO:
@@ -81,15 +82,19 @@ def _start(
 
 def _grid(searches: bool) -> dict[str, list[Any]]:
     if not searches:
-        chosen = st.multiselect("Strategies", _strategies(), default=_strategies()[:2], key="eval-grid-strategies")
+        names = _strategies()
+        chosen = st.multiselect(
+            "Strategies", names, format_func=way_label, key=begin_with("eval-grid-strategies", names[:2], names)
+        )
         found: dict[str, list[Any]] = {"strategies": chosen}
         for axis, label in (("models", "Language models"), ("prompts", "Prompts")):
             if names := _choices(axis):
-                listed = st.multiselect(label, [_OWN[axis], *names], default=[_OWN[axis]], key=f"eval-grid-{axis}")
+                offered = [_OWN[axis], *names]
+                listed = st.multiselect(label, offered, key=begin_with(f"eval-grid-{axis}", offered[:1], offered))
                 found[axis] = [_named(axis, name) for name in listed] or [None]
         if len(found) > 1:
             look.muted("One model is loaded after the other. Strategies that ask none are measured once.")
-        read = st.multiselect("Answered from", _CONTEXTS, default=["the collection"], key="eval-grid-contexts")
+        read = st.multiselect("Answered from", _CONTEXTS, key=begin_with("eval-grid-contexts", ["the collection"]))
         found["contexts"] = [_CONTEXTS[c] for c in read] or [None]
         found["stress"] = _stresses()
         look.muted(
@@ -100,15 +105,14 @@ def _grid(searches: bool) -> dict[str, list[Any]]:
     retrievers = st.multiselect(
         "Search by",
         RETRIEVERS,
-        default=["bm25", "hybrid"],
         format_func=RETRIEVER_WORDS.__getitem__,
-        key="eval-grid-retrievers",
+        key=begin_with("eval-grid-retrievers", ["bm25", "hybrid"]),
     )
-    fusions = st.multiselect("Both joined by", _FUSIONS, default=["convex"], key="eval-grid-fusions")
+    fusions = st.multiselect("Both joined by", _FUSIONS, key=begin_with("eval-grid-fusions", ["convex"]))
     chunkers = st.multiselect(
-        "Passages", CHUNKERS, default=[AS_IT_IS], format_func=_passages_text, key="eval-grid-chunkers"
+        "Passages", CHUNKERS, format_func=_passages_text, key=begin_with("eval-grid-chunkers", [AS_IT_IS])
     )
-    rerank = st.multiselect("Reranked", ("no", "yes"), default=["no"], key="eval-grid-rerank")
+    rerank = st.multiselect("Reranked", ("no", "yes"), key=begin_with("eval-grid-rerank", ["no"]))
     stress = _stresses()
     look.muted("Every combination is measured. What was measured before is not measured again.")
     return {
@@ -121,7 +125,7 @@ def _grid(searches: bool) -> dict[str, list[Any]]:
 
 
 def _stresses() -> list[str | None]:
-    chosen = st.multiselect("Wording", _STRESS, default=["as they are"], key="eval-grid-stress")
+    chosen = st.multiselect("Wording", _STRESS, key=begin_with("eval-grid-stress", ["as they are"]))
     return [_STRESS[s] for s in chosen] or [None]
 
 
@@ -129,25 +133,30 @@ def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
     st.markdown(f"**{name}**")
     if not searches:
         names = _strategies()
-        chosen = st.selectbox("Strategy", names, index=min(nth, len(names) - 1), key=f"eval-strategy-{name}")
+        usual = names[min(nth, len(names) - 1)] if names else None
+        chosen = st.selectbox(
+            "Strategy", names, format_func=way_label, key=begin_with(f"eval-strategy-{name}", usual, names)
+        )
         configuration: dict[str, Any] = {"strategy": chosen}
         for axis, label in (("models", "Language model"), ("prompts", "Prompts")):
             if others := _choices(axis):
-                picked = st.selectbox(label, [_OWN[axis], *others], key=f"eval-{axis}-{name}")
+                offered = [_OWN[axis], *others]
+                picked = st.selectbox(label, offered, key=begin_with(f"eval-{axis}-{name}", offered[0], offered))
                 configuration[axis.replace("models", "model")] = _named(axis, picked)
-        read = st.selectbox("Answered from", _CONTEXTS, key=f"eval-contexts-{name}")
+        read = st.selectbox("Answered from", _CONTEXTS, key=begin_with(f"eval-contexts-{name}", "the collection"))
         return configuration | {"contexts": _CONTEXTS[read], "stress": _stress(name)}
     retriever = st.selectbox(
         "Search by",
         RETRIEVERS,
-        index=nth,
         format_func=RETRIEVER_WORDS.__getitem__,
-        key=f"eval-retriever-{name}",
+        key=begin_with(f"eval-retriever-{name}", RETRIEVERS[nth]),
     )
-    chunker = st.selectbox("Passages", CHUNKERS, format_func=_passages_text, key=f"eval-chunker-{name}")
+    chunker = st.selectbox(
+        "Passages", CHUNKERS, format_func=_passages_text, key=begin_with(f"eval-chunker-{name}", AS_IT_IS)
+    )
     rerank = st.checkbox(
         "Reranked",
-        key=f"eval-rerank-{name}",
+        key=begin_with(f"eval-rerank-{name}", False),
         disabled=chunker != AS_IT_IS,
         help="The collection as it is can be reranked; what is cut anew cannot.",
     )
@@ -156,7 +165,7 @@ def _configuration(name: str, searches: bool, nth: int) -> dict[str, Any]:
 
 
 def _stress(name: str) -> str | None:
-    return _STRESS[st.selectbox("Wording", _STRESS, key=f"eval-stress-{name}")]
+    return _STRESS[st.selectbox("Wording", _STRESS, key=begin_with(f"eval-stress-{name}", "as they are"))]
 
 
 def _strategies() -> list[str]:

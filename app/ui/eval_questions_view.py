@@ -9,6 +9,7 @@ import streamlit as st
 from app.ui import look
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html
+from app.ui.keeping import forget
 from app.ui.state import client, document_text, notice
 from core.wording import whole_document_note
 
@@ -38,13 +39,13 @@ def add_questions(collection: str, *, first: bool) -> None:
             with st.spinner("Making questions and trying each …", show_time=True):
                 found = client().make_questions(collection, int(n))
             notice(f"{found['n']:,} questions were made. Approve the good ones below.")
-            st.session_state.pop("eval-set", None)
+            forget("eval-set")
             st.rerun()
         look.muted("They come from your documents by rule, each with the passage that answers it.")
         if st.button("From thumbs in the chat", icon=":material/thumbs_up_down:", key="eval-thumbs"):
             found = client().feedback_set(collection)
             notice(f"{found['n']:,} questions come from the chat. Approve the good ones below.")
-            st.session_state.pop("eval-set", None)
+            forget("eval-set")
             st.rerun()
         _upload(collection)
 
@@ -82,7 +83,7 @@ def _upload(collection: str) -> None:
             f"{kept['n']:,} questions were taken in{why}."
             + (f" {whole_document_note(whole, kept['n'])}." if whole else "")
         )
-        st.session_state.pop("eval-set", None)
+        forget("eval-set")
         st.rerun()
 
 

@@ -10,6 +10,7 @@ from app.ui.eval_choose_view import draw_choice
 from app.ui.eval_questions_view import add_questions, draw_questions
 from app.ui.eval_result_view import draw_runs
 from app.ui.eval_votes_view import draw_chat_votes
+from app.ui.keeping import begin_with, forget
 from app.ui.state import client, take_notice
 
 
@@ -24,7 +25,7 @@ def evaluate_page() -> None:
         return
     if said := take_notice():
         look.note(said)
-    collection = st.selectbox("Collection", names, key="eval-collection")
+    collection = st.selectbox("Collection", names, key=begin_with("eval-collection", names[0], names))
     sets = client().question_sets(collection)
     if not sets:
         look.muted(
@@ -35,9 +36,10 @@ def evaluate_page() -> None:
         draw_chat_votes()
         return
     labels = {s["set_id"]: f"{s['name']} · {s['n']:,} questions, {s['n_approved']:,} approved" for s in sets}
-    if st.session_state.get("eval-set") not in labels:
-        st.session_state["eval-set"] = sets[0]["set_id"]
-    set_id = st.selectbox("Questions", list(labels), format_func=lambda s: labels[s], key="eval-set")
+    if st.session_state.get("eval-set", sets[0]["set_id"]) not in labels:
+        forget("eval-set")
+    key = begin_with("eval-set", sets[0]["set_id"], labels)
+    set_id = st.selectbox("Questions", list(labels), format_func=lambda s: labels[s], key=key)
     add_questions(collection, first=False)
     found = client().question_set(set_id)
     draw_questions(found)

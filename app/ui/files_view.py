@@ -51,7 +51,9 @@ def draw_arriving(chat: replies.Chat | None) -> None:
         _arriving(chat["chat_id"])
     for job in files:
         if job["state"] == "failed":
-            look.note(f"{job['file']} is not read: {job['reason']} (The list of files takes it away.)")
+            look.note(
+                f"{job['file']} is not read: {(job['reason'] or '').rstrip('.')}. (The list of files takes it away.)"
+            )
 
 
 @st.fragment(run_every=POLL_S)
@@ -115,5 +117,5 @@ def bring_files(speaker: Client, chat_id: str, files: Sequence[Sent], report: Ca
         time.sleep(LOOK_S)
     broken = [f for f in found if f["job_id"] in sent and f["state"] in ("failed", "cancelled")]
     if broken:
-        why = " ".join(f"{f['file']} could not be read: {f['reason']}" for f in broken)
+        why = " ".join(f"{f['file']} could not be read: {(f['reason'] or '').rstrip('.')}." for f in broken)
         raise InvalidRequest(f"{why} Ask again to ask without it, or attach it anew when that is mended.")

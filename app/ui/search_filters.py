@@ -7,6 +7,7 @@ from datetime import date
 
 import streamlit as st
 
+from app.ui.keeping import begin_with
 from app.ui.state import client
 
 _LABELS = {"type": "Type", "language": "Language", "tag": "Tag"}
@@ -31,7 +32,7 @@ def choose_filters(collections: Sequence[str]) -> dict[str, list[str]]:
                 _LABELS[field],
                 list(counts),
                 format_func=lambda value, counts=counts: f"{value} ({counts[value]:,})",  # type: ignore[misc]
-                key=f"search-{field}",
+                key=begin_with(f"search-{field}", [], counts),
                 placeholder="Any",
             )
             if picked:

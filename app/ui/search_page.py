@@ -10,6 +10,7 @@ from app import replies
 from app.ui import look, waterfall
 from app.ui.boundary import guarded
 from app.ui.inert import inert_html, inert_markdown
+from app.ui.keeping import begin_with
 from app.ui.passage import from_hit, show_passage, which_file
 from app.ui.search_beside import WAYS, How, moved_html, summary
 from app.ui.search_filters import choose_filters
@@ -30,28 +31,37 @@ def search_page() -> None:
         return
     late = any(c.get("late") for c in collections)
     with st.form("search", border=False):
-        query = st.text_input("Search for", key="search-query", placeholder="a phrase, a name, a number …")
+        said = st.query_params
+        query = st.text_input(
+            "Search for", key=begin_with("search-query", said.get("q", "")), placeholder="a phrase, a name, a number …"
+        )
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            chosen = st.multiselect("In", names, key="search-collections", placeholder="All collections")
+            there = [name for name in said.get_all("in") if name in names]
+            chosen = st.multiselect(
+                "In", names, key=begin_with("search-collections", there, names), placeholder="All collections"
+            )
+            offered = [by for by in RETRIEVERS if by != "late" or late]
+            wanted = said.get("by", "hybrid")
             by = st.segmented_control(
                 "By",
-                [by for by in RETRIEVERS if by != "late" or late],
-                default="hybrid",
+                offered,
                 required=True,
                 format_func=lambda name: RETRIEVERS[name],
-                key="search-by",
+                key=begin_with("search-by", wanted if wanted in offered else "hybrid", offered),
             )
+            others = [None, *(way for way in WAYS if way != "late" or late)]
             beside = st.selectbox(
                 "Beside",
-                [None, *(way for way in WAYS if way != "late" or late)],
+                others,
                 format_func=lambda way: WAYS[way][0] if way else "nothing",
-                key="search-beside",
+                key=begin_with("search-beside", None, others),
                 help="Searches in another way, too, and shows both lists side by side.",
             )
             st.form_submit_button("Search", type="primary", icon=":material/search:")
         with st.expander("Narrow and spread", icon=":material/tune:"):
             filters = choose_filters(list(chosen) or names)
             k, most, once, variety = _how_many()
+    _say_in_the_address((query or "").strip(), list(chosen), by or "hybrid")
     if not (query or "").strip():
         look.muted("The passages come back as they were ranked, with the rank and score that each stage gave them.")
         return
@@ -81,6 +91,15 @@ def search_page() -> None:
         _list(found[0])
 
 
+def _say_in_the_address(query: str, collections: Sequence[str], by: str) -> None:
+    """So that a reload, or a link, searches for the same."""
+    for name in ("q", "in", "by"):
+        st.query_params.pop(name, None)
+    if query:
+        st.query_params["q"], st.query_params["by"] = query, by
+        st.query_params["in"] = list(collections)
+
+
 def _list(reply: replies.SearchReply, side: str = "", other: Sequence[replies.Hit] | None = None) -> None:
     """``side`` tells the elements of two lists apart; ``other``: what the list beside it has found."""
     for note in reply.get("notes", []):
@@ -104,24 +123,24 @@ def _side_by_side(names: tuple[str, str], found: Sequence[replies.SearchReply]) 
 
 def _how_many() -> tuple[int, int | None, bool, float]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        k = st.selectbox("Passages", K, index=1, key="search-k")
+        k = st.selectbox("Passages", K, key=begin_with("search-k", K[1], K))
         most = st.selectbox(
             "Of one document",
             (None, 1, 2, 3, 5),
             format_func=lambda n: "any number" if n is None else f"{n} at most",
-            key="search-most",
+            key=begin_with("search-most", None),
         )
         variety = st.selectbox(
             "Variety",
             list(VARIETY),
             format_func=lambda amount: VARIETY[amount],
-            key="search-variety",
+            key=begin_with("search-variety", 1.0),
             help="Passages much like a better one move down, so that others come up. Much variety brings in passages that "
             "answer less well. Costs a few milliseconds.",
         )
     once = st.checkbox(
         "Say the same only once",
-        key="search-collapse",
+        key=begin_with("search-collapse", False),
         help="Leaves out passages that a better one has said, of a document that is nearly the same.",
     )
     return k, most, once, variety

@@ -1,4 +1,4 @@
-"""What the browser alone knows, told to Python by a few lines of script (assets/page.js, keys.js, scroll.js)."""
+"""What the browser alone knows, told to Python by a few lines of script (assets/page.js, keys.js, scroll.js, draft.js)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Signals:
 
 @st.cache_resource(show_spinner=False)
 def _component() -> ComponentRenderer:
-    scripts = "".join((ASSETS / name).read_text("utf-8") for name in ("keys.js", "scroll.js", "page.js"))
+    scripts = "".join((ASSETS / name).read_text("utf-8") for name in ("keys.js", "scroll.js", "draft.js", "page.js"))
     return st.components.v2.component("openbook_signals", js=scripts)
 
 

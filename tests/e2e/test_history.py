@@ -116,7 +116,7 @@ def test_an_answer_is_given_again_by_another_model(site: Site, open_page: OpenPa
     page.get_by_role("menuitem", name="By other").or_(page.get_by_role("option", name="By other")).first.click()
     expect(page.locator(".ob-answer")).to_contain_text("He sold none")
     expect(page.get_by_text("2 of 2")).to_be_visible()
-    expect(page.get_by_text(re.compile("^rag · other · "))).to_be_visible()
+    expect(page.get_by_text(re.compile("^Written answer · other · "))).to_be_visible()
     answer = site.api.chat(chat_id)["messages"][-1]["answer"]
     assert answer is not None and (answer["strategy"], answer["model"]) == ("rag", "other")
     page.get_by_role("button", name="Older version").click()

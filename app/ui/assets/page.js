@@ -1,6 +1,6 @@
 // Copies an answer, and tells the page what it cannot know by itself: which citation chip was clicked (chips lie in HTML,
 // which cannot speak to Python), that the composer's stop button was pressed (it halts the script without letting
-// it draw what became of the answer), that another theme was chosen, and what a key is for (keys.js, which comes before this, as does scroll.js).
+// it draw what became of the answer), that another theme was chosen, and what a key is for (keys.js, which comes before this, as do scroll.js and draft.js).
 // Its data are the list of keys, so nothing untrusted.
 const SAID_MS = 1500;
 // Where the list beside the page lies over it; whoever has chosen from it wants to see what it lay over.
@@ -16,6 +16,7 @@ const ASKED_MS = 1000;
 const ANSWERED =
   '[data-testid="stChatInputSubmitButton"], [data-testid="stChatMessage"] .stFormSubmitButton button, .st-key-ask-again button, ' +
   ':is([class*="st-key-follow-up-"], [class*="st-key-compare-"]) button';
+const SENT = '[data-testid="stChatInputSubmitButton"], .ob-person a'; // or whoever wrote it signs out
 const AGAIN = '[class*="st-key-again-"] button';
 const OPENED = '.st-key-history .stButton button, [data-testid="stSidebarNavLink"]';
 let wasPutAway = false;
@@ -64,12 +65,14 @@ export default function (component) {
   const { setTriggerValue } = component;
   const forgetKeys = listenToKeys(component);
   const end = followTheEnd();
+  const draft = keepDraft();
   const onClick = (event) => {
     const target = event.target instanceof Element ? event.target : null;
     if (target?.closest(ASKS)) showAsked();
     if (target?.closest(ANSWERED) || (menuIsAgain && target?.closest('[role="menuitem"], [role="option"]'))) end.asks();
     else if (target?.closest(OPENED)) end.opens();
     else if (target?.closest("summary")) end.stays();
+    if (target?.closest(SENT)) draft.isAsked();
     menuIsAgain = Boolean(target?.closest(AGAIN));
     const chip = target?.closest("[data-ob-cite]");
     if (chip) {
@@ -88,7 +91,9 @@ export default function (component) {
   const onEnter = (event) => {
     if (event.key !== "Enter" || event.shiftKey || !event.target.matches?.("input, textarea")) return;
     showAsked();
-    if (event.target.closest('[data-testid="stChatInput"]') && event.target.value.trim()) end.asks();
+    if (!event.target.closest('[data-testid="stChatInput"]') || !event.target.value.trim()) return;
+    end.asks();
+    draft.isAsked();
   };
   document.addEventListener("keydown", onEnter, true);
   document.addEventListener("click", onClick, true); // before the button is redrawn as another
@@ -115,6 +120,7 @@ export default function (component) {
     document.removeEventListener("click", onClick, true);
     watcher.disconnect();
     end.forget();
+    draft.forget();
     forgetKeys();
   };
 }
