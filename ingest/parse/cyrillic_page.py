@@ -16,7 +16,9 @@ _WORDS = frozenset(f"{_RUSSIAN} {_OTHERS}".split())
 _WORD = re.compile(r"[^\W\d_]+")
 _SIGNS = frozenset("«»“”„‘’–—…№§©®°·•\xa0€")
 _FITS = 0.02  # misses among the characters beyond ASCII
-_STRANGE = 0.1  # of the words: those with Latin letters, or with a capital inside, as Chinese has them here
+_STRANGE = (
+    0.1  # of the words, those with Latin letters or a capital inside, as Chinese has them here; of the letters, signs
+)
 _LEAST_SHARE, _LEAST_WORDS = 0.1, 2  # of all words, and how many: else there is too little to tell from
 
 
@@ -37,6 +39,8 @@ def cyrillic_page(data: bytes) -> str | None:
             continue
         # windows-1251 and that of the Macintosh have the small letters alike; capitals of one are signs in the other.
         odd = sum(1 for c in wide if not c.isalpha()) + sum(1 for word in words if not _is_cased(word))
+        if odd > _STRANGE * len(wide):  # so is Arabic, in which "and" is the letter that is "and" in Russian
+            continue
         best = max(best, (common / len(words) - odd / len(wide), page))
     return best[1] or None
 
