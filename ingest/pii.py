@@ -1,9 +1,9 @@
 """Personal data: e-mail addresses, phone numbers and IBANs by their form, and people's names where there is a model
 that knows them (``core.protocols.NameFinder``; none is part of this product). It finds, counts and replaces.
 
-A line break cuts no IBAN in two, and no phone number that begins with "+": of others nobody knows whether the line below
-goes on with them. Not found is an e-mail address that a line break cuts, or that was written to mislead ("jo at
-example dot com").
+A line break cuts no IBAN in two, no e-mail address behind its "@" or a mark of its domain, and no phone number that begins
+with "+": of others nobody knows whether the line below goes on with them. Not found is an address that was written to
+mislead ("jo at example dot com").
 Names are looked for once, in the text as it was: what a model would take for a name after that is not looked at.
 
 Offsets are code points. Everything is linear in the text: candidates are found by bounded expressions, and only they
@@ -33,6 +33,7 @@ MARKERS: dict[PiiKind, str] = {"email": "[e-mail]", "phone": "[phone]", "iban": 
 _AT = re.compile("[@＠﹫]")
 _LOCAL = re.compile(r"[\w.%+&'’!#$*/=?^`{|}~-]{1,64}\Z")
 _DOMAIN = re.compile(r"(?:\w(?:[\w-]{0,61}\w)?[.。]){1,8}[^\W\d_]{2,24}|(?:xn--[\w-]{1,59})")
+_DOMAIN_WRAPPED = re.compile(r"((?:[\w.-]{0,80}[.-])?)(?:[ \t]*\r?\n[ \t]{0,8}|(?<=[@＠﹫])[ \u00a0](?=\w))")
 # Between two of its characters may stand the end of a line, and the spaces that the next one begins with.
 _IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}\d{2}(?:[\s.\-\u2010-\u2015]{0,8}[A-Za-z0-9]){11,30}))")
 _PHONE_RUN = re.compile(r"[+＋(（\[]{0,3}\d[\d \t\u00a0\u2000-\u200a\u202f()（）\[\].\-\u2010-\u2015\u2212/~·]*\d")
@@ -42,6 +43,7 @@ _PHONE_OVER_LINES = re.compile(
 _JOINERS = "-.(/\u2010\u2011\u2012\u2013"  # a line that ends in one of these goes on without a space
 _SPACES = re.compile(r"[\u2000-\u200a\u202f]")  # that the library does not know
 _BRACKETS = {"(": ")", "（": "）", "[": "]", "［": "］"}
+_MAX_DOMAIN = 255  # characters
 _MIN_PHONE_DIGITS = 7
 _AROUND = 16  # characters beside a run of digits that decide whether it is a phone number ("ext. 12", "$", letters)
 _LONG_RUN = 400  # a longer run is a table of numbers; it is looked at in pieces
@@ -119,12 +121,26 @@ def _emails(text: str) -> Iterator[Found]:
     for at in _AT.finditer(text):
         before = text[max(0, at.start() - 64) : at.start()]
         local = _LOCAL.search(before)
-        domain = _DOMAIN.match(text, at.end())
-        if local is None or domain is None:
+        end = _domain_end(text, at.end()) if local is not None else None
+        if local is None or end is None:
             continue
         name = local.group().lstrip(".'’-=/*`|{")
         if name:
-            yield Found(at.start() - len(name), domain.end(), "email")
+            yield Found(at.start() - len(name), end, "email")
+
+
+def _domain_end(text: str, start: int) -> int | None:
+    """Where the domain that begins at ``start`` ends, which may go on below the end of a line; None if there is none."""
+    if domain := _DOMAIN.match(text, start):
+        return domain.end()
+    wrapped = _DOMAIN_WRAPPED.match(text, start)
+    if wrapped is None:
+        return None
+    above, following = wrapped.group(1), text[wrapped.end() : wrapped.end() + _MAX_DOMAIN]
+    domain = _DOMAIN.match(above + following)
+    if domain is None or domain.end() <= len(above) or (above and not following[:1].islower()):
+        return None
+    return wrapped.end() + domain.end() - len(above)
 
 
 def _ibans(text: str) -> Iterator[Found]:

@@ -77,6 +77,32 @@ def test_a_phone_number_with_its_country_goes_on_below_the_end_of_a_line(between
     assert found(f"Call +49 30 90{between}1820") == [(f"+49 30 90{between}1820", "phone")]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "jo.doe@\nexample.com",
+        "jo.doe@ example.com",
+        "jo.doe@\r\n   example.com",
+        "jo.doe@exam-\nple.com",
+        "jo.doe@example.\ncom",
+    ],
+)
+def test_an_address_goes_on_below_the_end_of_a_line(address: str) -> None:
+    assert found(f"Write to {address}, or do not.") == [(address, "email")]
+
+
+def test_an_at_sign_at_the_end_of_a_line_is_not_yet_an_address() -> None:
+    for text in (
+        "a@\nand more",
+        "a@b.\nThen they left",
+        "a @\nexample.com",
+        "cost @ 3.50 each",
+        "a@ 3.50 each",
+        "see a@b-\n\nc.d",
+    ):
+        assert found(text) == []
+
+
 def test_a_number_ends_with_its_line() -> None:
     assert found("+49 30 901820\n12345 items") == [("+49 30 901820", "phone")]
 
