@@ -16,6 +16,7 @@ const ASKED_MS = 1000;
 const ANSWERED =
   '[data-testid="stChatInputSubmitButton"], [data-testid="stChatMessage"] .stFormSubmitButton button, .st-key-ask-again button, ' +
   ':is([class*="st-key-follow-up-"], [class*="st-key-compare-"]) button';
+const UNFOLDS = 'summary, [class*="st-key-steps-"] button';
 const SENT = '[data-testid="stChatInputSubmitButton"], .ob-person a'; // or whoever wrote it signs out
 const AGAIN = '[class*="st-key-again-"] button';
 const OPENED = '.st-key-history .stButton button, [data-testid="stSidebarNavLink"]';
@@ -71,7 +72,7 @@ export default function (component) {
     if (target?.closest(ASKS)) showAsked();
     if (target?.closest(ANSWERED) || (menuIsAgain && target?.closest('[role="menuitem"], [role="option"]'))) end.asks();
     else if (target?.closest(OPENED)) end.opens();
-    else if (target?.closest("summary")) end.stays();
+    else if (target?.closest(UNFOLDS)) end.stays();
     if (target?.closest(SENT)) draft.isAsked();
     menuIsAgain = Boolean(target?.closest(AGAIN));
     const chip = target?.closest("[data-ob-cite]");

@@ -46,6 +46,7 @@ function followTheEnd() {
   const measure = () => [...main.children].forEach((part) => sizes.observe(part));
   const parts = new MutationObserver(measure); // the composer is not on every page
   parts.observe(main, { childList: true });
+  sizes.observe(main); // a screen that is turned
   measure();
 
   return {
