@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -29,6 +30,7 @@ from tests.support.servers import REPO
 from tests.support.team import PASSWORD
 
 pytestmark = pytest.mark.slow  # three processes that load models, apart from each other
+UPKEEP = REPO / "docs" / "guide" / "upkeep.md"
 CAGE = REPO / "tests" / "support" / "cage.sh"
 IMAGES = {"Dockerfile": "server.txt", "Dockerfile.page": "page.txt"}
 PAGES = [["The lamp of the harbour is lit by Odo Harrow at dusk."], ["It burns for nine hours."]]
@@ -86,7 +88,10 @@ class Services:
         """As on this machine, in the place of a service: the programs of the image are modules of this Python."""
         volumes = [v.split(":") for v in self.services[name].get("volumes", [])]
         writable = [self.places[f"/{v[0]}"] for v in volumes if v[2:] != ["ro"]] + [str(self.folder / f"tmp-{name}")]
-        program = {"openbook": [sys.executable, "-m", "app.cli"], "python": [sys.executable]}[parts[0]]
+        openbook = [sys.executable, "-m", "app.cli"]
+        if parts[:2] == ["sh", "-c"]:
+            parts = ["sh", "-c", re.sub(r"\bopenbook (?=\w)", f"{shlex.join(openbook)} ", parts[2])]
+        program = {"openbook": openbook, "python": [sys.executable]}.get(parts[0], [parts[0]])
         found = [*program, *map(self.here, parts[1:])]
         return [str(CAGE), ":".join(writable), *found] if caged() else found
 
@@ -100,15 +105,15 @@ class Services:
             **{k: self.here(v) for k, v in environment_of(service).items() if k.startswith("OPENBOOK_")},
         }  # fmt: skip
 
-    def execute(self, name: str, *command: str) -> str:
-        """As ``docker compose exec`` does, in a container that runs; what it prints."""
+    def execute(self, name: str, *command: str, given: bytes | None = None) -> str:
+        """As ``docker compose exec`` and ``run`` do; what it prints."""
         service = self.services[name]
         done = subprocess.run(
             self.command(name, [*command]), env=self.environment(service, self.folder / f"tmp-{name}"), cwd=self.folder,
-            capture_output=True, text=True, check=False,
+            capture_output=True, input=given, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
 
     def healthy(self, name: str) -> bool:
         """What the engine would find."""
@@ -177,6 +182,45 @@ def test_a_document_is_taken_in_and_asked_about_by_services_that_are_apart(servi
             for log in (api_log, worker_log, page_log):
                 assert "Traceback" not in log.read_text(), log.read_text()
                 assert "it is not in this image" not in log.read_text(), log.read_text()
+
+
+def of_the_guide(begins: str) -> list[str]:
+    """The words of the one command of the guide to upkeep that begins so, up to what is redirected."""
+    lines = [line.strip() for line in UPKEEP.read_text("utf-8").splitlines() if line.startswith(f"    {begins} ")]
+    (line,) = lines
+    return shlex.split(line.removeprefix(begins).rpartition(" < ")[0] or line.removeprefix(begins))
+
+
+def test_a_backup_is_made_and_restored_by_the_commands_of_the_guide(services: Services) -> None:
+    backup, restore = of_the_guide("docker compose exec api openbook"), of_the_guide("docker compose run --rm -T api")
+    remove = of_the_guide("docker compose exec api rm")
+    url = services.here("http://api:8000")
+
+    def named(client: Client) -> set[str]:
+        return {c["name"] for c in client.collections()}
+
+    with services.running("api") as log:
+        services.wait_for("api", log)
+        invite = json.loads(services.execute("api", "openbook", "users", "first-token", "--json"))["token"]
+        with Client(url) as nobody:
+            token = nobody.accept_invite(invite, "admin", PASSWORD)["token"]
+        with Client(url, token) as client:
+            client.create_collection("harbour")
+            assert "read back and sound" in services.execute("api", "openbook", *backup)
+            client.create_collection("later")
+        made = services.folder / "cache" / "monday.tar.gz"
+        kept = services.folder / "monday.tar.gz"  # as `docker compose cp` writes it: whoever calls that owns it
+        kept.write_bytes(made.read_bytes())
+        kept.chmod(0o600)
+        services.execute("api", "rm", *remove)
+        assert not made.exists()
+    said = services.execute("api", *restore, given=kept.read_bytes())
+    assert "what was there is kept" in said and not (services.folder / "cache" / "in.tar.gz").exists()
+    shutil.rmtree(services.folder / "tmp-api")
+    with services.running("api") as log:
+        services.wait_for("api", log)
+        with Client(url, token) as client:
+            assert named(client) == {"harbour"}
 
 
 def test_what_an_image_leaves_out_cannot_be_imported_here_either(services: Services) -> None:
