@@ -145,7 +145,8 @@ def backup(
         with storage_errors(f"write {file}"):
             move_into_place(temp, file)
     finally:
-        temp.unlink(missing_ok=True)
+        if temp.exists():  # in a folder that cannot be written to even to remove nothing is refused
+            temp.unlink()
     if manifest.missing:
         say(f"not in it, since they are lost or damaged: {len(manifest.missing)} originals; see `openbook verify`")
     size = file.stat().st_size

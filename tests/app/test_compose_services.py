@@ -107,13 +107,16 @@ class Services:
 
     def execute(self, name: str, *command: str, given: bytes | None = None) -> str:
         """As ``docker compose exec`` and ``run`` do; what it prints."""
+        done = self.call(name, *command, given=given)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def call(self, name: str, *command: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         service = self.services[name]
-        done = subprocess.run(
+        return subprocess.run(
             self.command(name, [*command]), env=self.environment(service, self.folder / f"tmp-{name}"), cwd=self.folder,
             capture_output=True, input=given, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode()
 
     def healthy(self, name: str) -> bool:
         """What the engine would find."""
@@ -208,6 +211,9 @@ def test_a_backup_is_made_and_restored_by_the_commands_of_the_guide(services: Se
             client.create_collection("harbour")
             assert "read back and sound" in services.execute("api", "openbook", *backup)
             client.create_collection("later")
+        if caged():  # a folder outside, which the service may not write to
+            outside = services.call("api", "openbook", "backup", str(services.folder / "here.tar.gz")).stderr.decode()
+            assert outside.startswith("openbook: could not write the backup") and "Traceback" not in outside
         made = services.folder / "cache" / "monday.tar.gz"
         kept = services.folder / "monday.tar.gz"  # as `docker compose cp` writes it: whoever calls that owns it
         kept.write_bytes(made.read_bytes())
