@@ -33,9 +33,8 @@ def parse_deep(source: str, unread: frozenset[str]) -> tuple[Any, bool]:
     Args:
         unread: tags of which the text is no text of the page.
     """
-    parser = etree.HTMLParser(
-        no_network=True, remove_comments=True, remove_pis=True, huge_tree=True, target=_Shallow(unread, _rules(source))
-    )
+    shallow: Any = _Shallow(unread, _rules(source))  # lxml's stubs want a target that hears of comments
+    parser = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, huge_tree=True, target=shallow)
     return etree.fromstring(source, parser=parser), not was_cut_off(parser)
 
 
@@ -63,7 +62,7 @@ class _Shallow:
         self._open: list[bool] = []  # of each open element, whether it is in the tree
         self._depth = 0  # of the tree, here
 
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
+    def start(self, tag: str, attributes: dict[Any, Any]) -> None:
         bare = self._depth >= _DEEP and (tag in _LAYOUT or tag in _INLINE or self._depth >= _DEEPEST)
         kept = not bare or tag in self._unread or self._says_something(tag, attributes)
         self._open.append(kept)
@@ -92,7 +91,7 @@ class _Shallow:
             self._builder.start("br", {})
             self._builder.end("br")
 
-    def _says_something(self, tag: str, attributes: dict[str, str]) -> bool:
+    def _says_something(self, tag: str, attributes: dict[Any, Any]) -> bool:
         if not attributes:
             return tag == "sup"
         element = self._html.makeelement(tag, dict(attributes))
