@@ -10,6 +10,7 @@ import tantivy
 
 from retrieval.sparse.analyse import VERSION
 from retrieval.sparse.bm25_reference import lucene_idf
+from retrieval.sparse.languages import KEYS
 from retrieval.sparse.quoted import Asked, Phrase, name_of
 
 # The version is in the name, so that an index of other terms does not open.
@@ -86,7 +87,10 @@ def most(searcher: tantivy.Searcher, terms: Sequence[str]) -> float:
 
     "R&D" and "to be" have no terms, and what has them whole is found all the same.
     """
-    return sum(count * _most(searcher, term) for term, count in Counter(terms).items()) or 1.0
+    # As in tantivy's BM25 and in ``doc_freq``, removed passages count until they are merged away; ``num_docs`` leaves them out from
+    # the next commit on, so that the same query would have other scores after a restart. Every passage has one language.
+    total = sum(int(searcher.doc_freq(LANGUAGE, key)) for key in range(len(KEYS)))
+    return sum(count * _most(searcher, total, term) for term, count in Counter(terms).items()) or 1.0
 
 
 def phrase_query(schema: tantivy.Schema, phrase: Phrase) -> tantivy.Query:
@@ -101,7 +105,6 @@ def _term(schema: tantivy.Schema, term: str, count: int) -> tantivy.Query:
     return query if count == 1 else tantivy.Query.boost_query(query, float(count))
 
 
-def _most(searcher: tantivy.Searcher, term: str) -> float:
+def _most(searcher: tantivy.Searcher, total: int, term: str) -> float:
     """What a passage can get for a term at most: its idf times k1 + 1."""
-    total = int(searcher.num_docs)
     return (_K1 + 1) * lucene_idf(total, min(total, int(searcher.doc_freq(TERMS, term))))
