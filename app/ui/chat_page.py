@@ -15,6 +15,7 @@ from app.client import EventStream
 from app.ui import look
 from app.ui.answer_view import VERBATIM, draw_answer, draw_partial, streaming_html
 from app.ui.approval_view import draw_approval
+from app.ui.beginning import nothing_asked, nothing_to_ask
 from app.ui.boundary import explain, guarded
 from app.ui.compare_view import (
     begin_rival,
@@ -102,13 +103,9 @@ def chat_page() -> None:
     draw_composer(chat, collections, strategies, _ask)
 
     if nothing_yet:
-        _nothing_to_ask(collections)
+        nothing_to_ask(collections)
     elif not messages and live is None:
-        look.empty_state(
-            "What would you like to know?",
-            "Every sentence of an answer quotes the passage it comes from. Where the documents do not say, "
-            "neither does Openbook.",
-        )
+        nothing_asked()
     # While an answer is being given, its question is drawn from here: the server may or may not have kept it yet.
     for message in messages[: live.before] if live is not None and live.now.state == "running" else messages:
         failed_now = live is not None and live.now.state == "failed" and message is messages[-1]
@@ -407,16 +404,3 @@ def _follow(live: LiveAnswer) -> Snapshot:
         with place.container():
             draw_partial(now.text, now.run_id)
     return now
-
-
-def _nothing_to_ask(collections: Sequence[replies.Collection]) -> None:
-    look.empty_state(
-        "Bring your documents",
-        "Openbook answers from what you give it. Make a collection, drop in your PDF, Word, Excel, PowerPoint, "
-        "mail, HTML or text files, and ask. Or attach a file to one conversation, with the + below."
-        if not collections
-        else "Your collections are empty. Drop some files in, and ask.",
-    )
-    with st.container(horizontal=True, horizontal_alignment="center"):
-        if st.button("Add documents", type="primary", icon=":material/upload_file:", key="go-collections"):
-            st.switch_page(st.session_state["pages"]["collections"])
