@@ -18,7 +18,7 @@ from app.eval_runs import EvalRuns
 from app.eval_sets import EvalSets
 from app.feedback import clean_reasons
 from app.traces import Traces
-from app.upkeep.scrub import Scrub, own_words
+from app.upkeep.scrub import NAMES, Scrub, own_words
 from core.database import Database, compact
 from core.errors import NotFound
 from core.protocols import Tokenizer
@@ -145,8 +145,8 @@ def purge(
     quoted = list(dict.fromkeys(pair for value in kept for pair in own_words(value, doc_id)))
     scrub = Scrub(
         doc_id,
-        "\n".join([subject.text, *(text for key, text in quoted if key != "title")]),
-        (subject.title, subject.uri, *(text for key, text in quoted if key == "title")),
+        "\n".join([subject.text, *(text for key, text in quoted if key not in NAMES)]),
+        (subject.title, subject.uri, *(text for key, text in quoted if key in NAMES)),
         _Peculiar(store, doc_id, engine.encoder.tokenizer),
     )
     note_purge(data_dir)

@@ -24,7 +24,8 @@ _MIN_PHRASE = 6  # characters of a title or name that is looked for
 _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"\S+")
 _EDGES = "\"'`“”‘’«»()[]{}<>.,;:!?…*#|"
-_OWN_WORDS = ("quote", "text", "title", "heading_path", "snippet", "content")
+NAMES = ("title", "uri")  # of the document, unlike what it says
+_OWN_WORDS = ("quote", "text", *NAMES, "heading_path", "snippet", "content")
 # Whose values are ours, whatever a document is called: a file "extract.txt" is not what strategy "extract" says.
 _OURS = ("strategy", "verdict", "kind", "stop_reason", "role", "finish_reason", "source", "run_id", "chunk_id", "model")
 _STEP_WORDS = ("thought", "observation", "error")
