@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 _CODE = re.compile(r"[ \t]*\.\.[ \t]+(?:code-block|code|sourcecode|parsed-literal|prompt|doctest|testcode)::(?:\s|$)")
-_LEADS = re.compile(r"(?![ \t]*\.\.[ \t]).*::[ \t]*$")
 
 
 def literal_blocks(lines: Sequence[str]) -> list[tuple[int, int]]:
@@ -19,7 +18,8 @@ def literal_blocks(lines: Sequence[str]) -> list[tuple[int, int]]:
     while n < len(lines):
         line = lines[n]
         code = "::" in line and _CODE.match(line) is not None
-        if not code and not ("::" in line and _LEADS.match(line) and n + 1 < len(lines) and not lines[n + 1].strip()):
+        leads = line.rstrip().endswith("::") and not line.lstrip().startswith((".. ", "..\t"))
+        if not code and not (leads and n + 1 < len(lines) and not lines[n + 1].strip()):
             n += 1
             continue
         depth = _indent(line)
