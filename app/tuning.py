@@ -144,7 +144,7 @@ def _values(
         wanted = list(judged)
         # As each would be searched with: of an identifier, say, no candidate can let the vectors say more.
         searched = [candidate.within(found.trust) for candidate in candidates]
-        ranks = ranks_under(searched, by_terms, by_vectors, names.document_of, wanted)
+        ranks = ranks_under(searched, by_terms, by_vectors, names.document_of, wanted, found.tiers)
         values[i] = [_ndcg(row, list(judged.values())) for row in ranks.tolist()]
     return values
 

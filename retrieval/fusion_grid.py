@@ -6,7 +6,7 @@ best one counts; ties fall to the larger document, as trec_eval has them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,6 +57,7 @@ def ranks_under(
     dense: RankedRows,
     document_of: Integers,
     wanted: Sequence[int],
+    tiers: Mapping[int, float] | None = None,
 ) -> Integers:
     """Ranks from 1 of the ``wanted`` documents under each candidate; 0 where a document is not found.
 
@@ -64,6 +65,7 @@ def ranks_under(
         sparse, dense: as deep as the deepest candidate asks for, or as deep as there is.
         document_of: by row, the number of its document; numbers follow the order of document ids.
         wanted: numbers of documents.
+        tiers: of the rows that stand first whatever the weights are (``retrieval.tiers``).
 
     Returns:
         (n_candidates, n_wanted)
@@ -71,7 +73,7 @@ def ranks_under(
     ranks = np.zeros((len(candidates), len(wanted)), dtype=np.int64)
     for depth in dict.fromkeys(c.depth for c in candidates):
         at = [i for i, c in enumerate(candidates) if c.depth == depth]
-        ranks[at] = _ranks_at(depth, [candidates[i] for i in at], sparse, dense, document_of, wanted)
+        ranks[at] = _ranks_at(depth, [candidates[i] for i in at], sparse, dense, document_of, wanted, tiers or {})
     return ranks
 
 
@@ -82,6 +84,7 @@ def _ranks_at(
     dense: RankedRows,
     document_of: Integers,
     wanted: Sequence[int],
+    tiers: Mapping[int, float],
 ) -> Integers:
     sparse, dense = sparse.first(depth), dense.first(depth)
     rows = np.union1d(sparse.rows, dense.rows)  # (n,)
@@ -95,13 +98,14 @@ def _ranks_at(
         return full
 
     s, d = spread(in_sparse, minmax(sparse.scores)), spread(in_dense, minmax(dense.scores))
+    tier = np.array([tiers.get(row, 0.0) for row in rows.tolist()])
     scores = np.empty((len(candidates), len(rows)))
     for i, c in enumerate(candidates):
         if c.fusion == "convex":
-            scores[i] = (1.0 - c.alpha) * s + c.alpha * d
+            scores[i] = (1.0 - c.alpha) * s + c.alpha * d + tier
         else:
             one = [1.0 / (c.rrf_k + np.arange(1, len(x.rows) + 1)) for x in (sparse, dense)]
-            scores[i] = spread(in_sparse, one[0]) + spread(in_dense, one[1])
+            scores[i] = spread(in_sparse, one[0]) + spread(in_dense, one[1]) + tier * 2 / (c.rrf_k + 1)
 
     documents = document_of[rows]
     order = np.argsort(documents, kind="stable")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,11 +29,13 @@ _BM25, _DENSE = Ranking(name="bm25"), Ranking(name="dense")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageLists:
-    """Of one query: what was found by terms and by vectors, and how far the vectors are trusted in fusing them."""
+    """Of one query: what was found by terms and by vectors, how far the vectors are trusted in fusing them, and the tiers of rows that
+    stand first whatever the weights are."""
 
     by_terms: RankedRows
     by_vectors: RankedRows
     trust: Trust
+    tiers: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,13 @@ def _lists(query: str, depth: int, allowed: Allowed, terms: SparseIndex, spaces:
     allowed = terms.narrowed(query, allowed)
     by_terms = _BM25.rank(query, depth, allowed, sparse=terms)
     by_vectors = _DENSE.rank(query, depth, allowed, sparse=None, dense=spaces)
-    return StageLists(by_terms=_rows(by_terms), by_vectors=_rows(by_vectors), trust=trust_in_vectors(query, spaces))
+    rows = list(dict.fromkeys(r.row for r in (*by_terms, *by_vectors)))
+    return StageLists(
+        by_terms=_rows(by_terms),
+        by_vectors=_rows(by_vectors),
+        trust=trust_in_vectors(query, spaces),
+        tiers=terms.having(query, rows, allowed).tiers,
+    )
 
 
 def _rows(ranked: Sequence[RankedRow]) -> RankedRows:
