@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from core.errors import InvalidRequest
 
-_SIGNED = re.compile(r"(https?://)([^/\s]*)@", re.IGNORECASE)
+# A ? after what can only be host and port begins a query, and an @ in there is nobody's sign-in; passwords have them, too.
+_SIGNED = re.compile(r"(https?://)(?!(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?\?)([^/\s]*)@", re.IGNORECASE)
 
 
 def without_sign_in(address: str, setting: str) -> tuple[str, tuple[str, str] | None]:

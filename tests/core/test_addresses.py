@@ -20,6 +20,8 @@ from core.errors import InvalidRequest
         ("https://u:a%40b%2Fc:d@h:1/v1", "https://h:1/v1", ("u", "a@b/c:d")),
         ("https://u:p@ss#word?@h/v1", "https://h/v1", ("u", "p@ss#word?")),  # as people write it
         ("https://h/@team/v1", "https://h/@team/v1", None),
+        ("https://h:4318?key=a@b.c", "https://h:4318?key=a@b.c", None),  # else the key went to b.c
+        ("https://[::1]?for=me@b.c", "https://[::1]?for=me@b.c", None),
         ("", "", None),
     ],
 )
