@@ -22,7 +22,7 @@ from tests.support.library import LOCAL
 MAPPING = {"question": "q", "answers": "a", "document": "d"}
 TEXT = (
     "The toll of the northern\nbridge is three silver\n  coins. In winter the keeper asks for 1,308 coins; scarecrows guard\n"
-    "the field, and crows sit by it. The north wind is old. The north wind is cold. 石桥在冬天关闭。"
+    "the field, and crows sit by it. The north wind is old. The north wind is cold. 石桥在冬天关闭。 다리는 삼성전자가 1308명과 지었다."
 )
 
 
@@ -60,6 +60,9 @@ def test_an_answer_is_found_as_whole_words_only(lab: Laboratory) -> None:
     assert span(lab, "308 coins") == "", "only a part of another number"
     assert span(lab, "1,308 coins;") == "1,308 coins;"
     assert span(lab, "冬天关闭") == "冬天关闭", "a script without spaces has no edges"
+    assert span(lab, "삼성전자") == "삼성전자", "Korean writes its particles onto a word"
+    assert span(lab, "308명") == "", "only a part of another number"
+    assert span(lab, "1308명") == "1308명"
 
 
 def test_what_stands_there_twice_is_no_passage_of_its_own(lab: Laboratory) -> None:
