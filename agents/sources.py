@@ -15,6 +15,7 @@ from agents.evidence import best_span, evidence_text
 from agents.verify.dates import dates
 from agents.verify.numbers import quantities
 from agents.verify.rules import examine
+from core.ids import ATTACHED
 from core.protocols import Verifier
 from core.types import Conflict, Hit, Verdict
 from core.wording import shortened, tell_apart
@@ -115,7 +116,7 @@ def conflict_text(
         if instead
         else (_quoted(on_one_side.quote), _quoted(on_the_other.quote))
     )
-    apart = tell_apart([(side.hit.title, side.hit.uri, side.hit.collection) for side in (on_one_side, on_the_other)])
+    apart = tell_apart([_known_of(side.hit) for side in (on_one_side, on_the_other)])
     sides = [
         f"{_named(side.hit, known, which)} says {words} [{number}]"
         for side, words, number, which in zip((on_one_side, on_the_other), said, numbers, apart, strict=True)
@@ -161,6 +162,11 @@ def stated(claim: str, hit: Hit, verdict: Verdict) -> Stand:
     """``hit`` as the passage that supports ``claim``."""
     a, b = best_span(claim, hit.chunk.text)
     return Stand(hit=hit, start=hit.chunk.start + a, end=hit.chunk.start + b, position="supports", verdict=verdict)
+
+
+def _known_of(hit: Hit) -> tuple[str, str, str]:
+    """Title, uri and collection, without the collection of a conversation's files: nobody gave it that name."""
+    return hit.title, hit.uri, "" if hit.collection.startswith(ATTACHED) else hit.collection
 
 
 def _named(hit: Hit, dates: Mapping[str, SourceDate], which: str) -> str:

@@ -86,6 +86,16 @@ def test_sources_of_one_title_that_disagree_are_named_by_their_files() -> None:
     )
 
 
+def test_a_file_of_the_conversation_that_disagrees_with_its_namesake_is_not_told_by_an_inner_name() -> None:
+    kept = replace(ORCHARD, uri="orchard.md", collection="farm")
+    brought = replace(LATER, title=ORCHARD.title, uri="orchard.md", collection="attached-h0123")
+    (conflict,) = check("The orchard was planted in 1987 by Maria Keller.", kept, brought).conflicts
+    assert conflict.text == (
+        "Sources disagree: “The orchard report” (orchard.md, farm) says 1987 [1]; "
+        "“The orchard report” (orchard.md, 2024-05-01) says 1992 [2]."
+    )
+
+
 def test_another_number_at_another_time_is_no_refutation() -> None:
     found = check("In 2022 the harvest was 51 tonnes.")
     assert found.verdict == "not enough"

@@ -22,6 +22,7 @@ class StoredText:
     text: str
     cuts: tuple[tuple[int, int], ...] = ()
     uri: str = ""
+    collection: str = "test"
 
     def chunks(self) -> list[Chunk]:
         cuts = self.cuts or ((0, len(self.text)),)
@@ -61,7 +62,7 @@ class PassageRetriever:
             Hit(
                 chunk=chunk,
                 title=document.title,
-                collection="test",
+                collection=document.collection,
                 score=float(score),
                 rank=rank,
                 source="words",
