@@ -152,20 +152,21 @@ def mounted(server: MCPServer, max_body_bytes: int, around: Callable[[ASGIApp], 
 
 class _StrictTool(Tool):
     """A tool that refuses an argument it does not know, where the SDK drops it: a search of one collection whose name was
-    given under another name would be a search of all."""
+    given under another name would be a search of all. One without arguments does all that it can do in any case, and some clients
+    send it one that they made up, since models call no function of none."""
 
     @classmethod
     def of(cls, function: _Function, annotations: ToolAnnotations) -> _StrictTool:
         made = cls.from_function(function, annotations=annotations)
-        made.parameters["additionalProperties"] = False
+        if made.parameters["properties"]:
+            made.parameters["additionalProperties"] = False
         assert isinstance(made, cls)
         return made
 
     async def run(self, arguments: Json, context: Called, convert_result: bool = False) -> Any:
         known = self.parameters["properties"]
-        if unknown := [name for name in arguments if name not in known]:
-            has = f"it has {', '.join(known)}" if known else "it has no arguments"
-            raise ToolError(f"{self.name} has no {', '.join(map(repr, unknown))}: {has}")
+        if known and (unknown := [name for name in arguments if name not in known]):
+            raise ToolError(f"{self.name} has no {', '.join(map(repr, unknown))}: it has {', '.join(known)}")
         return await super().run(arguments, context, convert_result)
 
 
