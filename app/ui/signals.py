@@ -9,6 +9,7 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from app.ui.look import ASSETS
 from app.ui.shortcuts import for_the_browser
+from app.ui.who import me
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ def listen() -> None:
     """Once per run, on every page; ``heard()`` has what was said."""
     result = _component()(
         key="page-script",
-        data=for_the_browser(),
+        data={**for_the_browser(), "person": me().get("user_id", "")},  # whose draft it keeps
         height=1,
         on_cite_change=_ignore,
         on_stopped_change=_ignore,

@@ -106,6 +106,22 @@ def test_signing_out_ends_the_session_for_whoever_has_the_cookie(
     assert httpx.get(f"{with_people.server.api_url}/v1/me", headers=bearer).status_code == 401
 
 
+def test_a_draft_is_not_shown_to_whoever_signs_in_next(with_people: Team, open_page: Callable[..., Page]) -> None:
+    url = with_people.server.ui_url
+    with_people.add("Nora")
+    page = open_page(width=DESK)
+    box = page.get_by_test_id("stChatInputTextArea")
+    sign_in(page, url, "admin")
+    box.press_sequentially("Whom do we dismiss?")
+    page.reload()
+    expect(box).to_have_value("Whom do we dismiss?")
+    page.context.clear_cookies()  # the session ended without a word
+    sign_in(page, url, "nora")
+    expect(box).to_be_visible()
+    page.wait_for_function("sessionStorage.getItem('openbook-draft') === null")
+    expect(box).to_have_value("")
+
+
 def test_forms_of_other_sites_are_not_taken(with_people: Team) -> None:
     url = with_people.server.ui_url
     form = {"name": "admin", "password": PASSWORD, "next": "//evil.example"}

@@ -1,7 +1,9 @@
-// What was written and not asked yet is still there after a visit to another page, and after a reload: in this tab alone.
+// What was written and not asked yet is still there after a visit to another page, and after a reload: in this tab alone, and to its writer
+// alone: a session may end without a word, and somebody else sign in.
 const DRAFT = "openbook-draft";
 
-function keepDraft() {
+function keepDraft(person) {
+  const mine = `${person}\n`; // before the text
   let known = null; // the field, which each visit to another page makes anew
   const restore = () => {
     const field = document.querySelector(PLACES.composer);
@@ -9,13 +11,14 @@ function keepDraft() {
     known = field;
     const draft = sessionStorage.getItem(DRAFT);
     if (!field || field.value || !draft) return;
+    if (!draft.startsWith(mine)) return person && sessionStorage.removeItem(DRAFT);
     // React knows of a value only what it is told as if it were written.
-    Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(field, draft);
+    Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(field, draft.slice(mine.length));
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
   const onInput = (event) => {
     if (!event.target.matches?.(PLACES.composer)) return;
-    if (event.target.value) sessionStorage.setItem(DRAFT, event.target.value);
+    if (event.target.value) sessionStorage.setItem(DRAFT, mine + event.target.value);
     else sessionStorage.removeItem(DRAFT);
   };
   document.addEventListener("input", onInput, true);

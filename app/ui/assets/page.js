@@ -1,7 +1,7 @@
 // Copies an answer, and tells the page what it cannot know by itself: which citation chip was clicked (chips lie in HTML,
 // which cannot speak to Python), that the composer's stop button was pressed (it halts the script without letting
 // it draw what became of the answer), that another theme was chosen, and what a key is for (keys.js, which comes before this, as do scroll.js and draft.js).
-// Its data are the list of keys, so nothing untrusted.
+// Its data are the list of keys and the id of who is signed in, so nothing untrusted.
 const SAID_MS = 1500;
 // Where the list beside the page lies over it; whoever has chosen from it wants to see what it lay over.
 const OVER = matchMedia("(max-width: 768px)");
@@ -66,7 +66,7 @@ export default function (component) {
   const { setTriggerValue } = component;
   const forgetKeys = listenToKeys(component);
   const end = followTheEnd();
-  const draft = keepDraft();
+  const draft = keepDraft(component.data.person);
   const onClick = (event) => {
     const target = event.target instanceof Element ? event.target : null;
     if (target?.closest(ASKS)) showAsked();
