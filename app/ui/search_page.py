@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from app.ui.state import client
 
 RETRIEVERS: Mapping[str, str] = {"hybrid": "Both", "bm25": "Words", "dense": "Meaning", "late": "Word by word"}
 K = (5, 10, 20, 50)
+MAX_IN_ADDRESS = 4000  # bytes of what is searched for; servers that stand in between refuse an address of 8,000
 VARIETY: Mapping[float, str] = {1.0: "the best first", 0.7: "a little", 0.5: "much"}  # λ of maximal marginal relevance
 
 
@@ -92,10 +94,10 @@ def search_page() -> None:
 
 
 def _say_in_the_address(query: str, collections: Sequence[str], by: str) -> None:
-    """So that a reload, or a link, searches for the same."""
+    """So that a reload, or a link, searches for the same; not with a text so long that the address could not be asked for again."""
     for name in ("q", "in", "by"):
         st.query_params.pop(name, None)
-    if query:
+    if query and len(quote(query)) <= MAX_IN_ADDRESS:
         st.query_params["q"], st.query_params["by"] = query, by
         st.query_params["in"] = list(collections)
 

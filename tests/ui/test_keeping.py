@@ -50,6 +50,17 @@ def test_a_search_is_in_the_address_and_is_found_again_after_a_visit_elsewhere(f
     assert of_somebody_else.button_group(key="search-by").value == "bm25"
 
 
+def test_a_text_too_long_for_an_address_is_not_in_it() -> None:
+    script = "from app.ui.search_page import _say_in_the_address as say\nsay({!r}, ['reports'], 'bm25')"
+    at = AppTest.from_string(script.format("海" * 400), default_timeout=TIMEOUT_S).run()
+    assert not at.exception and at.query_params["q"] == "海" * 400
+    at = AppTest.from_string(script.format("海" * 1000), default_timeout=TIMEOUT_S)
+    at.query_params["q"], at.query_params["in"] = "of before", "reports"
+    assert not at.run().exception and at.query_params == {}, (
+        "a reload with 9,000 bytes is refused by servers in between"
+    )
+
+
 def test_documents_that_were_looked_for_are_still_there(filled: httpx.Client) -> None:
     at = page_and_another("app.ui.collections_page", "collections_page")
     at.query_params["collection"] = "reports"
