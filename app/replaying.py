@@ -25,7 +25,7 @@ from app.runs import end_of
 from app.services import Services
 from app.shapes import trace_json
 from app.strategies import Parts, assemble
-from app.trace_diff import differences, with_times_of
+from app.trace_diff import differences, in_fields_of, with_times_of
 from core.errors import InvalidRequest, OpenbookError
 from core.events import RunFailed
 from core.settings import Settings
@@ -83,7 +83,7 @@ async def replay(services: Services, principal: Principal, recorded: Mapping[str
     found = _plain(trace_json(outcome.trace))
     found |= {"inputs": recorded["inputs"], "calls": recorded["calls"]}
     found |= {"settings_hash": recorded["settings_hash"]}  # of paths, too, which are this place's
-    found = with_times_of(found, recorded)
+    found = in_fields_of(with_times_of(found, recorded), recorded)
     return {
         "run_id": recorded["run_id"],
         "identical": _bytes(found) == _bytes(recorded),

@@ -64,5 +64,14 @@ def with_times_of(trace: Mapping[str, Any], recorded: Mapping[str, Any]) -> Json
     return found
 
 
+def in_fields_of(trace: Mapping[str, Any], recorded: Mapping[str, Any]) -> Json:
+    """``trace`` without the fields that steps did not have when ``recorded`` was written."""
+    steps = [
+        {name: value for name, value in step.items() if name in old}
+        for step, old in zip(trace["steps"], recorded["steps"], strict=False)
+    ]
+    return {**trace, "steps": steps + trace["steps"][len(steps) :]}
+
+
 def _timed(of: Mapping[str, Any]) -> Json:
     return {name: of[name] for name in _TIMES if name in of}
