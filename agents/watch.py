@@ -58,8 +58,13 @@ def watched(limits: Limits, watch: Watch) -> LimitsWatched:
     return LimitsWatched(**{name: getattr(limits, name) for name in Limits.__dataclass_fields__}, watch=watch)
 
 
-def replayed(limits: Limits, late: Mapping[str, Collection[int]], max_seconds: float) -> LimitsWatched:
-    """``limits`` of a replay: late where the recorded run was, in the words of its own ``max_seconds``."""
+def replayed(limits: Limits, late: Mapping[str, Collection[int]] | None, max_seconds: float) -> LimitsWatched:
+    """``limits`` of a replay: late where the recorded run was, in the words of its own ``max_seconds``.
+
+    ``late`` is None of one that is changed: it asks those who are there now, and is late by its own clock.
+    """
+    if late is None:
+        return watched(limits, Watch(max_seconds=limits.max_seconds))
     watch = Watch(
         max_seconds=max_seconds, up=set(late.get("up", ())), broken=set(late.get("broken", ())), replaying=True
     )

@@ -71,7 +71,7 @@ async def replay(services: Services, principal: Principal, recorded: Mapping[str
         changes.question or recorded["question"],
         history=[Message(role=role, content=content) for role, content in inputs["history"]],
         # Looks at the clock are those of the recorded run only while it is the same run.
-        limits=replayed(_with_time(limits), {} if changes else inputs.get("late", {}), limits.max_seconds),
+        limits=replayed(_with_time(limits), None if changes else inputs.get("late", {}), limits.max_seconds),
         where=Where(
             principal=principal,
             collections=tuple(inputs["collections"]),

@@ -10,6 +10,7 @@ import pytest
 
 from agents.limits import Budget
 from agents.looping import Circles
+from agents.watch import replayed
 from core.errors import LimitReached
 from core.events import LMDone, LMEvent, TextDelta
 from core.types import Limits, Message, SamplingParams
@@ -67,6 +68,12 @@ def test_a_stream_that_hangs_is_closed_when_time_is_up() -> None:
 PRICED = Limits(max_cost=0.001, prompt_price=10.0, completion_price=100.0)  # a millionth of that a token
 MOST = SamplingParams(max_tokens=8)
 FIVE_TOKENS = [Message(role="user", content="one two")]  # 2 words + 3 of the message
+
+
+def test_a_changed_replay_waits_for_who_is_asked_anew_no_longer_than_its_limit() -> None:
+    budget = Budget(replayed(Limits(max_seconds=0.05), None, 0.05))
+    with pytest.raises(LimitReached, match=r"stopped after 0\.05 seconds"):
+        asyncio.run(asyncio.wait_for(budget.bounded(asyncio.sleep(60)), timeout=5))
 
 
 def spoken(budget: Budget, lm: ScriptedLM, most: int = 100) -> list[LMEvent]:
