@@ -189,11 +189,23 @@ class _Part:
     name: str = ""
     arguments: str = ""
 
+    def is_over(self, name: str, arguments: str) -> bool:
+        """Whether a fragment without an id, which has this name and these arguments, is of the next call."""
+        return bool(self.name and name) and (self.name != name or bool(arguments and _is_object(self.arguments)))
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
 
 class ToolCallAssembler:
     """Joins the fragments of tool calls, which come by index: the name once, the arguments in pieces.
 
     Not every server numbers them (Ollama numbers all 0): a fragment that names a function under an id of its own begins another call.
+    Where there are no ids either, one begins that names another function, or has arguments where those of the last are whole.
     """
 
     def __init__(self) -> None:
@@ -204,19 +216,23 @@ class ToolCallAssembler:
             number = fragment.get("index")
             function = fragment.get("function") or {}
             name, call_id = function.get("name") or "", fragment.get("id") or ""
+            arguments = function.get("arguments") or ""
+            arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)
             part = self._part(number if isinstance(number, int) else position, call_id if name else "")
+            if not call_id and part.is_over(name, arguments):
+                part = self._begin(part.index)
             part.call_id = part.call_id or call_id
             part.name = part.name or name
-            arguments = function.get("arguments") or ""
-            part.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
+            part.arguments += arguments
 
     def _part(self, index: int, call_id: str) -> _Part:
         """The call that a fragment belongs to: of those with its index the last, or the one that has ``call_id``, if it has one."""
         own = [p for p in self._parts if p.index == index and (not call_id or p.call_id in ("", call_id))]
-        if not own:
-            own.append(_Part(index))
-            self._parts.append(own[0])
-        return own[-1]
+        return own[-1] if own else self._begin(index)
+
+    def _begin(self, index: int) -> _Part:
+        self._parts.append(_Part(index))
+        return self._parts[-1]
 
     def calls(self) -> list[ToolCall]:
         """All calls, in order; raises RetryModel if the model wrote arguments that are not a JSON object."""

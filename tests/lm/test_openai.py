@@ -17,7 +17,7 @@ from core.types import Message, SamplingParams, ToolCall, ToolSpec, Usage
 from lm.complete import complete
 from lm.openai import OpenAICompatibleLM
 from lm.openai_http import data_of
-from lm.openai_wire import usage_of
+from lm.openai_wire import ToolCallAssembler, usage_of
 from tests.contract.language_model_suite import LanguageModelSuite, run, until_idle, user
 from tests.support.model_server import ModelServer, serving
 
@@ -345,6 +345,35 @@ def test_calls_with_ids_of_their_own_are_several_however_they_are_numbered(
     server.extra_deltas = [{"tool_calls": fragments} for fragments in deltas]
     answer = run(complete(client(server), user("?"), (SEARCH,), SHORT))
     assert answer.tool_calls == tuple(ToolCall(call_id=i, name="search", arguments={"query": i}) for i in ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [[_call(index=0)], [_call(index=0)]],
+        [[_call(id="")], [_call(id="")]],
+        [[_call(index=0)], [_call(index=0, function={"name": "search", "arguments": {"query": "nothing"}})]],
+        [
+            [{"index": 0, "function": {"name": "search", "arguments": '{"query":'}}],
+            [{"index": 0, "function": {"name": "search", "arguments": ' "nothing"}'}}],  # the name again, and the rest
+            [{"index": 0, "function": {"name": "search", "arguments": ""}}],
+            [_call(index=0)],
+        ],
+    ],
+)
+def test_calls_without_ids_are_several_where_the_arguments_of_one_are_whole(deltas: list[list[dict[str, Any]]]) -> None:
+    assembler = ToolCallAssembler()
+    for fragments in deltas:
+        assembler.feed(fragments)
+    arguments = {"query": "nothing"}
+    assert assembler.calls() == [ToolCall(call_id=f"call-{n}", name="search", arguments=arguments) for n in (0, 1)]
+
+
+def test_another_function_without_an_id_is_another_call() -> None:
+    assembler = ToolCallAssembler()
+    for name in ("outline", "search"):
+        assembler.feed([{"index": 0, "function": {"name": name, "arguments": ""}}])
+    assert [call.name for call in assembler.calls()] == ["outline", "search"]
 
 
 def test_arguments_that_are_not_json_are_for_the_model_to_mend(server: ModelServer) -> None:
