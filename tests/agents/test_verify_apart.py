@@ -47,6 +47,21 @@ def test_a_figure_of_which_the_passage_speaks_is_not_apart(claim: str, evidence:
     assert "something else" not in RuleVerifier().check(claim, [evidence]).reason
 
 
+@pytest.mark.parametrize(
+    ("claim", "evidence"),
+    [
+        ("He died in 1998.", "Miller passed away in 1998."),
+        ("They won in 1998.", "France beat Brazil in the 1998 final. It was their first title."),
+        ("It cost $5.", "The ticket was sold for $5 at the door."),
+    ],
+)
+def test_a_claim_that_names_no_subject_may_speak_of_the_passages(encoder: Encoder, claim: str, evidence: str) -> None:
+    assert TrainedVerifier(encoder).check(claim, [evidence]).label == "supported"
+    assert "something else" not in RuleVerifier().check(claim, [evidence]).reason
+    named = f"The moon was bought and {claim[0].lower()}{claim[1:]}"
+    assert TrainedVerifier(encoder).check(named, [evidence]).label != "supported"
+
+
 class Believing:
     """A model that reads German, say."""
 
