@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from core.protocols import Tokenizer
-from core.text import fold, sentence_spans
+from core.text import fold, sentence_spans, words
 from core.types import Hit
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
@@ -20,7 +20,11 @@ _HEADING = re.compile(r"#{1,6}\s")
 _EMPHASIS = " \t\n#*_"
 _QUOTES = "\"'“”„«»‹›‘’"
 _QUESTION_MARKS = ("?", "？", "؟")
-_FULL_STOPS = (".", "!", "。")  # what is marked as a heading and closes so may be a comment of a program
+# What is marked as a heading, or is one, and closes so is a comment of a program, or a sentence that was made a heading.
+_FULL_STOPS = (".", "!", "。", "！")
+# "Annual report of Alby Inc."
+_CLOSES_NOTHING = re.compile(r"\b(?:inc|ltd|co|corp|bros|jr|sr|etc|al|vol|no)\.$", re.IGNORECASE)
+_LEAST_WORDS = 4  # of such a sentence; "Orders." and "Version 4.2." state nothing
 
 MAX_CANDIDATES = 160  # sentences per question; hits come best first, so the far end is what is left out
 
@@ -137,13 +141,19 @@ def _states(text: str, heads: Collection[str]) -> bool:
         text: the sentence.
         heads: title and headings of where it stands, bare.
     """
-    if _bare(text) in heads or (_HEADING.match(text) and not text.endswith(_FULL_STOPS)):
+    if (_bare(text) in heads or _HEADING.match(text)) and not _closes(text):
         return False
     asked = text.strip(_EMPHASIS)
     # 'Her last words were "Why me?"' states something, "“Why me?”" does not.
     if asked[:1] in _QUOTES:
         asked = asked.rstrip(_QUOTES)
     return not asked.endswith(_QUESTION_MARKS)
+
+
+def _closes(text: str) -> bool:
+    said = text.rstrip(_EMPHASIS)
+    closed = said.endswith(_FULL_STOPS) and _CLOSES_NOTHING.search(said) is None
+    return closed and len(words(said)) >= _LEAST_WORDS
 
 
 def _bare(text: str) -> str:

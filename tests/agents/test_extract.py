@@ -184,6 +184,23 @@ def test_what_states_something(text: str, says: bool) -> None:
     assert [c.says for c in candidates(regions([hit]))] == [says]
 
 
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        ("You may return unused goods within 30 days.", True),
+        ("**The deposit is 500 euros.**", True),
+        ("Orders of goods that were used", False),
+        ("Annual report 2024 of Alby Inc.", False),
+        ("All orders.", False),
+    ],
+)
+def test_a_heading_that_is_a_whole_sentence_states_something(head: str, says: bool) -> None:
+    stored = StoredText(doc_id="d", title=head.strip("*"), text=f"# {head}\n\n{head}")
+    (hit,) = PassageRetriever([stored]).search(head, 1, EVERYTHING)
+    hit = replace(hit, chunk=replace(hit.chunk, heading_path=(head.strip("*"),)))
+    assert [c.says for c in candidates(regions([hit]))] == [says, says]
+
+
 def test_of_a_passage_of_several_paragraphs_the_one_that_speaks_of_the_question_is_nearest(encoder: Encoder) -> None:
     asked = "How many apple trees does the orchard have?"
     text = f"Invoices are paid within 14 days. Each has a number.\n \n{ORCHARD.text}\n\nThe server room is cooled."
