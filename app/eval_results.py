@@ -56,7 +56,9 @@ class Measured:
 def first_metric(measured: Sequence[Measured]) -> str:
     """What is shown where none is named: the first metric that all of them which measured anything have a value of, or any; of these
     the first that is not the same for every question in every way, as exact match is 0 wherever answers are sentences, for such a one
-    tells nothing apart; those that are compared only where somebody names them come last. "" where there is none."""
+    tells nothing apart; those that are compared only where somebody names them come last. What only failed has no say, as it has no place on the board. ""
+    where there is none."""
+    measured = [m for m in measured if not m.all_failed] or measured
     named = list(dict.fromkeys(name for m in measured for name in m.metrics))
     found = [m.with_values for m in measured if m.rows]
     shared = [n for n in named if all(n in values for values in found)] or [

@@ -94,3 +94,18 @@ def test_what_is_compared_only_where_it_is_named_stands_first_only_for_want_of_o
     assert first_metric([alone]) == "squad2_em"
     assert first_metric([both, measured({"em": 1.0, "f1": None}, {"em": 0.0, "f1": None})]) == "em"
     assert first_metric([]) == ""
+
+
+def test_a_way_that_only_failed_has_no_say_in_what_stands_first() -> None:
+    """Its zeros beside the others' 0.4 would make f1 a metric that tells apart, and the board another one."""
+
+    def measured(error: str, *rows: dict[str, float | None]) -> Measured:
+        named = {str(i): {"metrics": row, "error": error, "seconds": 1.0} for i, row in enumerate(rows)}
+        return Measured(configuration=Configuration(strategy="extract"), key="k", rows=named, facts={})
+
+    ways = [
+        measured("", {"em": 0.0, "f1": 0.4, "cited": 1.0}, {"em": 0.0, "f1": 0.4, "cited": 0.0}),
+        measured("limit-time", {"em": 0.0, "f1": 0.0, "cited": None}, {"em": 0.0, "f1": 0.0, "cited": None}),
+    ]
+    assert first_metric(ways) == board_of(ways)["metric"] == "cited"
+    assert first_metric(ways[1:]) == "em"
