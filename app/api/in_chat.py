@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app import attachments
 from app.api.ask import RunLimits, keep_trace
-from app.asking import begin, check_asked
+from app.asking import begin, check_asked, check_collections
 from app.chat_tables import Chat
 from app.notes import notes_of
 from app.query_sides import QueryOptions
@@ -139,7 +139,8 @@ def keep_question(chat_id: str, how: HowToAnswer, question: str, services: Servi
     """Keeps a question that is answered later, and returns its message id. The same may read it as will read its answer."""
     check_asked(services.settings, question)
     chat = services.chats.get(principal, chat_id)
-    _, searched = _searched(chat, how, services, principal)
+    chosen, searched = _searched(chat, how, services, principal)
+    check_collections(services, principal, chosen)
     return services.chats.ask(principal, chat_id, question, searched=_ids_of(services, principal, searched))
 
 

@@ -191,6 +191,9 @@ def test_a_question_waits_for_its_files_and_is_asked_where_it_stands(ida: Client
     for empty in ("", "x" * 100_000):
         with pytest.raises(ApiError, match="question"):
             ida.keep_question(chat, empty)
+    # Or it would stay there, and be refused whenever it is to be answered.
+    with pytest.raises(ApiError, match="no collection 'of-nobody'"):
+        ida.keep_question(chat, QUESTION, collections=["of-nobody"])
     message_id = ida.keep_question(chat, QUESTION)
     kept = ida.chat(chat)
     assert [m["message_id"] for m in kept["messages"]] == [message_id] and kept["title"] == QUESTION
