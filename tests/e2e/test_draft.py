@@ -31,3 +31,15 @@ def test_a_draft_is_there_after_another_page_and_a_reload_and_gone_once_it_is_as
     page.reload()
     expect(page.locator(".ob-question")).to_have_text("How many geese were kept?")
     expect(box).to_have_value("")
+
+
+def test_the_enter_that_ends_the_composing_of_a_word_asks_nothing(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(width=DESK)
+    page.goto(site.ui_url)
+    box = page.get_by_test_id("stChatInputTextArea")
+    box.press_sequentially("雁は何羽")
+    page.wait_for_function("sessionStorage.getItem('openbook-draft')?.endsWith('雁は何羽')")
+    box.evaluate(
+        "field => field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', isComposing: true, keyCode: 229, bubbles: true}))"
+    )
+    assert page.evaluate("sessionStorage.getItem('openbook-draft')?.endsWith('雁は何羽')")

@@ -90,7 +90,8 @@ export default function (component) {
     }
   };
   const onEnter = (event) => {
-    if (event.key !== "Enter" || event.shiftKey || !event.target.matches?.("input, textarea")) return;
+    // An Enter that ends the composing of a word (Japanese, Chinese, Korean) asks nothing.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches?.("input, textarea")) return;
     showAsked();
     if (!event.target.closest('[data-testid="stChatInput"]') || !event.target.value.trim()) return;
     end.asks();
