@@ -75,3 +75,15 @@ def test_a_conversation_is_shown_at_its_end_and_follows_it_until_one_goes_up_to_
     wait_for_end(page)
     assert top(page) > read + 100, "from the end on it is followed again"
     assert_fits(page)
+
+
+def test_the_page_where_one_begins_is_read_from_its_top(site: Site, open_page: OpenPage, tmp_path: Path) -> None:
+    ready_collection(site, tmp_path)
+    page = open_page(width=PHONE, height=360)
+    page.goto(site.ui_url)
+    expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible()
+    page.wait_for_function(
+        "document.querySelector('#stMain').scrollHeight > document.querySelector('#stMain').clientHeight"
+    )
+    page.wait_for_timeout(1000)  # nothing may happen
+    assert top(page) == 0

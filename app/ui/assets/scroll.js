@@ -12,7 +12,9 @@ function followTheEnd() {
   let was = 0;
   if (!main) return { opens: () => {}, asks: () => {}, stays: () => {}, forget: () => {} };
 
-  const isConversation = () => Boolean(document.querySelector('[data-testid="stChatInput"]'));
+  // The page where one begins has a composer, too, and is read from its top.
+  const isConversation = () =>
+    ["stChatInput", "stChatMessage"].every((part) => document.querySelector(`[data-testid="${part}"]`));
   const pull = () => {
     if (follows && !isHeld && isConversation()) main.scrollTop = main.scrollHeight;
   };
