@@ -9,6 +9,7 @@ Json = dict[str, Any]
 
 _TIMES = ("started_s", "duration_s", "seconds")
 _FIELDS = ("strategy", "question", "stop_reason", "settings_hash", "prompt_hash", "index_version")
+_SINCE = ("note",)  # fields of a step that recordings of before do not have
 _STEP_FIELDS = ("kind", "parent_index", "thought", "tool_call", "observation", "error")
 
 
@@ -37,10 +38,16 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Json]:
     for name in ("answer", "abstained", "reason"):
         compare(name, answers[0].get(name), answers[1].get(name))
     for name in ("sentences", "citations"):
-        _lists(name, answers[0].get(name, []), answers[1].get(name, []), compare)
+        said, says = ([_told(one) for one in answer.get(name, [])] for answer in answers)
+        _lists(name, said, says, compare)
     hits = [[h["chunk_id"] for h in answer.get("hits", [])] for answer in answers]
     compare("hits", hits[0], hits[1])
     return found
+
+
+def _told(part: Mapping[str, Any]) -> Json:
+    """Without where a citation's document lies: its id follows from that, and answers of before do not say it."""
+    return {name: value for name, value in part.items() if name not in ("uri", "collection")}
 
 
 def _lists(name: str, was: Sequence[Any], now: Sequence[Any], compare: Any) -> None:
@@ -49,9 +56,10 @@ def _lists(name: str, was: Sequence[Any], now: Sequence[Any], compare: Any) -> N
 
 
 def with_times_of(trace: Mapping[str, Any], recorded: Mapping[str, Any]) -> Json:
-    """``trace`` with the times of ``recorded``, step for step: a replay takes no time of its own."""
+    """``trace`` with the times of ``recorded``, step for step: a replay takes no time of its own. A recording of before is met in its own
+    form, without what steps have been told by since."""
     steps = [
-        {**step, **_timed(old)} | {"usage": {**step["usage"], "duration_s": old["usage"]["duration_s"]}}
+        {**_as_in(old, step), **_timed(old)} | {"usage": {**step["usage"], "duration_s": old["usage"]["duration_s"]}}
         for step, old in zip(trace["steps"], recorded["steps"], strict=False)
     ]
     steps += trace["steps"][len(steps) :]
@@ -75,3 +83,7 @@ def in_fields_of(trace: Mapping[str, Any], recorded: Mapping[str, Any]) -> Json:
 
 def _timed(of: Mapping[str, Any]) -> Json:
     return {name: of[name] for name in _TIMES if name in of}
+
+
+def _as_in(old: Mapping[str, Any], step: Mapping[str, Any]) -> Json:
+    return {name: value for name, value in step.items() if name in old or name not in _SINCE}
