@@ -12,6 +12,7 @@ import asyncio
 from agents.limits import Budget
 from agents.prompts import Prompts
 from agents.saying import fits, say
+from agents.watch import branch
 from core.protocols import LanguageModel
 from core.types import Message, SamplingParams, Usage
 
@@ -42,7 +43,7 @@ async def imagine(
         async with turns:
             return await say(lm, messages, params, budget)
 
-    tasks = [asyncio.create_task(one(i)) for i in range(n)]
+    tasks = [asyncio.create_task(one(i), context=branch(i)) for i in range(n)]
     try:
         said = await asyncio.gather(*tasks)
     finally:  # one that failed leaves none of the others behind

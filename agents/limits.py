@@ -225,7 +225,7 @@ class Budget:
     async def bounded(self, work: Awaitable[T]) -> T:
         """Awaits ``work`` for as long as the run may last; it is cancelled, and LimitReached raised, after that."""
         left, watch = self.seconds_left, self._watch
-        look = watch.looks
+        look, n_look = watch.last, watch.n_looks
         if watch.replaying and look in watch.broken:
             _discard(work)
             raise self._late()
@@ -235,11 +235,11 @@ class Budget:
                 return await work
         except asyncio.CancelledError:
             if self._on_the_clock() <= _SLACK_S:  # by one that awaits this and is late
-                watch.broken.add(look)
+                watch.broken[look] = n_look
             raise
         except TimeoutError:
-            if max(watch.broken, default=0) < look:  # else it was something awaited within
-                watch.broken.add(look)
+            if not watch.broken_within(n_look):  # else it was something awaited within
+                watch.broken[look] = n_look
             raise self._late() from None
 
     async def stream(self, events: AsyncIterator[T]) -> AsyncGenerator[T, None]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from agents.limits import Budget
 from agents.looping import is_looping
+from agents.watch import branch
 from core.events import LMDone, TextDelta, ToolCallMade
 from core.offload import apart
 from core.protocols import LanguageModel
@@ -97,7 +98,7 @@ async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     goes on speaking behind a run that has ended."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
+            tasks = [group.create_task(work, context=branch(n)) for n, work in enumerate(works)]
     except ExceptionGroup as e:
         raise e.exceptions[0] from None
     return [task.result() for task in tasks]

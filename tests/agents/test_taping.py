@@ -314,6 +314,18 @@ def test_a_search_that_never_ends_is_a_step_and_so_it_is_in_the_replay(name: str
         pool.close()
 
 
+def test_one_chain_of_several_that_hangs_hangs_in_the_replay_and_the_others_are_heard(offload: Offload) -> None:
+    says = [Reply(text="The orchard", delta_delay_s=60), *[Reply(text="It says so. " * 20, delta_delay_s=0.002)] * 2]
+    lm, tape = ScriptedLM([*says, *["Maria Keller."] * 2]), Tape()
+    make, _ = LOOPS["self-consistency"]
+    strategy = TapedStrategy(make(parts(tape, lm, None, offload)), tape, {})
+    done = asyncio.run(collect(strategy, QUESTION, limits=Limits(max_seconds=1.0)))[-1]
+    assert isinstance(done, RunDone) and done.answer.text.startswith("Maria Keller.")
+    again = played(make, done.trace, offload, 1.0)[-1]
+    assert isinstance(again, RunDone) and again.answer == done.answer
+    assert [s.thought for s in again.trace.steps] == [s.thought for s in done.trace.steps]
+
+
 @pytest.mark.parametrize("name", LOOPS)
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 0.02])
 def test_a_run_whose_time_is_up_anywhere_ends_there_again(name: str, seconds: float, offload: Offload) -> None:
@@ -323,5 +335,4 @@ def test_a_run_whose_time_is_up_anywhere_ends_there_again(name: str, seconds: fl
     first = asyncio.run(collect(TapedStrategy(make(kit), tape, {}), QUESTION, limits=Limits(max_seconds=seconds)))
     done = first[-1]
     assert isinstance(done, RunDone)
-    if name not in ("self-consistency", "research", "tot"):  # these do things side by side
-        assert timeless(played(make, done.trace, offload, seconds)) == timeless(first)
+    assert timeless(played(make, done.trace, offload, seconds)) == timeless(first)
