@@ -45,6 +45,8 @@ _OF_ALL_OTHERS = re.compile(
     r"\b(?:(?:all|any|every|in|for|to|from) (?:the )?others?|others|otherwise|elsewhere|(?:any|every)where else|rest of)\b",
     re.IGNORECASE,
 )
+# "In any other year it was 19%." does of 2020; that others were built of wood says nothing of when one was opened.
+_OF_OTHER_TIMES = re.compile(r"\b(?:all|any|every|in) (?:the )?other\b|\botherwise\b", re.IGNORECASE)
 _SHARED = 0.75  # of the premise's terms, dates and numbers apart, that one sentence must have to speak of the same
 _LEAST_TERMS = 2  # … so many of them, at least
 # Of the premise's terms without the name, that the sentence must have which has another in its place: the place asks for
@@ -132,11 +134,11 @@ def _sentences_on(bare: str, evidence: str) -> Iterator[Span]:
             yield span
 
 
-def _leaves_room(evidence: str, at: Span) -> bool:
-    """Whether the sentence at ``at``, or the one behind it, says something of all others than those that it names."""
+def _leaves_room(evidence: str, at: Span, rule: re.Pattern[str] = _OF_ALL_OTHERS) -> bool:
+    """Whether the sentence at ``at``, or the one behind it, says something of all others than those that it names, as ``rule`` finds it."""
     _, end = at
     behind = next((b for (a, b), _ in sentence_terms(evidence) if a >= end), end)
-    return _OF_ALL_OTHERS.search(evidence, at[0], behind) is not None
+    return rule.search(evidence, at[0], behind) is not None
 
 
 def _denied(premise: str, hits: Sequence[Hit]) -> FalsePremise | None:
@@ -154,7 +156,8 @@ def _denied(premise: str, hits: Sequence[Hit]) -> FalsePremise | None:
             return None
         if found is None and (conflict := _conflict(findings)) is not None:
             at = evidence.find(said.likely)
-            if _leaves_room(evidence, (at, at + len(said.likely))):
+            rule = _OF_OTHER_TIMES if conflict.rule == "date" else _OF_ALL_OTHERS
+            if _leaves_room(evidence, (at, at + len(said.likely)), rule):
                 return None
             found = FalsePremise(hit=hit, item=conflict.item, detail=conflict.detail)
     return found

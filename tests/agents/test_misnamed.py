@@ -92,6 +92,16 @@ def test_nothing_is_said_where_the_name_may_be_right(question: str, texts: list[
     assert asked(question, *texts) is None
 
 
+@pytest.mark.parametrize(
+    "behind", ["Others were built of wood.", "The rest of the valley has fords.", "It is seen from everywhere else."]
+)
+def test_when_a_thing_happened_is_not_what_is_said_of_all_others(behind: str) -> None:
+    found = asked(
+        "Why was the stone bridge of Alby opened in 1992?", f"The stone bridge of Alby was opened in 1987. {behind}"
+    )
+    assert found is not None and "1987, not 1992" in found.detail
+
+
 def test_of_others_somewhere_else_in_the_passage_nothing_follows() -> None:
     text = CURIE + " She was a Pole. Others left Paris, and they loved each other."
     found = asked("Who did Marie Curie marry in Vienna?", text)
