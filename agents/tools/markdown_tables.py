@@ -68,6 +68,9 @@ class _Written:
         self.header = header
         self.body: list[list[str]] = []
         self._numeric: list[bool] | None = None  # of the columns; None until it is asked for
+        self._n_judged = 0  # rows that the next two know, so that no row is judged again for each part
+        self._says = [False] * len(header)  # whether a column has a cell that is not empty …
+        self._figures = [True] * len(header)  # … and figures alone
 
     def go_on(self, rows: list[list[str]]) -> None:
         """Takes the rows of a part that repeats the header; a label that is repeated, too, is no row."""
@@ -83,10 +86,19 @@ class _Written:
         if not self.body or any(len(row) != width for row in rows):
             return False
         if self._numeric is None:  # and no rows that are let in change it
-            columns = ([row[j] for row in self.body if j < len(row)] for j in range(width))
-            self._numeric = [_is_numeric(column) for column in columns]
+            self._numeric = self._judged()
         figures = [j for j, numeric in enumerate(self._numeric) if numeric]
         return all(row[j] in _NOTHING or number(row[j]) is not None for row in rows for j in figures)
+
+    def _judged(self) -> list[bool]:
+        """Of each column, whether it is one of figures."""
+        for row in self.body[self._n_judged :]:
+            for j, cell in enumerate(row[: len(self.header)]):
+                if cell not in _NOTHING:
+                    self._says[j] = True
+                    self._figures[j] = self._figures[j] and _is_numeric([cell])
+        self._n_judged = len(self.body)
+        return [says and figures for says, figures in zip(self._says, self._figures, strict=True)]
 
 
 def _written_in(lines: Sequence[str]) -> list[_Written]:
