@@ -9,7 +9,6 @@ Json = dict[str, Any]
 
 _TIMES = ("started_s", "duration_s", "seconds")
 _FIELDS = ("strategy", "question", "stop_reason", "settings_hash", "prompt_hash", "index_version")
-_SINCE = ("note",)  # fields of a step that recordings of before do not have
 _STEP_FIELDS = ("kind", "parent_index", "thought", "tool_call", "observation", "error")
 
 
@@ -56,10 +55,9 @@ def _lists(name: str, was: Sequence[Any], now: Sequence[Any], compare: Any) -> N
 
 
 def with_times_of(trace: Mapping[str, Any], recorded: Mapping[str, Any]) -> Json:
-    """``trace`` with the times of ``recorded``, step for step: a replay takes no time of its own. A recording of before is met in its own
-    form, without what steps have been told by since."""
+    """``trace`` with the times of ``recorded``, step for step: a replay takes no time of its own."""
     steps = [
-        {**_as_in(old, step), **_timed(old)} | {"usage": {**step["usage"], "duration_s": old["usage"]["duration_s"]}}
+        {**step, **_timed(old)} | {"usage": {**step["usage"], "duration_s": old["usage"]["duration_s"]}}
         for step, old in zip(trace["steps"], recorded["steps"], strict=False)
     ]
     steps += trace["steps"][len(steps) :]
@@ -83,7 +81,3 @@ def in_fields_of(trace: Mapping[str, Any], recorded: Mapping[str, Any]) -> Json:
 
 def _timed(of: Mapping[str, Any]) -> Json:
     return {name: of[name] for name in _TIMES if name in of}
-
-
-def _as_in(old: Mapping[str, Any], step: Mapping[str, Any]) -> Json:
-    return {name: value for name, value in step.items() if name in old or name not in _SINCE}
