@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from core.late_interaction import inner_products
 from core.protocols import Retriever
-from core.types import Hit, Principal, StagePart, Vectors, Where
+from core.types import WHOLE, Hit, Principal, StagePart, Vectors, Where
 from retrieval.fuse import minmax
 from retrieval.ranking import MAX_K
 from retrieval.search_record import Cut, SearchRecord, Stage, found_id
 from retrieval.store import Store
+from retrieval.tiers import without_tiers
 
 MMR_POOL = 100  # hits that MMR chooses from, or k if that is more
 _DEEPER = 4
@@ -48,7 +49,13 @@ def stored_vectors(store: Store) -> ReadVectors:
     return read
 
 
-def mmr(relevance: Sequence[float], similarity: NDArray[np.float32], lambda_: float, k: int) -> list[tuple[int, float]]:
+def mmr(
+    relevance: Sequence[float],
+    similarity: NDArray[np.float32],
+    lambda_: float,
+    k: int,
+    tiers: Sequence[float] | None = None,
+) -> list[tuple[int, float]]:
     """Maximal marginal relevance: argmax over what is not chosen of λ · Sim1(i, q) − (1 − λ) · max over chosen j of Sim2(i, j).
 
     Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
@@ -58,6 +65,7 @@ def mmr(relevance: Sequence[float], similarity: NDArray[np.float32], lambda_: fl
         relevance: Sim1 of each candidate, (n,).
         similarity: Sim2 of each pair, (n, n).
         lambda_: 1 is relevance alone, 0 novelty alone.
+        tiers: of each candidate, (n,); all of a higher one are chosen before any of a lower. None: all are alike.
 
     Returns:
         (index, its value when it was chosen) of ``k`` candidates, or of all if there are fewer, in order of choice.
@@ -65,10 +73,11 @@ def mmr(relevance: Sequence[float], similarity: NDArray[np.float32], lambda_: fl
     gain = lambda_ * np.asarray(relevance, dtype=np.float64)
     closest = np.full(len(gain), -np.inf)
     open_ = np.ones(len(gain), dtype=np.bool_)
+    tier = np.zeros(len(gain)) if tiers is None else np.asarray(tiers, dtype=np.float64)
     chosen: list[tuple[int, float]] = []
     while len(chosen) < min(k, len(gain)):
         value = gain - (1.0 - lambda_) * (closest if chosen else 0.0)
-        value[~open_] = -np.inf
+        value[~open_ | (tier < tier[open_].max())] = -np.inf
         best = int(np.argmax(value))
         chosen.append((best, float(value[best])))
         open_[best] = False
@@ -141,8 +150,10 @@ class DiverseRetriever:
         similarity = inner_products(vectors, vectors)  # (n, n)
         # What two encoders made cannot be compared.
         similarity[encoders[:, None] != encoders[None, :]] = 0.0
-        relevance = [score for _, score in minmax([(i, hit.score) for i, hit in enumerate(hits)])]
-        chosen = mmr(relevance, similarity, self.mmr_lambda, k)
+        # With its tier in the score, one passage with an identifier would leave all others the relevance of the last.
+        relevance = [score for _, score in minmax([(i, hit.score) for i, hit in enumerate(without_tiers(hits))])]
+        tiers = [hit.parts[WHOLE].score if WHOLE in hit.parts else 0.0 for hit in hits]
+        chosen = mmr(relevance, similarity, self.mmr_lambda, k, tiers)
         order = [i for i, _ in chosen]
         last = min(hits[i].score for i in order)
         for i in sorted(set(range(len(hits))) - set(order)):

@@ -70,6 +70,26 @@ def test_mmr_brings_up_what_is_unlike(lib):
     assert [h.parts["mmr"].rank for h in spread] == [1, 2, 3, 4]
 
 
+def test_what_has_an_identifier_comes_first_and_the_rest_is_still_chosen_by_relevance(tmp_path):
+    texts = [
+        "part TX9007 is in stock",
+        "part TX9007 of the lift",
+        "part TX 9008 of the lift",
+        "part TX 9010 is in stock",
+    ]
+    texts += ["a heron at the harbour", "the canteen closes at three", "rain is expected"]
+    with library(tmp_path) as lib:
+        lib.create("c")
+        lib.put_many("c", {f"p{i}.txt": text for i, text in enumerate(texts)})
+        for query in ("TX9007", 'which part "TX9007" is in stock'):
+            plain = [h.title for h in diverse(lib).search(query, 7, WHERE)]
+            assert set(plain[:2]) == {"p0.txt", "p1.txt"}
+            spread = [h.title for h in diverse(lib, lambda_=0.9).search(query, 7, WHERE)]
+            assert set(spread[:2]) == {"p0.txt", "p1.txt"}
+            assert spread[2] == plain[2], (plain, spread)
+            assert {h.title for h in diverse(lib, lambda_=0.1).search(query, 2, WHERE)} == {"p0.txt", "p1.txt"}
+
+
 def test_what_is_left_out_is_noted(lib):
     record = SearchRecord()
     diverse(lib, most=2, record=record).search("heron pond morning", 3, WHERE)
