@@ -74,6 +74,11 @@ _BEFORE_LETTER = re.compile(r"[±²³¹¢¤¥¦¨¬¯¶¸¼½¾×÷‰ˆ˜ª™�
 _AFTER_LETTER = re.compile(r"(?<=[^\W\d_])[±¢¤¥¦¨¬¯¶¸¼½¾×÷‰ˆ˜‚„]")
 _CLOSED = re.compile(r"(?<=[^\W\d_])»")
 _OPENED = re.compile(r"[«»](?=[^\W\d_])")
+# Signs of measures where they stand in no word: µ is the ľ of another page, ± its ą.
+_MEASURE = re.compile(
+    r"(?<![^\W\d_])(?:µ(?=(?:[mglLsFAVWHNM]|Hz|Pa|mol)(?![^\W\d_]))|°(?=[CFK]?(?![^\W\d_°]))|±(?![^\W\d_±]))"
+    r"|(?<=m)[²³](?![^\W\d_])"
+)
 _SIGNS = frozenset("«»“”„‘’‚‹›–—…€°§©®™·•¿¡ºª²³¹½¼¾×÷±µ¶†‡£¥¢¨´\xa0\xad\u2011")
 _LINES = frozenset(map(chr, range(0x2500, 0x25A0)))  # tables of DOS; within words they are as wrong as any sign
 
@@ -97,6 +102,9 @@ class Fit:
 def latin_page(data: bytes) -> Fit | None:
     """The code page in which ``data``, some text with bytes beyond ASCII, reads as one language of Latin letters best; None
     if in none of them it does."""
+    measures, n_measures = _MEASURE.subn("", data.decode("windows-1252", "replace"))
+    if n_measures and measures.isascii():
+        return Fit("windows-1252", 0.0, False, n_measures)
     found = Counter(_ASCII_WORD.findall(data.lower()))
     total = max(1, found.total())
     shares = [sum(found[word] for word in language.words) / total for language in _LANGUAGES]

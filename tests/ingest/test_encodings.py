@@ -146,6 +146,21 @@ def test_rows_of_names_and_figures_are_read_with_their_own_letters(page, rows, t
     assert decode((rows * times).encode(page), "rows.csv")[0] == rows * times
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Temperature 20 °C ± 2 µm", "100 µl, 4 °C", "Voltage ±5 V", "5 µF ± 10 %", "Temp °C;Length µm;Area m²\n1;2;3"],
+)
+def test_signs_of_measures_alone_are_no_letters_of_another_page(text):
+    assert decode(text.encode("windows-1252"), "t") == (text, "windows-1252", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "page"), [("ľud ľan", "iso-8859-2"), ("są tą", "iso-8859-2"), ("░░░░ Größe ░░", "cp850")]
+)
+def test_letters_and_shades_at_the_place_of_a_sign_of_measures_stay(text, page):
+    assert decode(text.encode(page), "t") == (text, page, ())
+
+
 def test_the_signs_that_windows_added_to_japanese_are_read_where_escapes_say_that_it_is_japanese():
     # ESC $ B: two bytes for each character; ① is in row 13, which only windows has; 髙 in its row 94.
     mail = b"\x1b$B-!\x1b(B Tokyo \x1b$BF|K\\\x1b(B, \x1b(I\x36\x45\x1b(B.\n"
