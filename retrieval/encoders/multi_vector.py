@@ -90,7 +90,8 @@ def _config(name: str, file: str) -> dict[str, Any]:
     from sentence_transformers.util import load_file_path
 
     try:
-        path = load_file_path(name, file)
+        # What is here is not asked for again: without a network the hub's client tries for half a minute, file by file.
+        path = load_file_path(name, file, local_files_only=True) or load_file_path(name, file)
         if path is None:
             return {}
         found = json.loads(Path(path).read_text("utf-8"))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +119,29 @@ def test_another_model_has_its_tokens_as_ever(tmp_path: Path) -> None:
     plain = SentenceTransformersEncoder(str(save_tiny_sentence_transformer(tmp_path / "plain")), device="cpu")
     assert plain.encode_late(["hello"], "query") is None
     np.testing.assert_array_equal(read_query(plain, "hello world"), plain.encode_tokens(["hello world"])[0][1:-1])
+
+
+@pytest.mark.slow  # another process, that may go online
+def test_a_model_that_is_here_already_is_not_looked_for_at_the_hub(tmp_path):
+    model = tmp_path / "hub" / "models--some--model"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text("c0ffee")
+    for name in ("config.json", "modules.json", "config_sentence_transformers.json"):
+        (model / "snapshots" / "c0ffee").mkdir(parents=True, exist_ok=True)
+        (model / "snapshots" / "c0ffee" / name).write_text("[]" if name == "modules.json" else "{}")
+    asked: list[str] = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with HTTPServer(("127.0.0.1", 0), Hub) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        here = f"http://127.0.0.1:{hub.server_port}"
+        environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_ENDPOINT": here}
+        code = "from retrieval.encoders.multi_vector import is_multi_vector as m; print(m('some/model'))"
+        told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        hub.shutdown()
+    assert told.stdout.strip() == "False"
+    assert not asked
