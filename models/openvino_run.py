@@ -8,6 +8,7 @@ Not known here: what the ids mean, and what the outputs are for.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -29,6 +30,8 @@ _FEWEST_TOKENS = 256  # a batch is not cut smaller than this to give every strea
 # the time where each batch had a length of its own: decision 0267.
 _STRIDE = 16
 
+_FIRST = threading.Lock()
+
 
 class CompiledBert:
     """A compiled graph and its idle infer requests. Thread-safe."""
@@ -47,6 +50,10 @@ class CompiledBert:
         """
         import openvino as ov
 
+        # The binding looks numpy up at its first use, behind a lock of its own that it keeps while others may have the
+        # interpreter's: of two threads that come first at once each waits for the other, and the process with them.
+        with _FIRST:
+            _ = ov.Tensor(np.zeros(1, np.float32)).data
         core = ov.Core()
         self.precision = resolve_precision(precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         self._streams = min(threads, _MAX_STREAMS)
