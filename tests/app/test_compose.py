@@ -150,10 +150,10 @@ def _merged(one: Any, other: Any) -> Any:
 
 
 def documented() -> set[tuple[str, ...]]:
-    """The files of each command that the guide, or one of the files, names."""
+    """The files of each command that the guide, or one of the files, names: options of ``docker compose``, not of what it runs."""
     places = [*(REPO / "docs" / "guide").glob("*.md"), *(REPO / "docker").iterdir(), REPO / "docker-compose.yml"]
-    lines = [line for place in places for line in place.read_text().splitlines() if "docker compose" in line]
-    return {tuple(re.findall(r"(?<= -f )\S+", line)) or ("docker-compose.yml",) for line in lines}
+    options = [m[1] for place in places for m in re.finditer(r"docker compose((?: -\S+ \S+)*)", place.read_text())]
+    return {tuple(re.findall(r"(?<= -f )\S+", given)) or ("docker-compose.yml",) for given in options}
 
 
 def test_every_image_of_ours_is_built_by_a_service_of_each_documented_combination() -> None:

@@ -75,6 +75,8 @@ def test_from_an_empty_page_to_a_cited_answer(site: Site, open_page: OpenPage, w
     page.get_by_label("Name of a new collection").fill("Not A Name")
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("alert")).to_contain_text("is not a collection name")
+    # The alert is drawn first, and what is below it moves down: on a slow machine what is typed meanwhile can be lost.
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_visible()
     page.get_by_label("Name of a new collection").fill(name)
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
