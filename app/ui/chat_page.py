@@ -344,17 +344,17 @@ def _draw_live(live: LiveAnswer, *, replaced: int) -> None:
                 draw_answer(now.answer, _open)
         if now.answer is not None or (live.place.twice and now.state != "running"):
             st.rerun()  # the server has kept it: now with what can be done with it
-        if now.state == "failed" and not live.looked_again:
-            live.looked_again = True
-            st.rerun()  # with the question as it was kept, and with the files that could not be read
     elif now.state in ("stopped", "done"):  # the server has not kept it yet
         with st.chat_message("assistant", avatar=":material/auto_stories:"):
             draw_partial(now.text, now.run_id) if now.answer is None else draw_answer(now.answer, _open)
-        if now.answer is not None and not live.looked_again:
+        if (now.answer is not None or live.place.twice) and not live.looked_again:
             # It ended after the messages were asked for: now with what can be done with it.
             live.looked_again = True
             st.rerun()
     if now.state == "failed":
+        if not live.looked_again:
+            live.looked_again = True
+            st.rerun()  # with what was kept meanwhile, and with the files that could not be read
         look.card("The answer failed", now.error, kind="error")
         st.button("Ask again", icon=":material/refresh:", key="ask-again", on_click=_ask_again, args=(live,))
 
